@@ -1,0 +1,14 @@
+# Warnings for our own code only; generated code and headers of libraries are left alone.
+add_library(zoe_flags INTERFACE)
+target_compile_options(zoe_flags INTERFACE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
+    -Wvla -Wcast-qual -Wformat=2 -Wundef -ffp-contract=off -fno-omit-frame-pointer)
+target_compile_definitions(zoe_flags INTERFACE
+    _POSIX_C_SOURCE=200809L _DEFAULT_SOURCE ZOE_VERSION="${PROJECT_VERSION}")
+if(ZOE_WERROR)
+    target_compile_options(zoe_flags INTERFACE -Werror)
+endif()
+if(ZOE_SANITIZE)
+    add_compile_options(-fsanitize=${ZOE_SANITIZE} -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${ZOE_SANITIZE} -fno-sanitize-recover=all)
+endif()
