@@ -1,0 +1,71 @@
+/* limits: every bound that both ends must agree on, and every default of docs/architecture.md's lifecycle, in one place. Each has a test at the limit and one past it. */
+#ifndef ZOE_PROTO_LIMITS_H
+#define ZOE_PROTO_LIMITS_H
+
+#include "base/clock.h"
+
+/* Protocol numbers this build speaks. */
+#define PROTOCOL_MIN 1
+#define PROTOCOL_MAX 1
+
+/* Messages. */
+#define LIMIT_ENVELOPE_BYTES (64 * 1024)        /* control messages */
+#define LIMIT_CHUNK_BYTES (256 * 1024)          /* payload of a Chunk or FileData */
+#define LIMIT_FRAME_BYTES (1024 * 1024)         /* ZMQ_MAXMSGSIZE */
+#define LIMIT_DECODE_BUDGET_BYTES (4 * 1024 * 1024)
+#define LIMIT_REPLY_BYTES (512 * 1024)          /* coordinator -> client envelopes (lists) */
+#define LIMIT_NAME_BYTES 128
+#define LIMIT_KEY_BYTES 200                     /* idempotency key */
+#define LIMIT_TEXT_BYTES 1024                   /* reasons, hosts, builds, fingerprints */
+#define LIMIT_LOG_TAIL_BYTES (8 * 1024)
+#define LIMIT_RECIPE_BYTES (32 * 1024)
+#define LIMIT_OPTIONS_BYTES (32 * 1024)
+#define LIMIT_PATH_BYTES 512
+#define LIMIT_OUTPUTS 4
+#define LIMIT_SLOTS 64
+#define LIMIT_HELD 256
+#define LIMIT_MODELS 256
+#define LIMIT_MODEL_FILES 1024
+#define LIMIT_PAGE 200                          /* rows in one list answer */
+#define LIMIT_INPUT_PROBLEMS 20
+#define LIMIT_RUNNING 64
+#define LIMIT_EVENT_WAIT_MS 60000
+
+/* Submitting. */
+#define LIMIT_SUBMIT_BYTES (INT64_C(1) << 30)
+#define LIMIT_SUBMIT_LINE_BYTES (64 * 1024)
+#define LIMIT_SUBMIT_PROMPTS 4000000
+#define LIMIT_SUBMIT_CLIPS 100000000
+#define LIMIT_SEEDS 1000000
+#define LIMIT_GROUPS 1000
+#define SUBMIT_RESUME_NS (600 * NS_PER_S)
+
+/* Artifacts. */
+#define LIMIT_SEGMENT_BYTES (INT64_C(8) << 30)
+#define CREDIT_POOL_BYTES (16 * 1024 * 1024)
+#define CREDIT_WINDOW_BYTES (8 * LIMIT_CHUNK_BYTES) /* per transfer */
+#define CREDIT_IDLE_NS (60 * NS_PER_S)
+
+/* Lifecycle (numbers of the rules in docs/architecture.md). */
+#define HEARTBEAT_MS 2000
+#define SESSION_SILENT_BEATS 5
+#define LOST_GRACE_NS (15 * NS_PER_S)
+#define LEASE_MIN_NS (15 * NS_PER_S)
+#define LEASE_STEP_FACTOR 5
+#define LEASE_KILL_PERCENT 80
+#define LEASE_RESTART_PER_TASK_NS (15 * NS_PER_MS)
+#define LEASE_LATE_NS (5 * NS_PER_S)
+#define LEASE_JUMP_NS (5 * NS_PER_S)
+#define RETRY_DISTINCT_WORKERS 3
+#define BULK_IDLE_NS (10 * NS_PER_S)
+#define DRAIN_GRACE_MS 5000
+
+/* ZeroMQ. */
+#define SOCKET_HWM 1000
+#define SOCKET_HANDSHAKE_MS 5000
+#define SOCKET_RECONNECT_MS 250
+#define SOCKET_RECONNECT_MAX_MS 10000
+#define SOCKET_ZMTP_HEARTBEAT_MS 5000
+#define SOCKET_ZMTP_TIMEOUT_MS 15000
+
+#endif
