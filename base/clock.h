@@ -1,4 +1,5 @@
-/* clock: monotonic nanoseconds for decisions, wall milliseconds for display and the store. Nothing else in the tree asks the time. */
+/* clock: monotonic nanoseconds for decisions, wall milliseconds for display and the store. Nothing
+ * else in the tree asks the time. */
 #ifndef ZOE_BASE_CLOCK_H
 #define ZOE_BASE_CLOCK_H
 
@@ -16,7 +17,7 @@ int64_t clock_wall_ms(void); /* Unix time in milliseconds */
 #define CLOCK_TEXT_SIZE 25
 void clock_wall_text(int64_t wall_ms, char out[CLOCK_TEXT_SIZE]);
 
-/* "42 s", "3 min 20 s", "1 h 05 min": for people. */
+/* "450 ms", "42 s", "3 min 20 s", "1 h 05 min", "3 d 04 h": for people. Negative counts as zero. */
 void clock_duration_text(int64_t duration_ns, char *out, size_t out_size);
 
 #endif

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "error.h"
+#include "base/error.h"
 
 #define DIGEST_BYTES 32
 #define DIGEST_TEXT_SIZE 65

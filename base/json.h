@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "error.h"
+#include "base/error.h"
 
 /* `what` names the source in errors ("unet/config.json"). NULL with ERROR_INVALID. */
 json_t *json_parse(const char *text, size_t size_bytes, const char *what, struct error *err);

@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "buf.h"
-#include "error.h"
+#include "base/buf.h"
+#include "base/error.h"
 
 char *path_join(const char *folder, const char *name); /* caller frees */
 char *path_dirname(const char *path);                  /* caller frees; "." when there is no slash */

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "digest.h"
-#include "error.h"
+#include "base/digest.h"
+#include "base/error.h"
 
 #define RECIPE_PROMPT_MAX_BYTES 8192
 #define RECIPE_SEED_MAX INT64_MAX

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "error.h"
+#include "base/error.h"
 
 void *xmalloc(size_t size_bytes);
 void *xcalloc(size_t count, size_t size_bytes); /* zeroed; aborts on overflow */
