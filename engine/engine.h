@@ -1,0 +1,141 @@
+/* engine: the public face of the diffusion engine. Nothing outside engine/ includes any other
+ * header of it, tests and traces apart.
+ *
+ * A model is opened from a folder; a job renders B requests of the same shape together and is
+ * stepped by its caller:
+ *
+ *     model = engine_open("models/shapes", &options, &err);
+ *     job = engine_job_new(model, recipes, B, &err);
+ *     while (engine_job_step_index(job) < engine_job_step_count(job))
+ *         if (!engine_job_step(job, &err)) ...
+ *     engine_job_decode(job, 0, 0, frames, rgb, &err);
+ *
+ * Threads: a model and its jobs belong to one thread at a time; engine_job_cancel may be called
+ * from any thread and from signal handlers. One job of a model computes at a time. Results do not
+ * depend on `threads`. No global state. */
+#ifndef ZOE_ENGINE_ENGINE_H
+#define ZOE_ENGINE_ENGINE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* Raised whenever the bits of any result may change: part of the fingerprint. */
+#define ENGINE_NUMERIC_VERSION 1
+
+struct engine_model;
+struct engine_job;
+
+struct engine_options {
+    const char *backend; /* NULL: the best one built for this machine */
+    int threads;         /* >= 1 */
+};
+
+/* Facts of a model folder as JSON (new reference), from its small files only; no weights are read.
+ * Members: schema 1, name, family, summary, licence, window, spatial_factor, latent_channels,
+ * frames {min max step}, width and height {min max step}, schedulers [..], noises [..], guidance
+ * (bool), defaults {..}, words [..]. Absent facts are null. */
+json_t *engine_describe(const char *folder, struct error *err);
+
+/* NULL with ERROR_NOT_FOUND, ERROR_INVALID (names every missing, extra and misshapen tensor and
+ * every config value that is not built) or ERROR_NO_MEMORY. The folder is not needed after opening.
+ */
+struct engine_model *engine_open(const char *folder, const struct engine_options *options,
+                                 struct error *err);
+void engine_close(struct engine_model *model); /* after all its jobs; NULL is fine */
+
+/* What decides the bits of a result, as one word without spaces:
+ * "zoe1/cpu/avx2/openblas-0.3.21-Haswell/glibc-2.36". */
+#define ENGINE_FINGERPRINT_SIZE 160
+void engine_fingerprint(const struct engine_model *model, char out[ENGINE_FINGERPRINT_SIZE]);
+
+/* The same without a model: what engine_open with these options would report for models that use a
+ * backend. */
+bool engine_fingerprint_of(const struct engine_options *options, char out[ENGINE_FINGERPRINT_SIZE],
+                           struct error *err);
+
+/* Checks a filled recipe (base/recipe.h) against a model's facts (engine_describe): the same checks
+ * that engine_job_new makes. */
+bool engine_check_recipe(const json_t *facts, const json_t *recipe, struct error *err);
+
+/* ---- jobs ---- */
+
+enum engine_phase { ENGINE_ENCODE, ENGINE_STEP, ENGINE_DECODE };
+
+/* Called in the job's thread whenever something was completed, and at least once a denoising step
+ * and once a decoded frame; within long steps too, so that a watcher can tell slow from hung. */
+struct engine_progress {
+    enum engine_phase phase;
+    int done, total; /* steps or frames of this call */
+    double fraction; /* of the current step or frame, 0..1 */
+};
+typedef void engine_progress_fn(void *arg, const struct engine_progress *progress);
+
+struct engine_shape {
+    int requests;
+    int latent_channels, frames, latent_height,
+        latent_width;     /* latents of a request: [channels][frames][h][w] */
+    int width, height;    /* of a decoded frame */
+    int64_t latent_count; /* floats of one request's latents */
+};
+
+/* Every recipe is filled and has the same width, height, num_frames, num_inference_steps, scheduler
+ * and guidance_scale. Texts are encoded here. ERROR_USAGE for a recipe that the model cannot do,
+ * naming field and range. */
+struct engine_job *engine_job_new(struct engine_model *model, const json_t *const *recipes,
+                                  int count, struct error *err);
+void engine_job_free(struct engine_job *job); /* NULL is fine */
+
+void engine_job_watch(struct engine_job *job, engine_progress_fn *progress, void *arg);
+/* Asks the job to stop: the running or next call returns ERROR_INTERRUPTED. Any thread,
+ * async-signal-safe, cannot be undone. */
+void engine_job_cancel(struct engine_job *job);
+
+struct engine_shape engine_job_shape(const struct engine_job *job);
+int engine_job_step_count(const struct engine_job *job); /* steps really run */
+int engine_job_step_index(const struct engine_job *job); /* steps done: 0 .. step_count */
+double engine_job_timestep(const struct engine_job *job,
+                           int step); /* what the network sees at that step */
+
+/* Advances every request by one denoising step. ERROR_FAILED naming the step when a latent is not
+ * finite; ERROR_STATE past the end. */
+bool engine_job_step(struct engine_job *job, struct error *err);
+
+/* Latents of one request as float32 [channels][frames][h][w]: the start noise at step 0, the result
+ * after the last step. */
+void engine_job_latents_get(const struct engine_job *job, int request, float *out);
+/* Replaces them, e.g. to blend windows between steps; solver history is kept. ERROR_INVALID when
+ * not finite. */
+bool engine_job_latents_set(struct engine_job *job, int request, const float *latents,
+                            struct error *err);
+
+/* Decodes frames first .. first + count - 1 of one request after any step: RGB24, rows top-down,
+ * count * height * width * 3 bytes, rounded half to even from clamp(x / 2 + 1/2, 0, 1) * 255.
+ * ERROR_FAILED naming frame and step when a value is not finite. */
+bool engine_job_decode(struct engine_job *job, int request, int first, int count, uint8_t *rgb,
+                       struct error *err);
+/* The same as the decoder gave it: float32 [count][3][height][width], nominal [-1, 1], not clamped.
+ */
+bool engine_job_decode_float(struct engine_job *job, int request, int first, int count, float *out,
+                             struct error *err);
+
+/* ---- looking inside, for traces and tests ---- */
+
+/* Token ids and embeddings of request 0: row 0 is the negative prompt and row 1 the prompt, or the
+ * prompt alone with guidance at most 1. Both borrowed, valid as long as the job. False for families
+ * without text. */
+struct engine_text {
+    int rows, tokens, channels;
+    const int32_t *ids;     /* [rows][tokens] */
+    const float *embedding; /* [rows][tokens][channels] */
+};
+bool engine_job_text(const struct engine_job *job, struct engine_text *out);
+
+/* The guided noise prediction of request 0 in the last step, [channels][frames][h][w]; NULL before
+ * the first step and for families without. */
+const float *engine_job_prediction(const struct engine_job *job);
+
+#endif
