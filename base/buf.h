@@ -1,4 +1,5 @@
-/* buf: growable bytes that are always NUL-terminated one past `size`, and a borrowed view. Growth aborts on OOM, so cap what comes from outside first. */
+/* buf: growable bytes that are always NUL-terminated one past `size`, and a borrowed view. Growth
+ * aborts on OOM, so cap what comes from outside first. */
 #ifndef ZOE_BASE_BUF_H
 #define ZOE_BASE_BUF_H
 
@@ -16,17 +17,20 @@ struct bytes { /* borrowed */
     size_t size;
 };
 
-#define BUF_INIT {NULL, 0, 0}
+#define BUF_INIT                                                                                   \
+    {                                                                                              \
+        NULL, 0, 0                                                                                 \
+    }
 
-void buf_finish(struct buf *b);              /* frees; the buf may be used again */
-void buf_clear(struct buf *b);               /* keeps the memory */
+void buf_finish(struct buf *b); /* frees; the buf may be used again */
+void buf_clear(struct buf *b);  /* keeps the memory */
 void buf_reserve(struct buf *b, size_t more);
 void buf_append(struct buf *b, const void *data, size_t size);
 void buf_append_text(struct buf *b, const char *text);
 void buf_append_char(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_drop_front(struct buf *b, size_t size); /* memmove; size <= b->size */
-char *buf_take_text(struct buf *b);          /* caller frees; never NULL */
-const char *buf_text(const struct buf *b);   /* borrowed; "" when empty */
+char *buf_take_text(struct buf *b);              /* caller frees; never NULL */
+const char *buf_text(const struct buf *b);       /* borrowed; "" when empty */
 
 #endif

@@ -25,7 +25,8 @@ void digest_update(struct digest_stream *s, const void *data, size_t size_bytes)
 struct digest digest_end(struct digest_stream *s);
 
 struct digest digest_of(const void *data, size_t size_bytes);
-bool digest_of_file(const char *path, struct digest *out, uint64_t *size_bytes_out, struct error *err);
+bool digest_of_file(const char *path, struct digest *out, uint64_t *size_bytes_out,
+                    struct error *err);
 
 bool digest_equal(const struct digest *a, const struct digest *b);
 bool digest_is_zero(const struct digest *d);

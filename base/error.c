@@ -50,6 +50,7 @@ static void drop_partial_utf8(char *text)
 __attribute__((format(printf, 3, 0))) static void format_into(char *out, size_t size,
                                                               const char *format, va_list args)
 {
+    memset(out, 0, size);
     int length = vsnprintf(out, size, format, args);
     if (length < 0) out[0] = '\0';
     if (length >= 0 && (size_t)length >= size) drop_partial_utf8(out);
@@ -71,10 +72,12 @@ static void append_text(char *out, size_t size, const char *more)
 bool error_set(struct error *err, enum error_code code, const char *format, ...)
 {
     if (err == NULL) return false;
+    char text[sizeof(err->message)]; /* the arguments may point into the old message */
     va_list args;
     va_start(args, format);
-    format_into(err->message, sizeof(err->message), format, args);
+    format_into(text, sizeof(text), format, args);
     va_end(args);
+    memcpy(err->message, text, sizeof(text));
     err->code = code;
     return false;
 }
@@ -88,10 +91,12 @@ static enum error_code code_of_errno(int errnum)
 bool error_set_errno(struct error *err, int errnum, const char *format, ...)
 {
     if (err == NULL) return false;
+    char text[sizeof(err->message)];
     va_list args;
     va_start(args, format);
-    format_into(err->message, sizeof(err->message), format, args);
+    format_into(text, sizeof(text), format, args);
     va_end(args);
+    memcpy(err->message, text, sizeof(text));
     char reason[128];
     if (strerror_r(errnum, reason, sizeof(reason)) != 0) {
         (void)snprintf(reason, sizeof(reason), "error number %d", errnum);
@@ -106,11 +111,13 @@ bool error_wrap(struct error *err, const char *format, ...)
 {
     if (err == NULL) return false;
     char inner[sizeof(err->message)];
+    char text[sizeof(err->message)];
     memcpy(inner, err->message, sizeof(inner));
     va_list args;
     va_start(args, format);
-    format_into(err->message, sizeof(err->message), format, args);
+    format_into(text, sizeof(text), format, args);
     va_end(args);
+    memcpy(err->message, text, sizeof(text));
     append_text(err->message, sizeof(err->message), ": ");
     append_text(err->message, sizeof(err->message), inner);
     return false;

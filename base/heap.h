@@ -1,4 +1,5 @@
-/* heap: binary heap of deadlines whose elements know their own place, so that any of them can be moved or removed in O(log n).
+/* heap: binary heap of deadlines whose elements know their own place, so that any of them can be
+ * moved or removed in O(log n).
  *
  * The caller embeds a heap_node; node->index is maintained by the heap, HEAP_OUT when outside. */
 #ifndef ZOE_BASE_HEAP_H

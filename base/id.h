@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ID_BATCH_LENGTH 10                 /* Crockford base32, lower case */
+#define ID_BATCH_LENGTH 10                  /* Crockford base32, lower case */
 #define ID_BATCH_SIZE (ID_BATCH_LENGTH + 1) /* with NUL */
 #define ID_BOOT_BYTES 16
 

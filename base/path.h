@@ -1,4 +1,5 @@
-/* path: files and folders, durably. Every writer here either leaves the old file or the complete new one. */
+/* path: files and folders, durably. Every writer here either leaves the old file or the complete
+ * new one. */
 #ifndef ZOE_BASE_PATH_H
 #define ZOE_BASE_PATH_H
 
@@ -11,22 +12,32 @@
 #include "base/error.h"
 
 char *path_join(const char *folder, const char *name); /* caller frees */
-char *path_dirname(const char *path);                  /* caller frees; "." when there is no slash */
-const char *path_basename(const char *path);           /* borrowed */
+char *path_dirname(const char *path);        /* caller frees; "." when there is no slash */
+const char *path_basename(const char *path); /* borrowed */
 
-/* A relative path that stays below its folder: no empty part, no ".", "..", no leading '/', no control characters, at most 255 bytes a part. */
+/* A relative path that stays below its folder: no empty part, no ".", "..", no leading '/', no
+ * control characters, at most 255 bytes a part. */
 bool path_is_safe_relative(const char *path);
 
 bool path_exists(const char *path);
 bool path_is_folder(const char *path);
-bool path_make_folders(const char *path, mode_t mode, struct error *err); /* like mkdir -p */
-bool path_remove_tree(const char *path, struct error *err);               /* missing is fine */
+bool path_make_folders(const char *path, mode_t mode,
+                       struct error *err); /* like mkdir -p; each new folder is made durable */
+bool path_remove_tree(const char *path,
+                      struct error *err); /* missing is fine; never follows a symbolic link */
 
 /* Reads a whole file of at most `limit_bytes`; ERROR_NOT_FOUND, ERROR_REFUSED when larger. */
 bool path_read(const char *path, size_t limit_bytes, struct buf *out, struct error *err);
 
-/* Writes beside, fsyncs, renames over, fsyncs the folder. */
-bool path_write_atomic(const char *path, const void *data, size_t size_bytes, mode_t mode, struct error *err);
+/* Writes all of `data` to a descriptor, short writes and EINTR included; `what` names it in errors.
+ */
+bool path_write_fd(int fd, const void *data, size_t size_bytes, const char *what,
+                   struct error *err);
+
+/* Writes beside (".NAME.tmp.PID.RANDOM"), fsyncs, renames over, fsyncs the folder. `mode` is
+ * subject to the umask. After a failure the old file is untouched and nothing is left beside it. */
+bool path_write_atomic(const char *path, const void *data, size_t size_bytes, mode_t mode,
+                       struct error *err);
 
 bool path_fsync_file(const char *path, struct error *err);
 bool path_fsync_folder(const char *folder, struct error *err);
@@ -35,10 +46,12 @@ bool path_rename_durable(const char *from, const char *to, struct error *err);
 
 bool path_free_bytes(const char *path, uint64_t *free_out, uint64_t *total_out, struct error *err);
 
-/* Takes an exclusive lock on `path` (made 0600 if absent) that lives as long as the descriptor. ERROR_STATE when another process holds it. Returns fd or -1. */
+/* Takes an exclusive lock on `path` (made 0600 if absent) that lives as long as the descriptor.
+ * ERROR_STATE when another process holds it. Returns fd or -1. */
 int path_lock(const char *path, struct error *err);
 
-/* $XDG_STATE_HOME/NAME or ~/.local/state/NAME (and the same for config). Caller frees; NULL with err when HOME is unset. */
+/* $XDG_STATE_HOME/NAME or ~/.local/state/NAME (and the same for config). Caller frees; NULL with
+ * err when HOME is unset. */
 char *path_user_state(const char *name, struct error *err);
 char *path_user_config(const char *name, struct error *err);
 

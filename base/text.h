@@ -9,7 +9,8 @@
 /* Valid UTF-8 without NUL and surrogates. */
 bool text_is_utf8(const char *text, size_t size_bytes);
 
-/* ASCII a-z0-9 and single '-', at most 40 characters, never starting or ending with '-'; "clip" when nothing is left. */
+/* ASCII a-z0-9 and single '-', at most 40 characters, never starting or ending with '-'; "clip"
+ * when nothing is left. */
 #define TEXT_SLUG_MAX 40
 void text_slug(const char *text, char out[TEXT_SLUG_MAX + 1]);
 /* Same without the "clip" fallback: may be empty. */
@@ -21,7 +22,8 @@ bool text_parse_double(const char *text, double *out); /* finite only, C locale 
 /* "256x320" -> width, height */
 bool text_parse_size(const char *text, int64_t *width, int64_t *height);
 
-/* Nearest of `names` (NULL-terminated) by edit distance when close enough to be a slip, else NULL. */
+/* Nearest of `names` (NULL-terminated) by edit distance when close enough to be a slip, else NULL.
+ */
 const char *text_nearest(const char *word, const char *const *names);
 
 /* "1.4 MB", "512 B": decimal units, for people. */

@@ -1,5 +1,6 @@
-/* xalloc: allocation for our own bookkeeping aborts with size and place when memory is gone; sizes chosen by a peer, a file or a
- * model go through size_mul/size_add and alloc_checked, which fail softly. */
+/* xalloc: allocation for our own bookkeeping aborts with size and place when memory is gone; sizes
+ * chosen by a peer, a file or a model go through size_mul/size_add and alloc_checked, which fail
+ * softly. */
 #ifndef ZOE_BASE_XALLOC_H
 #define ZOE_BASE_XALLOC_H
 
@@ -24,9 +25,9 @@ bool size_add(size_t a, size_t b, size_t *out);
 void *alloc_checked(size_t count, size_t size_bytes, const char *what, struct error *err);
 
 /* Our own bugs end the process loudly, in release builds too. Never used on outside input. */
-#define ZOE_ASSERT(condition)                                          \
-    do {                                                               \
-        if (!(condition)) zoe_assert_fail(#condition, __FILE__, __LINE__); \
+#define ZOE_ASSERT(condition)                                                                      \
+    do {                                                                                           \
+        if (!(condition)) zoe_assert_fail(#condition, __FILE__, __LINE__);                         \
     } while (0)
 _Noreturn void zoe_assert_fail(const char *condition, const char *file, int line);
 
