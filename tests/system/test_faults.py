@@ -1,0 +1,156 @@
+"""It survives from the first day: processes killed, stopped and starved in mid-batch. Each time the batch ends done, every clip published exactly once and identical
+to the undisturbed run, and nothing is left behind."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import unittest
+
+from farm import Farm, children_of, eventually
+
+CLIPS = 8
+LINES = [json.dumps({"prompt": f"clip {n}", "pattern": {"step_ms": 40}}) for n in range(CLIPS)]
+SMALL = ["--model", "pattern", "--frames", "6", "--steps", "4"]
+
+COORDINATOR_POINTS = ["store.before_commit", "store.after_commit", "submit.accepted", "artifact.renamed", "publish.stitched", "publish.committed", "publish.renamed_sidecar",
+                      "publish.renamed_video", "publish.folder_synced", "publish.published"]
+
+undisturbed = {}
+
+
+def setUpModule():
+    with Farm().start(workers=2) as farm:
+        accepted = farm.submit(LINES, *SMALL)
+        farm.wait(accepted["batch"])
+        undisturbed.update(farm.tree(accepted["folder"]))
+    assert len(undisturbed) == CLIPS
+
+
+def engines(farm):
+    return [pid for pid, name in children_of(os.getpid()).items() if name == "zoe-engine"]
+
+
+class Faults(unittest.TestCase):
+    def finish(self, farm, accepted):
+        """The common verdict."""
+        farm.wait(accepted["batch"])
+        batch = farm.batch(accepted["batch"])
+        self.assertEqual(batch["state"], "done")
+        self.assertEqual(farm.tree(accepted["folder"]), undisturbed)
+        published = [e for e in farm.zoe("events", "--batch", accepted["batch"], json_out=True)["events"] if e["kind"] == "clip.published"]
+        self.assertEqual(sorted(e["clip"] for e in published), list(range(CLIPS)))
+        eventually(lambda: not farm.strays(), 30, f"nothing left behind: {farm.strays()}")
+
+    def test_worker_killed(self):
+        for after in (0, 2, 5):
+            with self.subTest(after=after), Farm().start(workers=2) as farm:
+                accepted = farm.submit(LINES, *SMALL)
+                farm.wait_published(accepted["batch"], after) if after else eventually(lambda: engines(farm), 30, "an engine runs")
+                farm.kill_worker("w1")
+                farm.start_worker("w1")
+                self.finish(farm, accepted)
+
+    def test_engine_killed(self):
+        with Farm().start(workers=2) as farm:
+            accepted = farm.submit(LINES, *SMALL)
+            for after in (1, 3, 5):
+                farm.wait_published(accepted["batch"], after)
+                for pid in engines(farm)[:1]:
+                    os.kill(pid, signal.SIGKILL)
+            self.finish(farm, accepted)
+
+    def test_media_child_killed(self):
+        with Farm().start(workers=2) as farm:
+            accepted = farm.submit(LINES, *SMALL)
+            killed = 0
+            while killed < 3 and farm.batch(accepted["batch"])["clips"]["published"] < CLIPS:
+                for pid, name in children_of(farm.coordinator.pid).items():
+                    if name == "zoe-media" and killed < 3:
+                        try:
+                            os.kill(pid, signal.SIGKILL)
+                            killed += 1
+                        except ProcessLookupError:
+                            pass
+            self.assertGreater(killed, 0)
+            self.finish(farm, accepted)
+
+    def test_coordinator_killed_at_points(self):
+        for point in COORDINATOR_POINTS:
+            for count in (1, 4):
+                with self.subTest(point=point, count=count), Farm() as farm:
+                    farm.start_coordinator()
+                    farm.worker_key("w1")
+                    farm.worker_key("w2")
+                    farm.kill_coordinator(signal.SIGTERM)
+                    count += 10 if point.startswith("store") else 0
+                    farm.start_coordinator(env={"ZOE_FAULT_KILL": f"{point}:{1 if point == 'submit.accepted' else count}"})
+                    farm.start_worker("w1")
+                    farm.start_worker("w2")
+                    done = farm.run("submit", "-", *SMALL, "--key", "one", "--json", "--timeout", "3s", stdin="\n".join(LINES))
+                    eventually(lambda: farm.coordinator.poll() is not None, 60, f"the fault at {point} hits")
+                    farm.start_coordinator()
+                    accepted = farm.submit(LINES, *SMALL, "--key", "one")
+                    if done.returncode == 0:
+                        self.assertTrue(accepted["existed"])
+                    self.finish(farm, accepted)
+                    self.assertEqual(len(farm.zoe("batch", "list", json_out=True)["batches"]), 1)
+
+    def test_coordinator_killed_in_mid_batch(self):
+        with Farm().start(workers=2) as farm:
+            accepted = farm.submit(LINES, *SMALL)
+            for after in (1, 4):
+                farm.wait_published(accepted["batch"], after)
+                farm.kill_coordinator()
+                farm.start_coordinator()
+            self.finish(farm, accepted)
+
+    def test_engine_stopped_is_hung(self):
+        with Farm().start(workers=2) as farm:
+            accepted = farm.submit(LINES, *SMALL)
+            farm.wait_published(accepted["batch"], 1)
+            stopped = engines(farm)[0]
+            os.kill(stopped, signal.SIGSTOP)
+            self.finish(farm, accepted)
+            self.assertFalse(pathlib.Path(f"/proc/{stopped}/exe").exists())
+            kinds = [e["kind"] for e in farm.zoe("events", "--batch", accepted["batch"], json_out=True)["events"]]
+            self.assertIn("attempt.hung", kinds)
+
+    def test_worker_drains_on_sigterm(self):
+        with Farm().start(workers=2) as farm:
+            accepted = farm.submit(LINES, *SMALL)
+            farm.wait_published(accepted["batch"], 1)
+            farm.kill_worker("w1", signal.SIGTERM)
+            self.finish(farm, accepted)
+
+    @unittest.skipUnless(os.geteuid() == 0, "mounting a small tmpfs needs root")
+    def test_full_artifact_disk(self):
+        with Farm() as farm:
+            disk = farm.state / "artifacts"
+            disk.mkdir(parents=True)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], check=True)
+            try:
+                farm.start(workers=2)
+                ballast = disk / "tmp" / "ballast"
+                accepted = farm.submit(LINES, *SMALL)
+                farm.wait_published(accepted["batch"], 1)
+                ballast.parent.mkdir(exist_ok=True)
+                with open(ballast, "wb") as file:
+                    try:
+                        while True:
+                            file.write(b"x" * 65536)
+                            file.flush()
+                    except OSError:
+                        pass
+                eventually(lambda: farm.zoe("status", json_out=True)["disk_low"], 30, "the farm sees the full disk")
+                refused = farm.run("submit", "-", *SMALL, stdin="another\n")
+                self.assertEqual(refused.returncode, 6, refused.stderr)
+                ballast.unlink()
+                self.finish(farm, accepted)
+            finally:
+                farm.stop()
+                subprocess.run(["umount", str(disk)], check=True)
+
+
+if __name__ == "__main__":
+    unittest.main()
