@@ -28,6 +28,7 @@ void fault_point(const char *name)
 {
     if (!wanted.read) read_environment();
     if (!wanted.name) return;
-    if (strlen(name) != wanted.name_length || memcmp(name, wanted.name, wanted.name_length) != 0) return;
+    if (strlen(name) != wanted.name_length || memcmp(name, wanted.name, wanted.name_length) != 0)
+        return;
     if (--wanted.left == 0) kill(getpid(), SIGKILL);
 }

@@ -12,14 +12,23 @@
 
 #include "base/error.h"
 
-/* `what` names the source in errors ("unet/config.json"). NULL with ERROR_INVALID. */
+/* The top level must be an object or an array. `what` names the source in errors
+ * ("unet/config.json"). NULL with ERROR_INVALID; json_parse_file also as path_read. */
 json_t *json_parse(const char *text, size_t size_bytes, const char *what, struct error *err);
 json_t *json_parse_file(const char *path, size_t limit_bytes, struct error *err);
 
-/* Sorted keys, no spaces, %.17g reals, UTF-8 as is. Caller frees. */
+/* Sorted keys (byte order), no spaces, UTF-8 as is, only what JSON must escape is escaped. An
+ * integer is written as such; a real is written %.17g, so that an integral real looks like the
+ * integer (5.0 and 5 are both "5", -0.0 is "0"): numbers that compare equal give equal text, and
+ * canonical(parse(canonical(x))) is canonical(x). Caller frees. */
 char *json_canonical(const json_t *value);
-/* Indented, keys in insertion order; ends with a newline. Caller frees. */
+/* Indented by 2, keys in insertion order, reals in their shortest exact form and recognisable as
+ * reals; ends with a newline. Caller frees. */
 char *json_pretty(const json_t *value);
+
+/* One line, keys in insertion order, numbers as json_pretty: for --json output and logs. Caller
+ * frees. */
+char *json_line(const json_t *value);
 
 /* Typed members of an object. The *_or forms give the fallback when the member is absent or null; a
  * member of the wrong type is an error (false). `what` names the document. */

@@ -19,6 +19,9 @@ void text_slug_raw(const char *text, char out[TEXT_SLUG_MAX + 1]);
 /* Whole string, decimal, no sign unless min < 0, within [min, max]. */
 bool text_parse_i64(const char *text, int64_t min, int64_t max, int64_t *out);
 bool text_parse_double(const char *text, double *out); /* finite only, C locale */
+/* %.{digits}g in the C locale; `value` is finite, 1 <= digits <= 17. */
+#define TEXT_REAL_SIZE 32
+void text_real(double value, int digits, char out[TEXT_REAL_SIZE]);
 /* "256x320" -> width, height */
 bool text_parse_size(const char *text, int64_t *width, int64_t *height);
 
