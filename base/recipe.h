@@ -22,7 +22,9 @@ struct recipe_field {
     const char *name;  /* canonical, diffusers' */
     const char *alias; /* short flag ("steps"), or NULL */
     enum recipe_type type;
-    double min, max;            /* inclusive; for INT and REAL (seed is checked apart, to 2^63-1) */
+    double min,
+        max; /* inclusive; of INT and REAL (a seed goes to 2^63-1 exactly), and bytes of a TEXT */
+    int64_t multiple;           /* an INT must be divisible by it; 0 = any */
     const char *const *choices; /* NULL-terminated, for CHOICE */
     bool shapes_group;   /* lines that differ in it form groups (model, size, frames, steps, fps) */
     const char *summary; /* one line for --help and docs */
@@ -35,25 +37,34 @@ const struct recipe_field *recipe_field_find(const char *name);
 /* Nearest legal name for an unknown one, or NULL. */
 const char *recipe_field_nearest(const char *name);
 
-/* Checks one value against its field; the error names field, value and range. */
+/* All errors of this file are ERROR_USAGE, except that a text that is no JSON is ERROR_INVALID.
+ *
+ * Checks one value against its field; the error names field, value and range. */
 bool recipe_check_value(const struct recipe_field *field, const json_t *value, struct error *err);
-/* Parses a command-line text into the field's JSON type. New reference or NULL. */
+/* Parses a command-line text into the field's JSON type and checks it. New reference or NULL. */
 json_t *recipe_value_from_text(const struct recipe_field *field, const char *text,
                                struct error *err);
 
 /* Checks a whole recipe object: known fields only (aliases are renamed in place; "size" becomes
- * width and height), types, ranges. `seed` must be one non-negative integer if present. Fields may
- * be absent. */
+ * width and height; integers in REAL fields become reals), types, ranges. Fields may be absent,
+ * null is an error. After an error the object may be half renamed. */
 bool recipe_check(json_t *recipe, struct error *err);
 
-/* Fills what is absent from `defaults` (zoetrope.json "defaults" object, may be NULL), then from
- * the built-in defaults; sets "model" to `model_name` when absent. After it, every field that a
- * render needs is present: prompt negative_prompt seed num_inference_steps guidance_scale scheduler
- * eta width height num_frames fps noise. */
+/* Checks, then fills what is absent from `defaults` (zoetrope.json "defaults" object, may be NULL;
+ * never model, prompt or seed), then from the built-in defaults; sets "model" to `model_name` when
+ * absent (NULL: then it must be there). After it every field that a render needs is present: model
+ * prompt negative_prompt seed num_inference_steps guidance_scale scheduler eta width height
+ * num_frames fps noise. An absent prompt or seed is an error. */
 bool recipe_fill(json_t *recipe, const char *model_name, const json_t *defaults, struct error *err);
 
-/* Canonical text (sorted keys, no spaces, %.17g) and its SHA-256. Caller frees. */
+/* Canonical text (json_canonical) and its SHA-256. Caller frees. */
 char *recipe_canonical(const json_t *recipe);
 struct digest recipe_digest(const json_t *recipe);
+
+/* Members of a checked recipe, for those who only read: the fallback when absent. Text is borrowed.
+ */
+int64_t recipe_int(const json_t *recipe, const char *name, int64_t fallback);
+double recipe_real(const json_t *recipe, const char *name, double fallback);
+const char *recipe_text(const json_t *recipe, const char *name, const char *fallback);
 
 #endif
