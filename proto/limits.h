@@ -1,4 +1,5 @@
-/* limits: every bound that both ends must agree on, and every default of docs/architecture.md's lifecycle, in one place. Each has a test at the limit and one past it. */
+/* limits: every bound that both ends must agree on, and every default of docs/architecture.md's
+ * lifecycle, in one place. Each has a test at the limit and one past it. */
 #ifndef ZOE_PROTO_LIMITS_H
 #define ZOE_PROTO_LIMITS_H
 
@@ -9,14 +10,14 @@
 #define PROTOCOL_MAX 1
 
 /* Messages. */
-#define LIMIT_ENVELOPE_BYTES (64 * 1024)        /* control messages */
-#define LIMIT_CHUNK_BYTES (256 * 1024)          /* payload of a Chunk or FileData */
-#define LIMIT_FRAME_BYTES (1024 * 1024)         /* ZMQ_MAXMSGSIZE */
+#define LIMIT_ENVELOPE_BYTES (64 * 1024) /* control messages */
+#define LIMIT_CHUNK_BYTES (256 * 1024)   /* payload of a Chunk or FileData */
+#define LIMIT_FRAME_BYTES (1024 * 1024)  /* ZMQ_MAXMSGSIZE */
 #define LIMIT_DECODE_BUDGET_BYTES (4 * 1024 * 1024)
-#define LIMIT_REPLY_BYTES (512 * 1024)          /* coordinator -> client envelopes (lists) */
+#define LIMIT_REPLY_BYTES (512 * 1024) /* coordinator -> client envelopes (lists) */
 #define LIMIT_NAME_BYTES 128
-#define LIMIT_KEY_BYTES 200                     /* idempotency key */
-#define LIMIT_TEXT_BYTES 1024                   /* reasons, hosts, builds, fingerprints */
+#define LIMIT_KEY_BYTES 200   /* idempotency key */
+#define LIMIT_TEXT_BYTES 1024 /* reasons, hosts, builds, fingerprints */
 #define LIMIT_LOG_TAIL_BYTES (8 * 1024)
 #define LIMIT_RECIPE_BYTES (32 * 1024)
 #define LIMIT_OPTIONS_BYTES (32 * 1024)
@@ -26,7 +27,7 @@
 #define LIMIT_HELD 256
 #define LIMIT_MODELS 256
 #define LIMIT_MODEL_FILES 1024
-#define LIMIT_PAGE 200                          /* rows in one list answer */
+#define LIMIT_PAGE 200 /* rows in one list answer */
 #define LIMIT_INPUT_PROBLEMS 20
 #define LIMIT_RUNNING 64
 #define LIMIT_EVENT_WAIT_MS 60000
@@ -61,7 +62,11 @@
 #define DRAIN_GRACE_MS 5000
 
 /* ZeroMQ. */
-#define SOCKET_HWM 1000
+#define SOCKET_HWM 1000                /* DEALER */
+#define SOCKET_ROUTER_HWM 128          /* per peer, both directions */
+#define LIMIT_PEER_QUEUE_MESSAGES 1024 /* kept for a slow peer beyond that */
+#define LIMIT_PEER_QUEUE_BYTES (4 * 1024 * 1024)
+#define SOCKET_LINGER_MS 1000
 #define SOCKET_HANDSHAKE_MS 5000
 #define SOCKET_RECONNECT_MS 250
 #define SOCKET_RECONNECT_MAX_MS 10000
