@@ -30,7 +30,7 @@ struct tensor {
     int stride;  /* elements from one pixel to the next; == channels unless this is a slice of
                     channels */
     float *data; /* first element, in the backend's memory */
-    int slot;    /* the arena's own; -1 for views and foreign memory */
+    int slot;    /* the arena's own number; 0 for views and foreign memory */
 };
 
 int64_t tensor_images(const struct tensor *t); /* batch * frames */
@@ -47,12 +47,13 @@ struct tensor tensor_slice(const struct tensor *t, int first, int count);
  * offsets, so nothing is allocated inside a step. */
 struct arena_slot {
     size_t offset_bytes, size_bytes;
-    bool used;
+    int id; /* of the tensor that uses it; 0 = free */
 };
 
 struct arena {
     struct arena_slot *slots; /* sorted by offset; live and free neighbours */
     int slot_count, slot_capacity;
+    int last_id;
     size_t peak_bytes;
     size_t capacity_bytes; /* of `base`; 0 while planning */
     unsigned char *base;   /* backend memory, owned by whoever allocated it */

@@ -1,0 +1,53 @@
+/* ops: what model code calls. It owns one backend context with its memory, chooses between a
+ * backend's fused rows and their parts, and runs forwards in two passes: planned (nothing is
+ * computed, sizes are noted), then for real.
+ *
+ *     ops_plan_begin(ops);  forward(ops, ...);  ops_plan_end(ops, &err);      once per shape
+ *     ops_run_begin(ops);   forward(ops, ...);                                 as often as wanted
+ *
+ * Tensors taken in one run are void when the next begins. A forward reads its results into host
+ * memory before it ends. One thread at a time. */
+#ifndef ZOE_ENGINE_OPS_H
+#define ZOE_ENGINE_OPS_H
+
+#include <stdatomic.h>
+
+#include "engine/backend.h"
+
+/* Between blocks a forward asks whether to go on; `fraction` is how much of it is done. */
+typedef void ops_tick_fn(void *arg, double fraction);
+
+struct ops {
+    const struct backend *backend;
+    struct backend_context *context;
+    struct threads *threads;
+    struct arena arena;
+    void *memory;
+    size_t memory_bytes;
+    ops_tick_fn *tick; /* or NULL */
+    void *tick_arg;
+    const atomic_bool *cancel; /* or NULL */
+};
+
+struct ops *ops_new(const char *backend_name, int threads, struct error *err);
+void ops_free(struct ops *ops); /* NULL is fine */
+
+void ops_plan_begin(struct ops *ops);
+bool ops_plan_end(struct ops *ops, struct error *err); /* ERROR_NO_MEMORY */
+void ops_run_begin(struct ops *ops);
+bool ops_planning(const struct ops *ops);
+
+/* False with ERROR_INTERRUPTED when the job was canceled. */
+bool ops_tick(struct ops *ops, double fraction, struct error *err);
+
+struct tensor ops_take(struct ops *ops, int batch, int frames, int height, int width, int channels);
+struct tensor ops_take_like(struct ops *ops, const struct tensor *like, int channels);
+void ops_give(struct ops *ops, struct tensor *t);
+
+/* Products with every field of their arguments: fused where the backend can, in parts where not. */
+void ops_conv2d(struct ops *ops, const struct conv2d_args *a);
+void ops_conv_time(struct ops *ops, const struct conv_time_args *a);
+void ops_linear(struct ops *ops, const struct linear_args *a);
+void ops_feed_forward(struct ops *ops, const struct feed_forward_args *a);
+
+#endif

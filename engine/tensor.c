@@ -1,0 +1,220 @@
+#include "engine/tensor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+
+static const struct {
+    const char *name;
+    size_t size;
+} dtypes[TENSOR_DTYPES] = {
+    [TENSOR_F32] = {"F32", 4}, [TENSOR_F16] = {"F16", 2}, [TENSOR_BF16] = {"BF16", 2},
+    [TENSOR_I64] = {"I64", 8}, [TENSOR_U8] = {"U8", 1},
+};
+
+const char *tensor_dtype_name(enum tensor_dtype dtype)
+{
+    return dtypes[dtype].name;
+}
+
+size_t tensor_dtype_size(enum tensor_dtype dtype)
+{
+    return dtypes[dtype].size;
+}
+
+static float float_of_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+float tensor_half_to_float(uint16_t bits)
+{
+    const uint32_t sign = (uint32_t)(bits & 0x8000) << 16;
+    const uint32_t exponent = (bits >> 10) & 0x1f;
+    const uint32_t mantissa = bits & 0x3ff;
+    if (exponent == 31) return float_of_bits(sign | 0x7f800000 | mantissa << 13);
+    if (exponent != 0) return float_of_bits(sign | (exponent + 112) << 23 | mantissa << 13);
+    /* Zero and subnormals: mantissa * 2^-24 is exact in float32. */
+    const float value = (float)mantissa * 0x1p-24f;
+    return sign != 0 ? -value : value;
+}
+
+float tensor_bfloat_to_float(uint16_t bits)
+{
+    return float_of_bits((uint32_t)bits << 16);
+}
+
+int64_t tensor_images(const struct tensor *t)
+{
+    return (int64_t)t->batch * t->frames;
+}
+
+int64_t tensor_pixels(const struct tensor *t)
+{
+    return tensor_images(t) * t->height * t->width;
+}
+
+int64_t tensor_count(const struct tensor *t)
+{
+    return tensor_pixels(t) * t->channels;
+}
+
+bool tensor_same_shape(const struct tensor *a, const struct tensor *b)
+{
+    return a->batch == b->batch && a->frames == b->frames && a->height == b->height &&
+           a->width == b->width && a->channels == b->channels;
+}
+
+struct tensor tensor_slice(const struct tensor *t, int first, int count)
+{
+    ZOE_ASSERT(first >= 0 && count > 0 && first + count <= t->channels);
+    struct tensor slice = *t;
+    slice.channels = count;
+    slice.slot = 0;
+    if (slice.data != NULL) slice.data += first;
+    return slice;
+}
+
+/* ---- arena ---- */
+
+void arena_init(struct arena *a)
+{
+    memset(a, 0, sizeof *a);
+}
+
+void arena_finish(struct arena *a)
+{
+    free(a->slots);
+    arena_init(a);
+}
+
+static void arena_reset(struct arena *a, bool planning, void *base, size_t capacity_bytes)
+{
+    a->slot_count = 0;
+    a->last_id = 0;
+    a->planning = planning;
+    a->base = base;
+    a->capacity_bytes = capacity_bytes;
+}
+
+void arena_plan(struct arena *a)
+{
+    arena_reset(a, true, NULL, 0);
+    a->peak_bytes = 0;
+    a->overflow = false;
+}
+
+void arena_commit(struct arena *a, void *base, size_t capacity_bytes)
+{
+    arena_reset(a, false, base, capacity_bytes);
+}
+
+static struct arena_slot *insert_slot(struct arena *a, int at)
+{
+    if (a->slot_count == a->slot_capacity) {
+        a->slot_capacity = a->slot_capacity == 0 ? 32 : 2 * a->slot_capacity;
+        a->slots = xrealloc_array(a->slots, (size_t)a->slot_capacity, sizeof *a->slots);
+    }
+    memmove(&a->slots[at + 1], &a->slots[at], (size_t)(a->slot_count - at) * sizeof *a->slots);
+    a->slot_count++;
+    return &a->slots[at];
+}
+
+static void remove_slot(struct arena *a, int at)
+{
+    a->slot_count--;
+    memmove(&a->slots[at], &a->slots[at + 1], (size_t)(a->slot_count - at) * sizeof *a->slots);
+}
+
+/* The smallest free slot that is large enough, or a new one at the end. */
+static struct arena_slot *best_slot(struct arena *a, size_t size_bytes)
+{
+    int best = -1;
+    for (int i = 0; i < a->slot_count; i++) {
+        const struct arena_slot *slot = &a->slots[i];
+        if (slot->id != 0 || slot->size_bytes < size_bytes) continue;
+        if (best < 0 || slot->size_bytes < a->slots[best].size_bytes) best = i;
+    }
+    if (best >= 0) {
+        const size_t rest = a->slots[best].size_bytes - size_bytes;
+        if (rest > 0) {
+            const size_t offset = a->slots[best].offset_bytes;
+            *insert_slot(a, best + 1) = (struct arena_slot){offset + size_bytes, rest, 0};
+            a->slots[best].size_bytes = size_bytes;
+        }
+        return &a->slots[best];
+    }
+    size_t end = 0;
+    if (a->slot_count > 0) {
+        struct arena_slot *last = &a->slots[a->slot_count - 1];
+        if (last->id == 0) {
+            last->size_bytes = size_bytes;
+            return last;
+        }
+        end = last->offset_bytes + last->size_bytes;
+    }
+    struct arena_slot *slot = insert_slot(a, a->slot_count);
+    *slot = (struct arena_slot){end, size_bytes, 0};
+    return slot;
+}
+
+static bool tensor_size(const struct tensor *t, size_t *out)
+{
+    size_t size = sizeof(float);
+    const int dims[] = {t->batch, t->frames, t->height, t->width, t->channels};
+    for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
+        ZOE_ASSERT(dims[i] > 0);
+        if (!size_mul(size, (size_t)dims[i], &size)) return false;
+    }
+    if (!size_add(size, ARENA_ALIGN_BYTES - 1, &size)) return false;
+    *out = size & ~(size_t)(ARENA_ALIGN_BYTES - 1);
+    return true;
+}
+
+struct tensor arena_take(struct arena *a, int batch, int frames, int height, int width,
+                         int channels)
+{
+    struct tensor t = {TENSOR_F32, batch, frames, height, width, channels, channels, NULL, 0};
+    size_t size, end;
+    if (!tensor_size(&t, &size)) {
+        a->overflow = true;
+        return t;
+    }
+    struct arena_slot *slot = best_slot(a, size);
+    t.slot = slot->id = ++a->last_id;
+    if (!size_add(slot->offset_bytes, size, &end)) {
+        a->overflow = true;
+        return t;
+    }
+    if (a->planning) {
+        if (end > a->peak_bytes) a->peak_bytes = end;
+        return t;
+    }
+    ZOE_ASSERT(end <= a->capacity_bytes);
+    t.data = (float *)(void *)(a->base + slot->offset_bytes);
+    return t;
+}
+
+void arena_give(struct arena *a, struct tensor *t)
+{
+    int at = 0;
+    while (t->slot != 0 && at < a->slot_count && a->slots[at].id != t->slot)
+        at++;
+    if (t->slot == 0 || at == a->slot_count) {
+        memset(t, 0, sizeof *t);
+        return;
+    }
+    a->slots[at].id = 0;
+    if (at + 1 < a->slot_count && a->slots[at + 1].id == 0) {
+        a->slots[at].size_bytes += a->slots[at + 1].size_bytes;
+        remove_slot(a, at + 1);
+    }
+    if (at > 0 && a->slots[at - 1].id == 0) {
+        a->slots[at - 1].size_bytes += a->slots[at].size_bytes;
+        remove_slot(a, at);
+    }
+    memset(t, 0, sizeof *t);
+}
