@@ -1,0 +1,117 @@
+/* artifacts: stored files (segments, later checkpoints and latents), named by the SHA-256 of their
+ * bytes.
+ *
+ * An upload is written to tmp/NAME, resumable by offset as long as that file is there, a restart of
+ * the coordinator included. When it is complete a pool thread hashes and fsyncs it, then the loop
+ * thread renames it to aa/HEX. The store counts the uses of a digest; the loop thread alone renames
+ * in and unlinks, and unlinking asks for the count again, so that a digest whose count is above
+ * zero always has its file. Everything goes through a table of operations: a folder today, an
+ * object store next.
+ *
+ * Loop thread only. The store is borrowed. */
+#ifndef ZOE_COORDINATOR_ARTIFACTS_H
+#define ZOE_COORDINATOR_ARTIFACTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/digest.h"
+#include "base/error.h"
+
+struct store;
+struct artifacts;
+struct artifact_upload;
+
+#define ARTIFACT_ORPHAN_MS (INT64_C(3600) * 1000)
+
+/* Where the bytes live. `self` is what `open` returned. Every operation is called on the loop
+ * thread but `seal`, which runs on a pool thread and touches nothing but the named temporary. */
+struct artifact_backend {
+    const char *name;
+    void *(*open)(const char *place, struct error *err);
+    void (*close)(void *self);
+    /* Bytes of a temporary that are already there; 0 when there is none. */
+    bool (*size)(void *self, const char *upload, uint64_t *size_out, struct error *err);
+    bool (*write)(void *self, const char *upload, uint64_t offset, const void *data, size_t size,
+                  struct error *err);
+    /* Makes the temporary durable and hashes it. */
+    bool (*seal)(void *self, const char *upload, struct digest *digest_out, uint64_t *size_out,
+                 struct error *err);
+    /* Temporary -> its digest's name, durably; over an equal file is fine. */
+    bool (*keep)(void *self, const char *upload, const struct digest *digest, struct error *err);
+    void (*discard)(void *self, const char *upload); /* missing is fine */
+    bool (*remove)(void *self, const struct digest *digest,
+                   struct error *err); /* missing is fine */
+    /* Local path for a media child; caller frees. NULL when it is not there. */
+    char *(*path)(void *self, const struct digest *digest);
+    /* Calls `each` for every kept file (upload NULL) and every temporary (digest NULL). */
+    bool (*list)(void *self,
+                 void (*each)(void *context, const struct digest *digest, const char *upload,
+                              uint64_t size_bytes, int64_t modified_ms),
+                 void *context, struct error *err);
+    bool (*free_bytes)(void *self, uint64_t *free_out, uint64_t *total_out, struct error *err);
+};
+
+extern const struct artifact_backend artifact_backend_folder;
+
+/* Makes the folders. NULL on failure. */
+struct artifacts *artifacts_open(const struct artifact_backend *backend, const char *place,
+                                 struct store *store, uv_loop_t *loop, struct error *err);
+/* Ends uploads (their temporaries stay for a resume). While a seal is on its way the memory lives
+ * on until that ends, silently. */
+void artifacts_close(struct artifacts *a);
+
+/* `name` is unique to attempt and output and safe as a file name ("BATCH.CLIP.TASK.FENCE.OUTPUT").
+ * Opening one that is open is our bug. A leftover temporary larger than `size_bytes` is discarded.
+ * NULL with ERROR_IO, ERROR_FULL, or ERROR_REFUSED when larger than LIMIT_SEGMENT_BYTES. */
+struct artifact_upload *artifact_upload_open(struct artifacts *a, const char *name,
+                                             const struct digest *digest, uint64_t size_bytes,
+                                             struct error *err);
+/* Where the next byte goes; equal to size_bytes when it is complete. */
+uint64_t artifact_upload_offset(const struct artifact_upload *u);
+uint64_t artifact_upload_size(const struct artifact_upload *u);
+/* Bytes that lie before the offset are skipped (a doubled chunk); a gap, or bytes past the end, are
+ * ERROR_INVALID. ERROR_FULL and ERROR_IO leave the upload where it was: send again later. */
+bool artifact_upload_write(struct artifact_upload *u, uint64_t offset, const void *data,
+                           size_t size_bytes, struct error *err);
+
+/* Only when complete. `done` runs on the loop thread and ends the upload: err NULL = the file
+ * stands under its digest's name, add its use to the store in this same turn. ERROR_INVALID = other
+ * digest, the temporary is gone (offer it again from 0). ERROR_FULL and ERROR_IO = the temporary is
+ * kept: open it again later. */
+typedef void (*artifact_done)(void *context, const struct error *err);
+void artifact_upload_finish(struct artifact_upload *u, artifact_done done, void *context);
+
+/* Ends an upload without a result: `keep` leaves the temporary for a resume. Also while finishing:
+ * then `done` never runs. NULL is fine. */
+void artifact_upload_close(struct artifact_upload *u, bool keep);
+/* Removes a temporary that nobody has open. */
+void artifacts_discard(struct artifacts *a, const char *name);
+
+/* The store dropped a use of it in this turn: after the commit artifacts_sweep unlinks those whose
+ * count is zero. After a rollback call artifacts_forget instead. */
+void artifacts_release(struct artifacts *a, const struct digest *digest);
+void artifacts_sweep(struct artifacts *a);
+void artifacts_forget(struct artifacts *a);
+
+/* Local path; caller frees; NULL when the file is not there. */
+char *artifacts_path(struct artifacts *a, const struct digest *digest);
+
+/* Start: removes kept files that no row counts and temporaries, both when older than one hour, and
+ * calls `missing` for each row whose file is gone or of another size. */
+bool artifacts_recover(struct artifacts *a, int64_t wall_ms,
+                       void (*missing)(void *context, const struct digest *digest), void *context,
+                       struct error *err);
+
+bool artifacts_free(struct artifacts *a, uint64_t *free_out, uint64_t *total_out,
+                    struct error *err);
+
+/* D1, pure. Below `low` = 1 GiB, or 5 % of a disk smaller than 20 GiB, plus `reserved_bytes` (what
+ * stitching will need) the disk is low; above 2 x low plus the reserve it is well again; between
+ * the two it stays what it was. */
+uint64_t disk_low_bytes(uint64_t total_bytes);
+bool disk_is_low(bool was_low, uint64_t free_bytes, uint64_t total_bytes, uint64_t reserved_bytes);
+
+#endif

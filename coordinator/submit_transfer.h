@@ -1,0 +1,132 @@
+/* submit_transfer: a submission on its way in (lifecycle B1): opened by key, credited chunks into a
+ * temporary file, checked on a pool thread, accepted whole or not at all.
+ *
+ * One transfer per (owner, key), resumable for ten minutes by opening it again. Whoever opens a key
+ * that is on its way with the same content joins it (the newest sends, all get the answer); with
+ * other content it waits for the first one's end. An empty key becomes a hash of content and owner.
+ * Content = the file's bytes, the format, the options as sent, name and priority.
+ *
+ * After the check everything stands on disk (the prompts file, RENDERS/.tmp-ID): the caller commits
+ * the batch's rows, then calls submit_transfer_accepted, which places the folder and answers. Loop
+ * thread only; knows no sockets and no store: it asks and answers through callbacks. */
+#ifndef ZOE_COORDINATOR_SUBMIT_TRANSFER_H
+#define ZOE_COORDINATOR_SUBMIT_TRANSFER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "coordinator/publish.h"
+#include "coordinator/submit_file.h"
+
+struct models;
+
+#define SUBMIT_TRANSFERS_MAX 64
+#define SUBMIT_STALL_NS (5 * NS_PER_S) /* a silent sender yields to another opener */
+
+struct submit_request { /* SubmitOpen and who sent it; borrowed */
+    uint64_t client;    /* the caller's name for the session */
+    uint64_t request;   /* and for the question; both come back in the answer */
+    const char *owner;
+    const char *key; /* "" = default key */
+    struct digest sha256;
+    uint64_t size_bytes;
+    enum submit_format format;
+    const char *name;
+    int priority;
+    const char *options; /* JSON object text or "" */
+    bool again;          /* match no earlier batch by a default key */
+    bool dry_run;
+};
+
+struct submit_answer { /* borrowed during the call */
+    uint64_t client, request;
+    const struct error *err; /* NULL = accepted */
+    const struct submit_problem *problems;
+    uint32_t problem_count;
+    const char *batch; /* "" for a dry run */
+    const char *folder;
+    const char *key;
+    uint64_t prompts, clips;
+    bool existed;
+    char *const *warnings;
+    uint32_t warning_count;
+};
+
+struct submit_transfer;
+struct submit_ready { /* a checked submission; borrowed until accepted or failed */
+    struct submit_transfer *transfer;
+    char batch[ID_BATCH_SIZE];
+    char folder[PUBLISH_FOLDER_SIZE];
+    const char *owner, *name, *key;
+    bool default_key;
+    struct digest content;
+    int priority;
+    int64_t submitted_ms; /* wall; the same as in batch.json */
+    const char *options;
+    const struct submit_result *result;
+};
+
+struct submit_known { /* an earlier batch with the key */
+    char batch[ID_BATCH_SIZE];
+    char folder[PUBLISH_FOLDER_SIZE];
+    struct digest content;
+    uint64_t prompts, clips;
+};
+
+struct submit_callbacks {
+    void *context;
+    /* The newest batch of owner and key; for a default key none that failed, was canceled or
+     * removed. */
+    bool (*known)(void *context, const char *owner, const char *key, bool default_key,
+                  struct submit_known *out);
+    /* True when no batch, living or removed, has this id. */
+    bool (*id_is_free)(void *context, const char *batch);
+    void (*credit)(void *context, uint64_t client, uint64_t request, const char *key,
+                   uint64_t offset, uint64_t size_bytes);
+    /* Add the batch to memory and store in this turn; after the commit call
+     * submit_transfer_accepted, else submit_transfer_failed. */
+    void (*accept)(void *context, const struct submit_ready *ready);
+    void (*answer)(void *context, const struct submit_answer *answer);
+};
+
+struct submit_options {
+    const char *incoming; /* STATE/incoming: emptied at the start */
+    const char *prompts;  /* STATE/prompts */
+    const char *renders;  /* STATE/renders */
+};
+
+struct submit_transfers;
+struct submit_transfers *submit_transfers_create(uv_loop_t *loop,
+                                                 const struct submit_options *options,
+                                                 struct models *models,
+                                                 const struct submit_callbacks *callbacks,
+                                                 struct error *err);
+/* Ends all of them without an answer. A check on its way is waited for in the background: run the
+ * loop until it is empty. */
+void submit_transfers_destroy(struct submit_transfers *s);
+int submit_transfers_count(const struct submit_transfers *s);
+
+/* Answers at once (known, refused), or grants credit, or waits. */
+void submit_transfers_open(struct submit_transfers *s, const struct submit_request *request,
+                           int64_t now_ns);
+/* A chunk of the transfer `key` of this owner; one that fits no transfer is ignored. False with
+ * ERROR_INVALID when it breaks the rules (not granted). */
+bool submit_transfers_chunk(struct submit_transfers *s, uint64_t client, const char *owner,
+                            const char *key, uint64_t offset, const void *data, size_t size_bytes,
+                            int64_t now_ns, struct error *err);
+/* The session ended: nobody to answer there. */
+void submit_transfers_gone(struct submit_transfers *s, uint64_t client);
+/* Expires and rotates; about once a second. */
+void submit_transfers_tick(struct submit_transfers *s, int64_t now_ns);
+
+/* After the commit: places the batch's folder and answers everybody. */
+void submit_transfer_accepted(struct submit_transfers *s, struct submit_transfer *t);
+/* The commit failed: everything prepared is removed, everybody is told. */
+void submit_transfer_failed(struct submit_transfers *s, struct submit_transfer *t,
+                            const struct error *err);
+
+#endif
