@@ -1,0 +1,409 @@
+/* Rules and byte alphabet: those of the CLIP tokenizer; see docs/engine.md. */
+#include "engine/tokenizer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/path.h"
+#include "base/table.h"
+#include "base/xalloc.h"
+#include "engine/unicode.h"
+
+#define FILE_LIMIT_BYTES ((size_t)16 << 20)
+#define LENGTH_DEFAULT 77
+#define END_OF_WORD "</w>"
+#define NO_MERGE INT32_MAX
+
+struct merge {
+    int32_t rank;
+    int32_t result; /* id of the joined symbol */
+};
+
+struct tokenizer {
+    struct table ids;    /* symbol text -> id + 1 */
+    struct table merges; /* left id << 32 | right id -> struct merge */
+    struct merge *merge_list;
+    int32_t byte_ids[256], last_byte_ids[256]; /* within a word; as its last byte */
+    int32_t begin, end, pad;
+    bool bang_is_special;
+    int length, vocabulary;
+};
+
+/* ---- loading ---- */
+
+static int32_t find_id(const struct tokenizer *t, const char *symbol)
+{
+    return (int32_t)(intptr_t)table_get_text(&t->ids, symbol) - 1;
+}
+
+static bool load_vocabulary(struct tokenizer *t, const char *folder, struct error *err)
+{
+    char *path = path_join(folder, "vocab.json");
+    json_t *vocab = json_parse_file(path, FILE_LIMIT_BYTES, err), *value;
+    const char *symbol;
+    bool ok = vocab != NULL;
+    json_object_foreach(vocab, symbol, value)
+    {
+        const json_int_t id = json_is_integer(value) ? json_integer_value(value) : -1;
+        ok = id >= 0 && id < INT32_MAX - 1;
+        if (!ok) {
+            error_set(err, ERROR_INVALID, "%s: \"%.40s\" has no id", path, symbol);
+            break;
+        }
+        table_set_text(&t->ids, symbol, (void *)(intptr_t)(id + 1));
+        if (id >= t->vocabulary) t->vocabulary = (int)id + 1;
+    }
+    if (ok && t->vocabulary == 0) ok = error_set(err, ERROR_INVALID, "%s: no vocabulary", path);
+    json_decref(vocab);
+    free(path);
+    return ok;
+}
+
+static bool maps_to_itself(int byte)
+{
+    return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+}
+
+static bool load_bytes(struct tokenizer *t, const char *folder, struct error *err)
+{
+    uint32_t spare = 256;
+    struct buf symbol = BUF_INIT;
+    bool ok = true;
+    for (int byte = 0; ok && byte < 256; byte++) {
+        buf_clear(&symbol);
+        unicode_append(&symbol, maps_to_itself(byte) ? (uint32_t)byte : spare++);
+        t->byte_ids[byte] = find_id(t, buf_text(&symbol));
+        buf_append_text(&symbol, END_OF_WORD);
+        t->last_byte_ids[byte] = find_id(t, buf_text(&symbol));
+        ok = t->byte_ids[byte] >= 0 && t->last_byte_ids[byte] >= 0;
+    }
+    buf_finish(&symbol);
+    return ok ? true
+              : error_set(err, ERROR_INVALID, "%s/vocab.json lacks symbols of single bytes",
+                          folder);
+}
+
+static uint64_t pair_key(int32_t left, int32_t right)
+{
+    return (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
+}
+
+/* One line "left right"; the line is cut in place. */
+static bool add_merge(struct tokenizer *t, char *line, int32_t rank)
+{
+    char *space = strchr(line, ' ');
+    if (space == NULL || space == line || space[1] == '\0') return false;
+    *space = '\0';
+    char *joined = xasprintf("%s%s", line, space + 1);
+    const int32_t left = find_id(t, line), right = find_id(t, space + 1);
+    struct merge *merge = &t->merge_list[rank];
+    *merge = (struct merge){rank, find_id(t, joined)};
+    free(joined);
+    if (left < 0 || right < 0 || merge->result < 0) return false;
+    const uint64_t key = pair_key(left, right);
+    if (table_get_u64(&t->merges, key) == NULL) table_set_u64(&t->merges, key, merge);
+    return true;
+}
+
+static int count_lines(const char *text)
+{
+    int lines = 1;
+    for (; *text != '\0'; text++)
+        lines += *text == '\n';
+    return lines;
+}
+
+static bool parse_merges(struct tokenizer *t, char *text, const char *path, struct error *err)
+{
+    char *rest = NULL;
+    int32_t rank = 0;
+    t->merge_list = xcalloc((size_t)count_lines(text), sizeof *t->merge_list);
+    for (char *line = strtok_r(text, "\r\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\r\n", &rest)) {
+        if (strncmp(line, "#version", 8) == 0) continue;
+        if (!add_merge(t, line, rank))
+            return error_set(err, ERROR_INVALID, "%s: merge %d is not made of known symbols", path,
+                             rank + 1);
+        rank++;
+    }
+    return true;
+}
+
+static bool load_merges(struct tokenizer *t, const char *folder, struct error *err)
+{
+    char *path = path_join(folder, "merges.txt");
+    struct buf text = BUF_INIT;
+    bool ok = path_read(path, FILE_LIMIT_BYTES, &text, err);
+    if (ok) {
+        char *copy = buf_take_text(&text);
+        ok = parse_merges(t, copy, path, err);
+        free(copy);
+    }
+    buf_finish(&text);
+    free(path);
+    return ok;
+}
+
+/* A special token is a string, or an object with "content". Borrowed; NULL when absent. */
+static const char *special_text(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    if (json_is_object(value)) value = json_object_get(value, "content");
+    return json_string_value(value);
+}
+
+static json_t *optional_file(const char *folder, const char *name, bool *ok, struct error *err)
+{
+    char *path = path_join(folder, name);
+    json_t *object = json_object();
+    if (*ok && path_exists(path)) {
+        json_decref(object);
+        object = json_parse_file(path, FILE_LIMIT_BYTES, err);
+        *ok = object != NULL;
+    }
+    free(path);
+    return object;
+}
+
+static bool read_length(struct tokenizer *t, const json_t *config, const char *folder,
+                        struct error *err)
+{
+    int64_t length;
+    if (!json_get_int_or(config, "model_max_length", LENGTH_DEFAULT, &length,
+                         "tokenizer_config.json", err))
+        return false;
+    t->length = (int)length;
+    if (length >= 3 && length <= TOKENIZER_LENGTH_MAX) return true;
+    return error_set(err, ERROR_INVALID, "%s/tokenizer_config.json: model_max_length must be 3..%d",
+                     folder, TOKENIZER_LENGTH_MAX);
+}
+
+static const char *or_else(const char *text, const char *fallback)
+{
+    return text != NULL ? text : fallback;
+}
+
+static bool read_specials(struct tokenizer *t, const json_t *map, const json_t *config,
+                          const char *default_pad, const char *folder, struct error *err)
+{
+    const char *pad = special_text(map, "pad_token");
+    pad = or_else(or_else(pad, special_text(config, "pad_token")), default_pad);
+    t->begin = find_id(t, or_else(special_text(map, "bos_token"), "<|startoftext|>"));
+    t->end = find_id(t, or_else(special_text(map, "eos_token"), "<|endoftext|>"));
+    t->pad = find_id(t, pad);
+    t->bang_is_special = strcmp(pad, "!") == 0;
+    if (t->begin >= 0 && t->end >= 0 && t->pad >= 0) return true;
+    return error_set(err, ERROR_INVALID, "%s: begin, end or pad token is not in the vocabulary",
+                     folder);
+}
+
+static bool load_specials(struct tokenizer *t, const char *folder, const char *default_pad,
+                          struct error *err)
+{
+    bool ok = true;
+    json_t *map = optional_file(folder, "special_tokens_map.json", &ok, err);
+    json_t *config = optional_file(folder, "tokenizer_config.json", &ok, err);
+    ok = ok && read_specials(t, map, config, default_pad, folder, err) &&
+         read_length(t, config, folder, err);
+    json_decref(map);
+    json_decref(config);
+    return ok;
+}
+
+struct tokenizer *tokenizer_open(const char *folder, const char *default_pad, struct error *err)
+{
+    struct tokenizer *t = xcalloc(1, sizeof *t);
+    table_init(&t->ids);
+    table_init(&t->merges);
+    if (load_vocabulary(t, folder, err) && load_bytes(t, folder, err) &&
+        load_merges(t, folder, err) && load_specials(t, folder, default_pad, err))
+        return t;
+    tokenizer_close(t);
+    return NULL;
+}
+
+void tokenizer_close(struct tokenizer *t)
+{
+    if (t == NULL) return;
+    table_finish(&t->ids);
+    table_finish(&t->merges);
+    free(t->merge_list);
+    free(t);
+}
+
+int tokenizer_length(const struct tokenizer *t)
+{
+    return t->length;
+}
+
+int tokenizer_vocabulary(const struct tokenizer *t)
+{
+    return t->vocabulary;
+}
+
+/* ---- encoding ---- */
+
+struct output {
+    const struct tokenizer *tokenizer;
+    int32_t *ids;
+    int limit; /* tokens that fit */
+    int count; /* tokens met */
+};
+
+static void put(struct output *out, int32_t id)
+{
+    if (out->count < out->limit) out->ids[out->count] = id;
+    out->count++;
+}
+
+static int32_t rank_of(const struct tokenizer *t, int32_t left, int32_t right, int32_t *result)
+{
+    const struct merge *merge = table_get_u64(&t->merges, pair_key(left, right));
+    if (merge == NULL) return NO_MERGE;
+    *result = merge->result;
+    return merge->rank;
+}
+
+/* Joins every occurrence of the best pair, from the left; ranks[i] is that of (symbols[i],
+ * symbols[i + 1]). */
+static int merge_best(const struct tokenizer *t, int32_t *symbols, int32_t *ranks, int count,
+                      int32_t best)
+{
+    int kept = 0;
+    for (int i = 0; i < count; i++, kept++) {
+        int32_t result = symbols[i];
+        if (i + 1 < count && ranks[i] == best) {
+            rank_of(t, symbols[i], symbols[i + 1], &result);
+            i++;
+        }
+        symbols[kept] = result;
+    }
+    return kept;
+}
+
+static void encode_word(struct output *out, const char *bytes, size_t size)
+{
+    const struct tokenizer *t = out->tokenizer;
+    int32_t *symbols = xmalloc(2 * size * sizeof *symbols), *ranks = symbols + size, unused;
+    int count = (int)size;
+    for (int i = 0; i < count; i++)
+        symbols[i] = t->byte_ids[(unsigned char)bytes[i]];
+    symbols[count - 1] = t->last_byte_ids[(unsigned char)bytes[count - 1]];
+    for (;;) {
+        int32_t best = NO_MERGE;
+        for (int i = 0; i + 1 < count; i++) {
+            ranks[i] = rank_of(t, symbols[i], symbols[i + 1], &unused);
+            if (ranks[i] < best) best = ranks[i];
+        }
+        if (best == NO_MERGE) break;
+        count = merge_best(t, symbols, ranks, count, best);
+    }
+    for (int i = 0; i < count; i++)
+        put(out, symbols[i]);
+    free(symbols);
+}
+
+/* Composed, lower-cased, white space of any kind as one plain space. */
+static char *clean(const char *text, size_t *size_out)
+{
+    const size_t size = strlen(text);
+    uint32_t *codes = xmalloc((5 * size + 1) * sizeof *codes), *composed = codes + size;
+    size_t count = 0;
+    for (size_t at = 0; at < size;)
+        codes[count++] = unicode_next(text, size, &at);
+    count = unicode_compose(codes, count, composed);
+    struct buf out = BUF_INIT;
+    for (size_t i = 0; i < count; i++) {
+        if (!unicode_is_space(composed[i]))
+            unicode_append(&out, unicode_lower(composed[i]));
+        else if (out.size > 0 && out.data[out.size - 1] != ' ')
+            buf_append_char(&out, ' ');
+    }
+    free(codes);
+    *size_out = out.size;
+    return buf_take_text(&out);
+}
+
+static bool starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* Length of a special token or English ending that begins here, and what it stands for; 0 when none
+ * does. */
+static size_t fixed_piece(const struct tokenizer *t, const char *text, int32_t *special)
+{
+    static const char *const endings[] = {"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"};
+    *special = -1;
+    if (starts_with(text, "<|startoftext|>")) {
+        *special = t->begin;
+        return strlen("<|startoftext|>");
+    }
+    if (starts_with(text, "<|endoftext|>")) {
+        *special = t->end;
+        return strlen("<|endoftext|>");
+    }
+    if (text[0] == '!' && t->bang_is_special) {
+        *special = t->pad;
+        return 1;
+    }
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
+        if (starts_with(text, endings[i])) return strlen(endings[i]);
+    return 0;
+}
+
+enum piece { PIECE_SPACE, PIECE_LETTERS, PIECE_NUMBER, PIECE_OTHER };
+
+static enum piece piece_of(uint32_t code)
+{
+    if (code == ' ') return PIECE_SPACE;
+    if (unicode_is_letter(code)) return PIECE_LETTERS;
+    return unicode_is_number(code) ? PIECE_NUMBER : PIECE_OTHER;
+}
+
+/* Where the run that begins at `start` ends. Special tokens cut a run of other characters short. */
+static size_t run_end(const struct tokenizer *t, const char *text, size_t size, size_t start)
+{
+    size_t at = start;
+    const enum piece kind = piece_of(unicode_next(text, size, &at));
+    if (kind == PIECE_SPACE || kind == PIECE_NUMBER) return at;
+    while (at < size) {
+        size_t next = at;
+        int32_t special;
+        if (piece_of(unicode_next(text, size, &next)) != kind) break;
+        if (kind == PIECE_OTHER && fixed_piece(t, text + at, &special) > 0 && special >= 0) break;
+        at = next;
+    }
+    return at;
+}
+
+static void encode_pieces(struct output *out, const char *text, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        int32_t special;
+        const size_t fixed = fixed_piece(out->tokenizer, text + at, &special);
+        const size_t end = fixed > 0 ? at + fixed : run_end(out->tokenizer, text, size, at);
+        if (special >= 0)
+            put(out, special);
+        else if (text[at] != ' ')
+            encode_word(out, text + at, end - at);
+        at = end;
+    }
+}
+
+int tokenizer_encode(const struct tokenizer *t, const char *text, int32_t *ids)
+{
+    struct output out = {t, ids + 1, t->length - 2, 0};
+    size_t size;
+    char *cleaned = clean(text, &size);
+    encode_pieces(&out, cleaned, size);
+    free(cleaned);
+    const int used = out.count < out.limit ? out.count : out.limit;
+    ids[0] = t->begin;
+    ids[used + 1] = t->end;
+    for (int i = used + 2; i < t->length; i++)
+        ids[i] = t->pad;
+    return out.count;
+}

@@ -1,0 +1,284 @@
+#include "engine/weights.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/path.h"
+#include "base/xalloc.h"
+#include "engine/safetensors.h"
+
+#define IGNORE_MAX 8
+#define NAME_SIZE 256
+
+/* Problems shown in full; the rest is counted. */
+#define PROBLEMS_SHOWN 12
+
+struct weights {
+    struct safetensors *file;
+    char *path;
+    struct ops *ops;
+    struct weight_set *set;
+    bool *used; /* per entry of the file */
+    struct buf problems;
+    int problem_count;
+    bool failed; /* a backend refused a weight: `failure` says why */
+    struct error failure;
+    const char *prefixes[IGNORE_MAX], *suffixes[IGNORE_MAX];
+    int prefix_count, suffix_count;
+};
+
+void weight_set_release(struct weight_set *set, struct ops *ops)
+{
+    for (int i = 0; i < set->count; i++)
+        ops->backend->release(ops->context, set->items[i]);
+    free(set->items);
+    memset(set, 0, sizeof *set);
+}
+
+static void weight_set_add(struct weight_set *set, struct weight *item)
+{
+    if (set->count == set->capacity) {
+        set->capacity = set->capacity == 0 ? 64 : 2 * set->capacity;
+        set->items = xrealloc_array(set->items, (size_t)set->capacity, sizeof *set->items);
+    }
+    set->items[set->count++] = item;
+}
+
+static char *find_file(const char *folder, const char *const *candidates, struct error *err)
+{
+    struct buf tried = BUF_INIT;
+    for (int i = 0; candidates[i] != NULL; i++) {
+        char *path = path_join(folder, candidates[i]);
+        if (path_exists(path)) {
+            buf_finish(&tried);
+            return path;
+        }
+        free(path);
+        buf_printf(&tried, "%s%s", i > 0 ? ", " : "", candidates[i]);
+    }
+    error_set(err, ERROR_NOT_FOUND, "%s holds none of: %s", folder, buf_text(&tried));
+    buf_finish(&tried);
+    return NULL;
+}
+
+struct weights *weights_open(const char *folder, const char *const *candidates, struct ops *ops,
+                             struct weight_set *set, struct error *err)
+{
+    char *path = find_file(folder, candidates, err);
+    if (path == NULL) return NULL;
+    struct safetensors *file = safetensors_open(path, err);
+    if (file == NULL) {
+        free(path);
+        return NULL;
+    }
+    struct weights *w = xcalloc(1, sizeof *w);
+    w->file = file;
+    w->path = path;
+    w->ops = ops;
+    w->set = set;
+    w->used = xcalloc((size_t)safetensors_count(file) + 1, sizeof *w->used);
+    return w;
+}
+
+__attribute__((format(printf, 2, 3))) static void problem(struct weights *w, const char *format,
+                                                          ...)
+{
+    char text[NAME_SIZE + 128];
+    va_list args;
+    if (w->problem_count++ >= PROBLEMS_SHOWN) return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    buf_printf(&w->problems, "%s%s", w->problem_count > 1 ? "; " : "", text);
+}
+
+static bool ignored(const struct weights *w, const char *name)
+{
+    for (int i = 0; i < w->prefix_count; i++)
+        if (strncmp(name, w->prefixes[i], strlen(w->prefixes[i])) == 0) return true;
+    const size_t length = strlen(name);
+    for (int i = 0; i < w->suffix_count; i++) {
+        const size_t tail = strlen(w->suffixes[i]);
+        if (length >= tail && strcmp(name + length - tail, w->suffixes[i]) == 0) return true;
+    }
+    return false;
+}
+
+static void name_left_over(struct weights *w)
+{
+    for (int i = 0; i < safetensors_count(w->file); i++) {
+        const char *name = safetensors_at(w->file, i)->name;
+        if (!w->used[i] && !ignored(w, name)) problem(w, "extra %s", name);
+    }
+}
+
+static void weights_free(struct weights *w)
+{
+    safetensors_close(w->file);
+    free(w->path);
+    free(w->used);
+    buf_finish(&w->problems);
+    free(w);
+}
+
+bool weights_finish(struct weights *w, struct error *err)
+{
+    if (w == NULL) return false;
+    bool ok = !w->failed;
+    if (!ok && err != NULL) *err = w->failure;
+    if (ok) name_left_over(w);
+    if (ok && w->problem_count > PROBLEMS_SHOWN)
+        buf_printf(&w->problems, "; and %d more", w->problem_count - PROBLEMS_SHOWN);
+    if (ok && w->problem_count > 0)
+        ok = error_set(err, ERROR_INVALID, "%s: %s", w->path, buf_text(&w->problems));
+    weights_free(w);
+    return ok;
+}
+
+bool weights_has(const struct weights *w, const char *name)
+{
+    return safetensors_find(w->file, name) != NULL;
+}
+
+void weights_ignore_prefix(struct weights *w, const char *prefix)
+{
+    ZOE_ASSERT(w->prefix_count < IGNORE_MAX);
+    w->prefixes[w->prefix_count++] = prefix;
+}
+
+void weights_ignore_suffix(struct weights *w, const char *suffix)
+{
+    ZOE_ASSERT(w->suffix_count < IGNORE_MAX);
+    w->suffixes[w->suffix_count++] = suffix;
+}
+
+/* ---- asking ---- */
+
+/* Trailing ones beyond `rank` in the file are as good as none: [64,64,1,1] is a [64,64]. */
+static bool shape_fits(const struct safetensors_entry *e, int rank, const int64_t *dim)
+{
+    if (e->rank < rank) return false;
+    for (int i = 0; i < e->rank; i++)
+        if (e->dim[i] != (i < rank ? dim[i] : 1)) return false;
+    return true;
+}
+
+static bool take(struct weights *w, const char *name, int rank, const int64_t *dim,
+                 struct weight_array *out)
+{
+    char want[96], have[96];
+    const struct safetensors_entry *e = safetensors_find(w->file, name);
+    safetensors_shape_text(rank, dim, want, sizeof want);
+    if (e == NULL) {
+        problem(w, "missing %s %s", name, want);
+        return false;
+    }
+    w->used[e - safetensors_at(w->file, 0)] = true;
+    if (!shape_fits(e, rank, dim)) {
+        safetensors_shape_text(e->rank, e->dim, have, sizeof have);
+        problem(w, "%s is %s, not %s", name, have, want);
+        return false;
+    }
+    if (e->dtype != TENSOR_F32 && e->dtype != TENSOR_F16 && e->dtype != TENSOR_BF16) {
+        problem(w, "%s holds %s, not floats", name, tensor_dtype_name(e->dtype));
+        return false;
+    }
+    *out = (struct weight_array){e->data, e->dtype, e->count};
+    return true;
+}
+
+static bool take_member(struct weights *w, const char *name, const char *member, int rank,
+                        const int64_t *dim, struct weight_array *out)
+{
+    char full[NAME_SIZE];
+    if (snprintf(full, sizeof full, "%s.%s", name, member) < (int)sizeof full)
+        return take(w, full, rank, dim, out);
+    problem(w, "a name is too long: %.64s", name);
+    return false;
+}
+
+static const struct weight *prepare(struct weights *w, const struct weight_spec *spec)
+{
+    if (w->failed || w->problem_count > 0) return NULL;
+    struct weight *made = w->ops->backend->prepare(w->ops->context, spec, &w->failure);
+    if (made == NULL) {
+        w->failed = true;
+        return NULL;
+    }
+    weight_set_add(w->set, made);
+    return made;
+}
+
+static const struct weight *convolution(struct weights *w, const char *name, enum weight_kind kind,
+                                        int in, int out, int kernel)
+{
+    const int64_t flat[] = {out, in, kernel, kernel}, deep[] = {out, in, kernel, 1, 1};
+    const int64_t bias[] = {out};
+    const bool in_time = kind == WEIGHT_CONV_TIME;
+    struct weight_spec spec = {kind, name, in, out, kernel, 1, {{.out = out}}};
+    const bool found = take_member(w, name, "weight", in_time ? 5 : 4, in_time ? deep : flat,
+                                   &spec.parts[0].weight);
+    const bool biased = take_member(w, name, "bias", 1, bias, &spec.parts[0].bias);
+    return found && biased ? prepare(w, &spec) : NULL;
+}
+
+const struct weight *weights_conv2d(struct weights *w, const char *name, int in, int out,
+                                    int kernel)
+{
+    return convolution(w, name, WEIGHT_CONV2D, in, out, kernel);
+}
+
+const struct weight *weights_conv_time(struct weights *w, const char *name, int in, int out)
+{
+    return convolution(w, name, WEIGHT_CONV_TIME, in, out, 3);
+}
+
+static bool add_linear_part(struct weights *w, struct weight_spec *spec, const char *name, int out,
+                            bool bias)
+{
+    const int64_t matrix[] = {out, spec->in}, vector[] = {out};
+    const int part = spec->part_count++;
+    spec->out += out;
+    spec->parts[part].out = out;
+    const bool found = take_member(w, name, "weight", 2, matrix, &spec->parts[part].weight);
+    return (!bias || take_member(w, name, "bias", 1, vector, &spec->parts[part].bias)) && found;
+}
+
+const struct weight *weights_linear(struct weights *w, const char *name, int in, int out, bool bias)
+{
+    struct weight_spec spec = {.kind = WEIGHT_LINEAR, .name = name, .in = in, .kernel = 1};
+    return add_linear_part(w, &spec, name, out, bias) ? prepare(w, &spec) : NULL;
+}
+
+const struct weight *weights_linear_stack(struct weights *w, const char *name,
+                                          const char *const *parts, int in, int out, bool bias)
+{
+    struct weight_spec spec = {.kind = WEIGHT_LINEAR, .name = name, .in = in, .kernel = 1};
+    bool ok = true;
+    for (int i = 0; parts[i] != NULL; i++) {
+        char full[NAME_SIZE];
+        ZOE_ASSERT(i < WEIGHT_PARTS);
+        snprintf(full, sizeof full, "%s%s", name, parts[i]);
+        ok = add_linear_part(w, &spec, full, out, bias) && ok;
+    }
+    return ok ? prepare(w, &spec) : NULL;
+}
+
+const struct weight *weights_norm(struct weights *w, const char *name, int channels)
+{
+    const int64_t dim[] = {channels};
+    struct weight_spec spec = {WEIGHT_NORM, name, channels, channels, 1, 1, {{.out = channels}}};
+    const bool scale = take_member(w, name, "weight", 1, dim, &spec.parts[0].weight);
+    const bool shift = take_member(w, name, "bias", 1, dim, &spec.parts[0].bias);
+    return scale && shift ? prepare(w, &spec) : NULL;
+}
+
+const struct weight *weights_embedding(struct weights *w, const char *name, int rows, int channels)
+{
+    const int64_t dim[] = {rows, channels};
+    struct weight_spec spec = {WEIGHT_EMBEDDING, name, rows, channels, 1, 1, {{.out = rows}}};
+    return take(w, name, 2, dim, &spec.parts[0].weight) ? prepare(w, &spec) : NULL;
+}

@@ -1,0 +1,55 @@
+/* weights: the named tensors of one model part (a file), handed to a backend as prepared weights.
+ *
+ * Model code asks for each tensor it needs with the shape its config demands. Problems are
+ * collected, not reported one by one: weights_finish names every missing, misshapen and left-over
+ * tensor in one error. The prepared weights live in a weight_set, which owns them after loading;
+ * the file may be closed then.
+ *
+ *     struct weights *w = weights_open(folder, candidates, ops, &set, &err);
+ *     m->proj = weights_linear(w, "proj_in", 64, 64, true);   NULL when something was wrong
+ *     ok = weights_finish(w, &err);                           frees w */
+#ifndef ZOE_ENGINE_WEIGHTS_H
+#define ZOE_ENGINE_WEIGHTS_H
+
+#include <stdbool.h>
+
+#include "engine/ops.h"
+
+struct weight_set { /* zero-initialised is empty */
+    struct weight **items;
+    int count, capacity;
+};
+
+void weight_set_release(struct weight_set *set, struct ops *ops);
+
+struct weights;
+
+/* Opens the first of `candidates` (NULL-terminated) that exists in `folder`. `ops` and `set` are
+ * borrowed. ERROR_NOT_FOUND names them all. */
+struct weights *weights_open(const char *folder, const char *const *candidates, struct ops *ops,
+                             struct weight_set *set, struct error *err);
+bool weights_finish(struct weights *w, struct error *err); /* w == NULL gives false and keeps err */
+
+bool weights_has(const struct weights *w, const char *name); /* the full name */
+
+/* NAME.weight and NAME.bias. A linear weight may be stored as [out,in], [out,in,1] or [out,in,1,1].
+ */
+const struct weight *weights_conv2d(struct weights *w, const char *name, int in, int out,
+                                    int kernel);
+const struct weight *weights_conv_time(struct weights *w, const char *name, int in, int out);
+const struct weight *weights_linear(struct weights *w, const char *name, int in, int out,
+                                    bool bias);
+/* Several of the same input stacked: NAME + each of parts (NULL-terminated, at most WEIGHT_PARTS),
+ * `out` rows each. */
+const struct weight *weights_linear_stack(struct weights *w, const char *name,
+                                          const char *const *parts, int in, int out, bool bias);
+const struct weight *weights_norm(struct weights *w, const char *name, int channels);
+/* NAME as it stands, e.g. "….token_embedding.weight". */
+const struct weight *weights_embedding(struct weights *w, const char *name, int rows, int channels);
+
+/* Left-over tensors whose names begin or end so are fine (position_ids, an encoder that is not
+ * used). Borrowed. */
+void weights_ignore_prefix(struct weights *w, const char *prefix);
+void weights_ignore_suffix(struct weights *w, const char *suffix);
+
+#endif
