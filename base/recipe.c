@@ -156,7 +156,8 @@ const char *recipe_field_nearest(const char *name)
 /* Short text of any value for an error message, cut between characters. */
 static const char *shown(const json_t *value, char out[SHOWN_BYTES + 4])
 {
-    char *whole = json_canonical(value);
+    char *whole =
+        json_line(value); /* a real shows as one, so that "1.0 is no integer" makes sense */
     size_t size = strlen(whole);
     size_t kept = size;
     if (size > SHOWN_BYTES) {
