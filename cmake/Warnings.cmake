@@ -4,7 +4,7 @@ target_compile_options(zoe_flags INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
     -Wvla -Wcast-qual -Wformat=2 -Wundef -ffp-contract=off -fno-omit-frame-pointer)
 target_compile_definitions(zoe_flags INTERFACE
-    _POSIX_C_SOURCE=200809L _DEFAULT_SOURCE ZOE_VERSION="${PROJECT_VERSION}")
+    _POSIX_C_SOURCE=200809L _XOPEN_SOURCE=700 _DEFAULT_SOURCE ZOE_VERSION="${PROJECT_VERSION}")
 if(ZOE_WERROR)
     target_compile_options(zoe_flags INTERFACE -Werror)
 endif()

@@ -1,0 +1,169 @@
+/* Parses a command line by its command's rows. Knows no command. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "cli/command.h"
+
+static const struct option *find_option(const struct option *rows, const char *name, size_t length)
+{
+    for (; rows && rows->name; rows++)
+        if (strlen(rows->name) == length && memcmp(rows->name, name, length) == 0) return rows;
+    return NULL;
+}
+
+static const struct option *find_letter(const struct option *rows, char letter)
+{
+    for (; rows && rows->name; rows++)
+        if (rows->letter == letter) return rows;
+    return NULL;
+}
+
+static bool unknown_option(const struct command *command, const char *word, struct error *err)
+{
+    const char *names[64];
+    int count = 0;
+    const struct option *lists[] = {command->options, commands_common_options()};
+    for (int i = 0; i < 2; i++)
+        for (const struct option *o = lists[i]; o && o->name && count < 63; o++)
+            names[count++] = o->name;
+    names[count] = NULL;
+    const char *nearest = text_nearest(word + strspn(word, "-"), names);
+    if (nearest) return error_set(err, ERROR_USAGE, "unknown option %s; did you mean --%s?", word, nearest);
+    return error_set(err, ERROR_USAGE, "unknown option %s; `zoe %s%s%s --help` lists them", word, command->noun, command->verb ? " " : "",
+                     command->verb ? command->verb : "");
+}
+
+static bool add_value(struct call *call, const struct option *option, const char *value, struct error *err)
+{
+    if (call_has(call, option->name)) return error_set(err, ERROR_USAGE, "--%s is given twice", option->name);
+    if (call->value_count == CALL_VALUES) return error_set(err, ERROR_USAGE, "too many options");
+    call->values[call->value_count++] = (struct call_value){option->name, value};
+    return true;
+}
+
+/* One option at argv[*i]; moves *i when it takes the next word. */
+static bool parse_option(struct call *call, int argc, char **argv, int *i, struct error *err)
+{
+    const char *word = argv[*i];
+    const char *equals = word[1] == '-' ? strchr(word, '=') : NULL;
+    size_t length = equals ? (size_t)(equals - word - 2) : strlen(word) - 2;
+    const struct option *option;
+    if (word[1] == '-') {
+        option = find_option(call->command->options, word + 2, length);
+        if (!option) option = find_option(commands_common_options(), word + 2, length);
+    } else {
+        option = word[2] ? NULL : find_letter(call->command->options, word[1]);
+        if (!option && !word[2]) option = find_letter(commands_common_options(), word[1]);
+    }
+    if (!option) return unknown_option(call->command, word, err);
+    if (!option->value) {
+        if (equals) return error_set(err, ERROR_USAGE, "--%s takes no value", option->name);
+        return add_value(call, option, "", err);
+    }
+    if (equals) return add_value(call, option, equals + 1, err);
+    if (*i + 1 >= argc) return error_set(err, ERROR_USAGE, "--%s needs a value: %s", option->name, option->value);
+    return add_value(call, option, argv[++*i], err);
+}
+
+static bool count_arguments(const struct call *call, struct error *err)
+{
+    const struct command *c = call->command;
+    if (call->argument_count >= c->min_arguments && call->argument_count <= c->max_arguments) return true;
+    return error_set(err, ERROR_USAGE, "%s arguments; usage: zoe %s%s%s %s", call->argument_count < c->min_arguments ? "missing" : "too many", c->noun,
+                     c->verb ? " " : "", c->verb ? c->verb : "", c->arguments);
+}
+
+bool call_parse(struct call *call, const struct command *command, int argc, char **argv, bool *help, struct error *err)
+{
+    *call = (struct call){.command = command};
+    *help = false;
+    bool only_words = false;
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        if (!only_words && strcmp(word, "--") == 0) {
+            only_words = true;
+        } else if (!only_words && word[0] == '-' && word[1]) {
+            if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) return *help = true;
+            if (!parse_option(call, argc, argv, &i, err)) return false;
+        } else {
+            if (call->argument_count == 8) return error_set(err, ERROR_USAGE, "too many arguments");
+            call->arguments[call->argument_count++] = word;
+        }
+    }
+    call->json = call_has(call, "json");
+    call->quiet = call_has(call, "quiet");
+    return count_arguments(call, err);
+}
+
+const char *call_option(const struct call *call, const char *name)
+{
+    for (int i = 0; i < call->value_count; i++)
+        if (strcmp(call->values[i].name, name) == 0) return call->values[i].value;
+    return NULL;
+}
+
+bool call_has(const struct call *call, const char *name)
+{
+    return call_option(call, name) != NULL;
+}
+
+bool call_number(const struct call *call, const char *name, int64_t min, int64_t max, int64_t *out, struct error *err)
+{
+    const char *text = call_option(call, name);
+    if (!text || text_parse_i64(text, min, max, out)) return true;
+    return error_set(err, ERROR_USAGE, "--%s: '%s' is not a whole number from %lld to %lld", name, text, (long long)min, (long long)max);
+}
+
+static const struct {
+    char letter;
+    int64_t ns;
+} UNITS[] = {{'s', NS_PER_S}, {'m', 60 * NS_PER_S}, {'h', 3600 * NS_PER_S}, {'d', 86400 * NS_PER_S}};
+
+static int64_t unit_ns(char letter)
+{
+    for (size_t i = 0; i < sizeof UNITS / sizeof *UNITS; i++)
+        if (UNITS[i].letter == letter) return UNITS[i].ns;
+    return 0;
+}
+
+bool duration_parse(const char *text, int64_t *out_ns)
+{
+    int64_t total = 0;
+    if (!*text) return false;
+    while (*text) {
+        char *end;
+        if (*text < '0' || *text > '9') return false;
+        long long number = strtoll(text, &end, 10);
+        int64_t unit = *end ? unit_ns(*end) : NS_PER_S;
+        if (!unit || number > 1000000) return false;
+        total += number * unit;
+        text = *end ? end + 1 : end;
+    }
+    *out_ns = total;
+    return true;
+}
+
+bool call_duration(const struct call *call, const char *name, int64_t *out_ns, struct error *err)
+{
+    const char *text = call_option(call, name);
+    if (!text || duration_parse(text, out_ns)) return true;
+    return error_set(err, ERROR_USAGE, "--%s: '%s' is not a duration such as 90s, 5m or 1h30m", name, text);
+}
+
+int call_fail(const struct call *call, const struct error *err)
+{
+    int code = error_exit_code(err->code);
+    if (call && call->json) {
+        json_t *object = json_pack("{ssssss}", "schema", "zoe.error.v1", "code", error_name(err->code), "message", err->message);
+        char *text = json_pretty(object);
+        fputs(text, stdout);
+        free(text);
+        json_decref(object);
+    }
+    fprintf(stderr, "zoe: %s\n", err->message);
+    return code ? code : 1;
+}

@@ -1,0 +1,51 @@
+/* zoe status: the whole farm on one screen. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+
+typedef unsigned long long ull;
+
+static void print_status(const Farm__Status *s)
+{
+    char uptime[64], disk[32], memory[32];
+    clock_duration_text((int64_t)s->uptime_s * NS_PER_S, uptime, sizeof uptime);
+    text_size(s->disk_free_bytes, disk, sizeof disk);
+    text_size(s->memory_bytes, memory, sizeof memory);
+    const Farm__Counts *c = s->clips;
+    printf("%sCoordinator%s  up %s, %s of memory, %s free on disk%s%s%s\n", output_colour(1, COLOUR_BOLD), output_colour(1, COLOUR_NONE), uptime, memory, disk,
+           s->disk_low ? output_colour(1, COLOUR_RED) : "", s->disk_low ? " (too little: nothing is started)" : "", s->disk_low ? output_colour(1, COLOUR_NONE) : "");
+    printf("%sWorkers%s      %u busy, %u idle, %u away; %u slots\n", output_colour(1, COLOUR_BOLD), output_colour(1, COLOUR_NONE), s->workers_busy, s->workers_idle, s->workers_away,
+           s->slots);
+    printf("%sBatches%s      %llu unfinished of %llu\n", output_colour(1, COLOUR_BOLD), output_colour(1, COLOUR_NONE), (ull)s->batches_unfinished, (ull)s->batches);
+    printf("%sClips%s        %llu published, %llu rendering, %llu waiting, %llu failed, %llu canceled\n", output_colour(1, COLOUR_BOLD), output_colour(1, COLOUR_NONE),
+           (ull)c->published, (ull)(c->running + c->publishing), (ull)c->waiting, (ull)c->failed, (ull)c->canceled);
+    if (s->attempts_lost || s->offers_dropped) printf("             %llu attempts lost, %llu late results dropped\n", (ull)s->attempts_lost, (ull)s->offers_dropped);
+    if (s->refused_keys || s->bad_messages) printf("%sRefused%s      %llu unknown keys, %llu bad messages\n", output_colour(1, COLOUR_BOLD), output_colour(1, COLOUR_NONE),
+                                                   (ull)s->refused_keys, (ull)s->bad_messages);
+}
+
+static int run_status(struct call *call)
+{
+    struct error err = {0};
+    struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
+    if (!client) return call_fail(call, &err);
+    Farm__StatusWanted body = FARM__STATUS_WANTED__INIT;
+    Farm__Envelope request = FARM__ENVELOPE__INIT;
+    request.body_case = FARM__ENVELOPE__BODY_STATUS_WANTED;
+    request.status_wanted = &body;
+    struct message *answer = client_ask(client, &request, FARM__ENVELOPE__BODY_STATUS, &err);
+    if (answer && call->json)
+        output_print_message(&answer->envelope->status->base, "zoe.status.v1");
+    else if (answer)
+        print_status(answer->envelope->status);
+    int code = answer ? 0 : call_fail(call, &err);
+    message_free(answer);
+    zclient_close(client);
+    return code;
+}
+
+const struct command command_status = {"status", NULL, "", 0, 0, "the farm at a glance", NULL, NULL, run_status, false};

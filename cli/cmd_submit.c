@@ -1,0 +1,373 @@
+/* zoe submit and zoe render: prompts in, a batch out; with --wait and --out the clips too. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/json.h"
+#include "base/path.h"
+#include "base/recipe.h"
+#include "base/text.h"
+#include "base/xalloc.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/fetch.h"
+#include "cli/follow.h"
+#include "cli/output.h"
+
+#define DEFAULT_MODEL "shapes"
+#define SILENCE_LIMIT_NS (120 * NS_PER_S)
+
+/* ---- what is sent ---- */
+
+/* Flags that are recipe fields go into the options object under their canonical name. */
+static const struct {
+    const char *flag, *field;
+} RECIPE_FLAGS[] = {
+    {"model", "model"},         {"steps", "num_inference_steps"}, {"guidance", "guidance_scale"}, {"scheduler", "scheduler"}, {"frames", "num_frames"},
+    {"fps", "fps"},             {"eta", "eta"},                   {"negative", "negative_prompt"},
+};
+
+static bool add_recipe_flag(const struct call *call, json_t *options, const char *flag, const char *field, struct error *err)
+{
+    const char *text = call_option(call, flag);
+    if (!text) return true;
+    json_t *value = recipe_value_from_text(recipe_field_find(field), text, err);
+    if (!value) return error_wrap(err, "--%s", flag);
+    json_object_set_new(options, field, value);
+    return true;
+}
+
+static bool add_size(const struct call *call, json_t *options, struct error *err)
+{
+    const char *text = call_option(call, "size");
+    int64_t width, height;
+    if (!text) return true;
+    if (!text_parse_size(text, &width, &height)) return error_set(err, ERROR_USAGE, "--size: '%s' is not WIDTHxHEIGHT, such as 256x256", text);
+    json_object_set_new(options, "width", json_integer(width));
+    json_object_set_new(options, "height", json_integer(height));
+    return true;
+}
+
+static json_t *make_options(const struct call *call, struct error *err)
+{
+    json_t *options = json_object();
+    int64_t seed = 0, seeds = 1;
+    bool ok = call_number(call, "seed", 0, RECIPE_SEED_MAX, &seed, err) && call_number(call, "seeds", 1, LIMIT_SEEDS, &seeds, err) && add_size(call, options, err);
+    for (size_t i = 0; ok && i < sizeof RECIPE_FLAGS / sizeof *RECIPE_FLAGS; i++)
+        ok = add_recipe_flag(call, options, RECIPE_FLAGS[i].flag, RECIPE_FLAGS[i].field, err);
+    if (ok) {
+        if (!json_object_get(options, "model")) json_object_set_new(options, "model", json_string(DEFAULT_MODEL));
+        json_object_set_new(options, "seed", json_integer(seed));
+        json_object_set_new(options, "seeds", json_integer(seeds));
+        return options;
+    }
+    json_decref(options);
+    return NULL;
+}
+
+static bool read_input(FILE *file, const char *name, struct buf *out, struct error *err)
+{
+    char chunk[65536];
+    size_t n;
+    while ((n = fread(chunk, 1, sizeof chunk, file)) > 0) {
+        if (out->size + n > (size_t)LIMIT_SUBMIT_BYTES) return error_set(err, ERROR_REFUSED, "%s is larger than 1 GiB; split it", name);
+        buf_append(out, chunk, n);
+    }
+    return !ferror(file) || error_set_errno(err, errno, "cannot read %s", name);
+}
+
+static bool load_input(const char *name, struct buf *out, struct error *err)
+{
+    if (strcmp(name, "-") == 0) return read_input(stdin, "standard input", out, err);
+    FILE *file = fopen(name, "rbe");
+    if (!file) return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_IO, "cannot open %s: %s", name, strerror(errno));
+    bool ok = read_input(file, name, out, err);
+    fclose(file);
+    return ok;
+}
+
+/* JSONL when the first character that says something is '{'. */
+static const char *guess_format(const struct buf *b)
+{
+    for (size_t i = 0; i < b->size; i++) {
+        if (i == 0 && b->size > 3 && memcmp(b->data, "\xef\xbb\xbf", 3) == 0) i = 3;
+        if (b->data[i] == '\n' || b->data[i] == '\r' || b->data[i] == ' ' || b->data[i] == '\t') continue;
+        return b->data[i] == '{' ? "jsonl" : "text";
+    }
+    return "text";
+}
+
+/* ---- the answer ---- */
+
+static void print_problems(const struct call *call, const struct message *problem, const char *file)
+{
+    const Farm__Problem *p = problem->envelope->problem;
+    for (size_t i = 0; !call->json && i < p->n_inputs; i++) {
+        const Farm__InputProblem *in = p->inputs[i];
+        if (in->line)
+            fprintf(stderr, "%s:%llu: %s%s%s\n", file, (unsigned long long)in->line, in->field, *in->field ? ": " : "", in->message);
+        else
+            fprintf(stderr, "%s%s%s\n", in->field, *in->field ? ": " : "", in->message);
+    }
+}
+
+static int fail_with_problems(const struct call *call, struct message *problem, const char *file, const struct error *err)
+{
+    int code = error_exit_code(err->code);
+    if (problem && call->json) {
+        output_print(output_json(&problem->envelope->problem->base), "zoe.error.v1");
+        fprintf(stderr, "zoe: %s\n", err->message);
+    } else {
+        if (problem) print_problems(call, problem, file);
+        call_fail(call, err);
+    }
+    message_free(problem);
+    return code ? code : 1;
+}
+
+struct submission {
+    const struct call *call;
+    const char *file;   /* for messages */
+    const char *format; /* NULL = guess */
+    struct buf content;
+    json_t *options;
+    bool silent; /* print no words about acceptance */
+    char *batch; /* out */
+    int code;    /* out, when it failed */
+};
+
+static void show_upload(void *context, uint64_t done, uint64_t total)
+{
+    if (*(const bool *)context && total > 8u * 1024 * 1024) fprintf(stderr, "\r\x1b[K%3d %% sent", (int)(done * 100 / total));
+}
+
+static void print_accepted(const struct submission *s, const Farm__Accepted *a)
+{
+    for (size_t i = 0; i < a->n_warnings; i++)
+        fprintf(stderr, "warning: %s\n", a->warnings[i]);
+    if (s->silent) return;
+    if (s->call->json && !call_has(s->call, "wait") && !call_has(s->call, "out"))
+        output_print_message(&a->base, "zoe.accepted.v1");
+    else if (s->call->quiet)
+        puts(a->batch);
+    else if (!s->call->json)
+        fprintf(stderr, "%s %s: %llu prompts, %llu clips\n", a->existed ? "Batch (already there)" : "Batch", a->batch, (unsigned long long)a->prompts, (unsigned long long)a->clips);
+}
+
+static char *text_or_empty(const struct call *call, const char *option)
+{
+    const char *text = call_option(call, option);
+    return xstrdup(text ? text : "");
+}
+
+static bool fill_open(const struct submission *s, Farm__SubmitOpen *open, struct error *err)
+{
+    int64_t priority = 0;
+    if (!call_number(s->call, "priority", -1000, 1000, &priority, err)) return false;
+    open->priority = (int32_t)priority;
+    open->name = text_or_empty(s->call, "name");
+    open->key = text_or_empty(s->call, "key");
+    open->again = call_has(s->call, "again");
+    open->options = json_canonical(s->options);
+    open->size_bytes = s->content.size;
+    open->format = xstrdup(s->format ? s->format : guess_format(&s->content));
+    return true;
+}
+
+/* Sends it. True with s->batch set. */
+static bool submit(struct zclient *client, struct submission *s)
+{
+    struct error err = {0};
+    struct message *problem = NULL, *answer = NULL;
+    struct digest digest = digest_of(s->content.data, s->content.size);
+    bool terminal = output_is_terminal(2) && !s->call->quiet;
+    Farm__SubmitOpen open = FARM__SUBMIT_OPEN__INIT;
+    if (fill_open(s, &open, &err)) {
+        open.sha256 = codec_digest(&digest);
+        struct bytes content = {s->content.data, s->content.size};
+        answer = zclient_submit(client, &open, content, SILENCE_LIMIT_NS, show_upload, &terminal, &problem, &err);
+        free(open.name);
+        free(open.key);
+        free(open.options);
+        free(open.format);
+    }
+    if (!answer) {
+        s->code = fail_with_problems(s->call, problem, s->file, &err);
+        return false;
+    }
+    print_accepted(s, answer->envelope->accepted);
+    s->batch = xstrdup(answer->envelope->accepted->batch);
+    message_free(answer);
+    return true;
+}
+
+static void print_fetched(const struct call *call, const struct fetch_result *r)
+{
+    if (call->json || call->quiet) return;
+    fprintf(stderr, "%d clips in %s (%d new)\n", r->clips - r->missing, r->folder, r->fetched);
+    if (r->sheet) printf("%s\n%s\n", r->sheet, r->page);
+}
+
+/* --wait and --out. */
+static int finish_batch(struct zclient *client, const struct call *call, const char *batch)
+{
+    struct error err = {0};
+    struct follow_options options = {.quiet = call->quiet, .json = false};
+    options.quiet |= call->json;
+    char *state = NULL;
+    const char *out = call_option(call, "out");
+    if (!call_duration(call, "timeout", &options.limit_ns, &err) || !follow_batch(client, batch, &options, &state, &err)) return call_fail(call, &err);
+    int code = follow_exit_code(state);
+    free(state);
+    struct fetch_result fetched = {0};
+    if (out && !fetch_batch(client, batch, out, call->quiet, &fetched, &err)) code = call_fail(call, &err);
+    if (out) print_fetched(call, &fetched);
+    fetch_result_finish(&fetched);
+    struct message *last = client_batch(client, batch, &err);
+    if (last && call->json) {
+        json_t *object = output_json(&last->envelope->batch->base);
+        json_object_set_new(object, "batch", json_string(batch));
+        output_print(object, "zoe.batch.v1");
+    }
+    if (last && code && !call->json)
+        fprintf(stderr, "%llu of %llu clips failed; `zoe batch show %s` tells why, `zoe batch retry %s` tries again\n", (unsigned long long)last->envelope->batch->clips->failed,
+                (unsigned long long)last->envelope->batch->clips->total, batch, batch);
+    message_free(last);
+    return code;
+}
+
+static void submission_finish(struct submission *s)
+{
+    buf_finish(&s->content);
+    json_decref(s->options);
+    free(s->batch);
+}
+
+static int run_submit(struct call *call)
+{
+    struct error err = {0};
+    struct submission s = {.call = call, .file = call->arguments[0]};
+    if (!load_input(call->arguments[0], &s.content, &err)) return call_fail(call, &err);
+    if (s.content.size == 0) {
+        error_set(&err, ERROR_USAGE, "%s is empty: one prompt a line, or one JSON object a line", strcmp(s.file, "-") == 0 ? "standard input" : s.file);
+        return call_fail(call, &err);
+    }
+    s.options = make_options(call, &err);
+    struct zclient *client = s.options ? client_connect(call, TARGET_START_ALWAYS, &err) : NULL;
+    int code;
+    if (!client)
+        code = call_fail(call, &err);
+    else if (!submit(client, &s))
+        code = s.code;
+    else
+        code = call_has(call, "wait") || call_has(call, "out") ? finish_batch(client, call, s.batch) : 0;
+    if (client) zclient_close(client);
+    submission_finish(&s);
+    return code;
+}
+
+/* ---- render ---- */
+
+/* The only clip of a batch, when it is published. */
+static bool fetch_only_clip(struct zclient *client, const char *batch, const char *target, char **file_out, struct error *err)
+{
+    char *id = xstrdup(batch);
+    Farm__ClipsWanted body = FARM__CLIPS_WANTED__INIT;
+    body.batch = id;
+    body.limit = 1;
+    Farm__Envelope request = FARM__ENVELOPE__INIT;
+    request.body_case = FARM__ENVELOPE__BODY_CLIPS_WANTED;
+    request.clips_wanted = &body;
+    struct message *answer = client_ask(client, &request, FARM__ENVELOPE__BODY_CLIPS, err);
+    free(id);
+    if (!answer) return false;
+    const Farm__Clips *clips = answer->envelope->clips;
+    bool ok = clips->n_clips == 1 || error_set(err, ERROR_INTERNAL, "the batch has no clip");
+    const Farm__Clip *clip = ok ? clips->clips[0] : NULL;
+    if (ok && strcmp(clip->state, "published") != 0) ok = error_set(err, ERROR_FAILED, "the clip %s: %s", clip->state, clip->message);
+    if (ok) {
+        const char *name = strrchr(clip->file, '_'); /* 0_SLUG_sSEED.mp4 */
+        const char *slug = strchr(clip->file, '_');
+        *file_out = xstrdup(target ? target : slug && name ? slug + 1 : clip->file);
+        ok = fetch_file(client, batch, clip->file, *file_out, &clip->sha256, err);
+    }
+    message_free(answer);
+    return ok;
+}
+
+static int render_and_fetch(struct zclient *client, struct submission *s)
+{
+    struct error err = {0};
+    struct follow_options options = {.quiet = s->call->quiet || s->call->json};
+    char *state = NULL, *file = NULL;
+    if (!call_duration(s->call, "timeout", &options.limit_ns, &err) || !follow_batch(client, s->batch, &options, &state, &err)) return call_fail(s->call, &err);
+    free(state);
+    bool ok = fetch_only_clip(client, s->batch, call_option(s->call, "output"), &file, &err);
+    if (ok && s->call->json)
+        output_print(json_pack("{ssss}", "batch", s->batch, "file", file), "zoe.render.v1");
+    else if (ok)
+        puts(file);
+    free(file);
+    return ok ? 0 : call_fail(s->call, &err);
+}
+
+static bool one_line(struct submission *s, struct error *err)
+{
+    json_t *line = json_pack("{ss}", "prompt", s->call->arguments[0]);
+    if (!line) return error_set(err, ERROR_USAGE, "the prompt is not valid UTF-8");
+    char *text = json_canonical(line);
+    buf_append_text(&s->content, text);
+    buf_append_char(&s->content, '\n');
+    free(text);
+    json_decref(line);
+    return true;
+}
+
+static int run_render(struct call *call)
+{
+    struct error err = {0};
+    struct submission s = {.call = call, .file = "the prompt", .format = "jsonl", .silent = true};
+    struct zclient *client = NULL;
+    if (one_line(&s, &err)) s.options = make_options(call, &err);
+    if (s.options) client = client_connect(call, TARGET_START_ALWAYS, &err);
+    int code;
+    if (!client)
+        code = call_fail(call, &err);
+    else
+        code = submit(client, &s) ? render_and_fetch(client, &s) : s.code;
+    if (client) zclient_close(client);
+    submission_finish(&s);
+    return code;
+}
+
+#define RECIPE_OPTIONS                                                                                                                          \
+    {"model", 0, "NAME", "model to render with (default shapes, the demonstration model)"}, {"seed", 0, "S", "first seed, 0 to 2^63-1 (default 0)"}, \
+        {"steps", 0, "N", "denoising steps"}, {"guidance", 0, "G", "guidance scale"}, {"scheduler", 0, "NAME", "ddim or dpm++"},                \
+        {"eta", 0, "E", "DDIM's eta, 0 to 1"}, {"frames", 0, "N", "frames a clip"}, {"fps", 0, "N", "frames a second"},                          \
+        {"size", 0, "WxH", "size in pixels"}, {"negative", 0, "TEXT", "negative prompt"}, {"name", 0, "TEXT", "name of the batch, for people"},   \
+        {"key", 0, "KEY", "idempotency key: the same key and content is the same batch"},                                                       \
+        {"priority", 0, "N", "higher goes first (-1000 to 1000, default 0)"}, {"again", 0, NULL, "a new batch even when the same was submitted before"}
+
+static const struct option SUBMIT_OPTIONS[] = {
+    RECIPE_OPTIONS,
+    {"seeds", 0, "N", "seeds S .. S+N-1 for every prompt (default 1)"},
+    {"wait", 0, NULL, "wait until the batch ends"},
+    {"out", 'o', "DIR", "wait, then fetch clips, contact sheet and page into DIR/BATCH"},
+    {0},
+};
+
+static const struct option RENDER_OPTIONS[] = {RECIPE_OPTIONS, {"output", 'o', "FILE", "where the clip goes (default SLUG_sSEED.mp4 here)"}, {0}};
+
+const struct command command_submit = {
+    "submit", NULL, "FILE", 1, 1, "submit a file of prompts as a batch",
+    "FILE (or - for standard input) holds one prompt a line (blank lines and lines starting with # are skipped), or one JSON\n"
+    "object a line with a recipe's names: {\"prompt\": \"a red fox\", \"seed\": [1, 2], \"num_frames\": 16}. A line's seed replaces\n"
+    "--seed and --seeds; its other fields replace the flags. Nothing is submitted when a line is wrong.",
+    SUBMIT_OPTIONS, run_submit, false};
+
+const struct command command_render = {"render", NULL, "PROMPT", 1, 1, "render one clip", "Submits one prompt, waits, and writes the MP4.", RENDER_OPTIONS, run_render, false};

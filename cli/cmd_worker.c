@@ -1,0 +1,127 @@
+/* zoe worker list|show|drain. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "base/xalloc.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+
+static struct message *ask_workers(struct zclient *client, const char *name, struct error *err)
+{
+    char *text = xstrdup(name ? name : "");
+    Farm__WorkersWanted body = FARM__WORKERS_WANTED__INIT;
+    body.name = text;
+    Farm__Envelope request = FARM__ENVELOPE__INIT;
+    request.body_case = FARM__ENVELOPE__BODY_WORKERS_WANTED;
+    request.workers_wanted = &body;
+    struct message *answer = client_ask(client, &request, FARM__ENVELOPE__BODY_WORKERS, err);
+    free(text);
+    return answer;
+}
+
+static void print_list(const Farm__Workers *list)
+{
+    static const char *const TITLES[] = {"WORKER", "STATE", "HOST", "SLOTS", "RUNNING", "FINISHED", "FAILED", "LOST", "WHY"};
+    struct output_table *t = output_table_create(TITLES, 9);
+    for (size_t i = 0; i < list->n_workers; i++) {
+        const Farm__Worker *w = list->workers[i];
+        output_table_cell(t, "%s", w->name);
+        output_table_cell(t, "%s", w->state);
+        output_table_cell(t, "%s", w->host);
+        output_table_cell(t, "%zu", w->n_slots);
+        output_table_cell(t, "%zu", w->n_running);
+        output_table_cell(t, "%llu", (unsigned long long)w->finished);
+        output_table_cell(t, "%llu", (unsigned long long)w->failed);
+        output_table_cell(t, "%llu", (unsigned long long)w->lost);
+        output_table_cell(t, "%s", w->reason);
+    }
+    output_table_print(t);
+}
+
+static int run_list(struct call *call)
+{
+    struct error err = {0};
+    struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
+    struct message *answer = client ? ask_workers(client, NULL, &err) : NULL;
+    const Farm__Workers *list = answer ? answer->envelope->workers : NULL;
+    if (list && call->json)
+        output_print_message(&list->base, "zoe.workers.v1");
+    else if (list && call->quiet)
+        for (size_t i = 0; i < list->n_workers; i++)
+            puts(list->workers[i]->name);
+    else if (list)
+        print_list(list);
+    int code = list ? 0 : call_fail(call, &err);
+    message_free(answer);
+    if (client) zclient_close(client);
+    return code;
+}
+
+static void print_worker(const Farm__Worker *w)
+{
+    char since[80], memory[32];
+    output_age(w->since_ms, since, sizeof since);
+    text_size(w->memory_bytes, memory, sizeof memory);
+    printf("%sWorker %s%s  %s%s%s since %s%s%s\n", output_colour(1, COLOUR_BOLD), w->name, output_colour(1, COLOUR_NONE), output_colour(1, output_state_colour(w->state)), w->state,
+           output_colour(1, COLOUR_NONE), since, *w->reason ? ": " : "", w->reason);
+    printf("  host %s, zoe %s, %s of memory, outbox %u\n  key %s\n", w->host, w->build, memory, w->outbox_count, w->key);
+    printf("  %llu finished, %llu failed, %llu lost\n", (unsigned long long)w->finished, (unsigned long long)w->failed, (unsigned long long)w->lost);
+    for (size_t i = 0; i < w->n_slots; i++)
+        printf("  slot %u: %s, %u threads, %s\n", w->slots[i]->index, w->slots[i]->backend, w->slots[i]->threads, w->slots[i]->fingerprint);
+    for (size_t i = 0; i < w->n_running; i++)
+        printf("  renders %s/%u, step %u of %u\n", w->running[i]->attempt->batch, w->running[i]->attempt->clip, w->running[i]->step, w->running[i]->steps);
+}
+
+static int run_show(struct call *call)
+{
+    struct error err = {0};
+    struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
+    struct message *answer = client ? ask_workers(client, call->arguments[0], &err) : NULL;
+    bool found = answer && answer->envelope->workers->n_workers == 1;
+    if (answer && !found) error_set(&err, ERROR_NOT_FOUND, "no worker is named '%s'; `zoe worker list` shows them", call->arguments[0]);
+    if (found && call->json)
+        output_print_message(&answer->envelope->workers->workers[0]->base, "zoe.worker.v1");
+    else if (found)
+        print_worker(answer->envelope->workers->workers[0]);
+    int code = found ? 0 : call_fail(call, &err);
+    message_free(answer);
+    if (client) zclient_close(client);
+    return code;
+}
+
+static int run_drain(struct call *call)
+{
+    struct error err = {0};
+    int64_t grace_ns = 0;
+    if (!call_duration(call, "grace", &grace_ns, &err)) return call_fail(call, &err);
+    struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
+    if (!client) return call_fail(call, &err);
+    char *name = xstrdup(call->arguments[0]);
+    Farm__WorkerAction body = FARM__WORKER_ACTION__INIT;
+    body.name = name;
+    body.verb = FARM__WORKER_VERB__WORKER_DRAIN;
+    body.grace_ms = (uint64_t)(grace_ns / NS_PER_MS);
+    Farm__Envelope request = FARM__ENVELOPE__INIT;
+    request.body_case = FARM__ENVELOPE__BODY_WORKER_ACTION;
+    request.worker_action = &body;
+    struct message *answer = client_ask(client, &request, FARM__ENVELOPE__BODY_WORKER, &err);
+    if (answer && call->json)
+        output_print_message(&answer->envelope->worker->base, "zoe.worker.v1");
+    else if (answer)
+        fprintf(stderr, "Worker %s is %s\n", name, answer->envelope->worker->state);
+    int code = answer ? 0 : call_fail(call, &err);
+    message_free(answer);
+    free(name);
+    zclient_close(client);
+    return code;
+}
+
+static const struct option DRAIN_OPTIONS[] = {{"grace", 0, "TIME", "running work may take so long (default: as long as it takes)"}, {0}};
+
+const struct command command_worker_list = {"worker", "list", "", 0, 0, "list workers", NULL, NULL, run_list, false};
+const struct command command_worker_show = {"worker", "show", "WORKER", 1, 1, "tell all about a worker", NULL, NULL, run_show, false};
+const struct command command_worker_drain = {"worker", "drain", "WORKER", 1, 1, "give a worker no more work", "Prefetched work is handed back at once; the running clip is finished.", DRAIN_OPTIONS,
+                                             run_drain, false};

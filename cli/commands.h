@@ -1,0 +1,35 @@
+/* commands: the rows that the command files export. */
+#ifndef ZOE_CLI_COMMANDS_H
+#define ZOE_CLI_COMMANDS_H
+
+#include "cli/command.h"
+
+extern const struct command command_render;
+extern const struct command command_submit;
+extern const struct command command_status;
+extern const struct command command_events;
+extern const struct command command_batch_list;
+extern const struct command command_batch_show;
+extern const struct command command_batch_watch;
+extern const struct command command_batch_wait;
+extern const struct command command_batch_pause;
+extern const struct command command_batch_resume;
+extern const struct command command_batch_cancel;
+extern const struct command command_batch_retry;
+extern const struct command command_batch_fetch;
+extern const struct command command_batch_remove;
+extern const struct command command_farm_up;
+extern const struct command command_farm_down;
+extern const struct command command_farm_status;
+extern const struct command command_farm_supervise;
+extern const struct command command_worker_list;
+extern const struct command command_worker_show;
+extern const struct command command_worker_drain;
+extern const struct command command_worker_allow;
+extern const struct command command_client_allow;
+extern const struct command command_key_new;
+extern const struct command command_key_show;
+extern const struct command command_model_list;
+extern const struct command command_model_show;
+
+#endif

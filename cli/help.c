@@ -1,0 +1,55 @@
+/* --help, printed from the rows. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+
+static void print_options(const struct option *rows)
+{
+    for (; rows && rows->name; rows++) {
+        char left[64];
+        snprintf(left, sizeof left, "%s%c%s --%s%s%s", rows->letter ? "-" : " ", rows->letter ? rows->letter : ' ', rows->letter ? "," : " ", rows->name,
+                 rows->value ? " " : "", rows->value ? rows->value : "");
+        printf("  %-30s %s\n", left, rows->help);
+    }
+}
+
+void help_command(const struct command *command)
+{
+    printf("zoe %s%s%s: %s\n\nUsage: zoe %s%s%s [options]%s%s\n", command->noun, command->verb ? " " : "", command->verb ? command->verb : "", command->summary,
+           command->noun, command->verb ? " " : "", command->verb ? command->verb : "", *command->arguments ? " " : "", command->arguments);
+    if (command->details) printf("\n%s\n", command->details);
+    if (command->options && command->options->name) {
+        puts("\nOptions:");
+        print_options(command->options);
+    }
+    puts("\nCommon options:");
+    print_options(commands_common_options());
+}
+
+static void print_row(const struct command *c)
+{
+    char left[64];
+    snprintf(left, sizeof left, "%s%s%s %s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "", c->arguments);
+    printf("  %-34s %s\n", left, c->summary);
+}
+
+void help_noun(const char *noun)
+{
+    int count;
+    const struct command *const *rows = commands_all(&count);
+    for (int i = 0; i < count; i++)
+        if (!rows[i]->hidden && (!noun || strcmp(rows[i]->noun, noun) == 0)) print_row(rows[i]);
+}
+
+void help_all(void)
+{
+    puts("zoe: a render farm for text-to-video diffusion\n\n"
+         "Usage: zoe COMMAND [options]\n\n"
+         "  zoe render \"a red circle moving right\" -o clip.mp4     one clip, on this machine\n"
+         "  zoe submit prompts.txt --seeds 4 --out clips            a file of prompts, four seeds each\n\n"
+         "Commands:");
+    help_noun(NULL);
+    puts("\n`zoe COMMAND --help` tells the options of one. Exit codes: 0 ok, 1 some tasks failed, 2 usage, 3 not found, 4 coordinator\n"
+         "unreachable, 5 not authorised, 6 refused, 7 wrong state, 8 incompatible version, 124 time-out, 130 interrupted.");
+}

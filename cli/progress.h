@@ -1,0 +1,19 @@
+/* progress: the line that a person watches: name, bar, counts, ETA. On a terminal it redraws itself on stderr; elsewhere it says a line when a tenth more is done. */
+#ifndef ZOE_CLI_PROGRESS_H
+#define ZOE_CLI_PROGRESS_H
+
+#include <stdbool.h>
+
+#include "farm.pb-c.h"
+
+struct progress {
+    bool terminal;
+    bool drawn;
+    int tenths; /* last tenth announced where there is no terminal */
+};
+
+void progress_begin(struct progress *p);
+void progress_draw(struct progress *p, const Farm__Batch *batch);
+void progress_clear(struct progress *p); /* before other words on stderr */
+
+#endif

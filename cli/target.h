@@ -1,0 +1,28 @@
+/* target: which coordinator a command talks to: flags, then ZOE_*, then the configuration file, then the embedded farm's farm.json. */
+#ifndef ZOE_CLI_TARGET_H
+#define ZOE_CLI_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "cli/command.h"
+
+struct target {
+    char *url;
+    uint8_t server_key[32];
+    char *client_key_file;
+    bool embedded;
+};
+
+enum target_start {
+    TARGET_START_NEVER,     /* farm status, farm down */
+    TARGET_START_IF_FOLDER, /* most commands: resume a farm that exists */
+    TARGET_START_ALWAYS,    /* render, submit */
+};
+
+/* Finds (and, for the embedded farm, starts) the coordinator. ERROR_UNREACHABLE... when there is none: ERROR_NOT_FOUND ("there is no farm"). */
+bool target_find(struct target *target, const struct call *call, enum target_start start, struct error *err);
+void target_finish(struct target *target);
+
+#endif
