@@ -29,14 +29,16 @@ void chunk_sender_reset(struct chunk_sender *s);
 struct chunk_receiver {
     uint64_t size_bytes;
     uint64_t received; /* all bytes before it are in */
-    uint64_t granted;  /* end of what was granted */
+    uint64_t granted;  /* end of what is granted now */
+    uint64_t peak;     /* end of what was ever granted */
+    bool gap_seen;     /* one report for each gap: what is still on the way is just stale */
 };
 
 enum chunk_verdict {
-    CHUNK_TAKE,      /* write `size - skip` bytes from `skip` on */
-    CHUNK_DUPLICATE, /* already in: nothing to do */
-    CHUNK_GAP,       /* something before it was lost: grant again from `received` */
-    CHUNK_EXCESS,    /* not granted or beyond the end: the sender breaks the rules */
+    CHUNK_TAKE,   /* write `size - skip` bytes from `skip` on */
+    CHUNK_STALE,  /* already in, or sent under a grant that is void by now: nothing to do */
+    CHUNK_GAP,    /* something before it was lost: grant again from `received` */
+    CHUNK_EXCESS, /* not granted or beyond the end: the sender breaks the rules */
 };
 
 /* `have_bytes` of it are already here (resuming). */

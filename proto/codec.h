@@ -36,7 +36,7 @@ bool codec_digest_get(const ProtobufCBinaryData *field, struct digest *out);
  * beginning. Caller frees. */
 char *codec_clean_text(const char *text, size_t size_bytes, size_t limit_bytes, bool keep_end);
 
-/* A problem as the error it carries, and back (borrowed strings). */
+/* A problem as the error it carries. */
 bool codec_problem_error(const Farm__Problem *problem, struct error *err); /* always false */
 
 /* Range of protocol numbers of the other end against ours: the highest common one, or 0. */

@@ -31,6 +31,16 @@
 #define LIMIT_INPUT_PROBLEMS 20
 #define LIMIT_RUNNING 64
 #define LIMIT_EVENT_WAIT_MS 60000
+#define LIMIT_BACKEND_BYTES 32  /* short words: backends, states, roles, codes */
+#define LIMIT_FOLDER_BYTES 4096 /* absolute paths, for people */
+#define LIMIT_WARNINGS 20
+#define LIMIT_REASONS 64
+#define LIMIT_TASKS_PER_CLIP 65536
+#define LIMIT_STEPS 100000
+#define LIMIT_FRAMES 100000
+#define LIMIT_SIDE 16384    /* pixels */
+#define LIMIT_PRIORITY 1000 /* either way */
+#define LIMIT_GRACE_MS (INT64_C(7) * 24 * 3600 * 1000)
 
 /* Submitting. */
 #define LIMIT_SUBMIT_BYTES (INT64_C(1) << 30)

@@ -1,0 +1,206 @@
+/* Packing and unpacking within limits. protobuf-c allocates from the message's arena only. */
+#include "proto/codec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "base/xalloc.h"
+#include "proto/limits.h"
+#include "proto/validate.h"
+
+#define VERSION_LAST 65535
+
+static void *budget_alloc(void *context, size_t size)
+{
+    return arena_alloc(context, size);
+}
+
+/* The arena goes as a whole; protobuf-c frees only when unpacking fails. */
+static void budget_free(void *context, void *memory)
+{
+    (void)context;
+    (void)memory;
+}
+
+static const ProtobufCMessage *body_of(const Farm__Envelope *envelope)
+{
+    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(
+        &farm__envelope__descriptor, (unsigned)envelope->body_case);
+    if (field == NULL) return NULL;
+    const char *at = (const char *)envelope + field->offset;
+    return *(const ProtobufCMessage *const *)(const void *)at;
+}
+
+static bool check_envelope(const Farm__Envelope *envelope, bool in_arena, struct error *err)
+{
+    if (envelope->version < 1 || envelope->version > VERSION_LAST) {
+        return error_set(err, ERROR_INVALID, "envelope.version %u is outside 1 to %d",
+                         (unsigned)envelope->version, VERSION_LAST);
+    }
+    const ProtobufCMessage *body = body_of(envelope);
+    if (body == NULL) return error_set(err, ERROR_INVALID, "the envelope is empty");
+    return validate_message(body, in_arena, err);
+}
+
+static bool check_kind(const struct message_kind *kind, enum message_from from, size_t size_bytes,
+                       struct error *err)
+{
+    if (kind == NULL) return error_set(err, ERROR_INVALID, "the envelope holds no known message");
+    if (!message_may_send(kind, from)) {
+        return error_set(err, ERROR_AUTH, "%s may not be sent here with this key", kind->name);
+    }
+    if (size_bytes <= kind->limit_bytes) return true;
+    return error_set(err, ERROR_INVALID, "%s has %zu bytes, at most %zu are allowed", kind->name,
+                     size_bytes, kind->limit_bytes);
+}
+
+static bool check_payload(const struct message_kind *kind, struct bytes payload, struct error *err)
+{
+    if (kind->payload != (payload.data != NULL)) {
+        return error_set(err, ERROR_INVALID, "%s %s a payload", kind->name,
+                         kind->payload ? "comes without" : "may not carry");
+    }
+    if (payload.size <= LIMIT_CHUNK_BYTES) return true;
+    return error_set(err, ERROR_INVALID, "a payload of %zu bytes, at most %d are allowed",
+                     payload.size, LIMIT_CHUNK_BYTES);
+}
+
+static bool fill(struct message *m, struct bytes envelope, struct bytes payload,
+                 enum message_from from, struct error *err)
+{
+    ProtobufCAllocator allocator = {budget_alloc, budget_free, &m->arena};
+    Farm__Envelope *unpacked = farm__envelope__unpack(&allocator, envelope.size, envelope.data);
+    if (unpacked == NULL) {
+        return error_set(err, ERROR_INVALID,
+                         "not a message, or one that unpacks to more than %d bytes",
+                         LIMIT_DECODE_BUDGET_BYTES);
+    }
+    m->envelope = unpacked;
+    m->kind = message_kind_find(unpacked->body_case);
+    m->payload = payload;
+    return check_kind(m->kind, from, envelope.size, err) && check_payload(m->kind, payload, err) &&
+           check_envelope(unpacked, true, err);
+}
+
+struct message *codec_decode(struct bytes envelope, struct bytes payload, enum message_from from,
+                             struct error *err)
+{
+    size_t limit = message_limit_bytes(from);
+    if (envelope.size > limit) {
+        error_set(err, ERROR_INVALID, "an envelope of %zu bytes, at most %zu are allowed",
+                  envelope.size, limit);
+        return NULL;
+    }
+    struct message *m = xcalloc(1, sizeof(*m));
+    arena_init(&m->arena, LIMIT_DECODE_BUDGET_BYTES);
+    if (fill(m, envelope, payload, from, err)) return m;
+    message_free(m);
+    return NULL;
+}
+
+static bool our_fault(struct error *err)
+{
+    if (err != NULL) err->code = ERROR_INTERNAL;
+    return error_wrap(err, "cannot be sent");
+}
+
+bool codec_encode(const Farm__Envelope *envelope, enum message_from from, struct buf *out,
+                  struct error *err)
+{
+    const struct message_kind *kind = message_kind_find(envelope->body_case);
+    if (kind == NULL || body_of(envelope) == NULL) {
+        return error_set(err, ERROR_INTERNAL, "the envelope is empty");
+    }
+    if (!check_envelope(envelope, false, err)) return our_fault(err);
+    size_t size = farm__envelope__get_packed_size(envelope);
+    if (!check_kind(kind, from, size, err)) return our_fault(err);
+    buf_reserve(out, size);
+    size_t packed = farm__envelope__pack(envelope, out->data + out->size);
+    ZOE_ASSERT(packed == size);
+    out->size += size;
+    out->data[out->size] = '\0';
+    return true;
+}
+
+ProtobufCBinaryData codec_digest(const struct digest *d)
+{
+    /* protobuf-c has no read-only bytes; packing only reads them. */
+    union {
+        const uint8_t *in;
+        uint8_t *out;
+    } bytes = {.in = d->bytes};
+    return (ProtobufCBinaryData){.len = DIGEST_BYTES, .data = bytes.out};
+}
+
+bool codec_digest_get(const ProtobufCBinaryData *field, struct digest *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (field->len != DIGEST_BYTES || field->data == NULL) return false;
+    memcpy(out->bytes, field->data, DIGEST_BYTES);
+    return true;
+}
+
+static size_t utf8_length(const char *text, size_t left)
+{
+    for (size_t n = 1; n <= 4 && n <= left; n++) {
+        if (text_is_utf8(text, n)) return n;
+    }
+    return 0;
+}
+
+/* Clean text is never longer than what it came from: each bad byte becomes one '?'. */
+static size_t clean_into(const char *text, size_t size_bytes, char *out)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < size_bytes;) {
+        unsigned char byte = (unsigned char)text[i];
+        bool control = (byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f;
+        size_t length = control ? 0 : utf8_length(text + i, size_bytes - i);
+        if (length == 0) {
+            out[used++] = '?';
+            i++;
+            continue;
+        }
+        memcpy(out + used, text + i, length);
+        used += length;
+        i += length;
+    }
+    return used;
+}
+
+static bool is_continuation(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+char *codec_clean_text(const char *text, size_t size_bytes, size_t limit_bytes, bool keep_end)
+{
+    char *clean = xmalloc(size_bytes + 1);
+    size_t used = clean_into(text, size_bytes, clean);
+    size_t from = 0;
+    if (used > limit_bytes && keep_end) {
+        from = used - limit_bytes;
+        while (from < used && is_continuation(clean[from]))
+            from++;
+    } else if (used > limit_bytes) {
+        used = limit_bytes;
+        while (used > 0 && is_continuation(clean[used]))
+            used--;
+    }
+    memmove(clean, clean + from, used - from);
+    clean[used - from] = '\0';
+    return clean;
+}
+
+bool codec_problem_error(const Farm__Problem *problem, struct error *err)
+{
+    return error_set(err, error_code_from_name(problem->code), "%s", problem->message);
+}
+
+unsigned codec_version_choose(unsigned version_min, unsigned version_max)
+{
+    unsigned highest = version_max < PROTOCOL_MAX ? version_max : PROTOCOL_MAX;
+    unsigned lowest = version_min > PROTOCOL_MIN ? version_min : PROTOCOL_MIN;
+    return highest >= lowest ? highest : 0;
+}
