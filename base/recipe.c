@@ -18,6 +18,7 @@ static const char *const schedulers[] = {"ddim", "dpm++", NULL};
 static const char *const noises[] = {"torch-cpu", NULL};
 
 static const struct recipe_field fields[] = {
+    /* recipe_fill counts on "model" being the first row. */
     {.name = "model",
      .type = RECIPE_TEXT,
      .min = 1,
@@ -446,7 +447,7 @@ bool recipe_fill(json_t *recipe, const char *model_name, const json_t *defaults,
 {
     if (!recipe_check(recipe, err)) return false;
     if (model_name != NULL && json_object_get(recipe, "model") == NULL) {
-        json_t *name = recipe_value_from_text(recipe_field_find("model"), model_name, err);
+        json_t *name = recipe_value_from_text(&fields[0], model_name, err);
         if (name == NULL) return false;
         set_new(recipe, "model", name);
     }

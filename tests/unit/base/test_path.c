@@ -118,6 +118,8 @@ static void folders_are_made_and_removed(void **state)
     assert_false(path_exists(top));
     assert_true(path_remove_tree(top, &err));
     free(top);
+    assert_false(path_remove_tree("/proc/self/status", &err));
+    assert_int_equal(err.code, ERROR_IO);
 }
 
 static void removal_does_not_follow_links(void **state)
@@ -474,6 +476,8 @@ static void listings_are_sorted(void **state)
     assert_int_equal(err.code, ERROR_NOT_FOUND);
     assert_null(names);
     path_list_free(names, count);
+    assert_false(path_list("/proc/self/status", &names, &count, &err));
+    assert_int_equal(err.code, ERROR_IO);
 }
 
 #define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
