@@ -90,19 +90,23 @@ void artifact_upload_close(struct artifact_upload *u, bool keep);
 /* Removes a temporary that nobody has open. */
 void artifacts_discard(struct artifacts *a, const char *name);
 
-/* The store dropped a use of it in this turn: after the commit artifacts_sweep unlinks those whose
- * count is zero. After a rollback call artifacts_forget instead. */
-void artifacts_release(struct artifacts *a, const struct digest *digest);
+/* After a commit that dropped uses (EFFECT_DROP_OUTPUTS, EFFECT_REMOVE_BATCH): unlinks the files
+ * whose count is zero, then forgets them in the store, which the next commit makes lasting. */
 void artifacts_sweep(struct artifacts *a);
-void artifacts_forget(struct artifacts *a);
 
 /* Local path; caller frees; NULL when the file is not there. */
 char *artifacts_path(struct artifacts *a, const struct digest *digest);
 
-/* Start: removes kept files that no row counts and temporaries, both when older than one hour, and
- * calls `missing` for each row whose file is gone or of another size. */
-bool artifacts_recover(struct artifacts *a, int64_t wall_ms,
-                       void (*missing)(void *context, const struct digest *digest), void *context,
+/* Start: sweeps; removes kept files without a row when they are older than one hour, and
+ * temporaries that are older or that `live` denies (an attempt that may still resume it claims it;
+ * NULL = age alone decides); calls `missing` for each counted row whose file is gone or of another
+ * size. */
+struct artifacts_claims {
+    void *context;
+    bool (*live)(void *context, const char *upload);
+    void (*missing)(void *context, const struct digest *digest);
+};
+bool artifacts_recover(struct artifacts *a, int64_t wall_ms, const struct artifacts_claims *claims,
                        struct error *err);
 
 bool artifacts_free(struct artifacts *a, uint64_t *free_out, uint64_t *total_out,

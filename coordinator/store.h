@@ -1,0 +1,224 @@
+/* store: what the coordinator keeps, in one database file. No caller sees what kind of database.
+ *
+ * Writes go into the present transaction, which begins by itself; store_commit ends it, once a loop
+ * turn. A write returns nothing: the first failure sticks, store_commit then rolls everything back
+ * and tells it, and the caller throws its memory away and loads again (lifecycle D2). Reads see the
+ * open transaction. A callback of store_each_* may call other functions of the store, not the same
+ * one again. Texts handed to callbacks are borrowed for the call; records written are copied.
+ *
+ * Loop thread only. Text in records is trusted to be UTF-8. */
+#ifndef ZOE_COORDINATOR_STORE_H
+#define ZOE_COORDINATOR_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "coordinator/record.h"
+
+struct store;
+
+/* ---- life ---- */
+
+enum store_state {
+    STORE_OK,
+    STORE_FULL,   /* no space: serve reads, store_retry every 5 s */
+    STORE_IO,     /* the disk said no: the same */
+    STORE_CORRUPT /* end the process, tell what to do */
+};
+const char *store_state_name(enum store_state state); /* "ok", "full", "io", "corrupt" */
+
+/* For tests: asked before each write and each commit; anything but STORE_OK makes it fail so. */
+struct store_hooks {
+    void *context;
+    enum store_state (*before_write)(void *context);
+    enum store_state (*before_commit)(void *context);
+};
+
+/* Opens or makes the file (mode 0600) and migrates it. After an unclean stop a file under 256 MiB
+ * is checked first; a larger one is left to store_check_some. ERROR_VERSION: written by a newer
+ * build. ERROR_CORRUPT: damaged, or not ours. ERROR_STATE: another process has it open. `hooks` may
+ * be NULL and is copied. */
+struct store *store_open(const char *path, const struct store_hooks *hooks, struct error *err);
+/* Rolls back what is not committed and marks the file clean. NULL is fine. */
+void store_close(struct store *s);
+
+bool store_was_clean(const struct store *s); /* the stop before this start */
+/* Something is waiting for store_commit. */
+bool store_is_dirty(const struct store *s);
+/* True when there was nothing to do. After false nothing of the turn is stored. Fault points
+ * store.before_commit and store.after_commit stand around it. */
+bool store_commit(struct store *s, struct error *err);
+void store_rollback(struct store *s);
+/* The last commit's outcome. */
+enum store_state store_health(const struct store *s);
+/* While not STORE_OK: tries a small write; true when all is well again. */
+bool store_retry(struct store *s, struct error *err);
+
+/* One table's check when idle, for files that are checked late. False with ERROR_CORRUPT; *done_out
+ * when all were checked. */
+bool store_check_some(struct store *s, bool *done_out, struct error *err);
+/* A whole copy, made while open. `path` must not exist. Blocks for its time. */
+bool store_backup(struct store *s, const char *path, struct error *err);
+uint64_t store_size_bytes(const struct store *s); /* file and log */
+
+/* ---- settings ---- */
+
+void store_meta_set(struct store *s, const char *key, const char *value);
+/* Caller frees; NULL when absent or on failure. */
+char *store_meta(struct store *s, const char *key);
+
+/* ---- allowed keys ---- */
+
+struct store_key {
+    uint8_t key[32];
+    const char *role; /* "worker", "submit", "admin" */
+    const char *name; /* the User-Id and owner */
+    int64_t allowed_ms;
+};
+/* Inserts or replaces by key. */
+void store_key_allow(struct store *s, const struct store_key *key);
+void store_key_revoke(struct store *s, const uint8_t key[32]);
+bool store_each_key(struct store *s, void (*each)(void *context, const struct store_key *key),
+                    void *context, struct error *err);
+
+/* ---- batches ---- */
+
+struct store_batch {
+    struct batch_spec spec;
+    const char *folder; /* in renders/ */
+    const char *key;    /* idempotency */
+    bool default_key;
+    struct digest content;
+    const char *options; /* as sent */
+};
+
+/* The row that makes a submission a batch; `record` its first state. */
+void store_batch_add(struct store *s, const struct store_batch *batch,
+                     const struct batch_record *record);
+void store_batch_save(struct store *s, const char *batch, const struct batch_record *record,
+                      uint32_t groups);
+void store_page_save(struct store *s, const char *batch, uint32_t index, const uint8_t *states,
+                     size_t size);
+/* Every row of it, its outputs too: what nobody uses any more is in store_each_unused. Events stay.
+ */
+void store_batch_remove(struct store *s, const char *batch);
+
+/* In submit order. */
+bool store_each_batch(struct store *s,
+                      void (*each)(void *context, const struct store_batch *batch,
+                                   const struct batch_record *record),
+                      void *context, struct error *err);
+bool store_each_page(struct store *s, const char *batch,
+                     void (*each)(void *context, uint32_t index, const uint8_t *states,
+                                  size_t size),
+                     void *context, struct error *err);
+/* The newest batch of owner and key; with `live_only` none that failed or was canceled. The texts
+ * live until the next call of this function. False when there is none (err->code ERROR_NOT_FOUND)
+ * or on failure. */
+struct store_known {
+    char batch[ID_BATCH_SIZE];
+    const char *folder;
+    struct digest content;
+    uint64_t prompts;
+    uint64_t clips;
+};
+bool store_batch_by_key(struct store *s, const char *owner, const char *key, bool live_only,
+                        struct store_known *out, struct error *err);
+/* 0 when there never was one. */
+uint64_t store_last_sequence(struct store *s);
+
+/* ---- tasks and attempts ---- */
+
+void store_task_save(struct store *s, const struct task_record *task);
+void store_attempt_save(struct store *s, const struct attempt_record *attempt, int64_t begun_ms);
+void store_attempt_end(struct store *s, const struct attempt_end_record *end, int64_t ended_ms);
+
+/* The rows with `open`. */
+bool store_each_open_task(struct store *s,
+                          void (*each)(void *context, const struct task_record *task),
+                          void *context, struct error *err);
+/* Any row; false when there is none (ERROR_NOT_FOUND). The texts live until the next call. */
+bool store_task(struct store *s, const struct task_key *key, struct task_record *out,
+                struct error *err);
+/* Attempts without an end. */
+bool store_each_live_attempt(struct store *s,
+                             void (*each)(void *context, const struct attempt_record *attempt),
+                             void *context, struct error *err);
+
+struct store_attempt { /* an attempt's history; oldest first */
+    uint64_t fence, worker_fence;
+    const char *worker;
+    enum attempt_end end;
+    const char *message;
+    const char *log_tail;
+    uint32_t steps_computed, steps_wasted;
+    uint64_t render_ms;
+    int64_t begun_ms, ended_ms; /* wall; 0 while it lives */
+};
+bool store_each_attempt(struct store *s, const struct task_key *key,
+                        void (*each)(void *context, const struct store_attempt *attempt),
+                        void *context, struct error *err);
+
+/* ---- outputs and artifacts ---- */
+
+/* One use of the digest more; a row of the same task and index is replaced. */
+void store_output_save(struct store *s, const struct output_record *output);
+void store_outputs_drop(struct store *s, const struct task_key *key);
+bool store_each_output(struct store *s, const struct task_key *key,
+                       void (*each)(void *context, const struct output_record *output),
+                       void *context, struct error *err);
+/* Whose output it is. */
+bool store_each_use(struct store *s, const struct digest *digest,
+                    void (*each)(void *context, const struct task_key *key), void *context,
+                    struct error *err);
+
+/* Uses of a digest; 0 = unknown. False on failure. */
+bool store_artifact_uses(struct store *s, const struct digest *digest, uint64_t *uses_out,
+                         struct error *err);
+bool store_each_artifact(struct store *s,
+                         void (*each)(void *context, const struct digest *digest,
+                                      uint64_t size_bytes, uint64_t uses),
+                         void *context, struct error *err);
+/* Digests without a use whose file may still be there (artifacts.c unlinks, then forgets them). */
+bool store_each_unused(struct store *s, void (*each)(void *context, const struct digest *digest),
+                       void *context, struct error *err);
+void store_artifact_forget(struct store *s, const struct digest *digest);
+
+/* ---- clips ---- */
+
+void store_clip_save(struct store *s, const struct clip_record *clip);
+/* False when there is none (ERROR_NOT_FOUND). The texts live until the next call. */
+bool store_clip(struct store *s, const char *batch, uint32_t clip, struct clip_record *out,
+                struct error *err);
+/* The clips of a batch from `from` on, in order; all of them, or (`publishing`) those in that
+ * state; `each` returns false to stop. */
+bool store_each_clip(struct store *s, const char *batch, uint32_t from, bool publishing,
+                     bool (*each)(void *context, const struct clip_record *clip), void *context,
+                     struct error *err);
+
+/* ---- workers ---- */
+
+void store_worker_save(struct store *s, const struct worker_record *worker);
+bool store_each_worker(struct store *s,
+                       void (*each)(void *context, const struct worker_record *worker),
+                       void *context, struct error *err);
+
+/* ---- events ---- */
+
+/* Its sequence number, 0 when the turn has failed already. */
+uint64_t store_event_add(struct store *s, const struct event_record *event);
+/* After `after`, of one batch or of all ("" or NULL), at most `limit`, oldest first. */
+bool store_each_event(struct store *s, uint64_t after, const char *batch, uint32_t limit,
+                      void (*each)(void *context, uint64_t sequence,
+                                   const struct event_record *event),
+                      void *context, struct error *err);
+uint64_t store_last_event(struct store *s); /* 0 = none */
+/* Drops at most `limit` events older than `before_ms`; call it now and then (STORE_EVENTS_KEEP_MS).
+ */
+#define STORE_EVENTS_KEEP_MS (INT64_C(30) * 24 * 3600 * 1000)
+void store_events_prune(struct store *s, int64_t before_ms, uint32_t limit);
+
+#endif
