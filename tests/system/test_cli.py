@@ -1,0 +1,140 @@
+"""What a person types: errors say what, where and what to do; exit codes are the documented ones; every command has --help."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import unittest
+
+from farm import BIN, Farm, eventually
+
+
+def run(*arguments, env=None, stdin=None):
+    return subprocess.run([str(BIN / "zoe"), *map(str, arguments)], env=env, input=stdin, capture_output=True, text=True, timeout=120)
+
+
+class Words(unittest.TestCase):
+    def test_every_command_has_help(self):
+        text = run("--help").stdout
+        commands = re.findall(r"^  (\w+(?: \w+)?) ", text.split("Commands:")[1], re.M)
+        known = [c.split() for c in commands]
+        self.assertGreater(len(known), 20)
+        for words in known:
+            first = words[:1] if words[0] in ("render", "submit", "status", "events") else words
+            done = run(*first, "--help")
+            self.assertEqual(done.returncode, 0, (words, done.stderr))
+            self.assertIn("Usage:", done.stdout)
+
+    def test_wrong_words_say_the_right_ones(self):
+        for arguments, hint in ((["bacth", "list"], "batch"), (["batch", "lst"], "list"), (["submit", "-", "--seedz", "3"], "--seeds"), (["batch", "show"], "BATCH"),
+                                (["submit", "-", "--steps", "many"], "--steps"), (["submit", "-", "--seed", "-1"], "--seed")):
+            done = run(*arguments, stdin="x\n")
+            self.assertEqual(done.returncode, 2, (arguments, done.stderr))
+            self.assertIn(hint, done.stderr)
+
+    def test_no_farm_is_exit_3(self):
+        with Farm() as farm:
+            done = farm.run("status")
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn("zoe farm up", done.stderr)
+
+    def test_nobody_there_is_exit_4(self):
+        with Farm() as farm:
+            farm.zoe("key", "new", farm.folder / "client.key")
+            done = farm.run("status", "--coordinator", "tcp://127.0.0.1:9", "--server-key", "ab" * 32, "--client-key", farm.folder / "client.key", "--timeout", "1s")
+            self.assertEqual(done.returncode, 4, done.stderr)
+
+    def test_keys(self):
+        with Farm() as farm:
+            path = farm.folder / "k"
+            public = farm.zoe("key", "new", path).strip()
+            self.assertRegex(public, "^[0-9a-f]{64}$")
+            self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+            self.assertEqual(farm.zoe("key", "show", path).strip(), public)
+            farm.zoe("key", "new", path, code=7)
+            path.chmod(0o644)
+            farm.zoe("key", "show", path, code=5)
+
+
+class Submissions(unittest.TestCase):
+    BAD = [
+        ('{"prompt": "a", "guidence_scale": 3}', "1", "guidance_scale"),
+        ('{"prompt": "a"}\n{"prompt": "b", "seed": -4}', "2", "seed"),
+        ('{"prompt": "a", "seed": null}', "1", "seed"),
+        ('{"prompt": "a", "num_frames": "many"}', "1", "num_frames"),
+        ('{"prompt": "a", "width": 63}', "1", "width"),
+        ('{"prompt": 5}', "1", "prompt"),
+        ('{"prompt": "a"', "1", ""),
+        ('{"seed": 1}', "1", "prompt"),
+        ('{"prompt": "a", "model": "nope"}', "1", "model"),
+        ('{"prompt": "a", "scheduler": "eulr"}', "1", "scheduler"),
+    ]
+
+    def test_bad_lines_are_named_and_nothing_is_submitted(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            for text, line, field in self.BAD:
+                with self.subTest(text=text):
+                    done = farm.run("submit", "-", "--model", "pattern", stdin=text + "\n")
+                    self.assertIn(done.returncode, (2, 3, 6), done.stderr)
+                    self.assertRegex(done.stderr, rf"-:{line}: {field}")
+            for text in ("", "\n\n# only a comment\n"):
+                self.assertEqual(farm.run("submit", "-", "--model", "pattern", stdin=text).returncode, 2)
+            done = farm.run("submit", "-", "--model", "shapes", stdin='{"prompt": "a", "pattern": {"step_ms": 5}}\n')
+            self.assertNotEqual(done.returncode, 0)
+            self.assertEqual(farm.zoe("batch", "list", json_out=True)["batches"], [])
+
+    def test_unknown_words_warn_once(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            done = farm.run("submit", "-", stdin="a red circle\na zebra dancing\na zebra\n")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stderr.count("warning:"), 1)
+            self.assertIn("zebra", done.stderr)
+
+    def test_roles(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            mine = farm.folder / "mine.key"
+            public = farm.zoe("key", "new", mine).strip()
+            done = farm.run("batch", "list", "--client-key", mine, "--timeout", "3s")
+            self.assertIn(done.returncode, (4, 5), done.stderr)
+            farm.zoe("client", "allow", public, "--name", "ann")
+            farm.zoe("submit", "-", "--model", "pattern", "--client-key", mine, stdin="x\n")
+            self.assertEqual(farm.zoe("batch", "list", json_out=True)["batches"][0]["owner"], "ann")
+            done = farm.run("worker", "allow", "ab" * 32, "--name", "w", "--client-key", mine)
+            self.assertEqual(done.returncode, 5, done.stderr)
+
+
+class Embedded(unittest.TestCase):
+    def test_life_of_the_embedded_farm(self):
+        with Farm() as farm:
+            state = pathlib.Path(farm.env["HOME"]) / ".local/state/zoetrope"
+            try:
+                clip = farm.folder / "clip.mp4"
+                done = farm.run("render", "a first clip", "--model", "pattern", "--frames", "4", "--steps", "2", "-o", clip)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertGreater(clip.stat().st_size, 500)
+                self.assertEqual(state.stat().st_mode & 0o777, 0o700)
+                self.assertEqual((state / "farm.json").stat().st_mode & 0o777, 0o600)
+                shown = farm.zoe("farm", "status", json_out=True)
+                self.assertEqual((shown["running"], shown["workers"]), (True, 1))
+                farm.zoe("farm", "up", "--workers", "2")
+                eventually(lambda: farm.zoe("status", json_out=True)["workers_idle"] == 2, 30, "two workers")
+                supervisor = json.loads((state / "farm.json").read_text())
+                os.kill(supervisor["coordinator_pid"], signal.SIGKILL)
+                eventually(lambda: farm.run("status").returncode == 0, 60, "the supervisor restarts its coordinator")
+                farm.zoe("farm", "down")
+                self.assertFalse((state / "farm.json").exists())
+                farm.zoe("farm", "status", code=3)
+                done = farm.run("batch", "list", "-q")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn("Resuming", done.stderr)
+                self.assertEqual(len(done.stdout.split()), 1)
+            finally:
+                farm.zoe("farm", "down")
+
+
+if __name__ == "__main__":
+    unittest.main()
