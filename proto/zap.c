@@ -1,0 +1,182 @@
+/* Request: version, sequence, domain, address, routing id, mechanism, key.
+ * Answer: version, sequence, status, reason, user, metadata. */
+#include "proto/zap.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "proto/zparts.h"
+#include "proto/zsetup.h"
+#include "proto/zsock.h"
+#include "proto/zwatch.h"
+
+#define ENDPOINT "inproc://zeromq.zap.01"
+#define REQUEST_PARTS 7
+#define LOGS_PER_WINDOW 10
+#define LOG_WINDOW_NS (10 * NS_PER_S)
+
+enum part {
+    PART_VERSION,
+    PART_SEQUENCE,
+    PART_DOMAIN,
+    PART_ADDRESS,
+    PART_ID,
+    PART_MECHANISM,
+    PART_KEY
+};
+
+struct zap {
+    void *socket;
+    struct zwatch watch;
+    zap_decide decide;
+    void *context;
+    uint64_t refused;
+    int64_t window_end_ns; /* of the log's rate limit */
+    int logged;
+    uint64_t unlogged;
+    void (*on_closed)(void *context);
+    void *closed_context;
+};
+
+/* A stranger may dial as often as he likes: a few lines a window, then a count. */
+static void log_refusal(struct zap *z, const char *domain, const char *address, const char *why)
+{
+    int64_t now_ns = clock_now_ns();
+    if (now_ns >= z->window_end_ns) {
+        if (z->unlogged > 0) {
+            log_warn("refused %llu more connections", (unsigned long long)z->unlogged);
+        }
+        z->window_end_ns = now_ns + LOG_WINDOW_NS;
+        z->logged = 0;
+        z->unlogged = 0;
+    }
+    if (z->logged >= LOGS_PER_WINDOW) {
+        z->unlogged++;
+        return;
+    }
+    z->logged++;
+    log_warn("refused a connection to the %s socket from=%s key=%s", domain, address, why);
+}
+
+static bool part_is(struct zparts *p, int index, const char *text)
+{
+    struct bytes b = zparts_bytes(p, index);
+    return b.size == strlen(text) && memcmp(b.data, text, b.size) == 0;
+}
+
+static void part_text(struct zparts *p, int index, char *out, size_t size)
+{
+    struct bytes b = zparts_bytes(p, index);
+    size_t used = b.size < size - 1 ? b.size : size - 1;
+    memcpy(out, b.data, used);
+    out[used] = '\0';
+}
+
+static bool is_whole(struct zparts *p)
+{
+    return p->count == REQUEST_PARTS && p->extra == 0 && part_is(p, PART_VERSION, "1.0") &&
+           part_is(p, PART_MECHANISM, "CURVE") && zparts_bytes(p, PART_KEY).size == KEY_BYTES;
+}
+
+static bool decide(struct zap *z, struct zparts *p, char user[LIMIT_NAME_BYTES + 1])
+{
+    char domain[64] = "?";
+    char address[128] = "?";
+    char key[KEY_TEXT_SIZE] = "none";
+    if (p->count > PART_ADDRESS) {
+        part_text(p, PART_DOMAIN, domain, sizeof(domain));
+        part_text(p, PART_ADDRESS, address, sizeof(address));
+    }
+    user[0] = '\0';
+    if (is_whole(p)) {
+        const uint8_t *bytes = zparts_bytes(p, PART_KEY).data;
+        keys_text(bytes, key);
+        if (z->decide(z->context, domain, bytes, address, user) && user[0] != '\0') return true;
+    }
+    z->refused++;
+    log_refusal(z, domain, address, key);
+    return false;
+}
+
+static void answer(struct zap *z, struct bytes sequence, bool allowed, const char *user)
+{
+    const struct bytes parts[] = {
+        {(const uint8_t *)"1.0", 3},
+        sequence,
+        {(const uint8_t *)(allowed ? "200" : "400"), 3},
+        {(const uint8_t *)"", 0},
+        {(const uint8_t *)user, allowed ? strlen(user) : 0},
+        {(const uint8_t *)"", 0},
+    };
+    size_t count = sizeof(parts) / sizeof(parts[0]);
+    for (size_t i = 0; i < count; i++) {
+        int flags = ZMQ_DONTWAIT | (i + 1 < count ? ZMQ_SNDMORE : 0);
+        if (zmq_send(z->socket, parts[i].data, parts[i].size, flags) < 0) return;
+    }
+}
+
+static void on_ready(void *context)
+{
+    struct zap *z = context;
+    struct zparts parts;
+    for (int i = 0; i < ZSOCK_TURN_MESSAGES; i++) {
+        if (zparts_receive(z->socket, &parts) != ZPARTS_MESSAGE) return;
+        char user[LIMIT_NAME_BYTES + 1];
+        bool allowed = decide(z, &parts, user);
+        struct bytes sequence = {(const uint8_t *)"", 0};
+        if (parts.count > PART_SEQUENCE) sequence = zparts_bytes(&parts, PART_SEQUENCE);
+        answer(z, sequence, allowed, user);
+        zparts_finish(&parts);
+    }
+}
+
+static bool start(struct zap *z, uv_loop_t *loop, struct error *err)
+{
+    if (!zsetup_int(z->socket, ZMQ_LINGER, 0, err)) return false;
+    if (!zsetup_bind(z->socket, ENDPOINT, err)) return false;
+    return zwatch_start(&z->watch, loop, z->socket, false, on_ready, z, err);
+}
+
+struct zap *zap_open(uv_loop_t *loop, void *zmq_context, zap_decide decide_key, void *context,
+                     struct error *err)
+{
+    struct zap *z = xcalloc(1, sizeof(*z));
+    z->decide = decide_key;
+    z->context = context;
+    z->socket = zmq_socket(zmq_context, ZMQ_REP);
+    if (z->socket == NULL) {
+        error_set(err, ERROR_IO, "no socket for the key check: %s", zmq_strerror(errno));
+        free(z);
+        return NULL;
+    }
+    if (start(z, loop, err)) return z;
+    error_wrap(err, "key check");
+    zap_close(z, NULL, NULL);
+    return NULL;
+}
+
+uint64_t zap_refused(const struct zap *z)
+{
+    return z->refused;
+}
+
+static void on_watch_closed(void *context)
+{
+    struct zap *z = context;
+    (void)zmq_close(z->socket);
+    if (z->on_closed != NULL) z->on_closed(z->closed_context);
+    free(z);
+}
+
+void zap_close(struct zap *z, void (*on_closed)(void *context), void *context)
+{
+    z->on_closed = on_closed;
+    z->closed_context = context;
+    zwatch_close(&z->watch, on_watch_closed, z);
+}

@@ -1,0 +1,66 @@
+/* Receiving all parts of one message. */
+#include "proto/zparts.h"
+
+#include <errno.h>
+
+#include "base/xalloc.h"
+
+static bool more_follows(zmq_msg_t *part)
+{
+    return zmq_msg_more(part) != 0;
+}
+
+/* ZeroMQ delivers multipart messages whole, so only the first part can be missing. */
+static bool receive_rest(void *socket, struct zparts *p)
+{
+    bool more = more_follows(&p->parts[0]);
+    while (more) {
+        zmq_msg_t part;
+        ZOE_ASSERT(zmq_msg_init(&part) == 0);
+        int got = -1;
+        do {
+            got = zmq_msg_recv(&part, socket, 0);
+        } while (got < 0 && errno == EINTR);
+        more = got >= 0 && more_follows(&part);
+        if (got >= 0 && p->count < ZPARTS_MAX) {
+            p->parts[p->count++] = part;
+            continue;
+        }
+        (void)zmq_msg_close(&part);
+        if (got < 0) return false;
+        p->extra++;
+    }
+    return true;
+}
+
+enum zparts_result zparts_receive(void *socket, struct zparts *out)
+{
+    out->count = 0;
+    out->extra = 0;
+    ZOE_ASSERT(zmq_msg_init(&out->parts[0]) == 0);
+    if (zmq_msg_recv(&out->parts[0], socket, ZMQ_DONTWAIT) < 0) {
+        int reason = errno;
+        (void)zmq_msg_close(&out->parts[0]);
+        return reason == EAGAIN ? ZPARTS_NOTHING : ZPARTS_AGAIN;
+    }
+    out->count = 1;
+    if (receive_rest(socket, out)) return ZPARTS_MESSAGE;
+    zparts_finish(out);
+    return ZPARTS_AGAIN;
+}
+
+void zparts_finish(struct zparts *p)
+{
+    for (int i = 0; i < p->count; i++)
+        (void)zmq_msg_close(&p->parts[i]);
+    p->count = 0;
+}
+
+struct bytes zparts_bytes(struct zparts *p, int index)
+{
+    static const uint8_t nothing[1];
+    ZOE_ASSERT(index < p->count);
+    size_t size = zmq_msg_size(&p->parts[index]);
+    const uint8_t *data = zmq_msg_data(&p->parts[index]);
+    return (struct bytes){data != NULL ? data : nothing, size};
+}

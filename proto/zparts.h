@@ -1,0 +1,26 @@
+/* zparts: one whole multipart message, received without waiting. */
+#ifndef ZOE_PROTO_ZPARTS_H
+#define ZOE_PROTO_ZPARTS_H
+
+#include <stdbool.h>
+#include <zmq.h>
+
+#include "base/buf.h"
+
+#define ZPARTS_MAX 8
+
+struct zparts {
+    zmq_msg_t parts[ZPARTS_MAX];
+    int count; /* of `parts` that are filled */
+    int extra; /* parts beyond that: received and thrown away */
+};
+
+enum zparts_result { ZPARTS_MESSAGE, ZPARTS_NOTHING, ZPARTS_AGAIN };
+
+/* ZPARTS_NOTHING: none waits. ZPARTS_AGAIN: interrupted, or a socket error. After ZPARTS_MESSAGE
+ * the caller calls zparts_finish. */
+enum zparts_result zparts_receive(void *socket, struct zparts *out);
+void zparts_finish(struct zparts *p);
+struct bytes zparts_bytes(struct zparts *p, int index); /* borrowed; data is never NULL */
+
+#endif

@@ -1,0 +1,353 @@
+/* Sockets on the loop: receive in the check phase, send at once, keep what a slow peer cannot take.
+ */
+#include "proto/zsock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+#include "base/clock.h"
+#include "base/table.h"
+#include "base/xalloc.h"
+#include "proto/zmonitor.h"
+#include "proto/zparts.h"
+#include "proto/zqueue.h"
+#include "proto/zsetup.h"
+#include "proto/zwatch.h"
+
+#define ID_BYTES 5
+#define RETRY_MS 20
+
+struct zsock {
+    void *socket;
+    void *monitor; /* DEALER with on_event */
+    struct zwatch watch;
+    struct zwatch monitor_watch;
+    uv_timer_t retry; /* runs while a queue holds something */
+    bool retry_open;
+    bool retry_running;
+    struct table queues; /* peer -> struct zqueue */
+    bool router;
+    bool drained;
+    bool closing;
+    int parts_open; /* of the three above that libuv still holds */
+    zsock_receive on_receive;
+    zsock_notice on_event;
+    void *context;
+    zsock_closed on_closed;
+    void *closed_context;
+    struct zsock_counts counts;
+    char endpoint[ZSETUP_ENDPOINT_SIZE];
+};
+
+/* ---- routing ids: five bytes, a zero and a running number -------------------------------------
+ */
+
+static bool peer_of(struct bytes id, zsock_peer *out)
+{
+    if (id.size != ID_BYTES || id.data[0] != 0) return false;
+    zsock_peer peer = 1; /* never 0 */
+    for (int i = 1; i < ID_BYTES; i++)
+        peer = peer << 8 | id.data[i];
+    *out = peer;
+    return true;
+}
+
+static void id_of(zsock_peer peer, uint8_t out[ID_BYTES])
+{
+    out[0] = 0;
+    for (int i = 1; i < ID_BYTES; i++)
+        out[i] = (uint8_t)(peer >> (8 * (ID_BYTES - 1 - i)));
+}
+
+/* ---- sending ----------------------------------------------------------------------------------
+ */
+
+static int send_part(void *socket, const void *data, size_t size, bool more)
+{
+    int rc = -1;
+    do {
+        rc = zmq_send(socket, data, size, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0));
+    } while (rc < 0 && errno == EINTR);
+    return rc;
+}
+
+/* Only the first part can be refused: what follows belongs to it. */
+static enum zsock_result send_now(struct zsock *s, zsock_peer peer, struct bytes envelope,
+                                  struct bytes payload)
+{
+    bool more = payload.data != NULL;
+    int rc = 0;
+    if (s->router) {
+        uint8_t id[ID_BYTES];
+        id_of(peer, id);
+        rc = send_part(s->socket, id, ID_BYTES, true);
+        if (rc >= 0) (void)send_part(s->socket, envelope.data, envelope.size, more);
+    } else {
+        rc = send_part(s->socket, envelope.data, envelope.size, more);
+    }
+    if (rc < 0) return errno == EAGAIN ? ZSOCK_FULL : ZSOCK_GONE;
+    if (more) (void)send_part(s->socket, payload.data, payload.size, false);
+    s->counts.sent++;
+    return ZSOCK_SENT;
+}
+
+static void drop_queue(struct zsock *s, zsock_peer peer)
+{
+    struct zqueue *q = table_remove_u64(&s->queues, peer);
+    if (q == NULL) return;
+    s->counts.queued -= q->count;
+    zqueue_finish(q);
+    free(q);
+}
+
+static void flush_queue(struct zsock *s, zsock_peer peer, struct zqueue *q)
+{
+    enum zsock_result result = ZSOCK_SENT;
+    while (q->first != NULL) {
+        const struct zqueue_item *item = q->first;
+        struct bytes payload = {NULL, 0};
+        if (item->has_payload) {
+            payload = (struct bytes){(const uint8_t *)buf_text(&item->payload), item->payload.size};
+        }
+        result =
+            send_now(s, peer, (struct bytes){item->envelope.data, item->envelope.size}, payload);
+        if (result != ZSOCK_SENT) break;
+        zqueue_pop(q);
+        s->counts.queued--;
+    }
+    if (result != ZSOCK_FULL) drop_queue(s, peer);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    struct zsock *s = timer->data;
+    const void *key = NULL;
+    struct zqueue *q = NULL;
+    for (size_t i = 0; (q = table_next(&s->queues, &i, &key, NULL)) != NULL;) {
+        zsock_peer peer = 0;
+        memcpy(&peer, key, sizeof(peer));
+        flush_queue(s, peer, q);
+    }
+    if (s->queues.count > 0) return;
+    (void)uv_timer_stop(&s->retry);
+    s->retry_running = false;
+}
+
+static enum zsock_result enqueue(struct zsock *s, zsock_peer peer, struct bytes envelope,
+                                 struct bytes payload)
+{
+    struct zqueue *q = table_get_u64(&s->queues, peer);
+    if (q == NULL) {
+        q = xcalloc(1, sizeof(*q));
+        (void)table_set_u64(&s->queues, peer, q);
+    }
+    if (!zqueue_push(q, envelope, payload)) return ZSOCK_FULL;
+    s->counts.queued++;
+    if (!s->retry_running) {
+        s->retry_running = uv_timer_start(&s->retry, on_retry, RETRY_MS, RETRY_MS) == 0;
+    }
+    return ZSOCK_QUEUED;
+}
+
+enum zsock_result zsock_send(struct zsock *s, zsock_peer peer, struct bytes envelope,
+                             struct bytes payload)
+{
+    if (s->closing) return ZSOCK_GONE;
+    if (!s->router) return send_now(s, 0, envelope, payload);
+    if (table_get_u64(&s->queues, peer) != NULL) return enqueue(s, peer, envelope, payload);
+    enum zsock_result result = send_now(s, peer, envelope, payload);
+    return result == ZSOCK_FULL ? enqueue(s, peer, envelope, payload) : result;
+}
+
+void zsock_forget(struct zsock *s, zsock_peer peer)
+{
+    drop_queue(s, peer);
+}
+
+/* ---- receiving --------------------------------------------------------------------------------
+ */
+
+static const char *property(zmq_msg_t *part, const char *name)
+{
+    const char *value = zmq_msg_gets(part, name);
+    return value != NULL ? value : "";
+}
+
+/* [id at a ROUTER][envelope][payload or none] */
+static bool read_parts(struct zsock *s, struct zparts *parts, struct zsock_received *out)
+{
+    int first = s->router ? 1 : 0;
+    *out = (struct zsock_received){.user = "", .address = ""};
+    if (parts->extra > 0 || parts->count < first + 1 || parts->count > first + 2) return false;
+    if (s->router && !peer_of(zparts_bytes(parts, 0), &out->peer)) return false;
+    out->envelope = zparts_bytes(parts, first);
+    out->has_payload = parts->count == first + 2;
+    if (out->has_payload) out->payload = zparts_bytes(parts, first + 1);
+    if (out->envelope.size == 0) return false;
+    if (!s->router) return true;
+    out->user = property(&parts->parts[first], "User-Id");
+    out->address = property(&parts->parts[first], "Peer-Address");
+    return out->user[0] != '\0';
+}
+
+static void take(struct zsock *s, struct zparts *parts)
+{
+    struct zsock_received m;
+    if (!read_parts(s, parts, &m)) {
+        s->counts.malformed++;
+        return;
+    }
+    s->counts.received++;
+    struct zqueue *q = s->router ? table_get_u64(&s->queues, m.peer) : NULL;
+    if (q != NULL) flush_queue(s, m.peer, q);
+    s->on_receive(s->context, &m);
+}
+
+static void on_ready(void *context)
+{
+    struct zsock *s = context;
+    struct zparts parts;
+    s->drained = false;
+    for (int i = 0; i < ZSOCK_TURN_MESSAGES && !s->closing; i++) {
+        if (zparts_receive(s->socket, &parts) != ZPARTS_MESSAGE) {
+            s->drained = true;
+            return;
+        }
+        take(s, &parts);
+        zparts_finish(&parts);
+    }
+}
+
+static void on_monitor_ready(void *context)
+{
+    static const enum zsock_event events[] = {
+        [ZMONITOR_READY] = ZSOCK_READY,
+        [ZMONITOR_LOST] = ZSOCK_LOST,
+        [ZMONITOR_KEY_REFUSED] = ZSOCK_KEY_REFUSED,
+        [ZMONITOR_NO_HANDSHAKE] = ZSOCK_NO_HANDSHAKE,
+    };
+    struct zsock *s = context;
+    enum zmonitor_event event = ZMONITOR_NOTHING;
+    while (!s->closing && zmonitor_next(s->monitor, &event))
+        s->on_event(s->context, events[event]);
+}
+
+void zsock_poll_events(struct zsock *s)
+{
+    zwatch_poll_events(&s->watch);
+}
+
+bool zsock_is_drained(const struct zsock *s)
+{
+    return s->drained && !s->watch.pending;
+}
+
+const char *zsock_endpoint(const struct zsock *s)
+{
+    return s->endpoint;
+}
+
+struct zsock_counts zsock_counts(const struct zsock *s)
+{
+    return s->counts;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------
+ */
+
+static bool set_up(struct zsock *s, const struct zsock_options *o, struct error *err)
+{
+    if (!zsetup_common(s->socket, err)) return false;
+    if (o->router) return zsetup_router(s->socket, o->keys, o->zap_domain, err);
+    return zsetup_dealer(s->socket, o->keys, o->server_key, err);
+}
+
+static bool watch_monitor(struct zsock *s, uv_loop_t *loop, void *zmq_context, struct error *err)
+{
+    if (s->on_event == NULL) return true;
+    s->monitor = zmonitor_open(zmq_context, s->socket, err);
+    return s->monitor != NULL &&
+           zwatch_start(&s->monitor_watch, loop, s->monitor, false, on_monitor_ready, s, err);
+}
+
+static bool start(struct zsock *s, uv_loop_t *loop, void *zmq_context,
+                  const struct zsock_options *o, struct error *err)
+{
+    if (!set_up(s, o, err) || !watch_monitor(s, loop, zmq_context, err)) return false;
+    if (uv_timer_init(loop, &s->retry) != 0) {
+        return error_set(err, ERROR_IO, "the loop takes no timer");
+    }
+    s->retry.data = s;
+    s->retry_open = true;
+    bool ok =
+        o->router ? zsetup_bind(s->socket, o->url, err) : zsetup_connect(s->socket, o->url, err);
+    return ok && zsetup_endpoint(s->socket, s->endpoint, err) &&
+           zwatch_start(&s->watch, loop, s->socket, o->owner_polls, on_ready, s, err);
+}
+
+struct zsock *zsock_open(uv_loop_t *loop, void *zmq_context, const struct zsock_options *options,
+                         struct error *err)
+{
+    struct zsock *s = xcalloc(1, sizeof(*s));
+    s->router = options->router;
+    s->drained = true;
+    s->on_receive = options->on_receive;
+    s->on_event = options->router ? NULL : options->on_event;
+    s->context = options->context;
+    table_init(&s->queues);
+    s->socket = zmq_socket(zmq_context, options->router ? ZMQ_ROUTER : ZMQ_DEALER);
+    if (s->socket == NULL) {
+        error_set(err, ERROR_IO, "no more sockets: %s", zmq_strerror(errno));
+    } else if (start(s, loop, zmq_context, options, err)) {
+        return s;
+    }
+    zsock_close(s, NULL, NULL);
+    return NULL;
+}
+
+/* ---- closing: libuv lets go first, then ZeroMQ
+ * --------------------------------------------------- */
+
+static void on_part_closed(void *context)
+{
+    struct zsock *s = context;
+    if (--s->parts_open > 0) return;
+    if (s->monitor != NULL) zmonitor_close(s->monitor, s->socket);
+    if (s->socket != NULL) (void)zmq_close(s->socket);
+    table_finish(&s->queues);
+    if (s->on_closed != NULL) s->on_closed(s->closed_context);
+    free(s);
+}
+
+static void on_retry_closed(uv_handle_t *handle)
+{
+    on_part_closed(handle->data);
+}
+
+static void drop_queues(struct zsock *s)
+{
+    struct zqueue *q = NULL;
+    for (size_t i = 0; (q = table_next(&s->queues, &i, NULL, NULL)) != NULL;) {
+        zqueue_finish(q);
+        free(q);
+    }
+}
+
+void zsock_close(struct zsock *s, zsock_closed on_closed, void *context)
+{
+    if (s->closing) return;
+    s->closing = true;
+    s->on_closed = on_closed;
+    s->closed_context = context;
+    drop_queues(s);
+    s->parts_open = 3;
+    if (s->retry_open) {
+        uv_close((uv_handle_t *)&s->retry, on_retry_closed);
+    } else {
+        on_part_closed(s);
+    }
+    zwatch_close(&s->monitor_watch, on_part_closed, s);
+    zwatch_close(&s->watch, on_part_closed, s);
+}
