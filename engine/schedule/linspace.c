@@ -1,0 +1,20 @@
+/* linspace: evenly from the last training step to 0, rounded half to even. */
+#include <math.h>
+
+#include "engine/schedule/schedule.h"
+
+static bool fill(const struct schedule_spacing_args *a, double *timesteps)
+{
+    const int points = a->counts_end ? a->steps + 1 : a->steps;
+    const double last = a->train_steps - 1;
+    const double stride = points > 1 ? last / (points - 1) : 0;
+    if (points > a->train_steps) return false;
+    for (int i = 0; i < a->steps; i++) {
+        const int at = points - 1 - i;
+        timesteps[i] = at == points - 1 && points > 1 ? last : nearbyint(at * stride);
+    }
+    return true;
+}
+
+extern const struct schedule_spacing schedule_linspace;
+const struct schedule_spacing schedule_linspace = {"linspace", fill};
