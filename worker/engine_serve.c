@@ -1,0 +1,273 @@
+/* Two threads: one reads the pipe, so that a cancel is heard while the other renders. They meet in `struct serve` under its lock; the pipe to the worker is written by the
+ * rendering thread only. */
+#include "worker/engine_serve.h"
+
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/xalloc.h"
+#include "engine/engine.h"
+#include "media/segment_writer.h"
+#include "worker/pipe.h"
+
+struct serve {
+    struct engine_options options;
+    struct engine_model *model; /* rendering thread */
+    char *model_folder;
+
+    pthread_mutex_t lock; /* everything below */
+    pthread_cond_t changed;
+    json_t *request;        /* waiting to be rendered */
+    struct engine_job *job; /* being rendered */
+    char *canceled;         /* attempt that must stop; may name one that has not begun */
+    bool closed;            /* the worker is gone */
+};
+
+/* One request while it is rendered. */
+struct render {
+    struct serve *serve;
+    const char *attempt; /* opaque to the child, repeated in every answer */
+    const char *output;
+    const json_t *recipe;
+    int64_t begun_ns;
+    int64_t spoke_ns; /* last message about it: "alive" is throttled */
+    int steps_done;
+};
+
+#define ALIVE_NS (500 * NS_PER_MS)
+
+/* ---- speaking ---- */
+
+/* A worker that does not listen any more is gone. */
+static void speak(struct render *r, const char *type, json_t *fields)
+{
+    json_object_set_new(fields, "attempt", json_string(r->attempt));
+    r->spoke_ns = clock_now_ns();
+    if (!pipe_write(STDOUT_FILENO, type, fields, NULL)) _exit(1);
+}
+
+static void on_progress(void *arg, const struct engine_progress *p)
+{
+    struct render *r = arg;
+    bool whole = p->fraction >= 1 || p->fraction <= 0;
+    if (p->phase == ENGINE_DECODE && whole)
+        speak(r, "frame", json_pack("{sisi}", "done", p->done, "total", p->total));
+    else if (!whole && clock_now_ns() - r->spoke_ns >= ALIVE_NS)
+        speak(r, "alive", json_pack("{sf}", "fraction", p->fraction));
+}
+
+static void speak_done(struct render *r, const struct segment_result *result, const struct engine_shape *shape)
+{
+    char sha256[DIGEST_TEXT_SIZE], frames_sha256[DIGEST_TEXT_SIZE];
+    digest_text(&result->sha256, sha256);
+    digest_text(&result->frames_sha256, frames_sha256);
+    json_t *fields = json_pack("{sssIsssIsisisisI}", "sha256", sha256, "size_bytes", (json_int_t)result->size_bytes, "frames_sha256", frames_sha256, "frames",
+                               (json_int_t)result->frames, "width", shape->width, "height", shape->height, "steps", r->steps_done, "render_ms",
+                               (json_int_t)((clock_now_ns() - r->begun_ns) / NS_PER_MS));
+    speak(r, "done", fields);
+}
+
+static void speak_failed(struct render *r, const struct error *err)
+{
+    speak(r, "failed", json_pack("{sssssi}", "code", error_name(err->code), "message", err->message, "steps", r->steps_done));
+}
+
+/* ---- rendering ---- */
+
+static bool ensure_model(struct render *r, const char *folder, struct error *err)
+{
+    struct serve *s = r->serve;
+    if (s->model && strcmp(s->model_folder, folder) == 0) return true;
+    speak(r, "loading", json_object());
+    engine_close(s->model);
+    free(s->model_folder);
+    s->model_folder = NULL;
+    s->model = engine_open(folder, &s->options, err);
+    if (s->model) s->model_folder = xstrdup(folder);
+    return s->model != NULL;
+}
+
+/* Makes the job visible to the reading thread, or takes it away. A cancel that came before is obeyed. */
+static void publish_job(struct render *r, struct engine_job *job)
+{
+    struct serve *s = r->serve;
+    pthread_mutex_lock(&s->lock);
+    s->job = job;
+    if (job && s->canceled && strcmp(s->canceled, r->attempt) == 0) engine_job_cancel(job);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static bool run_steps(struct render *r, struct engine_job *job, struct error *err)
+{
+    int total = engine_job_step_count(job);
+    while (engine_job_step_index(job) < total) {
+        if (!engine_job_step(job, err)) return false;
+        r->steps_done = engine_job_step_index(job);
+        speak(r, "step", json_pack("{sisi}", "done", r->steps_done, "total", total));
+    }
+    return true;
+}
+
+static bool write_frames(struct render *r, struct engine_job *job, const struct frames_shape *shape, struct segment_result *result, struct error *err)
+{
+    uint8_t *rgb = alloc_checked(1, frames_size_bytes(shape), "a frame", err);
+    struct segment_writer *writer = rgb ? segment_writer_open(r->output, shape, err) : NULL;
+    bool ok = writer != NULL;
+    for (int f = 0; ok && f < (int)shape->count; f++) {
+        ok = engine_job_decode(job, 0, f, 1, rgb, err) && segment_writer_push(writer, rgb, err);
+        if (ok) speak(r, "frame", json_pack("{sisi}", "done", f + 1, "total", (int)shape->count));
+    }
+    ok = ok && segment_writer_finish(writer, result, err);
+    segment_writer_destroy(writer);
+    free(rgb);
+    return ok;
+}
+
+static bool render_job(struct render *r, struct engine_job *job, struct error *err)
+{
+    struct engine_shape shape = engine_job_shape(job);
+    int64_t fps;
+    struct segment_result result;
+    if (!json_get_int(r->recipe, "fps", &fps, "recipe", err)) return false;
+    struct frames_shape frames = {.width = shape.width, .height = shape.height, .rate = {(int)fps, 1}, .count = shape.frames};
+    if (!frames_shape_check(&frames, err)) return false;
+    engine_job_watch(job, on_progress, r);
+    if (!run_steps(r, job, err) || !write_frames(r, job, &frames, &result, err)) return false;
+    speak_done(r, &result, &shape);
+    return true;
+}
+
+static bool render_request(struct render *r, const char *folder, struct error *err)
+{
+    if (!ensure_model(r, folder, err)) return false;
+    struct engine_job *job = engine_job_new(r->serve->model, &r->recipe, 1, err);
+    if (!job) return false;
+    publish_job(r, job);
+    bool ok = render_job(r, job, err);
+    publish_job(r, NULL);
+    engine_job_free(job);
+    return ok;
+}
+
+static void handle_request(struct serve *s, json_t *request)
+{
+    struct error err = {0};
+    const char *folder;
+    struct render r = {.serve = s, .begun_ns = clock_now_ns(), .recipe = json_object_get(request, "recipe")};
+    bool ok = json_get_text(request, "attempt", &r.attempt, "render", &err) && json_get_text(request, "output", &r.output, "render", &err) &&
+              json_get_text(request, "model", &folder, "render", &err) && (json_is_object(r.recipe) || error_set(&err, ERROR_INVALID, "render: no recipe"));
+    if (!ok) {
+        log_error("%s", err.message);
+        _exit(1);
+    }
+    if (render_request(&r, folder, &err)) return;
+    log_error("%s", err.message);
+    speak_failed(&r, &err);
+}
+
+/* ---- listening ---- */
+
+static void cancel_attempt(struct serve *s, const char *attempt)
+{
+    free(s->canceled);
+    s->canceled = xstrdup(attempt ? attempt : "");
+    if (s->job) engine_job_cancel(s->job);
+}
+
+static void take_message(struct serve *s, json_t *message)
+{
+    pthread_mutex_lock(&s->lock);
+    if (strcmp(pipe_type(message), "render") == 0) {
+        json_decref(s->request);
+        s->request = json_incref(message);
+    } else if (strcmp(pipe_type(message), "cancel") == 0) {
+        cancel_attempt(s, json_string_value(json_object_get(message, "attempt")));
+    }
+    pthread_cond_signal(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void *hear(void *arg)
+{
+    struct serve *s = arg;
+    struct error err = {0};
+    json_t *message;
+    while ((message = pipe_read(STDIN_FILENO, &err)) != NULL) {
+        take_message(s, message);
+        json_decref(message);
+    }
+    if (err.code != ERROR_NONE) log_error("%s", err.message);
+    _exit(err.code == ERROR_NONE ? 0 : 1); /* the worker is gone: nobody wants what is being rendered */
+}
+
+static json_t *next_request(struct serve *s)
+{
+    pthread_mutex_lock(&s->lock);
+    while (!s->request)
+        pthread_cond_wait(&s->changed, &s->lock);
+    json_t *request = s->request;
+    s->request = NULL;
+    pthread_mutex_unlock(&s->lock);
+    return request;
+}
+
+/* ---- start ---- */
+
+static bool parse_options(struct serve *s, int argc, char **argv)
+{
+    static const struct option LONG[] = {{"threads", required_argument, NULL, 't'}, {"backend", required_argument, NULL, 'b'}, {0}};
+    int c;
+    int64_t threads = 1;
+    while ((c = getopt_long(argc, argv, "", LONG, NULL)) != -1) {
+        if (c == 't' && text_parse_i64(optarg, 1, 1024, &threads)) continue;
+        if (c != 'b') return false;
+        s->options.backend = optarg;
+    }
+    s->options.threads = (int)threads;
+    return optind == argc;
+}
+
+/* E1: the child dies with its worker, also when that is killed between fork and this line. */
+static bool die_with_parent(void)
+{
+    return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() != 1;
+}
+
+static bool say_hello(struct serve *s, struct error *err)
+{
+    char fingerprint[ENGINE_FINGERPRINT_SIZE];
+    if (!engine_fingerprint_of(&s->options, fingerprint, err)) return false;
+    return pipe_write(STDOUT_FILENO, "hello", json_pack("{ssss}", "fingerprint", fingerprint, "backend", s->options.backend ? s->options.backend : "cpu"), err);
+}
+
+int engine_serve_main(int argc, char **argv)
+{
+    struct error err = {0};
+    pthread_t listener;
+    struct serve s = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    if (!parse_options(&s, argc, argv)) {
+        fputs("usage: zoe-engine serve [--threads N] [--backend NAME]\n", stderr);
+        return error_exit_code(ERROR_USAGE);
+    }
+    if (!die_with_parent() || !say_hello(&s, &err)) {
+        log_error("%s", err.code ? err.message : "the worker is gone");
+        return 1;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    if (pthread_create(&listener, NULL, hear, &s) != 0) return 1;
+    for (;;) {
+        json_t *request = next_request(&s);
+        handle_request(&s, request);
+        json_decref(request);
+    }
+}
