@@ -32,14 +32,17 @@ static bool unknown_option(const struct command *command, const char *word, stru
             names[count++] = o->name;
     names[count] = NULL;
     const char *nearest = text_nearest(word + strspn(word, "-"), names);
-    if (nearest) return error_set(err, ERROR_USAGE, "unknown option %s; did you mean --%s?", word, nearest);
-    return error_set(err, ERROR_USAGE, "unknown option %s; `zoe %s%s%s --help` lists them", word, command->noun, command->verb ? " " : "",
-                     command->verb ? command->verb : "");
+    if (nearest)
+        return error_set(err, ERROR_USAGE, "unknown option %s; did you mean --%s?", word, nearest);
+    return error_set(err, ERROR_USAGE, "unknown option %s; `zoe %s%s%s --help` lists them", word,
+                     command->noun, command->verb ? " " : "", command->verb ? command->verb : "");
 }
 
-static bool add_value(struct call *call, const struct option *option, const char *value, struct error *err)
+static bool add_value(struct call *call, const struct option *option, const char *value,
+                      struct error *err)
 {
-    if (call_has(call, option->name)) return error_set(err, ERROR_USAGE, "--%s is given twice", option->name);
+    if (call_has(call, option->name))
+        return error_set(err, ERROR_USAGE, "--%s is given twice", option->name);
     if (call->value_count == CALL_VALUES) return error_set(err, ERROR_USAGE, "too many options");
     call->values[call->value_count++] = (struct call_value){option->name, value};
     return true;
@@ -65,19 +68,23 @@ static bool parse_option(struct call *call, int argc, char **argv, int *i, struc
         return add_value(call, option, "", err);
     }
     if (equals) return add_value(call, option, equals + 1, err);
-    if (*i + 1 >= argc) return error_set(err, ERROR_USAGE, "--%s needs a value: %s", option->name, option->value);
+    if (*i + 1 >= argc)
+        return error_set(err, ERROR_USAGE, "--%s needs a value: %s", option->name, option->value);
     return add_value(call, option, argv[++*i], err);
 }
 
 static bool count_arguments(const struct call *call, struct error *err)
 {
     const struct command *c = call->command;
-    if (call->argument_count >= c->min_arguments && call->argument_count <= c->max_arguments) return true;
-    return error_set(err, ERROR_USAGE, "%s arguments; usage: zoe %s%s%s %s", call->argument_count < c->min_arguments ? "missing" : "too many", c->noun,
+    if (call->argument_count >= c->min_arguments && call->argument_count <= c->max_arguments)
+        return true;
+    return error_set(err, ERROR_USAGE, "%s arguments; usage: zoe %s%s%s %s",
+                     call->argument_count < c->min_arguments ? "missing" : "too many", c->noun,
                      c->verb ? " " : "", c->verb ? c->verb : "", c->arguments);
 }
 
-bool call_parse(struct call *call, const struct command *command, int argc, char **argv, bool *help, struct error *err)
+bool call_parse(struct call *call, const struct command *command, int argc, char **argv, bool *help,
+                struct error *err)
 {
     *call = (struct call){.command = command};
     *help = false;
@@ -111,17 +118,20 @@ bool call_has(const struct call *call, const char *name)
     return call_option(call, name) != NULL;
 }
 
-bool call_number(const struct call *call, const char *name, int64_t min, int64_t max, int64_t *out, struct error *err)
+bool call_number(const struct call *call, const char *name, int64_t min, int64_t max, int64_t *out,
+                 struct error *err)
 {
     const char *text = call_option(call, name);
     if (!text || text_parse_i64(text, min, max, out)) return true;
-    return error_set(err, ERROR_USAGE, "--%s: '%s' is not a whole number from %lld to %lld", name, text, (long long)min, (long long)max);
+    return error_set(err, ERROR_USAGE, "--%s: '%s' is not a whole number from %lld to %lld", name,
+                     text, (long long)min, (long long)max);
 }
 
 static const struct {
     char letter;
     int64_t ns;
-} UNITS[] = {{'s', NS_PER_S}, {'m', 60 * NS_PER_S}, {'h', 3600 * NS_PER_S}, {'d', 86400 * NS_PER_S}};
+} UNITS[] = {
+    {'s', NS_PER_S}, {'m', 60 * NS_PER_S}, {'h', 3600 * NS_PER_S}, {'d', 86400 * NS_PER_S}};
 
 static int64_t unit_ns(char letter)
 {
@@ -151,14 +161,16 @@ bool call_duration(const struct call *call, const char *name, int64_t *out_ns, s
 {
     const char *text = call_option(call, name);
     if (!text || duration_parse(text, out_ns)) return true;
-    return error_set(err, ERROR_USAGE, "--%s: '%s' is not a duration such as 90s, 5m or 1h30m", name, text);
+    return error_set(err, ERROR_USAGE, "--%s: '%s' is not a duration such as 90s, 5m or 1h30m",
+                     name, text);
 }
 
 int call_fail(const struct call *call, const struct error *err)
 {
     int code = error_exit_code(err->code);
     if (call && call->json) {
-        json_t *object = json_pack("{ssssss}", "schema", "zoe.error.v1", "code", error_name(err->code), "message", err->message);
+        json_t *object = json_pack("{ssssss}", "schema", "zoe.error.v1", "code",
+                                   error_name(err->code), "message", err->message);
         char *text = json_pretty(object);
         fputs(text, stdout);
         free(text);

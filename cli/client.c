@@ -30,7 +30,10 @@ static bool load_key(const char *path, struct key_pair *keys, struct error *err)
 {
     if (keys_load(path, keys, err)) return true;
     if (err->code == ERROR_NOT_FOUND)
-        return error_set(err, ERROR_AUTH, "no client key at %s: make one with `zoe key new %s` and have an operator run `zoe client allow`", path, path);
+        return error_set(err, ERROR_AUTH,
+                         "no client key at %s: make one with `zoe key new %s` and have an operator "
+                         "run `zoe client allow`",
+                         path, path);
     return false;
 }
 
@@ -38,7 +41,11 @@ struct zclient *client_open(const struct target *target, int64_t limit_ns, struc
 {
     struct key_pair keys;
     if (!load_key(target->client_key_file, &keys, err)) return NULL;
-    struct zclient_options options = {.url = target->url, .keys = &keys, .timeout_ns = limit_ns, .build = ZOE_VERSION, .interrupted = asked_to_stop};
+    struct zclient_options options = {.url = target->url,
+                                      .keys = &keys,
+                                      .timeout_ns = limit_ns,
+                                      .build = ZOE_VERSION,
+                                      .interrupted = asked_to_stop};
     memcpy(options.server_key, target->server_key, KEY_BYTES);
     struct zclient *client = zclient_open(&options, err);
     keys_wipe(&keys);
@@ -52,17 +59,20 @@ struct zclient *client_connect(const struct call *call, enum target_start start,
     if (!call_duration(call, "timeout", &limit_ns, err)) return NULL;
     if (!target_find(&target, call, start, err)) return NULL;
     signal(SIGINT, on_interrupt);
-    struct zclient *client = client_open(&target, limit_ns < CLIENT_LIMIT_NS ? limit_ns : CLIENT_LIMIT_NS, err);
+    struct zclient *client =
+        client_open(&target, limit_ns < CLIENT_LIMIT_NS ? limit_ns : CLIENT_LIMIT_NS, err);
     target_finish(&target);
     return client;
 }
 
-struct message *client_ask(struct zclient *client, Farm__Envelope *request, Farm__Envelope__BodyCase expected, struct error *err)
+struct message *client_ask(struct zclient *client, Farm__Envelope *request,
+                           Farm__Envelope__BodyCase expected, struct error *err)
 {
     return zclient_ask(client, request, expected, CLIENT_LIMIT_NS, err);
 }
 
-bool client_allow_key(struct zclient *client, const uint8_t public_key[KEY_BYTES], const char *role, const char *name, bool *existed, struct error *err)
+bool client_allow_key(struct zclient *client, const uint8_t public_key[KEY_BYTES], const char *role,
+                      const char *name, bool *existed, struct error *err)
 {
     uint8_t key[KEY_BYTES];
     memcpy(key, public_key, KEY_BYTES);

@@ -17,7 +17,8 @@ typedef unsigned long long ull;
 
 static void print_list(const Farm__Batches *list)
 {
-    static const char *const TITLES[] = {"BATCH", "STATE", "CLIPS", "FAILED", "OWNER", "SUBMITTED", "NAME"};
+    static const char *const TITLES[] = {"BATCH", "STATE",     "CLIPS", "FAILED",
+                                         "OWNER", "SUBMITTED", "NAME"};
     struct output_table *t = output_table_create(TITLES, 7);
     for (size_t i = 0; i < list->n_batches; i++) {
         const Farm__Batch *b = list->batches[i];
@@ -32,7 +33,9 @@ static void print_list(const Farm__Batches *list)
         output_table_cell(t, "%s", b->name);
     }
     output_table_print(t);
-    if (list->truncated) fprintf(stderr, "more: `zoe batch list --before %s`\n", list->batches[list->n_batches - 1]->id);
+    if (list->truncated)
+        fprintf(stderr, "more: `zoe batch list --before %s`\n",
+                list->batches[list->n_batches - 1]->id);
 }
 
 static char *option_text(const struct call *call, const char *name)
@@ -110,16 +113,21 @@ static void print_head(const Farm__Batch *b)
     const Farm__Counts *c = b->clips;
     char age[80], eta[64];
     output_age(b->created_ms, age, sizeof age);
-    printf("%sBatch %s%s  %s%s%s%s%s\n", output_colour(1, COLOUR_BOLD), b->id, output_colour(1, COLOUR_NONE), output_colour(1, output_state_colour(b->state)), b->state,
+    printf("%sBatch %s%s  %s%s%s%s%s\n", output_colour(1, COLOUR_BOLD), b->id,
+           output_colour(1, COLOUR_NONE), output_colour(1, output_state_colour(b->state)), b->state,
            output_colour(1, COLOUR_NONE), *b->name ? "  " : "", b->name);
     printf("  submitted %s by %s, priority %d\n", age, b->owner, b->priority);
-    printf("  %llu prompts, %llu clips: %llu published, %llu rendering, %llu waiting, %llu failed, %llu canceled", (ull)b->prompts, (ull)c->total, (ull)c->published,
-           (ull)(c->running + c->publishing), (ull)c->waiting, (ull)c->failed, (ull)c->canceled);
+    printf("  %llu prompts, %llu clips: %llu published, %llu rendering, %llu waiting, %llu failed, "
+           "%llu canceled",
+           (ull)b->prompts, (ull)c->total, (ull)c->published, (ull)(c->running + c->publishing),
+           (ull)c->waiting, (ull)c->failed, (ull)c->canceled);
     if (c->suspect) printf(", %llu suspect", (ull)c->suspect);
     puts("");
     clock_duration_text((int64_t)b->eta_ms * NS_PER_MS, eta, sizeof eta);
     if (b->eta_ms) printf("  about %s left\n", eta);
-    if (b->steps_computed) printf("  %llu steps computed, %llu of them wasted, in %llu attempts\n", (ull)b->steps_computed, (ull)b->steps_wasted, (ull)b->attempts);
+    if (b->steps_computed)
+        printf("  %llu steps computed, %llu of them wasted, in %llu attempts\n",
+               (ull)b->steps_computed, (ull)b->steps_wasted, (ull)b->attempts);
     printf("  %s\n", b->path);
 }
 
@@ -139,8 +147,9 @@ static void print_failed(struct zclient *client, const char *id)
         const Farm__Clips *clips = answer->envelope->clips;
         for (size_t i = 0; i < clips->n_clips; i++) {
             const Farm__Clip *c = clips->clips[i];
-            printf("  %sfailed%s  clip %llu, \"%.60s\" seed %lld: %s: %s\n", output_colour(1, COLOUR_RED), output_colour(1, COLOUR_NONE), (ull)c->index, c->prompt,
-                   (long long)c->seed, c->why, c->message);
+            printf("  %sfailed%s  clip %llu, \"%.60s\" seed %lld: %s: %s\n",
+                   output_colour(1, COLOUR_RED), output_colour(1, COLOUR_NONE), (ull)c->index,
+                   c->prompt, (long long)c->seed, c->why, c->message);
         }
     }
     message_free(answer);
@@ -191,7 +200,8 @@ static int wait_for(struct call *call, bool events)
     char *state = NULL;
     bool ok = first && follow_batch(client, first->envelope->batch->id, &options, &state, &err);
     struct message *last = ok ? client_batch(client, first->envelope->batch->id, &err) : NULL;
-    if (last && call->json && !events) output_print_message(&last->envelope->batch->base, "zoe.batch.v1");
+    if (last && call->json && !events)
+        output_print_message(&last->envelope->batch->base, "zoe.batch.v1");
     if (last && !call->json && !call->quiet) print_head(last->envelope->batch);
     int code = ok ? follow_exit_code(state) : call_fail(call, &err);
     free(state);
@@ -232,7 +242,8 @@ static int act(struct call *call, Farm__BatchVerb verb, const char *past)
     else if (b && call->quiet)
         puts(b->id);
     else if (b)
-        fprintf(stderr, "Batch %s %s: %llu of %llu clips published\n", b->id, past, (ull)b->clips->published, (ull)b->clips->total);
+        fprintf(stderr, "Batch %s %s: %llu of %llu clips published\n", b->id, past,
+                (ull)b->clips->published, (ull)b->clips->total);
     int code = b ? 0 : call_fail(call, &err);
     message_free(answer);
     free(id);
@@ -266,15 +277,53 @@ static int run_remove(struct call *call)
 }
 
 static const struct option LIST_OPTIONS[] = {
-    {"limit", 0, "N", "rows (default 50)"}, {"only", 0, "STATE", "queued, running, paused, done, failed or canceled"}, {"before", 0, "BATCH", "the page after this batch"}, {0}};
+    {"limit", 0, "N", "rows (default 50)"},
+    {"only", 0, "STATE", "queued, running, paused, done, failed or canceled"},
+    {"before", 0, "BATCH", "the page after this batch"},
+    {0}};
 
-const struct command command_batch_list = {"batch", "list", "", 0, 0, "list batches, newest first", NULL, LIST_OPTIONS, run_list, false};
-const struct command command_batch_show = {"batch", "show", "BATCH", 1, 1, "tell all about a batch", "BATCH is an id, a unique beginning of one, or `last`.", NULL, run_show, false};
+const struct command command_batch_list = {
+    "batch", "list", "", 0, 0, "list batches, newest first", NULL, LIST_OPTIONS, run_list, false};
+const struct command command_batch_show = {"batch",
+                                           "show",
+                                           "BATCH",
+                                           1,
+                                           1,
+                                           "tell all about a batch",
+                                           "BATCH is an id, a unique beginning of one, or `last`.",
+                                           NULL,
+                                           run_show,
+                                           false};
 const struct command command_batch_watch = {
-    "batch", "watch", "BATCH", 1, 1, "print a batch's events as they come", "Ends with the batch; Ctrl-C detaches and leaves the batch running.", NULL, run_watch, false};
-const struct command command_batch_wait = {"batch", "wait", "BATCH", 1, 1, "wait until a batch ends", "Exit code 0 when every clip is published, 1 when not.", NULL, run_wait, false};
-const struct command command_batch_pause = {"batch", "pause", "BATCH", 1, 1, "start no more of its clips", NULL, NULL, run_pause, false};
-const struct command command_batch_resume = {"batch", "resume", "BATCH", 1, 1, "go on after a pause", NULL, NULL, run_resume, false};
-const struct command command_batch_cancel = {"batch", "cancel", "BATCH", 1, 1, "end what waits and runs; published clips stay", NULL, NULL, run_cancel, false};
-const struct command command_batch_retry = {"batch", "retry", "BATCH", 1, 1, "try its failed clips again", NULL, NULL, run_retry, false};
-const struct command command_batch_remove = {"batch", "remove", "BATCH", 1, 1, "forget an ended batch and delete its published files", NULL, NULL, run_remove, false};
+    "batch",
+    "watch",
+    "BATCH",
+    1,
+    1,
+    "print a batch's events as they come",
+    "Ends with the batch; Ctrl-C detaches and leaves the batch running.",
+    NULL,
+    run_watch,
+    false};
+const struct command command_batch_wait = {"batch",
+                                           "wait",
+                                           "BATCH",
+                                           1,
+                                           1,
+                                           "wait until a batch ends",
+                                           "Exit code 0 when every clip is published, 1 when not.",
+                                           NULL,
+                                           run_wait,
+                                           false};
+const struct command command_batch_pause = {
+    "batch", "pause", "BATCH", 1, 1, "start no more of its clips", NULL, NULL, run_pause, false};
+const struct command command_batch_resume = {
+    "batch", "resume", "BATCH", 1, 1, "go on after a pause", NULL, NULL, run_resume, false};
+const struct command command_batch_cancel = {
+    "batch", "cancel", "BATCH",    1,    1, "end what waits and runs; published clips stay",
+    NULL,    NULL,     run_cancel, false};
+const struct command command_batch_retry = {
+    "batch", "retry", "BATCH", 1, 1, "try its failed clips again", NULL, NULL, run_retry, false};
+const struct command command_batch_remove = {
+    "batch", "remove", "BATCH",    1,    1, "forget an ended batch and delete its published files",
+    NULL,    NULL,     run_remove, false};

@@ -25,7 +25,8 @@ static void print_event(struct reader *r, const Farm__Event *e)
     } else {
         char when[CLOCK_TEXT_SIZE];
         clock_wall_text((int64_t)e->at_ms, when);
-        printf("%s%.19sZ%s  %-18s %s%s%s\n", output_colour(1, COLOUR_DIM), when, output_colour(1, COLOUR_NONE), e->kind, e->batch, *e->batch ? "  " : "", e->message);
+        printf("%s%.19sZ%s  %-18s %s%s%s\n", output_colour(1, COLOUR_DIM), when,
+               output_colour(1, COLOUR_NONE), e->kind, e->batch, *e->batch ? "  " : "", e->message);
     }
 }
 
@@ -40,7 +41,8 @@ static bool ask(struct reader *r, uint32_t wait_ms, size_t *count, struct error 
     Farm__Envelope request = FARM__ENVELOPE__INIT;
     request.body_case = FARM__ENVELOPE__BODY_EVENTS_WANTED;
     request.events_wanted = &body;
-    struct message *answer = zclient_ask(r->client, &request, FARM__ENVELOPE__BODY_EVENTS, CLIENT_LIMIT_NS + wait_ms * NS_PER_MS, err);
+    struct message *answer = zclient_ask(r->client, &request, FARM__ENVELOPE__BODY_EVENTS,
+                                         CLIENT_LIMIT_NS + wait_ms * NS_PER_MS, err);
     if (!answer) return false;
     const Farm__Events *events = answer->envelope->events;
     *count = events->n_events;
@@ -57,7 +59,9 @@ static bool read_events(struct reader *r, bool follow, struct error *err)
     size_t count = 1;
     while (count > 0 || follow) {
         if (!ask(r, follow ? 20000 : 0, &count, err)) {
-            bool passing = follow && (err->code == ERROR_UNREACHABLE || err->code == ERROR_TIMEOUT) && !client_interrupted();
+            bool passing = follow &&
+                           (err->code == ERROR_UNREACHABLE || err->code == ERROR_TIMEOUT) &&
+                           !client_interrupted();
             if (!passing) return false;
             error_clear(err);
             count = 1;
@@ -73,19 +77,34 @@ static int run_events(struct call *call)
     const char *batch = call_option(call, "batch");
     int64_t after = 0;
     if (!call_number(call, "after", 0, INT64_MAX, &after, &err)) return call_fail(call, &err);
-    struct reader r = {.client = client_connect(call, TARGET_START_IF_FOLDER, &err), .call = call, .cursor = (uint64_t)after};
+    struct reader r = {.client = client_connect(call, TARGET_START_IF_FOLDER, &err),
+                       .call = call,
+                       .cursor = (uint64_t)after};
     if (!r.client) return call_fail(call, &err);
     r.batch = xstrdup(batch ? batch : "");
     if (call->json && !follow) r.list = json_array();
     bool ok = read_events(&r, follow, &err);
-    if (ok && r.list) output_print(json_pack("{sOsI}", "events", r.list, "last", (json_int_t)r.cursor), "zoe.events.v1");
+    if (ok && r.list)
+        output_print(json_pack("{sOsI}", "events", r.list, "last", (json_int_t)r.cursor),
+                     "zoe.events.v1");
     json_decref(r.list);
     free(r.batch);
     zclient_close(r.client);
     return ok ? 0 : call_fail(call, &err);
 }
 
-static const struct option OPTIONS[] = {
-    {"follow", 'f', NULL, "go on with what comes"}, {"batch", 0, "BATCH", "only of this batch"}, {"after", 0, "N", "only after this sequence number"}, {0}};
+static const struct option OPTIONS[] = {{"follow", 'f', NULL, "go on with what comes"},
+                                        {"batch", 0, "BATCH", "only of this batch"},
+                                        {"after", 0, "N", "only after this sequence number"},
+                                        {0}};
 
-const struct command command_events = {"events", NULL, "", 0, 0, "what happened on the farm", "Kept for 30 days. With --json -f, one object a line.", OPTIONS, run_events, false};
+const struct command command_events = {"events",
+                                       NULL,
+                                       "",
+                                       0,
+                                       0,
+                                       "what happened on the farm",
+                                       "Kept for 30 days. With --json -f, one object a line.",
+                                       OPTIONS,
+                                       run_events,
+                                       false};

@@ -72,9 +72,11 @@ static int allow(struct call *call, const char *role, const char *option)
     if (client) zclient_close(client);
     if (!ok) return call_fail(call, &err);
     if (call->json)
-        output_print(json_pack("{sssssb}", "name", name, "role", role, "existed", existed), "zoe.allowed.v1");
+        output_print(json_pack("{sssssb}", "name", name, "role", role, "existed", existed),
+                     "zoe.allowed.v1");
     else
-        fprintf(stderr, "%s %s is allowed as %s%s\n", option, name, role, existed ? " (it was already)" : "");
+        fprintf(stderr, "%s %s is allowed as %s%s\n", option, name, role,
+                existed ? " (it was already)" : "");
     return 0;
 }
 
@@ -89,10 +91,28 @@ static int run_client_allow(struct call *call)
 }
 
 static const struct option WORKER_OPTIONS[] = {{"name", 0, "NAME", "the worker's name"}, {0}};
-static const struct option CLIENT_OPTIONS[] = {{"name", 0, "NAME", "the owner's name"}, {"admin", 0, NULL, "may steer workers and keys too"}, {0}};
+static const struct option CLIENT_OPTIONS[] = {{"name", 0, "NAME", "the owner's name"},
+                                               {"admin", 0, NULL, "may steer workers and keys too"},
+                                               {0}};
 
-const struct command command_key_new = {"key", "new", "[FILE]", 0, 1, "make a key pair, print the public key",
-                                        "The secret goes to FILE (default zoetrope/client.key in the configuration folder), mode 0600; an existing file is never replaced.", NULL, run_new, false};
-const struct command command_key_show = {"key", "show", "[FILE]", 0, 1, "print the public key of a key file", NULL, NULL, run_show, false};
-const struct command command_worker_allow = {"worker", "allow", "KEY", 1, 1, "let a worker with this public key in", NULL, WORKER_OPTIONS, run_worker_allow, false};
-const struct command command_client_allow = {"client", "allow", "KEY", 1, 1, "let a client with this public key in", NULL, CLIENT_OPTIONS, run_client_allow, false};
+const struct command command_key_new = {
+    "key",
+    "new",
+    "[FILE]",
+    0,
+    1,
+    "make a key pair, print the public key",
+    "The secret goes to FILE (default zoetrope/client.key in the configuration folder), mode 0600; "
+    "an existing file is never replaced.",
+    NULL,
+    run_new,
+    false};
+const struct command command_key_show = {
+    "key", "show", "[FILE]", 0,    1, "print the public key of a key file",
+    NULL,  NULL,   run_show, false};
+const struct command command_worker_allow = {
+    "worker",       "allow",          "KEY", 1, 1, "let a worker with this public key in", NULL,
+    WORKER_OPTIONS, run_worker_allow, false};
+const struct command command_client_allow = {
+    "client",       "allow",          "KEY", 1, 1, "let a client with this public key in", NULL,
+    CLIENT_OPTIONS, run_client_allow, false};

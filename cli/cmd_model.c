@@ -88,7 +88,9 @@ static int run_show(struct call *call)
     struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
     struct message *answer = client ? ask_models(client, call->arguments[0], &err) : NULL;
     bool found = answer && answer->envelope->models->n_models == 1;
-    if (answer && !found) error_set(&err, ERROR_NOT_FOUND, "no model is named '%s'; `zoe model list` shows them", call->arguments[0]);
+    if (answer && !found)
+        error_set(&err, ERROR_NOT_FOUND, "no model is named '%s'; `zoe model list` shows them",
+                  call->arguments[0]);
     if (found && call->json) {
         output_print(model_json(answer->envelope->models->models[0]), "zoe.model.v1");
     } else if (found) {
@@ -104,5 +106,7 @@ static int run_show(struct call *call)
     return code;
 }
 
-const struct command command_model_list = {"model", "list", "", 0, 0, "list models", NULL, NULL, run_list, false};
-const struct command command_model_show = {"model", "show", "MODEL", 1, 1, "tell all about a model", NULL, NULL, run_show, false};
+const struct command command_model_list = {"model",       "list", "",   0,        0,
+                                           "list models", NULL,   NULL, run_list, false};
+const struct command command_model_show = {
+    "model", "show", "MODEL", 1, 1, "tell all about a model", NULL, NULL, run_show, false};

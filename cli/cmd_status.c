@@ -16,16 +16,27 @@ static void print_status(const Farm__Status *s)
     text_size(s->disk_free_bytes, disk, sizeof disk);
     text_size(s->memory_bytes, memory, sizeof memory);
     const Farm__Counts *c = s->clips;
-    printf("%sCoordinator%s  up %s, %s of memory, %s free on disk%s%s%s\n", output_colour(1, COLOUR_BOLD), output_colour(1, COLOUR_NONE), uptime, memory, disk,
-           s->disk_low ? output_colour(1, COLOUR_RED) : "", s->disk_low ? " (too little: nothing is started)" : "", s->disk_low ? output_colour(1, COLOUR_NONE) : "");
-    printf("%sWorkers%s      %u busy, %u idle, %u away; %u slots\n", output_colour(1, COLOUR_BOLD), output_colour(1, COLOUR_NONE), s->workers_busy, s->workers_idle, s->workers_away,
+    printf("%sCoordinator%s  up %s, %s of memory, %s free on disk%s%s%s\n",
+           output_colour(1, COLOUR_BOLD), output_colour(1, COLOUR_NONE), uptime, memory, disk,
+           s->disk_low ? output_colour(1, COLOUR_RED) : "",
+           s->disk_low ? " (too little: nothing is started)" : "",
+           s->disk_low ? output_colour(1, COLOUR_NONE) : "");
+    printf("%sWorkers%s      %u busy, %u idle, %u away; %u slots\n", output_colour(1, COLOUR_BOLD),
+           output_colour(1, COLOUR_NONE), s->workers_busy, s->workers_idle, s->workers_away,
            s->slots);
-    printf("%sBatches%s      %llu unfinished of %llu\n", output_colour(1, COLOUR_BOLD), output_colour(1, COLOUR_NONE), (ull)s->batches_unfinished, (ull)s->batches);
-    printf("%sClips%s        %llu published, %llu rendering, %llu waiting, %llu failed, %llu canceled\n", output_colour(1, COLOUR_BOLD), output_colour(1, COLOUR_NONE),
-           (ull)c->published, (ull)(c->running + c->publishing), (ull)c->waiting, (ull)c->failed, (ull)c->canceled);
-    if (s->attempts_lost || s->offers_dropped) printf("             %llu attempts lost, %llu late results dropped\n", (ull)s->attempts_lost, (ull)s->offers_dropped);
-    if (s->refused_keys || s->bad_messages) printf("%sRefused%s      %llu unknown keys, %llu bad messages\n", output_colour(1, COLOUR_BOLD), output_colour(1, COLOUR_NONE),
-                                                   (ull)s->refused_keys, (ull)s->bad_messages);
+    printf("%sBatches%s      %llu unfinished of %llu\n", output_colour(1, COLOUR_BOLD),
+           output_colour(1, COLOUR_NONE), (ull)s->batches_unfinished, (ull)s->batches);
+    printf("%sClips%s        %llu published, %llu rendering, %llu waiting, %llu failed, %llu "
+           "canceled\n",
+           output_colour(1, COLOUR_BOLD), output_colour(1, COLOUR_NONE), (ull)c->published,
+           (ull)(c->running + c->publishing), (ull)c->waiting, (ull)c->failed, (ull)c->canceled);
+    if (s->attempts_lost || s->offers_dropped)
+        printf("             %llu attempts lost, %llu late results dropped\n",
+               (ull)s->attempts_lost, (ull)s->offers_dropped);
+    if (s->refused_keys || s->bad_messages)
+        printf("%sRefused%s      %llu unknown keys, %llu bad messages\n",
+               output_colour(1, COLOUR_BOLD), output_colour(1, COLOUR_NONE), (ull)s->refused_keys,
+               (ull)s->bad_messages);
 }
 
 static int run_status(struct call *call)
@@ -48,4 +59,5 @@ static int run_status(struct call *call)
     return code;
 }
 
-const struct command command_status = {"status", NULL, "", 0, 0, "the farm at a glance", NULL, NULL, run_status, false};
+const struct command command_status = {"status", NULL, "",         0,    0, "the farm at a glance",
+                                       NULL,     NULL, run_status, false};

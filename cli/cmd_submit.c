@@ -28,11 +28,18 @@
 static const struct {
     const char *flag, *field;
 } RECIPE_FLAGS[] = {
-    {"model", "model"},         {"steps", "num_inference_steps"}, {"guidance", "guidance_scale"}, {"scheduler", "scheduler"}, {"frames", "num_frames"},
-    {"fps", "fps"},             {"eta", "eta"},                   {"negative", "negative_prompt"},
+    {"model", "model"},
+    {"steps", "num_inference_steps"},
+    {"guidance", "guidance_scale"},
+    {"scheduler", "scheduler"},
+    {"frames", "num_frames"},
+    {"fps", "fps"},
+    {"eta", "eta"},
+    {"negative", "negative_prompt"},
 };
 
-static bool add_recipe_flag(const struct call *call, json_t *options, const char *flag, const char *field, struct error *err)
+static bool add_recipe_flag(const struct call *call, json_t *options, const char *flag,
+                            const char *field, struct error *err)
 {
     const char *text = call_option(call, flag);
     if (!text) return true;
@@ -47,7 +54,9 @@ static bool add_size(const struct call *call, json_t *options, struct error *err
     const char *text = call_option(call, "size");
     int64_t width, height;
     if (!text) return true;
-    if (!text_parse_size(text, &width, &height)) return error_set(err, ERROR_USAGE, "--size: '%s' is not WIDTHxHEIGHT, such as 256x256", text);
+    if (!text_parse_size(text, &width, &height))
+        return error_set(err, ERROR_USAGE, "--size: '%s' is not WIDTHxHEIGHT, such as 256x256",
+                         text);
     json_object_set_new(options, "width", json_integer(width));
     json_object_set_new(options, "height", json_integer(height));
     return true;
@@ -57,11 +66,14 @@ static json_t *make_options(const struct call *call, struct error *err)
 {
     json_t *options = json_object();
     int64_t seed = 0, seeds = 1;
-    bool ok = call_number(call, "seed", 0, RECIPE_SEED_MAX, &seed, err) && call_number(call, "seeds", 1, LIMIT_SEEDS, &seeds, err) && add_size(call, options, err);
+    bool ok = call_number(call, "seed", 0, RECIPE_SEED_MAX, &seed, err) &&
+              call_number(call, "seeds", 1, LIMIT_SEEDS, &seeds, err) &&
+              add_size(call, options, err);
     for (size_t i = 0; ok && i < sizeof RECIPE_FLAGS / sizeof *RECIPE_FLAGS; i++)
         ok = add_recipe_flag(call, options, RECIPE_FLAGS[i].flag, RECIPE_FLAGS[i].field, err);
     if (ok) {
-        if (!json_object_get(options, "model")) json_object_set_new(options, "model", json_string(DEFAULT_MODEL));
+        if (!json_object_get(options, "model"))
+            json_object_set_new(options, "model", json_string(DEFAULT_MODEL));
         json_object_set_new(options, "seed", json_integer(seed));
         json_object_set_new(options, "seeds", json_integer(seeds));
         return options;
@@ -75,7 +87,8 @@ static bool read_input(FILE *file, const char *name, struct buf *out, struct err
     char chunk[65536];
     size_t n;
     while ((n = fread(chunk, 1, sizeof chunk, file)) > 0) {
-        if (out->size + n > (size_t)LIMIT_SUBMIT_BYTES) return error_set(err, ERROR_REFUSED, "%s is larger than 1 GiB; split it", name);
+        if (out->size + n > (size_t)LIMIT_SUBMIT_BYTES)
+            return error_set(err, ERROR_REFUSED, "%s is larger than 1 GiB; split it", name);
         buf_append(out, chunk, n);
     }
     return !ferror(file) || error_set_errno(err, errno, "cannot read %s", name);
@@ -85,7 +98,9 @@ static bool load_input(const char *name, struct buf *out, struct error *err)
 {
     if (strcmp(name, "-") == 0) return read_input(stdin, "standard input", out, err);
     FILE *file = fopen(name, "rbe");
-    if (!file) return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_IO, "cannot open %s: %s", name, strerror(errno));
+    if (!file)
+        return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_IO, "cannot open %s: %s",
+                         name, strerror(errno));
     bool ok = read_input(file, name, out, err);
     fclose(file);
     return ok;
@@ -96,7 +111,8 @@ static const char *guess_format(const struct buf *b)
 {
     for (size_t i = 0; i < b->size; i++) {
         if (i == 0 && b->size > 3 && memcmp(b->data, "\xef\xbb\xbf", 3) == 0) i = 3;
-        if (b->data[i] == '\n' || b->data[i] == '\r' || b->data[i] == ' ' || b->data[i] == '\t') continue;
+        if (b->data[i] == '\n' || b->data[i] == '\r' || b->data[i] == ' ' || b->data[i] == '\t')
+            continue;
         return b->data[i] == '{' ? "jsonl" : "text";
     }
     return "text";
@@ -110,13 +126,15 @@ static void print_problems(const struct call *call, const struct message *proble
     for (size_t i = 0; !call->json && i < p->n_inputs; i++) {
         const Farm__InputProblem *in = p->inputs[i];
         if (in->line)
-            fprintf(stderr, "%s:%llu: %s%s%s\n", file, (unsigned long long)in->line, in->field, *in->field ? ": " : "", in->message);
+            fprintf(stderr, "%s:%llu: %s%s%s\n", file, (unsigned long long)in->line, in->field,
+                    *in->field ? ": " : "", in->message);
         else
             fprintf(stderr, "%s%s%s\n", in->field, *in->field ? ": " : "", in->message);
     }
 }
 
-static int fail_with_problems(const struct call *call, struct message *problem, const char *file, const struct error *err)
+static int fail_with_problems(const struct call *call, struct message *problem, const char *file,
+                              const struct error *err)
 {
     int code = error_exit_code(err->code);
     if (problem && call->json) {
@@ -143,7 +161,8 @@ struct submission {
 
 static void show_upload(void *context, uint64_t done, uint64_t total)
 {
-    if (*(const bool *)context && total > 8u * 1024 * 1024) fprintf(stderr, "\r\x1b[K%3d %% sent", (int)(done * 100 / total));
+    if (*(const bool *)context && total > 8u * 1024 * 1024)
+        fprintf(stderr, "\r\x1b[K%3d %% sent", (int)(done * 100 / total));
 }
 
 static void print_accepted(const struct submission *s, const Farm__Accepted *a)
@@ -156,7 +175,9 @@ static void print_accepted(const struct submission *s, const Farm__Accepted *a)
     else if (s->call->quiet)
         puts(a->batch);
     else if (!s->call->json)
-        fprintf(stderr, "%s %s: %llu prompts, %llu clips\n", a->existed ? "Batch (already there)" : "Batch", a->batch, (unsigned long long)a->prompts, (unsigned long long)a->clips);
+        fprintf(stderr, "%s %s: %llu prompts, %llu clips\n",
+                a->existed ? "Batch (already there)" : "Batch", a->batch,
+                (unsigned long long)a->prompts, (unsigned long long)a->clips);
 }
 
 static char *text_or_empty(const struct call *call, const char *option)
@@ -190,7 +211,8 @@ static bool submit(struct zclient *client, struct submission *s)
     if (fill_open(s, &open, &err)) {
         open.sha256 = codec_digest(&digest);
         struct bytes content = {s->content.data, s->content.size};
-        answer = zclient_submit(client, &open, content, SILENCE_LIMIT_NS, show_upload, &terminal, &problem, &err);
+        answer = zclient_submit(client, &open, content, SILENCE_LIMIT_NS, show_upload, &terminal,
+                                &problem, &err);
         free(open.name);
         free(open.key);
         free(open.options);
@@ -221,11 +243,14 @@ static int finish_batch(struct zclient *client, const struct call *call, const c
     options.quiet |= call->json;
     char *state = NULL;
     const char *out = call_option(call, "out");
-    if (!call_duration(call, "timeout", &options.limit_ns, &err) || !follow_batch(client, batch, &options, &state, &err)) return call_fail(call, &err);
+    if (!call_duration(call, "timeout", &options.limit_ns, &err) ||
+        !follow_batch(client, batch, &options, &state, &err))
+        return call_fail(call, &err);
     int code = follow_exit_code(state);
     free(state);
     struct fetch_result fetched = {0};
-    if (out && !fetch_batch(client, batch, out, call->quiet, &fetched, &err)) code = call_fail(call, &err);
+    if (out && !fetch_batch(client, batch, out, call->quiet, &fetched, &err))
+        code = call_fail(call, &err);
     if (out) print_fetched(call, &fetched);
     fetch_result_finish(&fetched);
     struct message *last = client_batch(client, batch, &err);
@@ -235,7 +260,10 @@ static int finish_batch(struct zclient *client, const struct call *call, const c
         output_print(object, "zoe.batch.v1");
     }
     if (last && code && !call->json)
-        fprintf(stderr, "%llu of %llu clips failed; `zoe batch show %s` tells why, `zoe batch retry %s` tries again\n", (unsigned long long)last->envelope->batch->clips->failed,
+        fprintf(stderr,
+                "%llu of %llu clips failed; `zoe batch show %s` tells why, `zoe batch retry %s` "
+                "tries again\n",
+                (unsigned long long)last->envelope->batch->clips->failed,
                 (unsigned long long)last->envelope->batch->clips->total, batch, batch);
     message_free(last);
     return code;
@@ -254,7 +282,8 @@ static int run_submit(struct call *call)
     struct submission s = {.call = call, .file = call->arguments[0]};
     if (!load_input(call->arguments[0], &s.content, &err)) return call_fail(call, &err);
     if (s.content.size == 0) {
-        error_set(&err, ERROR_USAGE, "%s is empty: one prompt a line, or one JSON object a line", strcmp(s.file, "-") == 0 ? "standard input" : s.file);
+        error_set(&err, ERROR_USAGE, "%s is empty: one prompt a line, or one JSON object a line",
+                  strcmp(s.file, "-") == 0 ? "standard input" : s.file);
         return call_fail(call, &err);
     }
     s.options = make_options(call, &err);
@@ -265,7 +294,8 @@ static int run_submit(struct call *call)
     else if (!submit(client, &s))
         code = s.code;
     else
-        code = call_has(call, "wait") || call_has(call, "out") ? finish_batch(client, call, s.batch) : 0;
+        code = call_has(call, "wait") || call_has(call, "out") ? finish_batch(client, call, s.batch)
+                                                               : 0;
     if (client) zclient_close(client);
     submission_finish(&s);
     return code;
@@ -274,7 +304,8 @@ static int run_submit(struct call *call)
 /* ---- render ---- */
 
 /* The only clip of a batch, when it is published. */
-static bool fetch_only_clip(struct zclient *client, const char *batch, const char *target, char **file_out, struct error *err)
+static bool fetch_only_clip(struct zclient *client, const char *batch, const char *target,
+                            char **file_out, struct error *err)
 {
     char *id = xstrdup(batch);
     Farm__ClipsWanted body = FARM__CLIPS_WANTED__INIT;
@@ -289,7 +320,8 @@ static bool fetch_only_clip(struct zclient *client, const char *batch, const cha
     const Farm__Clips *clips = answer->envelope->clips;
     bool ok = clips->n_clips == 1 || error_set(err, ERROR_INTERNAL, "the batch has no clip");
     const Farm__Clip *clip = ok ? clips->clips[0] : NULL;
-    if (ok && strcmp(clip->state, "published") != 0) ok = error_set(err, ERROR_FAILED, "the clip %s: %s", clip->state, clip->message);
+    if (ok && strcmp(clip->state, "published") != 0)
+        ok = error_set(err, ERROR_FAILED, "the clip %s: %s", clip->state, clip->message);
     if (ok) {
         const char *name = strrchr(clip->file, '_'); /* 0_SLUG_sSEED.mp4 */
         const char *slug = strchr(clip->file, '_');
@@ -305,7 +337,9 @@ static int render_and_fetch(struct zclient *client, struct submission *s)
     struct error err = {0};
     struct follow_options options = {.quiet = s->call->quiet || s->call->json};
     char *state = NULL, *file = NULL;
-    if (!call_duration(s->call, "timeout", &options.limit_ns, &err) || !follow_batch(client, s->batch, &options, &state, &err)) return call_fail(s->call, &err);
+    if (!call_duration(s->call, "timeout", &options.limit_ns, &err) ||
+        !follow_batch(client, s->batch, &options, &state, &err))
+        return call_fail(s->call, &err);
     free(state);
     bool ok = fetch_only_clip(client, s->batch, call_option(s->call, "output"), &file, &err);
     if (ok && s->call->json)
@@ -345,13 +379,19 @@ static int run_render(struct call *call)
     return code;
 }
 
-#define RECIPE_OPTIONS                                                                                                                          \
-    {"model", 0, "NAME", "model to render with (default shapes, the demonstration model)"}, {"seed", 0, "S", "first seed, 0 to 2^63-1 (default 0)"}, \
-        {"steps", 0, "N", "denoising steps"}, {"guidance", 0, "G", "guidance scale"}, {"scheduler", 0, "NAME", "ddim or dpm++"},                \
-        {"eta", 0, "E", "DDIM's eta, 0 to 1"}, {"frames", 0, "N", "frames a clip"}, {"fps", 0, "N", "frames a second"},                          \
-        {"size", 0, "WxH", "size in pixels"}, {"negative", 0, "TEXT", "negative prompt"}, {"name", 0, "TEXT", "name of the batch, for people"},   \
-        {"key", 0, "KEY", "idempotency key: the same key and content is the same batch"},                                                       \
-        {"priority", 0, "N", "higher goes first (-1000 to 1000, default 0)"}, {"again", 0, NULL, "a new batch even when the same was submitted before"}
+#define RECIPE_OPTIONS                                                                             \
+    {"model", 0, "NAME", "model to render with (default shapes, the demonstration model)"},        \
+        {"seed", 0, "S", "first seed, 0 to 2^63-1 (default 0)"},                                   \
+        {"steps", 0, "N", "denoising steps"}, {"guidance", 0, "G", "guidance scale"},              \
+        {"scheduler", 0, "NAME", "ddim or dpm++"}, {"eta", 0, "E", "DDIM's eta, 0 to 1"},          \
+        {"frames", 0, "N", "frames a clip"}, {"fps", 0, "N", "frames a second"},                   \
+        {"size", 0, "WxH", "size in pixels"}, {"negative", 0, "TEXT", "negative prompt"},          \
+        {"name", 0, "TEXT", "name of the batch, for people"},                                      \
+        {"key", 0, "KEY", "idempotency key: the same key and content is the same batch"},          \
+        {"priority", 0, "N", "higher goes first (-1000 to 1000, default 0)"},                      \
+    {                                                                                              \
+        "again", 0, NULL, "a new batch even when the same was submitted before"                    \
+    }
 
 static const struct option SUBMIT_OPTIONS[] = {
     RECIPE_OPTIONS,
@@ -361,13 +401,35 @@ static const struct option SUBMIT_OPTIONS[] = {
     {0},
 };
 
-static const struct option RENDER_OPTIONS[] = {RECIPE_OPTIONS, {"output", 'o', "FILE", "where the clip goes (default SLUG_sSEED.mp4 here)"}, {0}};
+static const struct option RENDER_OPTIONS[] = {
+    RECIPE_OPTIONS,
+    {"output", 'o', "FILE", "where the clip goes (default SLUG_sSEED.mp4 here)"},
+    {0}};
 
 const struct command command_submit = {
-    "submit", NULL, "FILE", 1, 1, "submit a file of prompts as a batch",
-    "FILE (or - for standard input) holds one prompt a line (blank lines and lines starting with # are skipped), or one JSON\n"
-    "object a line with a recipe's names: {\"prompt\": \"a red fox\", \"seed\": [1, 2], \"num_frames\": 16}. A line's seed replaces\n"
-    "--seed and --seeds; its other fields replace the flags. Nothing is submitted when a line is wrong.",
-    SUBMIT_OPTIONS, run_submit, false};
+    "submit",
+    NULL,
+    "FILE",
+    1,
+    1,
+    "submit a file of prompts as a batch",
+    "FILE (or - for standard input) holds one prompt a line (blank lines and lines starting with # "
+    "are skipped), or one JSON\n"
+    "object a line with a recipe's names: {\"prompt\": \"a red fox\", \"seed\": [1, 2], "
+    "\"num_frames\": 16}. A line's seed replaces\n"
+    "--seed and --seeds; its other fields replace the flags. Nothing is submitted when a line is "
+    "wrong.",
+    SUBMIT_OPTIONS,
+    run_submit,
+    false};
 
-const struct command command_render = {"render", NULL, "PROMPT", 1, 1, "render one clip", "Submits one prompt, waits, and writes the MP4.", RENDER_OPTIONS, run_render, false};
+const struct command command_render = {"render",
+                                       NULL,
+                                       "PROMPT",
+                                       1,
+                                       1,
+                                       "render one clip",
+                                       "Submits one prompt, waits, and writes the MP4.",
+                                       RENDER_OPTIONS,
+                                       run_render,
+                                       false};

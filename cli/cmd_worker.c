@@ -24,7 +24,8 @@ static struct message *ask_workers(struct zclient *client, const char *name, str
 
 static void print_list(const Farm__Workers *list)
 {
-    static const char *const TITLES[] = {"WORKER", "STATE", "HOST", "SLOTS", "RUNNING", "FINISHED", "FAILED", "LOST", "WHY"};
+    static const char *const TITLES[] = {"WORKER",   "STATE",  "HOST", "SLOTS", "RUNNING",
+                                         "FINISHED", "FAILED", "LOST", "WHY"};
     struct output_table *t = output_table_create(TITLES, 9);
     for (size_t i = 0; i < list->n_workers; i++) {
         const Farm__Worker *w = list->workers[i];
@@ -65,14 +66,19 @@ static void print_worker(const Farm__Worker *w)
     char since[80], memory[32];
     output_age(w->since_ms, since, sizeof since);
     text_size(w->memory_bytes, memory, sizeof memory);
-    printf("%sWorker %s%s  %s%s%s since %s%s%s\n", output_colour(1, COLOUR_BOLD), w->name, output_colour(1, COLOUR_NONE), output_colour(1, output_state_colour(w->state)), w->state,
+    printf("%sWorker %s%s  %s%s%s since %s%s%s\n", output_colour(1, COLOUR_BOLD), w->name,
+           output_colour(1, COLOUR_NONE), output_colour(1, output_state_colour(w->state)), w->state,
            output_colour(1, COLOUR_NONE), since, *w->reason ? ": " : "", w->reason);
-    printf("  host %s, zoe %s, %s of memory, outbox %u\n  key %s\n", w->host, w->build, memory, w->outbox_count, w->key);
-    printf("  %llu finished, %llu failed, %llu lost\n", (unsigned long long)w->finished, (unsigned long long)w->failed, (unsigned long long)w->lost);
+    printf("  host %s, zoe %s, %s of memory, outbox %u\n  key %s\n", w->host, w->build, memory,
+           w->outbox_count, w->key);
+    printf("  %llu finished, %llu failed, %llu lost\n", (unsigned long long)w->finished,
+           (unsigned long long)w->failed, (unsigned long long)w->lost);
     for (size_t i = 0; i < w->n_slots; i++)
-        printf("  slot %u: %s, %u threads, %s\n", w->slots[i]->index, w->slots[i]->backend, w->slots[i]->threads, w->slots[i]->fingerprint);
+        printf("  slot %u: %s, %u threads, %s\n", w->slots[i]->index, w->slots[i]->backend,
+               w->slots[i]->threads, w->slots[i]->fingerprint);
     for (size_t i = 0; i < w->n_running; i++)
-        printf("  renders %s/%u, step %u of %u\n", w->running[i]->attempt->batch, w->running[i]->attempt->clip, w->running[i]->step, w->running[i]->steps);
+        printf("  renders %s/%u, step %u of %u\n", w->running[i]->attempt->batch,
+               w->running[i]->attempt->clip, w->running[i]->step, w->running[i]->steps);
 }
 
 static int run_show(struct call *call)
@@ -81,7 +87,9 @@ static int run_show(struct call *call)
     struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
     struct message *answer = client ? ask_workers(client, call->arguments[0], &err) : NULL;
     bool found = answer && answer->envelope->workers->n_workers == 1;
-    if (answer && !found) error_set(&err, ERROR_NOT_FOUND, "no worker is named '%s'; `zoe worker list` shows them", call->arguments[0]);
+    if (answer && !found)
+        error_set(&err, ERROR_NOT_FOUND, "no worker is named '%s'; `zoe worker list` shows them",
+                  call->arguments[0]);
     if (found && call->json)
         output_print_message(&answer->envelope->workers->workers[0]->base, "zoe.worker.v1");
     else if (found)
@@ -119,9 +127,21 @@ static int run_drain(struct call *call)
     return code;
 }
 
-static const struct option DRAIN_OPTIONS[] = {{"grace", 0, "TIME", "running work may take so long (default: as long as it takes)"}, {0}};
+static const struct option DRAIN_OPTIONS[] = {
+    {"grace", 0, "TIME", "running work may take so long (default: as long as it takes)"}, {0}};
 
-const struct command command_worker_list = {"worker", "list", "", 0, 0, "list workers", NULL, NULL, run_list, false};
-const struct command command_worker_show = {"worker", "show", "WORKER", 1, 1, "tell all about a worker", NULL, NULL, run_show, false};
-const struct command command_worker_drain = {"worker", "drain", "WORKER", 1, 1, "give a worker no more work", "Prefetched work is handed back at once; the running clip is finished.", DRAIN_OPTIONS,
-                                             run_drain, false};
+const struct command command_worker_list = {"worker",       "list", "",   0,        0,
+                                            "list workers", NULL,   NULL, run_list, false};
+const struct command command_worker_show = {
+    "worker", "show", "WORKER", 1, 1, "tell all about a worker", NULL, NULL, run_show, false};
+const struct command command_worker_drain = {
+    "worker",
+    "drain",
+    "WORKER",
+    1,
+    1,
+    "give a worker no more work",
+    "Prefetched work is handed back at once; the running clip is finished.",
+    DRAIN_OPTIONS,
+    run_drain,
+    false};

@@ -1,7 +1,8 @@
 /* command: one row of the table of commands, and the call made from a command line.
  *
- * A command file (cmd_NAME.c) exports const rows; commands.c lists them. The parser fills a `struct call` by the row's options, prints --help from the same rows, and
- * the row's `run` returns the exit code. stdout is data, stderr is words for people. */
+ * A command file (cmd_NAME.c) exports const rows; commands.c lists them. The parser fills a `struct
+ * call` by the row's options, prints --help from the same rows, and the row's `run` returns the
+ * exit code. stdout is data, stderr is words for people. */
 #ifndef ZOE_CLI_COMMAND_H
 #define ZOE_CLI_COMMAND_H
 
@@ -60,13 +61,16 @@ const char *commands_nearest(int argc, char **argv);
 const char *call_option(const struct call *call, const char *name);
 bool call_has(const struct call *call, const char *name);
 /* Numbers with limits; *out keeps its value when the option is absent. */
-bool call_number(const struct call *call, const char *name, int64_t min, int64_t max, int64_t *out, struct error *err);
+bool call_number(const struct call *call, const char *name, int64_t min, int64_t max, int64_t *out,
+                 struct error *err);
 /* "90", "90s", "5m", "1h30m" -> nanoseconds; *out keeps its value when absent. */
 bool call_duration(const struct call *call, const char *name, int64_t *out_ns, struct error *err);
 bool duration_parse(const char *text, int64_t *out_ns);
 
-/* Fills the call. On false the error says what is wrong with the command line. `--help` sets *help. */
-bool call_parse(struct call *call, const struct command *command, int argc, char **argv, bool *help, struct error *err);
+/* Fills the call. On false the error says what is wrong with the command line. `--help` sets *help.
+ */
+bool call_parse(struct call *call, const struct command *command, int argc, char **argv, bool *help,
+                struct error *err);
 
 /* Prints the error (as JSON on stdout with --json, as words on stderr) and gives its exit code. */
 int call_fail(const struct call *call, const struct error *err);

@@ -52,12 +52,13 @@ static bool read_json(const char *folder, const char *name, struct embedded *out
     json_t *object = json_parse_file(path, JSON_LIMIT_BYTES, NULL);
     free(path);
     if (!object) return false;
-    *out = (struct embedded){.pid = (pid_t)json_integer_value(json_object_get(object, "pid")),
-                             .workers = (int)json_array_size(json_object_get(object, "worker_pids")),
-                             .workers_url = take_text(object, "workers"),
-                             .clients_url = take_text(object, "clients"),
-                             .server_key = take_text(object, "public_key"),
-                             .client_key_file = take_text(object, "client_key_file")};
+    *out =
+        (struct embedded){.pid = (pid_t)json_integer_value(json_object_get(object, "pid")),
+                          .workers = (int)json_array_size(json_object_get(object, "worker_pids")),
+                          .workers_url = take_text(object, "workers"),
+                          .clients_url = take_text(object, "clients"),
+                          .server_key = take_text(object, "public_key"),
+                          .client_key_file = take_text(object, "client_key_file")};
     json_decref(object);
     bool whole = out->clients_url && out->server_key && out->client_key_file;
     if (!whole) embedded_finish(out);
@@ -81,7 +82,8 @@ void embedded_finish(struct embedded *e)
 
 /* ---- starting ---- */
 
-_Noreturn static void become_supervisor(const char *folder, int workers, bool leave_when_idle, int ready_fd)
+_Noreturn static void become_supervisor(const char *folder, int workers, bool leave_when_idle,
+                                        int ready_fd)
 {
     char number[16], fd[16];
     snprintf(number, sizeof number, "%d", workers);
@@ -93,8 +95,10 @@ _Noreturn static void become_supervisor(const char *folder, int workers, bool le
     dup2(null, 0);
     dup2(out >= 0 ? out : null, 1);
     dup2(out >= 0 ? out : null, 2);
-    char *const arguments[] = {"zoe", "farm", "supervise", "--state", xstrdup(folder), "--workers", number, "--ready-fd", fd,
-                               leave_when_idle ? "--leave-when-idle" : NULL, NULL};
+    char *const arguments[] = {
+        "zoe",       "farm", "supervise",  "--state", xstrdup(folder),
+        "--workers", number, "--ready-fd", fd,        leave_when_idle ? "--leave-when-idle" : NULL,
+        NULL};
     execv("/proc/self/exe", arguments);
     _exit(127);
 }
@@ -116,12 +120,16 @@ static bool hear_ready(int fd, struct error *err)
     }
     bool ready = strncmp(buf_text(&words), "ready", 5) == 0;
     if (!ready && words.size) error_set(err, ERROR_UNREACHABLE, "%s", buf_text(&words));
-    if (!ready && !words.size) error_set(err, ERROR_UNREACHABLE, "the farm's supervisor ended or hung while starting; see farm.log in its state folder");
+    if (!ready && !words.size)
+        error_set(
+            err, ERROR_UNREACHABLE,
+            "the farm's supervisor ended or hung while starting; see farm.log in its state folder");
     buf_finish(&words);
     return ready;
 }
 
-static bool spawn_supervisor(const char *folder, int workers, bool leave_when_idle, struct error *err)
+static bool spawn_supervisor(const char *folder, int workers, bool leave_when_idle,
+                             struct error *err)
 {
     int ends[2];
     if (pipe(ends) != 0) return error_set_errno(err, errno, "pipe");
@@ -150,14 +158,17 @@ static bool await_other(const char *folder, struct error *err)
     int64_t deadline = clock_now_ns() + START_LIMIT_NS;
     while (clock_now_ns() < deadline) {
         struct embedded e;
-        if (!is_locked(folder)) return error_set(err, ERROR_UNREACHABLE, "the farm in %s ended while it started; see farm.log there", folder);
+        if (!is_locked(folder))
+            return error_set(err, ERROR_UNREACHABLE,
+                             "the farm in %s ended while it started; see farm.log there", folder);
         if (read_json(folder, EMBEDDED_JSON, &e)) {
             embedded_finish(&e);
             return true;
         }
         poll(NULL, 0, 20);
     }
-    return error_set(err, ERROR_UNREACHABLE, "the farm in %s does not come up; see farm.log there", folder);
+    return error_set(err, ERROR_UNREACHABLE, "the farm in %s does not come up; see farm.log there",
+                     folder);
 }
 
 bool embedded_start(const char *folder, int workers, bool leave_when_idle, struct error *err)
@@ -171,14 +182,17 @@ bool embedded_start(const char *folder, int workers, bool leave_when_idle, struc
 
 static bool take_target(struct target *target, struct embedded *e, struct error *err)
 {
-    if (!hex_decode(e->server_key, target->server_key, 32)) return error_set(err, ERROR_CORRUPT, "farm.json holds a broken key; `zoe farm down`, then up");
+    if (!hex_decode(e->server_key, target->server_key, 32))
+        return error_set(err, ERROR_CORRUPT,
+                         "farm.json holds a broken key; `zoe farm down`, then up");
     target->url = xstrdup(e->clients_url);
     target->client_key_file = xstrdup(e->client_key_file);
     target->embedded = true;
     return true;
 }
 
-bool embedded_find(struct target *target, const struct call *call, enum target_start start, struct error *err)
+bool embedded_find(struct target *target, const struct call *call, enum target_start start,
+                   struct error *err)
 {
     char *folder = embedded_folder(call, err);
     if (!folder) return false;
@@ -188,7 +202,9 @@ bool embedded_find(struct target *target, const struct call *call, enum target_s
     bool may_start = start == TARGET_START_ALWAYS || (start == TARGET_START_IF_FOLDER && existed);
     bool ok = running;
     if (!running && !may_start)
-        error_set(err, ERROR_NOT_FOUND, "there is no farm here; `zoe farm up` starts one, --coordinator URL names another");
+        error_set(
+            err, ERROR_NOT_FOUND,
+            "there is no farm here; `zoe farm up` starts one, --coordinator URL names another");
     if (!running && may_start) {
         fprintf(stderr, existed ? "Resuming the farm in %s\n" : "Starting a farm in %s\n", folder);
         ok = embedded_start(folder, 0, true, err) && embedded_read(folder, &e);

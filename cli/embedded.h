@@ -1,7 +1,9 @@
-/* embedded: the farm on this machine, as seen by a command: where it lives, whether it runs, how to reach it, how to start it.
+/* embedded: the farm on this machine, as seen by a command: where it lives, whether it runs, how to
+ * reach it, how to start it.
  *
- * FOLDER (0700; --state or ${XDG_STATE_HOME:-~/.local/state}/zoetrope) holds farm.lock (held by the supervisor), farm.json (renamed into place once both sockets are
- * bound), coordinator/ and workers/1..N/. The supervisor itself is supervisor.c, run as `zoe farm supervise`. */
+ * FOLDER (0700; --state or ${XDG_STATE_HOME:-~/.local/state}/zoetrope) holds farm.lock (held by the
+ * supervisor), farm.json (renamed into place once both sockets are bound), coordinator/ and
+ * workers/1..N/. The supervisor itself is supervisor.c, run as `zoe farm supervise`. */
 #ifndef ZOE_CLI_EMBEDDED_H
 #define ZOE_CLI_EMBEDDED_H
 
@@ -23,15 +25,18 @@ struct embedded {
 
 char *embedded_folder(const struct call *call, struct error *err); /* caller frees */
 
-/* True when a supervisor (or, for --state of a plain coordinator, that one) holds the folder and its farm.json is readable. */
+/* True when a supervisor (or, for --state of a plain coordinator, that one) holds the folder and
+ * its farm.json is readable. */
 bool embedded_read(const char *folder, struct embedded *out);
 void embedded_finish(struct embedded *e);
 
-/* Starts a supervisor and waits until the farm can be reached; connects to the one that is already there. */
+/* Starts a supervisor and waits until the farm can be reached; connects to the one that is already
+ * there. */
 bool embedded_start(const char *folder, int workers, bool leave_when_idle, struct error *err);
 
 /* For target_find. Says on stderr when it starts or resumes a farm. */
-bool embedded_find(struct target *target, const struct call *call, enum target_start start, struct error *err);
+bool embedded_find(struct target *target, const struct call *call, enum target_start start,
+                   struct error *err);
 
 #define EMBEDDED_LOCK "farm.lock"
 #define EMBEDDED_JSON "farm.json"

@@ -1,4 +1,5 @@
-/* Pulls files in 256 KiB pieces, several under way at once, then has zoe-media draw the sheet and write the page. */
+/* Pulls files in 256 KiB pieces, several under way at once, then has zoe-media draw the sheet and
+ * write the page. */
 #include "cli/fetch.h"
 
 #include <errno.h>
@@ -21,7 +22,8 @@
 
 /* ---- one file ---- */
 
-static uint64_t ask_piece(struct zclient *client, const char *batch, const char *path, uint64_t offset, struct error *err)
+static uint64_t ask_piece(struct zclient *client, const char *batch, const char *path,
+                          uint64_t offset, struct error *err)
 {
     char *batch_text = xstrdup(batch), *path_text = xstrdup(path);
     Farm__FileWanted body = FARM__FILE_WANTED__INIT;
@@ -39,21 +41,26 @@ static uint64_t ask_piece(struct zclient *client, const char *batch, const char 
 }
 
 /* The next piece in file order into fd. *total is learned from the first. */
-static bool take_piece(struct zclient *client, uint64_t number, int fd, uint64_t offset, uint64_t *total, struct error *err)
+static bool take_piece(struct zclient *client, uint64_t number, int fd, uint64_t offset,
+                       uint64_t *total, struct error *err)
 {
     struct message *answer = zclient_receive(client, number, CLIENT_LIMIT_NS, NULL, err);
     if (!answer) return false;
-    const Farm__FileData *data = answer->envelope->body_case == FARM__ENVELOPE__BODY_FILE_DATA ? answer->envelope->file_data : NULL;
+    const Farm__FileData *data = answer->envelope->body_case == FARM__ENVELOPE__BODY_FILE_DATA
+                                     ? answer->envelope->file_data
+                                     : NULL;
     bool ok = data && data->offset == offset;
     if (!ok) error_set(err, ERROR_INVALID, "the coordinator sent another piece than asked for");
     if (ok) *total = data->total_bytes;
-    if (ok && pwrite(fd, answer->payload.data, answer->payload.size, (off_t)offset) != (ssize_t)answer->payload.size)
+    if (ok && pwrite(fd, answer->payload.data, answer->payload.size, (off_t)offset) !=
+                  (ssize_t)answer->payload.size)
         ok = error_set_errno(err, errno, "cannot write the fetched file");
     message_free(answer);
     return ok;
 }
 
-static bool pull(struct zclient *client, const char *batch, const char *path, int fd, struct error *err)
+static bool pull(struct zclient *client, const char *batch, const char *path, int fd,
+                 struct error *err)
 {
     uint64_t numbers[WINDOW], total = 1, asked = 0, taken = 0;
     while (taken < total) {
@@ -64,7 +71,9 @@ static bool pull(struct zclient *client, const char *batch, const char *path, in
             numbers[asked / LIMIT_CHUNK_BYTES % WINDOW] = number;
             asked += LIMIT_CHUNK_BYTES;
         }
-        if (!take_piece(client, numbers[taken / LIMIT_CHUNK_BYTES % WINDOW], fd, taken, &total, err)) return false;
+        if (!take_piece(client, numbers[taken / LIMIT_CHUNK_BYTES % WINDOW], fd, taken, &total,
+                        err))
+            return false;
         taken += LIMIT_CHUNK_BYTES;
     }
     return true;
@@ -73,20 +82,26 @@ static bool pull(struct zclient *client, const char *batch, const char *path, in
 static bool has_digest(const char *path, const ProtobufCBinaryData *sha256)
 {
     struct digest d;
-    if (!sha256 || sha256->len != DIGEST_BYTES || !digest_of_file(path, &d, NULL, NULL)) return false;
+    if (!sha256 || sha256->len != DIGEST_BYTES || !digest_of_file(path, &d, NULL, NULL))
+        return false;
     return memcmp(d.bytes, sha256->data, DIGEST_BYTES) == 0;
 }
 
-bool fetch_file(struct zclient *client, const char *batch, const char *path, const char *target, const ProtobufCBinaryData *sha256, struct error *err)
+bool fetch_file(struct zclient *client, const char *batch, const char *path, const char *target,
+                const ProtobufCBinaryData *sha256, struct error *err)
 {
     char *folder = path_dirname(target);
     char *part = xasprintf("%s.part", target);
     int fd = -1;
     bool ok = path_make_folders(folder, 0777, err);
-    if (ok && (fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) < 0) ok = error_set_errno(err, errno, "cannot write %s", part);
+    if (ok && (fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) < 0)
+        ok = error_set_errno(err, errno, "cannot write %s", part);
     ok = ok && pull(client, batch, path, fd, err);
     if (fd >= 0 && close(fd) != 0 && ok) ok = error_set_errno(err, errno, "cannot write %s", part);
-    if (ok && sha256 && !has_digest(part, sha256)) ok = error_set(err, ERROR_CORRUPT, "%s arrived with another SHA-256 than published; run the command again", path);
+    if (ok && sha256 && !has_digest(part, sha256))
+        ok = error_set(err, ERROR_CORRUPT,
+                       "%s arrived with another SHA-256 than published; run the command again",
+                       path);
     if (ok && rename(part, target) != 0) ok = error_set_errno(err, errno, "cannot rename %s", part);
     if (!ok) unlink(part);
     free(part);
@@ -107,18 +122,22 @@ struct fetch {
 static char *sidecar_name(const char *video)
 {
     size_t n = strlen(video);
-    return n > 4 && strcmp(video + n - 4, ".mp4") == 0 ? xasprintf("%.*s.json", (int)(n - 4), video) : xasprintf("%s.json", video);
+    return n > 4 && strcmp(video + n - 4, ".mp4") == 0 ? xasprintf("%.*s.json", (int)(n - 4), video)
+                                                       : xasprintf("%s.json", video);
 }
 
-static bool fetch_clip_files(struct fetch *f, const Farm__Clip *clip, json_t **sidecar, struct error *err)
+static bool fetch_clip_files(struct fetch *f, const Farm__Clip *clip, json_t **sidecar,
+                             struct error *err)
 {
     char *video = path_join(f->out->folder, clip->file);
     char *side_path = sidecar_name(clip->file);
     char *side = path_join(f->out->folder, side_path);
     bool there = has_digest(video, &clip->sha256) && path_exists(side);
-    bool ok = path_is_safe_relative(clip->file) || error_set(err, ERROR_INVALID, "the coordinator names an unsafe path: %s", clip->file);
+    bool ok = path_is_safe_relative(clip->file) ||
+              error_set(err, ERROR_INVALID, "the coordinator names an unsafe path: %s", clip->file);
     if (ok && !there) {
-        ok = fetch_file(f->client, f->batch, side_path, side, NULL, err) && fetch_file(f->client, f->batch, clip->file, video, &clip->sha256, err);
+        ok = fetch_file(f->client, f->batch, side_path, side, NULL, err) &&
+             fetch_file(f->client, f->batch, clip->file, video, &clip->sha256, err);
         f->out->fetched++;
         f->changed = true;
     }
@@ -133,7 +152,8 @@ static void add_to_manifest(struct fetch *f, const Farm__Clip *clip, const json_
 {
     char seed[32];
     snprintf(seed, sizeof seed, "%lld", (long long)clip->seed);
-    json_t *row = json_pack("{ssssssss}", "prompt", clip->prompt, "seed", seed, "state", clip->state, "suspect", clip->suspect);
+    json_t *row = json_pack("{ssssssss}", "prompt", clip->prompt, "seed", seed, "state",
+                            clip->state, "suspect", clip->suspect);
     json_object_set_new(row, "note", json_string(clip->message));
     json_object_set_new(row, "worker", json_string(clip->worker));
     json_object_set_new(row, "index", json_integer((json_int_t)clip->index));
@@ -176,7 +196,9 @@ static bool fetch_clips(struct fetch *f, struct error *err)
     uint64_t from = 0;
     bool ok = true, more = true;
     while (ok && more) {
-        if (client_interrupted()) return error_set(err, ERROR_INTERRUPTED, "interrupted; run the command again to go on where it stopped");
+        if (client_interrupted())
+            return error_set(err, ERROR_INTERRUPTED,
+                             "interrupted; run the command again to go on where it stopped");
         struct message *answer = ask_page(f, from, err);
         if (!answer) return false;
         const Farm__Clips *page = answer->envelope->clips;
@@ -215,7 +237,8 @@ static bool draw(struct fetch *f, const char *title, struct error *err)
     return ok;
 }
 
-bool fetch_batch(struct zclient *client, const char *batch, const char *parent, bool quiet, struct fetch_result *out, struct error *err)
+bool fetch_batch(struct zclient *client, const char *batch, const char *parent, bool quiet,
+                 struct fetch_result *out, struct error *err)
 {
     *out = (struct fetch_result){0};
     struct message *answer = client_batch(client, batch, err);
@@ -223,12 +246,15 @@ bool fetch_batch(struct zclient *client, const char *batch, const char *parent, 
     const Farm__Batch *b = answer->envelope->batch;
     struct fetch f = {.client = client, .batch = xstrdup(b->id), .out = out, .clips = json_array()};
     char *title = xstrdup(*b->name ? b->name : b->id);
-    bool ok = path_is_safe_relative(b->folder) || error_set(err, ERROR_INVALID, "the coordinator names an unsafe folder");
+    bool ok = path_is_safe_relative(b->folder) ||
+              error_set(err, ERROR_INVALID, "the coordinator names an unsafe folder");
     if (ok) out->folder = path_join(parent, b->folder);
     ok = ok && path_make_folders(out->folder, 0777, err) && fetch_clips(&f, err);
     if (ok) fetch_papers(&f);
     ok = ok && draw(&f, title, err);
-    if (ok && !quiet && out->missing) fprintf(stderr, "%d of %d clips are not published and could not be fetched\n", out->missing, out->clips);
+    if (ok && !quiet && out->missing)
+        fprintf(stderr, "%d of %d clips are not published and could not be fetched\n", out->missing,
+                out->clips);
     message_free(answer);
     json_decref(f.clips);
     free(f.batch);

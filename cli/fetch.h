@@ -1,4 +1,5 @@
-/* fetch: a batch's published clips into a folder of the user's, checked by SHA-256, with the contact sheet and the page. Files that are already there and right are left alone. */
+/* fetch: a batch's published clips into a folder of the user's, checked by SHA-256, with the
+ * contact sheet and the page. Files that are already there and right are left alone. */
 #ifndef ZOE_CLI_FETCH_H
 #define ZOE_CLI_FETCH_H
 
@@ -16,10 +17,12 @@ struct fetch_result {
 };
 
 /* `parent` is made if absent. */
-bool fetch_batch(struct zclient *client, const char *batch, const char *parent, bool quiet, struct fetch_result *out, struct error *err);
+bool fetch_batch(struct zclient *client, const char *batch, const char *parent, bool quiet,
+                 struct fetch_result *out, struct error *err);
 void fetch_result_finish(struct fetch_result *result);
 
 /* One file of a batch to `target` (temporary beside it, then rename). sha256 may be NULL. */
-bool fetch_file(struct zclient *client, const char *batch, const char *path, const char *target, const ProtobufCBinaryData *sha256, struct error *err);
+bool fetch_file(struct zclient *client, const char *batch, const char *path, const char *target,
+                const ProtobufCBinaryData *sha256, struct error *err);
 
 #endif

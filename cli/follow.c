@@ -1,4 +1,5 @@
-/* Event driven: asks for events after the last one seen and waits in the coordinator, half a second at a time so that the bar moves with the steps. */
+/* Event driven: asks for events after the last one seen and waits in the coordinator, half a second
+ * at a time so that the bar moves with the steps. */
 #include "cli/follow.h"
 
 #include <stdio.h>
@@ -23,7 +24,8 @@ struct follow {
 
 static bool is_over(const char *state)
 {
-    return strcmp(state, "done") == 0 || strcmp(state, "failed") == 0 || strcmp(state, "canceled") == 0;
+    return strcmp(state, "done") == 0 || strcmp(state, "failed") == 0 ||
+           strcmp(state, "canceled") == 0;
 }
 
 int follow_exit_code(const char *state)
@@ -77,21 +79,28 @@ static bool look(struct follow *f, char **state, struct error *err)
     return true;
 }
 
-/* The coordinator may be away for a while (restart): only the deadline and the user end the wait. */
+/* The coordinator may be away for a while (restart): only the deadline and the user end the wait.
+ */
 static bool may_go_on(struct follow *f, struct error *err)
 {
     if (client_interrupted()) return error_set(err, ERROR_INTERRUPTED, "interrupted");
-    if (f->deadline_ns && clock_now_ns() > f->deadline_ns) return error_set(err, ERROR_TIMEOUT, "batch %s has not ended in the given time; it goes on", f->batch);
+    if (f->deadline_ns && clock_now_ns() > f->deadline_ns)
+        return error_set(err, ERROR_TIMEOUT, "batch %s has not ended in the given time; it goes on",
+                         f->batch);
     return err->code == ERROR_NONE || err->code == ERROR_UNREACHABLE || err->code == ERROR_TIMEOUT;
 }
 
 static void say_how_to_return(struct follow *f)
 {
     progress_clear(&f->progress);
-    fprintf(stderr, "Detached; batch %s goes on. Come back with `zoe batch watch %s`, stop it with `zoe batch cancel %s`.\n", f->batch, f->batch, f->batch);
+    fprintf(stderr,
+            "Detached; batch %s goes on. Come back with `zoe batch watch %s`, stop it with `zoe "
+            "batch cancel %s`.\n",
+            f->batch, f->batch, f->batch);
 }
 
-bool follow_batch(struct zclient *client, const char *batch, const struct follow_options *options, char **state, struct error *err)
+bool follow_batch(struct zclient *client, const char *batch, const struct follow_options *options,
+                  char **state, struct error *err)
 {
     struct follow f = {.client = client, .batch = xstrdup(batch), .options = options};
     f.deadline_ns = options->limit_ns ? clock_now_ns() + options->limit_ns : 0;

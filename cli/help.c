@@ -8,7 +8,8 @@ static void print_options(const struct option *rows)
 {
     for (; rows && rows->name; rows++) {
         char left[64];
-        snprintf(left, sizeof left, "%s%c%s --%s%s%s", rows->letter ? "-" : " ", rows->letter ? rows->letter : ' ', rows->letter ? "," : " ", rows->name,
+        snprintf(left, sizeof left, "%s%c%s --%s%s%s", rows->letter ? "-" : " ",
+                 rows->letter ? rows->letter : ' ', rows->letter ? "," : " ", rows->name,
                  rows->value ? " " : "", rows->value ? rows->value : "");
         printf("  %-30s %s\n", left, rows->help);
     }
@@ -16,8 +17,10 @@ static void print_options(const struct option *rows)
 
 void help_command(const struct command *command)
 {
-    printf("zoe %s%s%s: %s\n\nUsage: zoe %s%s%s [options]%s%s\n", command->noun, command->verb ? " " : "", command->verb ? command->verb : "", command->summary,
-           command->noun, command->verb ? " " : "", command->verb ? command->verb : "", *command->arguments ? " " : "", command->arguments);
+    printf("zoe %s%s%s: %s\n\nUsage: zoe %s%s%s [options]%s%s\n", command->noun,
+           command->verb ? " " : "", command->verb ? command->verb : "", command->summary,
+           command->noun, command->verb ? " " : "", command->verb ? command->verb : "",
+           *command->arguments ? " " : "", command->arguments);
     if (command->details) printf("\n%s\n", command->details);
     if (command->options && command->options->name) {
         puts("\nOptions:");
@@ -30,7 +33,8 @@ void help_command(const struct command *command)
 static void print_row(const struct command *c)
 {
     char left[64];
-    snprintf(left, sizeof left, "%s%s%s %s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "", c->arguments);
+    snprintf(left, sizeof left, "%s%s%s %s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "",
+             c->arguments);
     printf("  %-34s %s\n", left, c->summary);
 }
 
@@ -47,9 +51,12 @@ void help_all(void)
     puts("zoe: a render farm for text-to-video diffusion\n\n"
          "Usage: zoe COMMAND [options]\n\n"
          "  zoe render \"a red circle moving right\" -o clip.mp4     one clip, on this machine\n"
-         "  zoe submit prompts.txt --seeds 4 --out clips            a file of prompts, four seeds each\n\n"
+         "  zoe submit prompts.txt --seeds 4 --out clips            a file of prompts, four seeds "
+         "each\n\n"
          "Commands:");
     help_noun(NULL);
-    puts("\n`zoe COMMAND --help` tells the options of one. Exit codes: 0 ok, 1 some tasks failed, 2 usage, 3 not found, 4 coordinator\n"
-         "unreachable, 5 not authorised, 6 refused, 7 wrong state, 8 incompatible version, 124 time-out, 130 interrupted.");
+    puts("\n`zoe COMMAND --help` tells the options of one. Exit codes: 0 ok, 1 some tasks failed, "
+         "2 usage, 3 not found, 4 coordinator\n"
+         "unreachable, 5 not authorised, 6 refused, 7 wrong state, 8 incompatible version, 124 "
+         "time-out, 130 interrupted.");
 }

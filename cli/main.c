@@ -11,7 +11,8 @@
 static int unknown(int argc, char **argv)
 {
     const char *nearest = commands_nearest(argc, argv);
-    fprintf(stderr, "zoe: no command '%s%s%s'", argv[0], argc > 1 && argv[1][0] != '-' ? " " : "", argc > 1 && argv[1][0] != '-' ? argv[1] : "");
+    fprintf(stderr, "zoe: no command '%s%s%s'", argv[0], argc > 1 && argv[1][0] != '-' ? " " : "",
+            argc > 1 && argv[1][0] != '-' ? argv[1] : "");
     if (nearest)
         fprintf(stderr, "; did you mean '%s'?\n", nearest);
     else
@@ -19,10 +20,12 @@ static int unknown(int argc, char **argv)
     return error_exit_code(ERROR_USAGE);
 }
 
-/* Words before any command: --help, --version, and a noun alone. NULL-like -1 when it is none of them. */
+/* Words before any command: --help, --version, and a noun alone. NULL-like -1 when it is none of
+ * them. */
 static int special(int argc, char **argv)
 {
-    if (argc == 0 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 || strcmp(argv[0], "help") == 0) {
+    if (argc == 0 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 ||
+        strcmp(argv[0], "help") == 0) {
         help_all();
         return argc == 0 ? error_exit_code(ERROR_USAGE) : 0;
     }
@@ -45,7 +48,8 @@ static bool is_noun(const char *word)
 static int noun_help(int argc, char **argv)
 {
     if (!is_noun(argv[0])) return unknown(argc, argv);
-    if (argc > 1 && strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0) return unknown(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0)
+        return unknown(argc, argv);
     printf("Usage: zoe %s VERB [options]\n\n", argv[0]);
     help_noun(argv[0]);
     return argc > 1 ? 0 : error_exit_code(ERROR_USAGE);
@@ -66,7 +70,8 @@ int main(int argc, char **argv)
     struct call call;
     struct error err = {0};
     bool help;
-    if (!call_parse(&call, command, argc - 1 - words, argv + 1 + words, &help, &err)) return call_fail(&call, &err);
+    if (!call_parse(&call, command, argc - 1 - words, argv + 1 + words, &help, &err))
+        return call_fail(&call, &err);
     if (help) {
         help_command(command);
         return 0;

@@ -51,7 +51,8 @@ static bool run_tool(const char *verb, const char *manifest, const char *out, st
     if (pipe(ends) != 0) return error_set_errno(err, errno, "pipe");
     char *own = path_own_folder();
     char *program = path_join(own, "zoe-media");
-    char *const arguments[] = {"zoe-media", xstrdup(verb), "--manifest", xstrdup(manifest), "--out", xstrdup(out), NULL};
+    char *const arguments[] = {"zoe-media", xstrdup(verb), "--manifest", xstrdup(manifest),
+                               "--out",     xstrdup(out),  NULL};
     pid_t child = fork();
     if (child == 0) become_tool(program, arguments, ends[1]);
     close(ends[1]);
@@ -73,11 +74,13 @@ static bool run_tool(const char *verb, const char *manifest, const char *out, st
     return ok;
 }
 
-bool media_tool_draw(const char *folder, const json_t *manifest, const char *sheet, const char *page, struct error *err)
+bool media_tool_draw(const char *folder, const json_t *manifest, const char *sheet,
+                     const char *page, struct error *err)
 {
     char *path = path_join(folder, ".manifest.json");
     char *text = json_pretty(manifest);
-    bool ok = path_write_atomic(path, text, strlen(text), 0600, err) && run_tool("sheet", path, sheet, err) && run_tool("page", path, page, err);
+    bool ok = path_write_atomic(path, text, strlen(text), 0600, err) &&
+              run_tool("sheet", path, sheet, err) && run_tool("page", path, page, err);
     unlink(path);
     free(text);
     free(path);

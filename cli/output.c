@@ -1,4 +1,5 @@
-/* Printing. The JSON of a message is made from its protobuf descriptor, so that a new field appears in --json by itself. */
+/* Printing. The JSON of a message is made from its protobuf descriptor, so that a new field appears
+ * in --json by itself. */
 #include "cli/output.h"
 
 #include <ctype.h>
@@ -20,8 +21,12 @@ static const struct {
     const char *field, *key;
     bool is_time; /* else a duration */
 } UNITS[] = {
-    {"created_ms", "created", true},   {"finished_ms", "finished", true}, {"at_ms", "at", true},
-    {"since_ms", "since", true},       {"eta_ms", "eta_s", false},        {"age_ms", "age_s", false},
+    {"created_ms", "created", true},
+    {"finished_ms", "finished", true},
+    {"at_ms", "at", true},
+    {"since_ms", "since", true},
+    {"eta_ms", "eta_s", false},
+    {"age_ms", "age_s", false},
     {"seen_ms_ago", "seen_s_ago", false},
 };
 
@@ -63,21 +68,32 @@ static json_t *one_value(const ProtobufCFieldDescriptor *f, const void *at)
     switch (f->type) {
     case PROTOBUF_C_TYPE_INT32:
     case PROTOBUF_C_TYPE_SINT32:
-    case PROTOBUF_C_TYPE_SFIXED32: return json_integer(*(const int32_t *)at);
+    case PROTOBUF_C_TYPE_SFIXED32:
+        return json_integer(*(const int32_t *)at);
     case PROTOBUF_C_TYPE_INT64:
     case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_SFIXED64: return json_integer(*(const int64_t *)at);
+    case PROTOBUF_C_TYPE_SFIXED64:
+        return json_integer(*(const int64_t *)at);
     case PROTOBUF_C_TYPE_UINT32:
-    case PROTOBUF_C_TYPE_FIXED32: return json_integer(*(const uint32_t *)at);
+    case PROTOBUF_C_TYPE_FIXED32:
+        return json_integer(*(const uint32_t *)at);
     case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_FIXED64: return json_integer((json_int_t) * (const uint64_t *)at);
-    case PROTOBUF_C_TYPE_FLOAT: return json_real((double)*(const float *)at);
-    case PROTOBUF_C_TYPE_DOUBLE: return json_real(*(const double *)at);
-    case PROTOBUF_C_TYPE_BOOL: return json_boolean(*(const protobuf_c_boolean *)at);
-    case PROTOBUF_C_TYPE_ENUM: return enum_name(f->descriptor, *(const int *)at);
-    case PROTOBUF_C_TYPE_STRING: return json_string(*(char *const *)at ? *(char *const *)at : "");
-    case PROTOBUF_C_TYPE_BYTES: return bytes_hex(at);
-    case PROTOBUF_C_TYPE_MESSAGE: return *(void *const *)at ? output_json(*(ProtobufCMessage *const *)at) : json_null();
+    case PROTOBUF_C_TYPE_FIXED64:
+        return json_integer((json_int_t) * (const uint64_t *)at);
+    case PROTOBUF_C_TYPE_FLOAT:
+        return json_real((double)*(const float *)at);
+    case PROTOBUF_C_TYPE_DOUBLE:
+        return json_real(*(const double *)at);
+    case PROTOBUF_C_TYPE_BOOL:
+        return json_boolean(*(const protobuf_c_boolean *)at);
+    case PROTOBUF_C_TYPE_ENUM:
+        return enum_name(f->descriptor, *(const int *)at);
+    case PROTOBUF_C_TYPE_STRING:
+        return json_string(*(char *const *)at ? *(char *const *)at : "");
+    case PROTOBUF_C_TYPE_BYTES:
+        return bytes_hex(at);
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return *(void *const *)at ? output_json(*(ProtobufCMessage *const *)at) : json_null();
     }
     return json_null();
 }
@@ -85,16 +101,20 @@ static json_t *one_value(const ProtobufCFieldDescriptor *f, const void *at)
 static size_t element_size(ProtobufCType type)
 {
     switch (type) {
-    case PROTOBUF_C_TYPE_BYTES: return sizeof(ProtobufCBinaryData);
+    case PROTOBUF_C_TYPE_BYTES:
+        return sizeof(ProtobufCBinaryData);
     case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_MESSAGE: return sizeof(void *);
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return sizeof(void *);
     case PROTOBUF_C_TYPE_INT64:
     case PROTOBUF_C_TYPE_SINT64:
     case PROTOBUF_C_TYPE_SFIXED64:
     case PROTOBUF_C_TYPE_UINT64:
     case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE: return 8;
-    default: return 4;
+    case PROTOBUF_C_TYPE_DOUBLE:
+        return 8;
+    default:
+        return 4;
     }
 }
 
@@ -113,7 +133,8 @@ static void add_field(json_t *object, const ProtobufCFieldDescriptor *f, const c
     const void *at = base + f->offset;
     for (size_t i = 0; i < sizeof UNITS / sizeof *UNITS; i++)
         if (strcmp(f->name, UNITS[i].field) == 0) {
-            json_object_set_new(object, UNITS[i].key, with_unit(*(const uint64_t *)at, UNITS[i].is_time));
+            json_object_set_new(object, UNITS[i].key,
+                                with_unit(*(const uint64_t *)at, UNITS[i].is_time));
             return;
         }
     bool many = f->label == PROTOBUF_C_LABEL_REPEATED;
@@ -207,7 +228,8 @@ static int column_width(const struct output_table *t, int column)
 static void print_cell(const char *text, int width, bool title, bool last)
 {
     enum output_colour colour = title ? COLOUR_DIM : output_state_colour(text);
-    printf("%s%s%s", output_colour(1, colour), text, colour == COLOUR_NONE ? "" : output_colour(1, COLOUR_NONE));
+    printf("%s%s%s", output_colour(1, colour), text,
+           colour == COLOUR_NONE ? "" : output_colour(1, COLOUR_NONE));
     if (!last) printf("%*s", width - output_width(text) + 2, "");
 }
 
@@ -235,8 +257,9 @@ bool output_is_terminal(int stream)
 }
 
 static const char *const CODES[] = {
-    [COLOUR_NONE] = "\x1b[0m",   [COLOUR_DIM] = "\x1b[2m",     [COLOUR_BOLD] = "\x1b[1m", [COLOUR_GREEN] = "\x1b[32m",
-    [COLOUR_RED] = "\x1b[31m", [COLOUR_YELLOW] = "\x1b[33m", [COLOUR_BLUE] = "\x1b[34m",
+    [COLOUR_NONE] = "\x1b[0m",   [COLOUR_DIM] = "\x1b[2m",  [COLOUR_BOLD] = "\x1b[1m",
+    [COLOUR_GREEN] = "\x1b[32m", [COLOUR_RED] = "\x1b[31m", [COLOUR_YELLOW] = "\x1b[33m",
+    [COLOUR_BLUE] = "\x1b[34m",
 };
 
 const char *output_colour(int stream, enum output_colour colour)
@@ -250,9 +273,11 @@ static const struct {
     const char *state;
     enum output_colour colour;
 } STATES[] = {
-    {"done", COLOUR_GREEN},     {"published", COLOUR_GREEN}, {"idle", COLOUR_GREEN},    {"busy", COLOUR_BLUE},       {"running", COLOUR_BLUE},
-    {"rendering", COLOUR_BLUE}, {"failed", COLOUR_RED},      {"canceled", COLOUR_YELLOW}, {"paused", COLOUR_YELLOW},   {"queued", COLOUR_DIM},
-    {"offline", COLOUR_DIM},    {"quarantined", COLOUR_RED}, {"unreachable", COLOUR_RED}, {"draining", COLOUR_YELLOW}, {"drained", COLOUR_DIM},
+    {"done", COLOUR_GREEN},      {"published", COLOUR_GREEN}, {"idle", COLOUR_GREEN},
+    {"busy", COLOUR_BLUE},       {"running", COLOUR_BLUE},    {"rendering", COLOUR_BLUE},
+    {"failed", COLOUR_RED},      {"canceled", COLOUR_YELLOW}, {"paused", COLOUR_YELLOW},
+    {"queued", COLOUR_DIM},      {"offline", COLOUR_DIM},     {"quarantined", COLOUR_RED},
+    {"unreachable", COLOUR_RED}, {"draining", COLOUR_YELLOW}, {"drained", COLOUR_DIM},
 };
 
 enum output_colour output_state_colour(const char *state)

@@ -1,4 +1,5 @@
-/* The bar counts finished clips plus the part done of the running ones, so that it moves during long renders too. */
+/* The bar counts finished clips plus the part done of the running ones, so that it moves during
+ * long renders too. */
 #include "cli/progress.h"
 
 #include <stdio.h>
@@ -51,9 +52,12 @@ static void add_bar(struct buf *line, double part)
 static void add_counts(struct buf *line, const Farm__Batch *b)
 {
     const Farm__Counts *c = b->clips;
-    buf_printf(line, "  %llu/%llu clips", (unsigned long long)c->published, (unsigned long long)c->total);
+    buf_printf(line, "  %llu/%llu clips", (unsigned long long)c->published,
+               (unsigned long long)c->total);
     if (c->running) buf_printf(line, ", %llu rendering", (unsigned long long)c->running);
-    if (c->failed) buf_printf(line, ", %s%llu failed%s", output_colour(2, COLOUR_RED), (unsigned long long)c->failed, output_colour(2, COLOUR_NONE));
+    if (c->failed)
+        buf_printf(line, ", %s%llu failed%s", output_colour(2, COLOUR_RED),
+                   (unsigned long long)c->failed, output_colour(2, COLOUR_NONE));
     if (strcmp(b->state, "paused") == 0) buf_append_text(line, ", paused");
     if (!b->eta_ms || c->published + c->failed == c->total) return;
     char eta[64];

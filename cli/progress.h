@@ -1,4 +1,5 @@
-/* progress: the line that a person watches: name, bar, counts, ETA. On a terminal it redraws itself on stderr; elsewhere it says a line when a tenth more is done. */
+/* progress: the line that a person watches: name, bar, counts, ETA. On a terminal it redraws itself
+ * on stderr; elsewhere it says a line when a tenth more is done. */
 #ifndef ZOE_CLI_PROGRESS_H
 #define ZOE_CLI_PROGRESS_H
 

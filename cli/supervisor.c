@@ -51,7 +51,7 @@ struct supervisor {
     struct embedded where; /* filled by the coordinator's first line */
     int line_fd;           /* its stdout until that line came; -1 afterwards */
     struct buf line;
-    bool known;            /* `where` is valid */
+    bool known; /* `where` is valid */
     bool stopping;
     int ready_fd;
 };
@@ -66,7 +66,8 @@ static void say(struct supervisor *s, const char *words)
 
 /* ---- children ---- */
 
-_Noreturn static void become(const char *bin, const char *program, char *const arguments[], int stdout_fd)
+_Noreturn static void become(const char *bin, const char *program, char *const arguments[],
+                             int stdout_fd)
 {
     sigset_t none;
     sigemptyset(&none);
@@ -111,8 +112,17 @@ static void start_coordinator(struct supervisor *s)
     if (!open_pipe(ends)) return;
     const char *workers = s->known ? s->where.workers_url : "tcp://127.0.0.1:*";
     const char *clients = s->known ? s->where.clients_url : "tcp://127.0.0.1:*";
-    char *const arguments[] = {"zoe-coordinator", "--state", s->coordinator_folder, "--listen-workers", xstrdup(workers), "--listen-clients", xstrdup(clients), "--json",
-                               s->options->leave_when_idle ? "--leave-after-idle" : NULL, IDLE_SECONDS, NULL};
+    char *const arguments[] = {"zoe-coordinator",
+                               "--state",
+                               s->coordinator_folder,
+                               "--listen-workers",
+                               xstrdup(workers),
+                               "--listen-clients",
+                               xstrdup(clients),
+                               "--json",
+                               s->options->leave_when_idle ? "--leave-after-idle" : NULL,
+                               IDLE_SECONDS,
+                               NULL};
     pid_t pid = fork();
     if (pid == 0) become(s->bin, "zoe-coordinator", arguments, ends[1]);
     free(arguments[4]);
@@ -134,8 +144,11 @@ static void start_worker(struct supervisor *s, int index)
     char *folder = worker_folder(s, index);
     char slots_threads[24];
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    snprintf(slots_threads, sizeof slots_threads, "%ld", cores > s->worker_count ? cores / s->worker_count : 1);
-    char *const arguments[] = {"zoe-worker", "--connect", s->where.workers_url, "--server-key", s->where.server_key, "--state", folder, "--threads", slots_threads,
+    snprintf(slots_threads, sizeof slots_threads, "%ld",
+             cores > s->worker_count ? cores / s->worker_count : 1);
+    char *const arguments[] = {"zoe-worker",    "--connect",          s->where.workers_url,
+                               "--server-key",  s->where.server_key,  "--state",
+                               folder,          "--threads",          slots_threads,
                                "--leave-after", WORKER_LEAVE_SECONDS, NULL};
     pid_t pid = fork();
     if (pid == 0) become(s->bin, "zoe-worker", arguments, -1);
@@ -150,8 +163,11 @@ static bool write_farm_json(struct supervisor *s, struct error *err)
     json_t *pids = json_array();
     for (int i = 0; i < s->worker_count; i++)
         json_array_append_new(pids, json_integer(s->workers[i].pid));
-    json_t *object = json_pack("{sssisssssssssiso}", "schema", "zoe.farm.v1", "pid", (int)getpid(), "workers", s->where.workers_url, "clients", s->where.clients_url,
-                               "public_key", s->where.server_key, "client_key_file", s->where.client_key_file, "coordinator_pid", (int)s->coordinator.pid, "worker_pids", pids);
+    json_t *object =
+        json_pack("{sssisssssssssiso}", "schema", "zoe.farm.v1", "pid", (int)getpid(), "workers",
+                  s->where.workers_url, "clients", s->where.clients_url, "public_key",
+                  s->where.server_key, "client_key_file", s->where.client_key_file,
+                  "coordinator_pid", (int)s->coordinator.pid, "worker_pids", pids);
     char *text = json_pretty(object);
     char *path = path_join(s->options->folder, EMBEDDED_JSON);
     bool ok = path_write_atomic(path, text, strlen(text), 0600, err);
@@ -161,13 +177,15 @@ static bool write_farm_json(struct supervisor *s, struct error *err)
     return ok;
 }
 
-/* Makes worker i's key and has the coordinator allow it. Known keys are allowed again harmlessly. */
+/* Makes worker i's key and has the coordinator allow it. Known keys are allowed again harmlessly.
+ */
 static bool allow_worker(struct supervisor *s, struct zclient *client, int index, struct error *err)
 {
     char *folder = worker_folder(s, index);
     char *key_file = path_join(folder, "worker.key");
     struct key_pair keys;
-    bool ok = path_make_folders(folder, 0700, err) && keys_load_or_create(key_file, &keys, NULL, err);
+    bool ok =
+        path_make_folders(folder, 0700, err) && keys_load_or_create(key_file, &keys, NULL, err);
     if (ok) {
         char name[32];
         snprintf(name, sizeof name, "local-%d", index + 1);
@@ -181,8 +199,10 @@ static bool allow_worker(struct supervisor *s, struct zclient *client, int index
 
 static bool allow_workers(struct supervisor *s, struct error *err)
 {
-    struct target target = {.url = s->where.clients_url, .client_key_file = s->where.client_key_file};
-    if (!hex_decode(s->where.server_key, target.server_key, 32)) return error_set(err, ERROR_INTERNAL, "the coordinator printed a broken key");
+    struct target target = {.url = s->where.clients_url,
+                            .client_key_file = s->where.client_key_file};
+    if (!hex_decode(s->where.server_key, target.server_key, 32))
+        return error_set(err, ERROR_INTERNAL, "the coordinator printed a broken key");
     struct zclient *client = client_open(&target, STOP_LIMIT_NS, err);
     bool ok = client != NULL;
     for (int i = 0; ok && i < s->worker_count; i++)
@@ -194,20 +214,26 @@ static bool allow_workers(struct supervisor *s, struct error *err)
 static void want_workers(struct supervisor *s)
 {
     for (int i = 0; i < s->worker_count; i++)
-        if (!s->workers[i].pid && !s->workers[i].start_at_ns) s->workers[i].start_at_ns = clock_now_ns();
+        if (!s->workers[i].pid && !s->workers[i].start_at_ns)
+            s->workers[i].start_at_ns = clock_now_ns();
 }
 
 static bool parse_line(struct supervisor *s, struct error *err)
 {
-    json_t *object = json_parse(buf_text(&s->line), s->line.size, "the coordinator's first line", err);
+    json_t *object =
+        json_parse(buf_text(&s->line), s->line.size, "the coordinator's first line", err);
     if (!object) return false;
     const char *workers, *clients, *key;
-    bool ok = json_get_text(object, "workers", &workers, "first line", err) && json_get_text(object, "clients", &clients, "first line", err) &&
+    bool ok = json_get_text(object, "workers", &workers, "first line", err) &&
+              json_get_text(object, "clients", &clients, "first line", err) &&
               json_get_text(object, "public_key", &key, "first line", err);
     if (ok) {
         embedded_finish(&s->where);
-        s->where = (struct embedded){.workers_url = xstrdup(workers), .clients_url = xstrdup(clients), .server_key = xstrdup(key),
-                                     .client_key_file = xasprintf("%s/keys/admin.key", s->coordinator_folder)};
+        s->where = (struct embedded){.workers_url = xstrdup(workers),
+                                     .clients_url = xstrdup(clients),
+                                     .server_key = xstrdup(key),
+                                     .client_key_file =
+                                         xasprintf("%s/keys/admin.key", s->coordinator_folder)};
         s->known = true;
     }
     json_decref(object);
@@ -231,7 +257,8 @@ static bool read_line(struct supervisor *s, struct error *err)
     if (n > 0 && !complete) return true;
     close(s->line_fd);
     s->line_fd = -1;
-    return !complete || coordinator_is_up(s, err); /* without a line it died: the restart sees to it */
+    return !complete ||
+           coordinator_is_up(s, err); /* without a line it died: the restart sees to it */
 }
 
 /* ---- signals and time ---- */
@@ -250,7 +277,9 @@ static bool coordinator_ended(struct supervisor *s, int status, struct error *er
     bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     s->coordinator.pid = 0;
     if (clean) return s->stopping = true;
-    if (!s->known) return error_set(err, ERROR_UNREACHABLE, "the coordinator does not start; see farm.log in %s", s->options->folder);
+    if (!s->known)
+        return error_set(err, ERROR_UNREACHABLE,
+                         "the coordinator does not start; see farm.log in %s", s->options->folder);
     schedule_restart(&s->coordinator);
     return true;
 }
@@ -280,7 +309,8 @@ static int read_want(const struct supervisor *s)
     char *path = path_join(s->options->folder, SUPERVISOR_WANT);
     struct buf text = BUF_INIT;
     int64_t number = 0;
-    if (path_read(path, 64, &text, NULL)) text_parse_i64(buf_text(&text), 1, SUPERVISOR_WORKERS_MAX, &number);
+    if (path_read(path, 64, &text, NULL))
+        text_parse_i64(buf_text(&text), 1, SUPERVISOR_WORKERS_MAX, &number);
     buf_finish(&text);
     free(path);
     return (int)number;
@@ -363,8 +393,10 @@ static bool run_until_stopped(struct supervisor *s, int signals, struct error *e
     s->coordinator.start_at_ns = clock_now_ns();
     while (!s->stopping) {
         start_due(s);
-        struct pollfd fds[] = {{.fd = signals, .events = POLLIN}, {.fd = s->line_fd, .events = POLLIN}};
-        if (poll(fds, 2, wait_ms(s)) < 0 && errno != EINTR) return error_set_errno(err, errno, "poll");
+        struct pollfd fds[] = {{.fd = signals, .events = POLLIN},
+                               {.fd = s->line_fd, .events = POLLIN}};
+        if (poll(fds, 2, wait_ms(s)) < 0 && errno != EINTR)
+            return error_set_errno(err, errno, "poll");
         if (fds[1].revents && !read_line(s, err)) return false;
         if (fds[0].revents && !handle_signal(s, signals, err)) return false;
     }

@@ -10,14 +10,16 @@
 #include "base/xalloc.h"
 #include "cli/embedded.h"
 
-static const char *const CONFIG_KEYS[] = {"coordinator", "server_key", "client_key", "model", "out", NULL};
+static const char *const CONFIG_KEYS[] = {"coordinator", "server_key", "client_key",
+                                          "model",       "out",        NULL};
 
 struct sources {
     const struct call *call;
     struct config config;
 };
 
-static const char *look(const struct sources *s, const char *flag, const char *variable, const char *key)
+static const char *look(const struct sources *s, const char *flag, const char *variable,
+                        const char *key)
 {
     const char *value = call_option(s->call, flag);
     if (!value) value = getenv(variable);
@@ -38,11 +40,15 @@ static bool load_config(struct config *config, struct error *err)
 static bool set_key(struct target *target, const char *text, struct error *err)
 {
     if (text && hex_decode(text, target->server_key, 32)) return true;
-    if (!text) return error_set(err, ERROR_USAGE, "the coordinator's public key is missing: --server-key, ZOE_SERVER_KEY or server_key in zoe.conf");
+    if (!text)
+        return error_set(err, ERROR_USAGE,
+                         "the coordinator's public key is missing: --server-key, ZOE_SERVER_KEY or "
+                         "server_key in zoe.conf");
     return error_set(err, ERROR_USAGE, "server key '%.80s' is not 64 hex digits", text);
 }
 
-static bool from_sources(struct target *target, const struct sources *s, const char *url, struct error *err)
+static bool from_sources(struct target *target, const struct sources *s, const char *url,
+                         struct error *err)
 {
     const char *client_key = look(s, "client-key", "ZOE_CLIENT_KEY", "client_key");
     if (!set_key(target, look(s, "server-key", "ZOE_SERVER_KEY", "server_key"), err)) return false;
@@ -58,12 +64,15 @@ static bool from_sources(struct target *target, const struct sources *s, const c
     return true;
 }
 
-bool target_find(struct target *target, const struct call *call, enum target_start start, struct error *err)
+bool target_find(struct target *target, const struct call *call, enum target_start start,
+                 struct error *err)
 {
     *target = (struct target){0};
     struct sources s = {.call = call};
     if (!load_config(&s.config, err)) return false;
-    const char *url = call_option(call, "state") ? NULL : look(&s, "coordinator", "ZOE_COORDINATOR", "coordinator");
+    const char *url = call_option(call, "state")
+                          ? NULL
+                          : look(&s, "coordinator", "ZOE_COORDINATOR", "coordinator");
     bool ok = url ? from_sources(target, &s, url, err) : embedded_find(target, call, start, err);
     config_finish(&s.config);
     if (!ok) target_finish(target);

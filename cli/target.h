@@ -1,4 +1,5 @@
-/* target: which coordinator a command talks to: flags, then ZOE_*, then the configuration file, then the embedded farm's farm.json. */
+/* target: which coordinator a command talks to: flags, then ZOE_*, then the configuration file,
+ * then the embedded farm's farm.json. */
 #ifndef ZOE_CLI_TARGET_H
 #define ZOE_CLI_TARGET_H
 
@@ -21,8 +22,10 @@ enum target_start {
     TARGET_START_ALWAYS,    /* render, submit */
 };
 
-/* Finds (and, for the embedded farm, starts) the coordinator. ERROR_UNREACHABLE... when there is none: ERROR_NOT_FOUND ("there is no farm"). */
-bool target_find(struct target *target, const struct call *call, enum target_start start, struct error *err);
+/* Finds (and, for the embedded farm, starts) the coordinator. ERROR_UNREACHABLE... when there is
+ * none: ERROR_NOT_FOUND ("there is no farm"). */
+bool target_find(struct target *target, const struct call *call, enum target_start start,
+                 struct error *err);
 void target_finish(struct target *target);
 
 #endif

@@ -1,5 +1,5 @@
-/* Two threads: one reads the pipe, so that a cancel is heard while the other renders. They meet in `struct serve` under its lock; the pipe to the worker is written by the
- * rendering thread only. */
+/* Two threads: one reads the pipe, so that a cancel is heard while the other renders. They meet in
+ * `struct serve` under its lock; the pipe to the worker is written by the rendering thread only. */
 #include "worker/engine_serve.h"
 
 #include <getopt.h>
@@ -66,20 +66,25 @@ static void on_progress(void *arg, const struct engine_progress *p)
         speak(r, "alive", json_pack("{sf}", "fraction", p->fraction));
 }
 
-static void speak_done(struct render *r, const struct segment_result *result, const struct engine_shape *shape)
+static void speak_done(struct render *r, const struct segment_result *result,
+                       const struct engine_shape *shape)
 {
     char sha256[DIGEST_TEXT_SIZE], frames_sha256[DIGEST_TEXT_SIZE];
     digest_text(&result->sha256, sha256);
     digest_text(&result->frames_sha256, frames_sha256);
-    json_t *fields = json_pack("{sssIsssIsisisisI}", "sha256", sha256, "size_bytes", (json_int_t)result->size_bytes, "frames_sha256", frames_sha256, "frames",
-                               (json_int_t)result->frames, "width", shape->width, "height", shape->height, "steps", r->steps_done, "render_ms",
+    json_t *fields = json_pack("{sssIsssIsisisisI}", "sha256", sha256, "size_bytes",
+                               (json_int_t)result->size_bytes, "frames_sha256", frames_sha256,
+                               "frames", (json_int_t)result->frames, "width", shape->width,
+                               "height", shape->height, "steps", r->steps_done, "render_ms",
                                (json_int_t)((clock_now_ns() - r->begun_ns) / NS_PER_MS));
     speak(r, "done", fields);
 }
 
 static void speak_failed(struct render *r, const struct error *err)
 {
-    speak(r, "failed", json_pack("{sssssi}", "code", error_name(err->code), "message", err->message, "steps", r->steps_done));
+    speak(r, "failed",
+          json_pack("{sssssi}", "code", error_name(err->code), "message", err->message, "steps",
+                    r->steps_done));
 }
 
 /* ---- rendering ---- */
@@ -97,7 +102,8 @@ static bool ensure_model(struct render *r, const char *folder, struct error *err
     return s->model != NULL;
 }
 
-/* Makes the job visible to the reading thread, or takes it away. A cancel that came before is obeyed. */
+/* Makes the job visible to the reading thread, or takes it away. A cancel that came before is
+ * obeyed. */
 static void publish_job(struct render *r, struct engine_job *job)
 {
     struct serve *s = r->serve;
@@ -118,7 +124,8 @@ static bool run_steps(struct render *r, struct engine_job *job, struct error *er
     return true;
 }
 
-static bool write_frames(struct render *r, struct engine_job *job, const struct frames_shape *shape, struct segment_result *result, struct error *err)
+static bool write_frames(struct render *r, struct engine_job *job, const struct frames_shape *shape,
+                         struct segment_result *result, struct error *err)
 {
     uint8_t *rgb = alloc_checked(1, frames_size_bytes(shape), "a frame", err);
     struct segment_writer *writer = rgb ? segment_writer_open(r->output, shape, err) : NULL;
@@ -139,7 +146,8 @@ static bool render_job(struct render *r, struct engine_job *job, struct error *e
     int64_t fps;
     struct segment_result result;
     if (!json_get_int(r->recipe, "fps", &fps, "recipe", err)) return false;
-    struct frames_shape frames = {.width = shape.width, .height = shape.height, .rate = {(int)fps, 1}, .count = shape.frames};
+    struct frames_shape frames = {
+        .width = shape.width, .height = shape.height, .rate = {(int)fps, 1}, .count = shape.frames};
     if (!frames_shape_check(&frames, err)) return false;
     engine_job_watch(job, on_progress, r);
     if (!run_steps(r, job, err) || !write_frames(r, job, &frames, &result, err)) return false;
@@ -163,9 +171,12 @@ static void handle_request(struct serve *s, json_t *request)
 {
     struct error err = {0};
     const char *folder;
-    struct render r = {.serve = s, .begun_ns = clock_now_ns(), .recipe = json_object_get(request, "recipe")};
-    bool ok = json_get_text(request, "attempt", &r.attempt, "render", &err) && json_get_text(request, "output", &r.output, "render", &err) &&
-              json_get_text(request, "model", &folder, "render", &err) && (json_is_object(r.recipe) || error_set(&err, ERROR_INVALID, "render: no recipe"));
+    struct render r = {
+        .serve = s, .begun_ns = clock_now_ns(), .recipe = json_object_get(request, "recipe")};
+    bool ok = json_get_text(request, "attempt", &r.attempt, "render", &err) &&
+              json_get_text(request, "output", &r.output, "render", &err) &&
+              json_get_text(request, "model", &folder, "render", &err) &&
+              (json_is_object(r.recipe) || error_set(&err, ERROR_INVALID, "render: no recipe"));
     if (!ok) {
         log_error("%s", err.message);
         _exit(1);
@@ -207,7 +218,8 @@ static void *hear(void *arg)
         json_decref(message);
     }
     if (err.code != ERROR_NONE) log_error("%s", err.message);
-    _exit(err.code == ERROR_NONE ? 0 : 1); /* the worker is gone: nobody wants what is being rendered */
+    _exit(err.code == ERROR_NONE ? 0
+                                 : 1); /* the worker is gone: nobody wants what is being rendered */
 }
 
 static json_t *next_request(struct serve *s)
@@ -225,7 +237,8 @@ static json_t *next_request(struct serve *s)
 
 static bool parse_options(struct serve *s, int argc, char **argv)
 {
-    static const struct option LONG[] = {{"threads", required_argument, NULL, 't'}, {"backend", required_argument, NULL, 'b'}, {0}};
+    static const struct option LONG[] = {
+        {"threads", required_argument, NULL, 't'}, {"backend", required_argument, NULL, 'b'}, {0}};
     int c;
     int64_t threads = 1;
     while ((c = getopt_long(argc, argv, "", LONG, NULL)) != -1) {
@@ -247,7 +260,10 @@ static bool say_hello(struct serve *s, struct error *err)
 {
     char fingerprint[ENGINE_FINGERPRINT_SIZE];
     if (!engine_fingerprint_of(&s->options, fingerprint, err)) return false;
-    return pipe_write(STDOUT_FILENO, "hello", json_pack("{ssss}", "fingerprint", fingerprint, "backend", s->options.backend ? s->options.backend : "cpu"), err);
+    return pipe_write(STDOUT_FILENO, "hello",
+                      json_pack("{ssss}", "fingerprint", fingerprint, "backend",
+                                s->options.backend ? s->options.backend : "cpu"),
+                      err);
 }
 
 int engine_serve_main(int argc, char **argv)

@@ -1,5 +1,5 @@
-/* engine_serve: `zoe-engine serve`, the engine child of a worker's slot: takes render requests on stdin (worker/pipe.h), renders one at a time, keeps one model loaded. Ends with
- * its worker. */
+/* engine_serve: `zoe-engine serve`, the engine child of a worker's slot: takes render requests on
+ * stdin (worker/pipe.h), renders one at a time, keeps one model loaded. Ends with its worker. */
 #ifndef ZOE_WORKER_ENGINE_SERVE_H
 #define ZOE_WORKER_ENGINE_SERVE_H
 

@@ -12,7 +12,8 @@
 
 static uint32_t read_length(const uint8_t *head)
 {
-    return (uint32_t)head[0] | (uint32_t)head[1] << 8 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 24;
+    return (uint32_t)head[0] | (uint32_t)head[1] << 8 | (uint32_t)head[2] << 16 |
+           (uint32_t)head[3] << 24;
 }
 
 void pipe_frame(struct buf *out, const char *type, json_t *fields)
@@ -22,7 +23,8 @@ void pipe_frame(struct buf *out, const char *type, json_t *fields)
     char *text = json_canonical(fields);
     size_t size = strlen(text);
     ZOE_ASSERT(size <= PIPE_MESSAGE_BYTES);
-    uint8_t head[PIPE_HEAD_BYTES] = {(uint8_t)size, (uint8_t)(size >> 8), (uint8_t)(size >> 16), (uint8_t)(size >> 24)};
+    uint8_t head[PIPE_HEAD_BYTES] = {(uint8_t)size, (uint8_t)(size >> 8), (uint8_t)(size >> 16),
+                                     (uint8_t)(size >> 24)};
     buf_append(out, head, sizeof head);
     buf_append(out, text, size);
     free(text);
@@ -39,7 +41,9 @@ static json_t *parse(const uint8_t *data, size_t size, struct error *err)
 {
     json_t *message = json_parse((const char *)data, size, "engine pipe", err);
     if (!message) return NULL;
-    if (json_integer_value(json_object_get(message, "v")) == PIPE_VERSION && json_is_string(json_object_get(message, "type"))) return message;
+    if (json_integer_value(json_object_get(message, "v")) == PIPE_VERSION &&
+        json_is_string(json_object_get(message, "type")))
+        return message;
     error_set(err, ERROR_INVALID, "engine pipe: a message of another version, or without a type");
     json_decref(message);
     return NULL;
@@ -89,7 +93,8 @@ static bool read_whole(int fd, uint8_t *data, size_t size, bool *end, struct err
         if (n < 0) return error_set_errno(err, errno, "engine pipe");
         if (n == 0) {
             *end = got == 0;
-            return *end ? false : error_set(err, ERROR_INVALID, "engine pipe: ended within a message");
+            return *end ? false
+                        : error_set(err, ERROR_INVALID, "engine pipe: ended within a message");
         }
         got += (size_t)n;
     }
