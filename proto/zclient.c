@@ -384,8 +384,10 @@ uint64_t zclient_send(struct zclient *c, Farm__Envelope *envelope, struct error 
     struct request *r = xcalloc(1, sizeof(*r));
     r->number = number;
     r->packed = packed;
-    r->next = c->requests;
-    c->requests = r;
+    struct request **at = &c->requests;
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = r;
     if (c->greeted) send_outstanding(c);
     return number;
 }

@@ -254,6 +254,23 @@ struct zsock_counts zsock_counts(const struct zsock *s)
     return s->counts;
 }
 
+/* ---- the context -------------------------------------------------------------------------------
+ */
+
+void *zsock_context_create(struct error *err)
+{
+    void *zmq_context = zmq_ctx_new();
+    if (zmq_context == NULL) error_set(err, ERROR_IO, "ZeroMQ: %s", zmq_strerror(errno));
+    return zmq_context;
+}
+
+void zsock_context_destroy(void *zmq_context)
+{
+    if (zmq_context == NULL) return;
+    while (zmq_ctx_term(zmq_context) != 0 && errno == EINTR)
+        continue;
+}
+
 /* ---- opening ----------------------------------------------------------------------------------
  */
 

@@ -64,6 +64,12 @@ struct zsock_options {
     void *context;
 };
 
+/* ZeroMQ's context, for everything in one process that speaks: NULL with err. Destroying waits (at
+ * most the linger of a second) until every socket of it is closed, so run the loop until the
+ * on_closed calls came. */
+void *zsock_context_create(struct error *err);
+void zsock_context_destroy(void *zmq_context);
+
 /* ERROR_USAGE for a bad URL, ERROR_IO otherwise ("address already in use"). */
 struct zsock *zsock_open(uv_loop_t *loop, void *zmq_context, const struct zsock_options *options,
                          struct error *err);
