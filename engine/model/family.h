@@ -1,0 +1,51 @@
+/* family: the code that runs a kind of model. One row a family: engine.c and job.c know nothing else of them. */
+#ifndef ZOE_ENGINE_MODEL_FAMILY_H
+#define ZOE_ENGINE_MODEL_FAMILY_H
+
+#include <jansson.h>
+
+#include "engine/engine.h"
+#include "engine/model_folder.h"
+#include "engine/ops.h"
+#include "engine/request.h"
+
+struct family_job; /* a family's own state of a job */
+
+struct family {
+    const char *name;
+    const char *const *pipelines; /* diffusers' _class_name values that mean this family, NULL-terminated */
+    bool uses_backend;            /* false: results are exact integers everywhere, the fingerprint says so */
+
+    /* Adds spatial_factor, latent_channels, frames, width, height, schedulers, noises, guidance; may complete defaults. */
+    bool (*describe)(const struct model_folder *folder, json_t *facts, struct error *err);
+
+    void *(*open)(const struct model_folder *folder, struct ops *ops, struct error *err);
+    void (*close)(void *model);
+
+    /* Requests agree in shape; they and their text may vanish afterwards. */
+    struct family_job *(*job_new)(void *model, const struct request *requests, int count,
+                                  struct error *err);
+    void (*job_free)(struct family_job *job);
+    struct engine_shape (*job_shape)(const struct family_job *job);
+    int (*job_steps)(const struct family_job *job);
+    double (*job_timestep)(const struct family_job *job, int step);
+    /* Latents of one request, [channels][frames][h][w], the job's own memory. */
+    float *(*job_latents)(struct family_job *job, int request);
+    /* One step, all requests. `ops` carries tick and cancel. */
+    bool (*job_step)(struct family_job *job, int index, struct ops *ops, struct error *err);
+    /* One frame as float32 [3][height][width]. */
+    bool (*job_decode)(struct family_job *job, int request, int frame, struct ops *ops, float *out,
+                       struct error *err);
+
+    /* Optional (NULL): see engine_job_text, engine_job_prediction. */
+    bool (*job_text)(const struct family_job *job, struct engine_text *out);
+    const float *(*job_prediction)(const struct family_job *job);
+};
+
+const struct family *family_find(const char *name);              /* NULL when unknown */
+const struct family *family_find_pipeline(const char *pipeline); /* NULL when unknown */
+
+/* {"min": ..., "max": ..., "step": ...}; new reference. */
+json_t *family_range(int min, int max, int step);
+
+#endif

@@ -1,0 +1,266 @@
+/* modelscope: ModelScope text-to-video and its relatives (ZeroScope, shapes) from a diffusers folder: CLIP text encoder, UNet3D,
+ * AutoencoderKL, epsilon prediction. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/path.h"
+#include "base/xalloc.h"
+#include "engine/model/diffusion.h"
+#include "engine/model/text_encoder.h"
+#include "engine/model/unet3d.h"
+#include "engine/model/vae_decoder.h"
+#include "engine/tokenizer.h"
+
+#define FRAMES_MAX 1024
+#define PIXELS_MAX 4096
+#define CONFIG_LIMIT_BYTES ((size_t)1 << 20)
+
+/* Stable Diffusion 1's encoder pads with the end token, the later ones with "!". */
+#define SD1_TEXT_WIDTH 768
+
+struct modelscope {
+    struct diffusion_model diffusion; /* first: hooks get this pointer */
+    struct tokenizer *tokenizer;
+    struct text_encoder *text;
+    struct unet3d *unet;
+    struct vae_decoder *vae;
+};
+
+static struct modelscope *modelscope_of(struct diffusion_model *m)
+{
+    return (struct modelscope *)(void *)m;
+}
+
+/* ---- hooks ---- */
+
+static bool encode(struct diffusion_model *d, const char *text, int32_t *ids, float *embedding,
+                   struct error *err)
+{
+    struct modelscope *m = modelscope_of(d);
+    tokenizer_encode(m->tokenizer, text, ids);
+    return text_encoder_run(m->text, ids, 1, d->tokens, embedding, err);
+}
+
+static void *condition(struct diffusion_model *d, const float *embeddings, int rows, struct error *err)
+{
+    return unet3d_text_new(modelscope_of(d)->unet, embeddings, rows, d->tokens, err);
+}
+
+static void condition_free(struct diffusion_model *d, void *condition)
+{
+    (void)d;
+    unet3d_text_free(condition);
+}
+
+static struct unet3d_shape unet_shape(const struct diffusion_size *size)
+{
+    return (struct unet3d_shape){size->batch, size->frames, size->height, size->width};
+}
+
+static bool plan(struct diffusion_model *d, const struct diffusion_size *size, const void *condition,
+                 struct error *err)
+{
+    struct modelscope *m = modelscope_of(d);
+    const struct unet3d_shape shape = unet_shape(size);
+    return unet3d_plan(m->unet, &shape, condition, err) &&
+           vae_decoder_plan(m->vae, size->height, size->width, err);
+}
+
+static bool denoise(struct diffusion_model *d, const struct diffusion_size *size, const void *condition,
+                    double timestep, const float *latents, float *out, struct error *err)
+{
+    const struct unet3d_shape shape = unet_shape(size);
+    return unet3d_run(modelscope_of(d)->unet, &shape, condition, timestep, latents, out, err);
+}
+
+static bool decode(struct diffusion_model *d, int height, int width, const float *latents, float *pixels,
+                   struct error *err)
+{
+    struct modelscope *m = modelscope_of(d);
+    const size_t count = (size_t)height * (size_t)width * (size_t)d->latent_channels;
+    const float scale = (float)(1 / vae_decoder_config(m->vae)->scaling_factor);
+    float *scaled = alloc_checked(count, sizeof *scaled, "latents", err);
+    if (scaled == NULL) return false;
+    for (size_t i = 0; i < count; i++) scaled[i] = scale * latents[i];
+    const bool ok = vae_decoder_run(m->vae, height, width, scaled, pixels, err);
+    free(scaled);
+    return ok;
+}
+
+/* ---- opening ---- */
+
+static void modelscope_close(void *model)
+{
+    struct modelscope *m = model;
+    if (m == NULL) return;
+    vae_decoder_close(m->vae);
+    unet3d_close(m->unet);
+    text_encoder_close(m->text);
+    tokenizer_close(m->tokenizer);
+    schedule_finish(&m->diffusion.schedule);
+    free(m);
+}
+
+static bool open_schedule(struct schedule *s, const char *folder, struct error *err)
+{
+    char *path = path_join(folder, "scheduler/scheduler_config.json");
+    const bool ok = schedule_read(path, s, err);
+    free(path);
+    return ok;
+}
+
+static bool open_text(struct modelscope *m, const char *folder, struct ops *ops, struct error *err)
+{
+    char *encoder = path_join(folder, "text_encoder"), *tokens = path_join(folder, "tokenizer");
+    m->text = text_encoder_open(encoder, ops, err);
+    if (m->text != NULL)
+        m->tokenizer = tokenizer_open(
+            tokens, text_encoder_width(m->text) == SD1_TEXT_WIDTH ? "<|endoftext|>" : "!", err);
+    free(encoder);
+    free(tokens);
+    return m->tokenizer != NULL;
+}
+
+static bool open_networks(struct modelscope *m, const char *folder, struct ops *ops, struct error *err)
+{
+    char *unet = path_join(folder, "unet"), *vae = path_join(folder, "vae");
+    m->unet = unet3d_open(unet, ops, err);
+    if (m->unet != NULL) m->vae = vae_decoder_open(vae, ops, err);
+    free(unet);
+    free(vae);
+    return m->vae != NULL;
+}
+
+static bool parts_fit(const struct modelscope *m, const char *folder, struct error *err)
+{
+    const struct unet_config *unet = unet3d_config(m->unet);
+    const struct vae_config *vae = vae_decoder_config(m->vae);
+    if (unet->text_channels != text_encoder_width(m->text))
+        return error_set(err, ERROR_INVALID, "%s: the UNet wants texts of %d channels, the encoder makes %d",
+                         folder, unet->text_channels, text_encoder_width(m->text));
+    if (unet->in_channels != vae->latent_channels || unet->out_channels != vae->latent_channels)
+        return error_set(err, ERROR_INVALID, "%s: UNet and VAE disagree on the channels of latents", folder);
+    if (tokenizer_length(m->tokenizer) > text_encoder_positions(m->text) ||
+        tokenizer_vocabulary(m->tokenizer) > text_encoder_vocabulary(m->text))
+        return error_set(err, ERROR_INVALID, "%s: the tokenizer makes ids that the encoder does not know",
+                         folder);
+    return true;
+}
+
+static void fill_hooks(struct modelscope *m, struct ops *ops)
+{
+    struct diffusion_model *d = &m->diffusion;
+    d->ops = ops;
+    d->latent_channels = vae_decoder_config(m->vae)->latent_channels;
+    d->spatial_factor = vae_config_factor(vae_decoder_config(m->vae));
+    d->tokens = tokenizer_length(m->tokenizer);
+    d->text_channels = text_encoder_width(m->text);
+    d->encode = encode;
+    d->condition = condition;
+    d->condition_free = condition_free;
+    d->plan = plan;
+    d->denoise = denoise;
+    d->decode = decode;
+}
+
+static void *modelscope_open(const struct model_folder *folder, struct ops *ops, struct error *err)
+{
+    struct modelscope *m = xcalloc(1, sizeof *m);
+    const char *path = folder->path;
+    if (open_schedule(&m->diffusion.schedule, path, err) && open_text(m, path, ops, err) &&
+        open_networks(m, path, ops, err) && parts_fit(m, path, err)) {
+        fill_hooks(m, ops);
+        return m;
+    }
+    modelscope_close(m);
+    return NULL;
+}
+
+/* ---- describing ---- */
+
+static json_t *sampler_names(void)
+{
+    int count;
+    const struct sampler *const *samplers = sampler_all(&count);
+    json_t *names = json_array();
+    for (int i = 0; i < count; i++) json_array_append_new(names, json_string(samplers[i]->name));
+    return names;
+}
+
+static json_t *noise_names(void)
+{
+    int count;
+    const struct noise *const *noises = noise_all(&count);
+    json_t *names = json_array();
+    for (int i = 0; i < count; i++) json_array_append_new(names, json_string(noises[i]->name));
+    return names;
+}
+
+/* The folder's own scheduler and size, where the manifest names none. */
+static bool complete_defaults(const char *folder, json_t *facts, int factor, struct error *err)
+{
+    json_t *defaults = json_object_get(facts, "defaults");
+    struct schedule schedule;
+    int sample;
+    if (!open_schedule(&schedule, folder, err)) return false;
+    const struct sampler *own = sampler_find_class(schedule.class_name);
+    schedule_finish(&schedule);
+    if (own != NULL && json_object_get(defaults, "scheduler") == NULL)
+        json_object_set_new(defaults, "scheduler", json_string(own->name));
+    char *path = path_join(folder, "unet/config.json");
+    json_t *config = json_parse_file(path, CONFIG_LIMIT_BYTES, err);
+    const json_t *size = json_object_get(config, "sample_size");
+    sample = json_is_integer(size) ? (int)json_integer_value(size) : 0;
+    json_decref(config);
+    free(path);
+    if (sample < 1 || sample > PIXELS_MAX / factor) return true;
+    if (json_object_get(defaults, "width") == NULL)
+        json_object_set_new(defaults, "width", json_integer(sample * factor));
+    if (json_object_get(defaults, "height") == NULL)
+        json_object_set_new(defaults, "height", json_integer(sample * factor));
+    return true;
+}
+
+static bool modelscope_describe(const struct model_folder *folder, json_t *facts, struct error *err)
+{
+    struct unet_config unet;
+    struct vae_config vae;
+    char *unet_path = path_join(folder->path, "unet"), *vae_path = path_join(folder->path, "vae");
+    const bool ok = unet_config_read(unet_path, &unet, err) && vae_config_read(vae_path, &vae, err);
+    free(unet_path);
+    free(vae_path);
+    if (!ok) return false;
+    const int factor = vae_config_factor(&vae);
+    json_object_set_new(facts, "spatial_factor", json_integer(factor));
+    json_object_set_new(facts, "latent_channels", json_integer(vae.latent_channels));
+    json_object_set_new(facts, "frames", family_range(1, FRAMES_MAX, 1));
+    json_object_set_new(facts, "width", family_range(factor, PIXELS_MAX, factor));
+    json_object_set_new(facts, "height", family_range(factor, PIXELS_MAX, factor));
+    json_object_set_new(facts, "schedulers", sampler_names());
+    json_object_set_new(facts, "noises", noise_names());
+    json_object_set_new(facts, "guidance", json_true());
+    return complete_defaults(folder->path, facts, factor, err);
+}
+
+static const char *const pipelines[] = {"TextToVideoSDPipeline", "VideoToVideoSDPipeline", NULL};
+
+extern const struct family family_modelscope;
+const struct family family_modelscope = {
+    .name = "modelscope",
+    .pipelines = pipelines,
+    .uses_backend = true,
+    .describe = modelscope_describe,
+    .open = modelscope_open,
+    .close = modelscope_close,
+    .job_new = diffusion_job_new,
+    .job_free = diffusion_job_free,
+    .job_shape = diffusion_job_shape,
+    .job_steps = diffusion_job_steps,
+    .job_timestep = diffusion_job_timestep,
+    .job_latents = diffusion_job_latents,
+    .job_step = diffusion_job_step,
+    .job_decode = diffusion_job_decode,
+    .job_text = diffusion_job_text,
+    .job_prediction = diffusion_job_prediction,
+};

@@ -1,0 +1,112 @@
+#include "engine/request.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/recipe.h"
+
+static bool usage(struct error *err, bool ok)
+{
+    if (!ok && err != NULL) err->code = ERROR_USAGE;
+    return ok;
+}
+
+/* Within facts[key] = {min, max, step}. */
+static bool read_sized(const json_t *recipe, const char *field, const json_t *facts, const char *key,
+                       int *out, struct error *err)
+{
+    const json_t *range = json_object_get(facts, key);
+    int64_t value, min, max, step;
+    if (!json_get_int(recipe, field, &value, "recipe", err) ||
+        !json_get_int(range, "min", &min, key, err) || !json_get_int(range, "max", &max, key, err) ||
+        !json_get_int(range, "step", &step, key, err))
+        return usage(err, false);
+    if (value >= min && value <= max && step > 0 && (value - min) % step == 0) {
+        *out = (int)value;
+        return true;
+    }
+    return error_set(err, ERROR_USAGE, "%s: %lld is not one of %lld, %lld .. %lld", field,
+                     (long long)value, (long long)min, (long long)(min + step), (long long)max);
+}
+
+static bool named_in(const json_t *facts, const char *key, const char *name)
+{
+    const json_t *list = json_object_get(facts, key), *item;
+    size_t i;
+    json_array_foreach(list, i, item) if (strcmp(json_string_value(item), name) == 0) return true;
+    return false;
+}
+
+static bool read_choices(struct request *r, const json_t *facts, const json_t *recipe, struct error *err)
+{
+    const char *scheduler, *noise;
+    if (!json_get_text(recipe, "scheduler", &scheduler, "recipe", err) ||
+        !json_get_text(recipe, "noise", &noise, "recipe", err))
+        return usage(err, false);
+    r->sampler = sampler_find(scheduler);
+    r->noise = noise_find(noise);
+    if (r->sampler == NULL || !named_in(facts, "schedulers", scheduler))
+        return error_set(err, ERROR_USAGE, "scheduler: \"%s\" is not built for this model", scheduler);
+    if (r->noise == NULL || !named_in(facts, "noises", noise))
+        return error_set(err, ERROR_USAGE, "noise: \"%s\" is not built for this model", noise);
+    if (r->eta > 0 && !r->sampler->takes_eta)
+        return error_set(err, ERROR_USAGE, "eta: %s takes none", scheduler);
+    return true;
+}
+
+static bool read_pattern(struct request *r, const json_t *facts, const json_t *recipe, struct error *err)
+{
+    const json_t *pattern = json_object_get(recipe, "pattern");
+    struct request_pattern *p = &r->pattern;
+    const char *family;
+    if (pattern == NULL) return true;
+    if (!json_get_text(facts, "family", &family, "facts", err)) return false;
+    if (strcmp(family, "pattern") != 0)
+        return error_set(err, ERROR_USAGE, "pattern: only for models of the family \"pattern\", not %s",
+                         family);
+    return usage(err, json_get_int_or(pattern, "step_ms", 0, &p->step_ms, "pattern", err) &&
+                          json_get_int_or(pattern, "fail_step", 0, &p->fail_step, "pattern", err) &&
+                          json_get_int_or(pattern, "hang_step", 0, &p->hang_step, "pattern", err) &&
+                          json_get_int_or(pattern, "garbage_step", 0, &p->garbage_step, "pattern", err));
+}
+
+static bool read_numbers(struct request *r, const json_t *recipe, struct error *err)
+{
+    int64_t seed, steps;
+    if (!json_get_int(recipe, "seed", &seed, "recipe", err) ||
+        !json_get_int(recipe, "num_inference_steps", &steps, "recipe", err) ||
+        !json_get_real_or(recipe, "guidance_scale", 1, &r->guidance, "recipe", err) ||
+        !json_get_real_or(recipe, "eta", 0, &r->eta, "recipe", err) ||
+        !json_get_text(recipe, "prompt", &r->prompt, "recipe", err) ||
+        !json_get_text_or(recipe, "negative_prompt", "", &r->negative, "recipe", err))
+        return usage(err, false);
+    r->seed = (uint64_t)seed;
+    r->steps = (int)steps;
+    return true;
+}
+
+bool request_parse(struct request *r, const json_t *facts, const json_t *recipe, struct error *err)
+{
+    memset(r, 0, sizeof *r);
+    json_t *checked = json_deep_copy(recipe);
+    const bool legal = recipe_check(checked, err);
+    json_decref(checked);
+    return legal && read_numbers(r, recipe, err) &&
+           read_sized(recipe, "width", facts, "width", &r->width, err) &&
+           read_sized(recipe, "height", facts, "height", &r->height, err) &&
+           read_sized(recipe, "num_frames", facts, "frames", &r->frames, err) &&
+           read_choices(r, facts, recipe, err) && read_pattern(r, facts, recipe, err);
+}
+
+bool request_same_shape(const struct request *a, const struct request *b, struct error *err)
+{
+    const char *field = NULL;
+    if (a->width != b->width) field = "width";
+    if (a->height != b->height) field = "height";
+    if (a->frames != b->frames) field = "num_frames";
+    if (a->steps != b->steps) field = "num_inference_steps";
+    if (a->sampler != b->sampler) field = "scheduler";
+    if ((a->guidance > 1) != (b->guidance > 1)) field = "guidance_scale (above 1 or not)";
+    if (field == NULL) return true;
+    return error_set(err, ERROR_USAGE, "requests of one job must agree in %s", field);
+}

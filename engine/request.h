@@ -1,0 +1,37 @@
+/* request: one recipe, checked against a model's facts and turned into what a job works with. Text is borrowed from the recipe. */
+#ifndef ZOE_ENGINE_REQUEST_H
+#define ZOE_ENGINE_REQUEST_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "engine/noise/noise.h"
+#include "engine/sampler/sampler.h"
+
+/* Steps count from 1; 0 = never. */
+struct request_pattern {
+    int64_t step_ms;
+    int64_t fail_step;    /* this step fails */
+    int64_t hang_step;    /* this step never ends, and reports nothing */
+    int64_t garbage_step; /* from this step on the frames are wrong */
+};
+
+struct request {
+    const char *prompt, *negative;
+    uint64_t seed;
+    int steps, width, height, frames;
+    double guidance, eta;
+    const struct sampler *sampler;
+    const struct noise *noise;
+    struct request_pattern pattern;
+};
+
+/* `facts` as engine_describe gives them. The recipe is filled (recipe_fill). ERROR_USAGE names field and range. */
+bool request_parse(struct request *r, const json_t *facts, const json_t *recipe, struct error *err);
+
+/* Can they be one job? ERROR_USAGE names the field that differs. */
+bool request_same_shape(const struct request *a, const struct request *b, struct error *err);
+
+#endif
