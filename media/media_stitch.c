@@ -1,0 +1,81 @@
+/* zoe-media stitch: segments in, one checked MP4 out. */
+#include <limits.h>
+
+#include "base/buf.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "media/media_commands.h"
+#include "media/stitch.h"
+
+#define COMMENT_MAX_BYTES (256 * 1024)
+
+static bool read_comment(const char *path, struct buf *out, struct error *err)
+{
+    if (path == NULL) return true;
+    if (!path_read(path, COMMENT_MAX_BYTES, out, err)) return false;
+    if (text_is_utf8(buf_text(out), out->size)) return true;
+    return error_set(err, ERROR_USAGE, "%s is not UTF-8 text", path);
+}
+
+static void reply(struct media_call *call, const struct stitch_job *job,
+                  const struct stitch_result *result)
+{
+    const struct frames_shape *shape = &job->shape;
+    int width = mp4_even(shape->width);
+    int height = mp4_even(shape->height);
+    media_reply_digest(call, "sha256", &result->sha256);
+    media_reply_int(call, "size", (int64_t)result->size_bytes);
+    media_reply_int(call, "frames", shape->count);
+    media_reply_digest(call, "frames_sha256", &result->frames_sha256);
+    media_reply_real(call, "duration_s", frames_seconds(shape->rate, shape->count));
+    media_reply_int(call, "width", width);
+    media_reply_int(call, "height", height);
+    media_reply_int(call, "pad_right", width - shape->width);
+    media_reply_int(call, "pad_bottom", height - shape->height);
+    media_reply_rate(call, "fps", shape->rate);
+    media_reply_text(call, "suspect", result->suspect);
+    media_reply_int(call, "luma_max", result->luma_max);
+}
+
+static bool stitch(struct media_call *call, struct stitch_job *job, const char *comment_path,
+                   struct error *err)
+{
+    struct buf comment = BUF_INIT;
+    struct stitch_result result;
+    bool ok = read_comment(comment_path, &comment, err);
+    job->tags.comment = buf_text(&comment);
+    ok = ok && stitch_run(job, &result, err);
+    if (ok) reply(call, job, &result);
+    buf_finish(&comment);
+    return ok;
+}
+
+bool media_stitch_run(struct media_call *call, struct error *err)
+{
+    const char *comment_path = NULL;
+    int64_t width = 0, height = 0;
+    struct stitch_job job = {.tags = {.title = "", .comment = ""}};
+    struct frames_shape *shape = &job.shape;
+    const struct media_option options[] = {
+        {"out", MEDIA_ARGS_TEXT, true, 0, 0, {.text = &job.out_path}, "FILE", "the MP4 to write"},
+        {"fps", MEDIA_ARGS_RATE, true, 0, 0, {.rate = &shape->rate}, "R", "frames per second"},
+        {"frames", MEDIA_ARGS_INT, true, 1, FRAMES_COUNT_MAX, {.number = &shape->count}, "N",
+         "frames of the whole clip"},
+        {"width", MEDIA_ARGS_INT, true, 1, FRAMES_SIDE_MAX, {.number = &width}, "W",
+         "of the segments, in pixels"},
+        {"height", MEDIA_ARGS_INT, true, 1, FRAMES_SIDE_MAX, {.number = &height}, "H",
+         "of the segments, in pixels"},
+        {"comment-file", MEDIA_ARGS_TEXT, false, 0, 0, {.text = &comment_path}, "FILE",
+         "text for the comment tag"},
+        {"title", MEDIA_ARGS_TEXT, false, 0, 0, {.text = &job.tags.title}, "TEXT",
+         "text for the title tag"},
+        {.name = NULL},
+    };
+    if (!media_call_parse(call, options, 1, INT_MAX, err)) return false;
+    shape->width = (int)width;
+    shape->height = (int)height;
+    const char *const *segments = (const char *const *)call->argv;
+    job.segments = segments;
+    job.segment_count = call->argc;
+    return stitch(call, &job, comment_path, err);
+}
