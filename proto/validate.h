@@ -49,7 +49,7 @@ const struct validate_table *validate_client_tables(size_t *count_out);
 const struct validate_table *validate_find(const ProtobufCMessageDescriptor *descriptor);
 
 /* Checks `message` and all below it. in_arena: its strings were allocated by proto/arena, so an
- * embedded NUL can be seen. The error names the field ("hello.slots[2].backend"). */
+ * embedded NUL can be seen. The error names the field ("Hello.slots[2].backend"). */
 bool validate_message(const ProtobufCMessage *message, bool in_arena, struct error *err);
 
 #endif

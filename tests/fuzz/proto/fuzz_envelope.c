@@ -1,0 +1,42 @@
+/* Bytes as an envelope from each kind of sender: decoded ones must encode again to something that
+ * decodes. The first byte chooses the sender, the second the size of the payload. */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/xalloc.h"
+#include "proto/codec.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void encode_again(const struct message *m, enum message_from from)
+{
+    struct buf packed = BUF_INIT;
+    struct error err = {0};
+    ZOE_ASSERT(codec_encode(m->envelope, from, &packed, &err));
+    struct message *twin =
+        codec_decode((struct bytes){packed.data, packed.size}, m->payload, from, &err);
+    ZOE_ASSERT(twin != NULL && twin->kind == m->kind);
+    message_free(twin);
+    buf_finish(&packed);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const enum message_from senders[] = {MESSAGE_FROM_WORKER, MESSAGE_FROM_SUBMIT,
+                                                MESSAGE_FROM_ADMIN, MESSAGE_TO_WORKER,
+                                                MESSAGE_TO_CLIENT};
+    static const uint8_t zeros[255];
+    if (size < 2) return 0;
+    enum message_from from = senders[data[0] % 5];
+    struct bytes payload = {data[1] > 0 ? zeros : NULL, data[1]};
+    struct error err = {0};
+    struct message *m = codec_decode((struct bytes){data + 2, size - 2}, payload, from, &err);
+    if (m == NULL) {
+        ZOE_ASSERT(err.code != ERROR_NONE && err.message[0] != '\0');
+        return 0;
+    }
+    encode_again(m, from);
+    message_free(m);
+    return 0;
+}
