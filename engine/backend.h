@@ -22,7 +22,8 @@
  * channels unless said otherwise.
  *
  * Adding a backend: engine/backend/NAME.c that defines one `const struct backend`, and its row in
- * backend/table.c; tests/engine/test_backend.c then compares each of its operations with `ref`. */
+ * backend/backend_table.c; tests/engine/test_backend.c then compares each of its operations with
+ * `ref`. */
 #ifndef ZOE_ENGINE_BACKEND_H
 #define ZOE_ENGINE_BACKEND_H
 
@@ -233,7 +234,7 @@ struct backend {
     bool (*feed_forward_fused)(struct backend_context *c, const struct feed_forward_args *a);
 };
 
-/* backend/table.c */
+/* backend/backend_table.c */
 const struct backend *
 backend_find(const char *name); /* NULL when unknown; name NULL = the best one for this machine */
 const struct backend *const *backend_all(int *count_out);

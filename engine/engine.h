@@ -69,7 +69,7 @@ enum engine_phase { ENGINE_ENCODE, ENGINE_STEP, ENGINE_DECODE };
  * and once a decoded frame; within long steps too, so that a watcher can tell slow from hung. */
 struct engine_progress {
     enum engine_phase phase;
-    int done, total; /* steps or frames of this call */
+    int done, total; /* steps; frames: those before and including this one, of the clip's */
     double fraction; /* of the current step or frame, 0..1 */
 };
 typedef void engine_progress_fn(void *arg, const struct engine_progress *progress);

@@ -16,15 +16,16 @@
 #define WINDOW_MAX 1024
 
 static const struct config_rule rules[] = {
-    {"name", CONFIG_READ, NULL},    {"family", CONFIG_READ, NULL},   {"licence", CONFIG_READ, NULL},
-    {"window", CONFIG_READ, NULL},  {"summary", CONFIG_READ, NULL},  {"defaults", CONFIG_READ, NULL},
-    {"words", CONFIG_READ, NULL},   {NULL, CONFIG_IGNORE, NULL},
+    {"name", CONFIG_READ, NULL},   {"family", CONFIG_READ, NULL},  {"licence", CONFIG_READ, NULL},
+    {"window", CONFIG_READ, NULL}, {"summary", CONFIG_READ, NULL}, {"defaults", CONFIG_READ, NULL},
+    {"words", CONFIG_READ, NULL},  {NULL, CONFIG_IGNORE, NULL},
 };
 
 static json_t *read_optional(const char *folder, const char *name, struct error *err)
 {
     char *path = path_join(folder, name);
-    json_t *value = path_exists(path) ? json_parse_file(path, FILE_LIMIT_BYTES, err) : json_object();
+    json_t *value =
+        path_exists(path) ? json_parse_file(path, FILE_LIMIT_BYTES, err) : json_object();
     if (value != NULL && !json_is_object(value)) {
         error_set(err, ERROR_INVALID, "%s: not an object", path);
         json_decref(value);
@@ -52,7 +53,8 @@ static bool check_words(const json_t *manifest, const char *path, struct error *
     bool ok = words == NULL || json_is_array(words);
     json_array_foreach(words, i, word) ok = ok && json_is_string(word);
     return ok ? true
-              : error_set(err, ERROR_INVALID, "%s/zoetrope.json: \"words\" must be a list of words", path);
+              : error_set(err, ERROR_INVALID, "%s/zoetrope.json: \"words\" must be a list of words",
+                          path);
 }
 
 /* A name is a word that can stand in a path, a flag and a log line. */
@@ -82,8 +84,9 @@ static bool read_name(struct model_folder *m, struct error *err)
     if (ok) m->name = xstrdup(name);
     free(folder);
     if (!ok || name_is_plain(m->name)) return ok;
-    return error_set(err, ERROR_INVALID, "%s: \"%.64s\" cannot be a model's name (letters, digits, - _ .)",
-                     m->path, m->name);
+    return error_set(err, ERROR_INVALID,
+                     "%s: \"%.64s\" cannot be a model's name (letters, digits, - _ .)", m->path,
+                     m->name);
 }
 
 /* By the manifest's family, else by the pipeline that diffusers would choose. */
@@ -94,8 +97,8 @@ static bool find_family(struct model_folder *m, struct error *err)
     if (name != NULL) {
         m->family = family_find(name);
         if (m->family != NULL) return true;
-        return error_set(err, ERROR_INVALID, "%s/zoetrope.json: no family is called \"%s\"", m->path,
-                         name);
+        return error_set(err, ERROR_INVALID, "%s/zoetrope.json: no family is called \"%s\"",
+                         m->path, name);
     }
     json_t *index = read_optional(m->path, "model_index.json", err);
     if (index == NULL) return false;
@@ -105,7 +108,8 @@ static bool find_family(struct model_folder *m, struct error *err)
                        m->path);
     if (ok) m->family = family_find_pipeline(pipeline);
     if (ok && m->family == NULL)
-        ok = error_set(err, ERROR_INVALID, "%s/model_index.json: \"%s\" is not built", m->path, pipeline);
+        ok = error_set(err, ERROR_INVALID, "%s/model_index.json: \"%s\" is not built", m->path,
+                       pipeline);
     json_decref(index);
     return ok;
 }
@@ -147,13 +151,15 @@ static bool copy_manifest(json_t *facts, const json_t *manifest, struct error *e
         !json_get_text_or(manifest, "licence", NULL, &text, "zoetrope.json", err))
         return false;
     if (window < 1 || window > WINDOW_MAX)
-        return error_set(err, ERROR_INVALID, "zoetrope.json: \"window\" must be within 1..%d", WINDOW_MAX);
+        return error_set(err, ERROR_INVALID, "zoetrope.json: \"window\" must be within 1..%d",
+                         WINDOW_MAX);
     copy_member(facts, manifest, "summary");
     copy_member(facts, manifest, "licence");
     copy_member(facts, manifest, "window");
     copy_member(facts, manifest, "words");
     json_t *defaults = json_object_get(manifest, "defaults");
-    json_object_set_new(facts, "defaults", defaults != NULL ? json_deep_copy(defaults) : json_object());
+    json_object_set_new(facts, "defaults",
+                        defaults != NULL ? json_deep_copy(defaults) : json_object());
     return true;
 }
 

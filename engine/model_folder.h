@@ -1,4 +1,5 @@
-/* model_folder: what a folder says about itself: zoetrope.json when it is there, else model_index.json. Reads small files only. */
+/* model_folder: what a folder says about itself: zoetrope.json when it is there, else
+ * model_index.json. Reads small files only. */
 #ifndef ZOE_ENGINE_MODEL_FOLDER_H
 #define ZOE_ENGINE_MODEL_FOLDER_H
 
@@ -11,7 +12,7 @@ struct family;
 
 struct model_folder {
     char *path;
-    char *name; /* zoetrope.json's, else the folder's */
+    char *name;       /* zoetrope.json's, else the folder's */
     json_t *manifest; /* zoetrope.json, or an empty object */
     const struct family *family;
 };

@@ -12,13 +12,14 @@ static bool usage(struct error *err, bool ok)
 }
 
 /* Within facts[key] = {min, max, step}. */
-static bool read_sized(const json_t *recipe, const char *field, const json_t *facts, const char *key,
-                       int *out, struct error *err)
+static bool read_sized(const json_t *recipe, const char *field, const json_t *facts,
+                       const char *key, int *out, struct error *err)
 {
     const json_t *range = json_object_get(facts, key);
     int64_t value, min, max, step;
     if (!json_get_int(recipe, field, &value, "recipe", err) ||
-        !json_get_int(range, "min", &min, key, err) || !json_get_int(range, "max", &max, key, err) ||
+        !json_get_int(range, "min", &min, key, err) ||
+        !json_get_int(range, "max", &max, key, err) ||
         !json_get_int(range, "step", &step, key, err))
         return usage(err, false);
     if (value >= min && value <= max && step > 0 && (value - min) % step == 0) {
@@ -37,7 +38,8 @@ static bool named_in(const json_t *facts, const char *key, const char *name)
     return false;
 }
 
-static bool read_choices(struct request *r, const json_t *facts, const json_t *recipe, struct error *err)
+static bool read_choices(struct request *r, const json_t *facts, const json_t *recipe,
+                         struct error *err)
 {
     const char *scheduler, *noise;
     if (!json_get_text(recipe, "scheduler", &scheduler, "recipe", err) ||
@@ -46,7 +48,8 @@ static bool read_choices(struct request *r, const json_t *facts, const json_t *r
     r->sampler = sampler_find(scheduler);
     r->noise = noise_find(noise);
     if (r->sampler == NULL || !named_in(facts, "schedulers", scheduler))
-        return error_set(err, ERROR_USAGE, "scheduler: \"%s\" is not built for this model", scheduler);
+        return error_set(err, ERROR_USAGE, "scheduler: \"%s\" is not built for this model",
+                         scheduler);
     if (r->noise == NULL || !named_in(facts, "noises", noise))
         return error_set(err, ERROR_USAGE, "noise: \"%s\" is not built for this model", noise);
     if (r->eta > 0 && !r->sampler->takes_eta)
@@ -54,7 +57,8 @@ static bool read_choices(struct request *r, const json_t *facts, const json_t *r
     return true;
 }
 
-static bool read_pattern(struct request *r, const json_t *facts, const json_t *recipe, struct error *err)
+static bool read_pattern(struct request *r, const json_t *facts, const json_t *recipe,
+                         struct error *err)
 {
     const json_t *pattern = json_object_get(recipe, "pattern");
     struct request_pattern *p = &r->pattern;
@@ -62,12 +66,13 @@ static bool read_pattern(struct request *r, const json_t *facts, const json_t *r
     if (pattern == NULL) return true;
     if (!json_get_text(facts, "family", &family, "facts", err)) return false;
     if (strcmp(family, "pattern") != 0)
-        return error_set(err, ERROR_USAGE, "pattern: only for models of the family \"pattern\", not %s",
-                         family);
-    return usage(err, json_get_int_or(pattern, "step_ms", 0, &p->step_ms, "pattern", err) &&
-                          json_get_int_or(pattern, "fail_step", 0, &p->fail_step, "pattern", err) &&
-                          json_get_int_or(pattern, "hang_step", 0, &p->hang_step, "pattern", err) &&
-                          json_get_int_or(pattern, "garbage_step", 0, &p->garbage_step, "pattern", err));
+        return error_set(err, ERROR_USAGE,
+                         "pattern: only for models of the family \"pattern\", not %s", family);
+    return usage(err,
+                 json_get_int_or(pattern, "step_ms", 0, &p->step_ms, "pattern", err) &&
+                     json_get_int_or(pattern, "fail_step", 0, &p->fail_step, "pattern", err) &&
+                     json_get_int_or(pattern, "hang_step", 0, &p->hang_step, "pattern", err) &&
+                     json_get_int_or(pattern, "garbage_step", 0, &p->garbage_step, "pattern", err));
 }
 
 static bool read_numbers(struct request *r, const json_t *recipe, struct error *err)

@@ -1,4 +1,5 @@
-/* request: one recipe, checked against a model's facts and turned into what a job works with. Text is borrowed from the recipe. */
+/* request: one recipe, checked against a model's facts and turned into what a job works with. Text
+ * is borrowed from the recipe. */
 #ifndef ZOE_ENGINE_REQUEST_H
 #define ZOE_ENGINE_REQUEST_H
 
@@ -28,7 +29,8 @@ struct request {
     struct request_pattern pattern;
 };
 
-/* `facts` as engine_describe gives them. The recipe is filled (recipe_fill). ERROR_USAGE names field and range. */
+/* `facts` as engine_describe gives them. The recipe is filled (recipe_fill). ERROR_USAGE names
+ * field and range. */
 bool request_parse(struct request *r, const json_t *facts, const json_t *recipe, struct error *err);
 
 /* Can they be one job? ERROR_USAGE names the field that differs. */

@@ -7,7 +7,8 @@
 
 struct family_job {
     struct diffusion_model *model;
-    int count, rows; /* requests; texts: uncond of each first, then cond of each; cond alone without guidance */
+    int count, rows; /* requests; texts: uncond of each first, then cond of each; cond alone without
+                        guidance */
     struct diffusion_size size;
     int64_t latent_count; /* floats of one request */
     int steps;
@@ -18,12 +19,12 @@ struct family_job {
     struct noise_state **noises;
     double *guidance;
     void *condition;
-    int32_t *ids;      /* [rows][tokens] */
-    float *embeddings; /* [rows][tokens][text_channels] */
-    float *latents;    /* [count][C][F][h][w] */
-    float *prediction; /* the same shape */
-    float *input;      /* [count][F][h][w][C] */
-    float *output;     /* [rows][F][h][w][C] */
+    int32_t *ids;          /* [rows][tokens] */
+    float *embeddings;     /* [rows][tokens][text_channels] */
+    float *latents;        /* [count][C][F][h][w] */
+    float *prediction;     /* the same shape */
+    float *input;          /* [count][F][h][w][C] */
+    float *output;         /* [rows][F][h][w][C] */
     float *frame, *pixels; /* of one decoded frame, channels last */
     bool stepped;
 };
@@ -34,13 +35,15 @@ struct family_job {
 static void to_channels_last(const float *from, int channels, int64_t plane, float *to)
 {
     for (int c = 0; c < channels; c++)
-        for (int64_t p = 0; p < plane; p++) to[p * channels + c] = from[c * plane + p];
+        for (int64_t p = 0; p < plane; p++)
+            to[p * channels + c] = from[c * plane + p];
 }
 
 static void to_channels_first(const float *from, int channels, int64_t plane, float *to)
 {
     for (int c = 0; c < channels; c++)
-        for (int64_t p = 0; p < plane; p++) to[c * plane + p] = from[p * channels + c];
+        for (int64_t p = 0; p < plane; p++)
+            to[c * plane + p] = from[p * channels + c];
 }
 
 static int64_t plane_of(const struct family_job *j)
@@ -97,7 +100,8 @@ static bool encode_text(struct family_job *j, int row, const char *text, struct 
 {
     struct diffusion_model *m = j->model;
     const size_t tokens = (size_t)row * (size_t)m->tokens;
-    return m->encode(m, text, j->ids + tokens, j->embeddings + tokens * (size_t)m->text_channels, err);
+    return m->encode(m, text, j->ids + tokens, j->embeddings + tokens * (size_t)m->text_channels,
+                     err);
 }
 
 static bool encode_texts(struct family_job *j, const struct request *requests, struct error *err)
@@ -113,7 +117,7 @@ static bool encode_texts(struct family_job *j, const struct request *requests, s
 
 static bool begin_samplers(struct family_job *j, const struct request *requests, struct error *err)
 {
-    const struct schedule *schedule = &j->model->schedule;
+    const struct noise_schedule *schedule = &j->model->schedule;
     if (!sampler_timesteps(j->sampler, schedule, j->steps, j->timesteps, err)) return false;
     for (int i = 0; i < j->count; i++) {
         const struct sampler_setup setup = {schedule, j->timesteps, j->steps, j->latent_count,
@@ -147,8 +151,10 @@ struct family_job *diffusion_job_new(void *model, const struct request *requests
 void diffusion_job_free(struct family_job *j)
 {
     if (j == NULL) return;
-    for (int i = 0; j->samplers != NULL && i < j->count; i++) j->sampler->end(j->samplers[i]);
-    for (int i = 0; j->noises != NULL && i < j->count; i++) j->noise->end(j->noises[i]);
+    for (int i = 0; j->samplers != NULL && i < j->count; i++)
+        j->sampler->end(j->samplers[i]);
+    for (int i = 0; j->noises != NULL && i < j->count; i++)
+        j->noise->end(j->noises[i]);
     if (j->condition != NULL) j->model->condition_free(j->model, j->condition);
     free(j->timesteps);
     free(j->samplers);
@@ -219,7 +225,8 @@ static void guide(struct family_job *j, int request)
     if (j->rows > j->count) {
         const float *cond = first + j->count * j->latent_count;
         const float scale = (float)j->guidance[request];
-        for (int64_t i = 0; i < j->latent_count; i++) first[i] += scale * (cond[i] - first[i]);
+        for (int64_t i = 0; i < j->latent_count; i++)
+            first[i] += scale * (cond[i] - first[i]);
     }
     to_channels_first(first, channels, plane_of(j), prediction);
 }
@@ -240,8 +247,8 @@ static void draw_noise(void *arg, float *out)
     j->noise->normal(j->noises[source->request], drawn, (size_t)j->latent_count);
     for (int f = 0; f < frames; f++)
         for (int c = 0; c < channels; c++)
-            memcpy(out + (size_t)(c * frames + f) * cells, drawn + (size_t)(f * channels + c) * cells,
-                   cells * sizeof *out);
+            memcpy(out + (size_t)(c * frames + f) * cells,
+                   drawn + (size_t)(f * channels + c) * cells, cells * sizeof *out);
 }
 
 bool diffusion_job_step(struct family_job *j, int index, struct ops *ops, struct error *err)

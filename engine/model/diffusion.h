@@ -1,10 +1,11 @@
-/* diffusion: the denoising loop that latent diffusion families share: noise, schedule, sampler, guidance. A family embeds a
- * struct diffusion_model and fills its hooks; the job functions below go straight into its row. */
+/* diffusion: the denoising loop that latent diffusion families share: noise, schedule, sampler,
+ * guidance. A family embeds a struct diffusion_model and fills its hooks; the job functions below
+ * go straight into its row. */
 #ifndef ZOE_ENGINE_MODEL_DIFFUSION_H
 #define ZOE_ENGINE_MODEL_DIFFUSION_H
 
 #include "engine/model/family.h"
-#include "engine/schedule/schedule.h"
+#include "engine/schedule/noise_schedule.h"
 
 struct diffusion_size {
     int batch, frames, height, width; /* latents */
@@ -12,7 +13,7 @@ struct diffusion_size {
 
 struct diffusion_model {
     struct ops *ops; /* borrowed */
-    struct schedule schedule;
+    struct noise_schedule schedule;
     int latent_channels, spatial_factor;
     int tokens, text_channels; /* of one encoded text */
 
@@ -20,17 +21,19 @@ struct diffusion_model {
     bool (*encode)(struct diffusion_model *m, const char *text, int32_t *ids, float *embedding,
                    struct error *err);
     /* What the denoiser keeps of `rows` texts. */
-    void *(*condition)(struct diffusion_model *m, const float *embeddings, int rows, struct error *err);
+    void *(*condition)(struct diffusion_model *m, const float *embeddings, int rows,
+                       struct error *err);
     void (*condition_free)(struct diffusion_model *m, void *condition);
     /* Plans denoising and decoding of this size. */
-    bool (*plan)(struct diffusion_model *m, const struct diffusion_size *size, const void *condition,
-                 struct error *err);
+    bool (*plan)(struct diffusion_model *m, const struct diffusion_size *size,
+                 const void *condition, struct error *err);
     /* latents [batch][F][h][w][C] -> noise [rows][F][h][w][C]; row i belongs to video i % batch. */
-    bool (*denoise)(struct diffusion_model *m, const struct diffusion_size *size, const void *condition,
-                    double timestep, const float *latents, float *out, struct error *err);
+    bool (*denoise)(struct diffusion_model *m, const struct diffusion_size *size,
+                    const void *condition, double timestep, const float *latents, float *out,
+                    struct error *err);
     /* One frame: latents [h][w][C] -> pixels [H][W][3], nominal [-1, 1]. */
-    bool (*decode)(struct diffusion_model *m, int height, int width, const float *latents, float *pixels,
-                   struct error *err);
+    bool (*decode)(struct diffusion_model *m, int height, int width, const float *latents,
+                   float *pixels, struct error *err);
 };
 
 struct family_job *diffusion_job_new(void *model, const struct request *requests, int count,
@@ -41,8 +44,8 @@ int diffusion_job_steps(const struct family_job *job);
 double diffusion_job_timestep(const struct family_job *job, int step);
 float *diffusion_job_latents(struct family_job *job, int request);
 bool diffusion_job_step(struct family_job *job, int index, struct ops *ops, struct error *err);
-bool diffusion_job_decode(struct family_job *job, int request, int frame, struct ops *ops, float *out,
-                          struct error *err);
+bool diffusion_job_decode(struct family_job *job, int request, int frame, struct ops *ops,
+                          float *out, struct error *err);
 bool diffusion_job_text(const struct family_job *job, struct engine_text *out);
 const float *diffusion_job_prediction(const struct family_job *job);
 

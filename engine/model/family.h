@@ -1,4 +1,5 @@
-/* family: the code that runs a kind of model. One row a family: engine.c and job.c know nothing else of them. */
+/* family: the code that runs a kind of model. One row a family: engine.c and job.c know nothing
+ * else of them. */
 #ifndef ZOE_ENGINE_MODEL_FAMILY_H
 #define ZOE_ENGINE_MODEL_FAMILY_H
 
@@ -13,10 +14,12 @@ struct family_job; /* a family's own state of a job */
 
 struct family {
     const char *name;
-    const char *const *pipelines; /* diffusers' _class_name values that mean this family, NULL-terminated */
-    bool uses_backend;            /* false: results are exact integers everywhere, the fingerprint says so */
+    const char *const
+        *pipelines;    /* diffusers' _class_name values that mean this family, NULL-terminated */
+    bool uses_backend; /* false: results are exact integers everywhere, the fingerprint says so */
 
-    /* Adds spatial_factor, latent_channels, frames, width, height, schedulers, noises, guidance; may complete defaults. */
+    /* Adds spatial_factor, latent_channels, frames, width, height, schedulers, noises, guidance;
+     * may complete defaults. */
     bool (*describe)(const struct model_folder *folder, json_t *facts, struct error *err);
 
     void *(*open)(const struct model_folder *folder, struct ops *ops, struct error *err);
@@ -47,5 +50,9 @@ const struct family *family_find_pipeline(const char *pipeline); /* NULL when un
 
 /* {"min": ..., "max": ..., "step": ...}; new reference. */
 json_t *family_range(int min, int max, int step);
+
+/* Names of every sampler and every noise that is built; new references. */
+json_t *family_samplers(void);
+json_t *family_noises(void);
 
 #endif

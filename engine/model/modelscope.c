@@ -1,5 +1,5 @@
-/* modelscope: ModelScope text-to-video and its relatives (ZeroScope, shapes) from a diffusers folder: CLIP text encoder, UNet3D,
- * AutoencoderKL, epsilon prediction. */
+/* modelscope: ModelScope text-to-video and its relatives (ZeroScope, shapes) from a diffusers
+ * folder: CLIP text encoder, UNet3D, AutoencoderKL, epsilon prediction. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +42,8 @@ static bool encode(struct diffusion_model *d, const char *text, int32_t *ids, fl
     return text_encoder_run(m->text, ids, 1, d->tokens, embedding, err);
 }
 
-static void *condition(struct diffusion_model *d, const float *embeddings, int rows, struct error *err)
+static void *condition(struct diffusion_model *d, const float *embeddings, int rows,
+                       struct error *err)
 {
     return unet3d_text_new(modelscope_of(d)->unet, embeddings, rows, d->tokens, err);
 }
@@ -58,8 +59,8 @@ static struct unet3d_shape unet_shape(const struct diffusion_size *size)
     return (struct unet3d_shape){size->batch, size->frames, size->height, size->width};
 }
 
-static bool plan(struct diffusion_model *d, const struct diffusion_size *size, const void *condition,
-                 struct error *err)
+static bool plan(struct diffusion_model *d, const struct diffusion_size *size,
+                 const void *condition, struct error *err)
 {
     struct modelscope *m = modelscope_of(d);
     const struct unet3d_shape shape = unet_shape(size);
@@ -67,22 +68,24 @@ static bool plan(struct diffusion_model *d, const struct diffusion_size *size, c
            vae_decoder_plan(m->vae, size->height, size->width, err);
 }
 
-static bool denoise(struct diffusion_model *d, const struct diffusion_size *size, const void *condition,
-                    double timestep, const float *latents, float *out, struct error *err)
+static bool denoise(struct diffusion_model *d, const struct diffusion_size *size,
+                    const void *condition, double timestep, const float *latents, float *out,
+                    struct error *err)
 {
     const struct unet3d_shape shape = unet_shape(size);
     return unet3d_run(modelscope_of(d)->unet, &shape, condition, timestep, latents, out, err);
 }
 
-static bool decode(struct diffusion_model *d, int height, int width, const float *latents, float *pixels,
-                   struct error *err)
+static bool decode(struct diffusion_model *d, int height, int width, const float *latents,
+                   float *pixels, struct error *err)
 {
     struct modelscope *m = modelscope_of(d);
     const size_t count = (size_t)height * (size_t)width * (size_t)d->latent_channels;
     const float scale = (float)(1 / vae_decoder_config(m->vae)->scaling_factor);
     float *scaled = alloc_checked(count, sizeof *scaled, "latents", err);
     if (scaled == NULL) return false;
-    for (size_t i = 0; i < count; i++) scaled[i] = scale * latents[i];
+    for (size_t i = 0; i < count; i++)
+        scaled[i] = scale * latents[i];
     const bool ok = vae_decoder_run(m->vae, height, width, scaled, pixels, err);
     free(scaled);
     return ok;
@@ -98,14 +101,14 @@ static void modelscope_close(void *model)
     unet3d_close(m->unet);
     text_encoder_close(m->text);
     tokenizer_close(m->tokenizer);
-    schedule_finish(&m->diffusion.schedule);
+    noise_schedule_finish(&m->diffusion.schedule);
     free(m);
 }
 
-static bool open_schedule(struct schedule *s, const char *folder, struct error *err)
+static bool open_schedule(struct noise_schedule *s, const char *folder, struct error *err)
 {
     char *path = path_join(folder, "scheduler/scheduler_config.json");
-    const bool ok = schedule_read(path, s, err);
+    const bool ok = noise_schedule_read(path, s, err);
     free(path);
     return ok;
 }
@@ -122,7 +125,8 @@ static bool open_text(struct modelscope *m, const char *folder, struct ops *ops,
     return m->tokenizer != NULL;
 }
 
-static bool open_networks(struct modelscope *m, const char *folder, struct ops *ops, struct error *err)
+static bool open_networks(struct modelscope *m, const char *folder, struct ops *ops,
+                          struct error *err)
 {
     char *unet = path_join(folder, "unet"), *vae = path_join(folder, "vae");
     m->unet = unet3d_open(unet, ops, err);
@@ -137,14 +141,16 @@ static bool parts_fit(const struct modelscope *m, const char *folder, struct err
     const struct unet_config *unet = unet3d_config(m->unet);
     const struct vae_config *vae = vae_decoder_config(m->vae);
     if (unet->text_channels != text_encoder_width(m->text))
-        return error_set(err, ERROR_INVALID, "%s: the UNet wants texts of %d channels, the encoder makes %d",
-                         folder, unet->text_channels, text_encoder_width(m->text));
+        return error_set(err, ERROR_INVALID,
+                         "%s: the UNet wants texts of %d channels, the encoder makes %d", folder,
+                         unet->text_channels, text_encoder_width(m->text));
     if (unet->in_channels != vae->latent_channels || unet->out_channels != vae->latent_channels)
-        return error_set(err, ERROR_INVALID, "%s: UNet and VAE disagree on the channels of latents", folder);
+        return error_set(err, ERROR_INVALID, "%s: UNet and VAE disagree on the channels of latents",
+                         folder);
     if (tokenizer_length(m->tokenizer) > text_encoder_positions(m->text) ||
         tokenizer_vocabulary(m->tokenizer) > text_encoder_vocabulary(m->text))
-        return error_set(err, ERROR_INVALID, "%s: the tokenizer makes ids that the encoder does not know",
-                         folder);
+        return error_set(err, ERROR_INVALID,
+                         "%s: the tokenizer makes ids that the encoder does not know", folder);
     return true;
 }
 
@@ -179,33 +185,15 @@ static void *modelscope_open(const struct model_folder *folder, struct ops *ops,
 
 /* ---- describing ---- */
 
-static json_t *sampler_names(void)
-{
-    int count;
-    const struct sampler *const *samplers = sampler_all(&count);
-    json_t *names = json_array();
-    for (int i = 0; i < count; i++) json_array_append_new(names, json_string(samplers[i]->name));
-    return names;
-}
-
-static json_t *noise_names(void)
-{
-    int count;
-    const struct noise *const *noises = noise_all(&count);
-    json_t *names = json_array();
-    for (int i = 0; i < count; i++) json_array_append_new(names, json_string(noises[i]->name));
-    return names;
-}
-
 /* The folder's own scheduler and size, where the manifest names none. */
 static bool complete_defaults(const char *folder, json_t *facts, int factor, struct error *err)
 {
     json_t *defaults = json_object_get(facts, "defaults");
-    struct schedule schedule;
+    struct noise_schedule schedule;
     int sample;
     if (!open_schedule(&schedule, folder, err)) return false;
     const struct sampler *own = sampler_find_class(schedule.class_name);
-    schedule_finish(&schedule);
+    noise_schedule_finish(&schedule);
     if (own != NULL && json_object_get(defaults, "scheduler") == NULL)
         json_object_set_new(defaults, "scheduler", json_string(own->name));
     char *path = path_join(folder, "unet/config.json");
@@ -237,8 +225,8 @@ static bool modelscope_describe(const struct model_folder *folder, json_t *facts
     json_object_set_new(facts, "frames", family_range(1, FRAMES_MAX, 1));
     json_object_set_new(facts, "width", family_range(factor, PIXELS_MAX, factor));
     json_object_set_new(facts, "height", family_range(factor, PIXELS_MAX, factor));
-    json_object_set_new(facts, "schedulers", sampler_names());
-    json_object_set_new(facts, "noises", noise_names());
+    json_object_set_new(facts, "schedulers", family_samplers());
+    json_object_set_new(facts, "noises", family_noises());
     json_object_set_new(facts, "guidance", json_true());
     return complete_defaults(folder->path, facts, factor, err);
 }

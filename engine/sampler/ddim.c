@@ -31,7 +31,7 @@ static void ddim_end(struct sampler_state *s)
 /* The step below is a whole stride of the training steps, even when the spacing is another. */
 static double alpha_before(const struct sampler_setup *setup, int timestep)
 {
-    const struct schedule *schedule = setup->schedule;
+    const struct noise_schedule *schedule = setup->schedule;
     const int before = timestep - schedule->train_steps / setup->steps;
     return before >= 0 ? schedule->alphas_cumprod[before] : schedule->final_alpha;
 }

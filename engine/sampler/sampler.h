@@ -8,13 +8,13 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "engine/schedule/schedule.h"
+#include "engine/schedule/noise_schedule.h"
 
 /* Fills `out` with fresh standard normal noise in the layout of the latents. */
 typedef void sampler_noise_fn(void *arg, float *out);
 
 struct sampler_setup { /* borrowed for the life of the state */
-    const struct schedule *schedule;
+    const struct noise_schedule *schedule;
     const double *timesteps;
     int steps;
     int64_t count; /* floats of one request's latents */
@@ -27,7 +27,7 @@ struct sampler {
     const char *name;      /* "ddim": the recipe's */
     const char *scheduler; /* "DDIMScheduler": diffusers' class */
     const char *spacing;   /* default timestep_spacing */
-    bool counts_end;       /* see schedule_spacing_args */
+    bool counts_end;       /* see noise_schedule_spacing_args */
     bool takes_eta;
     struct sampler_state *(*begin)(const struct sampler_setup *setup, struct error *err);
     void (*end)(struct sampler_state *state); /* NULL is fine */
@@ -41,7 +41,7 @@ const struct sampler *sampler_find_class(const char *class_name); /* by diffuser
 const struct sampler *const *sampler_all(int *count_out);
 
 /* Timesteps of a sampler on a folder's schedule. ERROR_USAGE when so many steps do not fit. */
-bool sampler_timesteps(const struct sampler *sampler, const struct schedule *schedule, int steps,
-                       double *timesteps, struct error *err);
+bool sampler_timesteps(const struct sampler *sampler, const struct noise_schedule *schedule,
+                       int steps, double *timesteps, struct error *err);
 
 #endif

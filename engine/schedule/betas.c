@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "engine/schedule/schedule.h"
+#include "engine/schedule/noise_schedule.h"
 
 /* As torch spaces float32: from both ends towards the middle. */
 static void linspace(float start, float end, int count, float *out)
@@ -22,6 +22,7 @@ static void fill_scaled_linear(double start, double end, int count, float *betas
         betas[i] *= betas[i];
 }
 
-extern const struct schedule_betas schedule_linear, schedule_scaled_linear;
-const struct schedule_betas schedule_linear = {"linear", fill_linear};
-const struct schedule_betas schedule_scaled_linear = {"scaled_linear", fill_scaled_linear};
+extern const struct noise_schedule_betas noise_schedule_linear, noise_schedule_scaled_linear;
+const struct noise_schedule_betas noise_schedule_linear = {"linear", fill_linear};
+const struct noise_schedule_betas noise_schedule_scaled_linear = {"scaled_linear",
+                                                                  fill_scaled_linear};

@@ -1,8 +1,8 @@
 /* leading: whole strides from 0, shifted by the offset; the first training step is kept, the last
  * is not reached. */
-#include "engine/schedule/schedule.h"
+#include "engine/schedule/noise_schedule.h"
 
-static bool fill(const struct schedule_spacing_args *a, double *timesteps)
+static bool fill(const struct noise_schedule_spacing_args *a, double *timesteps)
 {
     const int points = a->counts_end ? a->steps + 1 : a->steps;
     const int stride = a->train_steps / points;
@@ -12,5 +12,5 @@ static bool fill(const struct schedule_spacing_args *a, double *timesteps)
     return timesteps[0] < a->train_steps;
 }
 
-extern const struct schedule_spacing schedule_leading;
-const struct schedule_spacing schedule_leading = {"leading", fill};
+extern const struct noise_schedule_spacing noise_schedule_leading;
+const struct noise_schedule_spacing noise_schedule_leading = {"leading", fill};

@@ -1,9 +1,9 @@
 /* linspace: evenly from the last training step to 0, rounded half to even. */
 #include <math.h>
 
-#include "engine/schedule/schedule.h"
+#include "engine/schedule/noise_schedule.h"
 
-static bool fill(const struct schedule_spacing_args *a, double *timesteps)
+static bool fill(const struct noise_schedule_spacing_args *a, double *timesteps)
 {
     const int points = a->counts_end ? a->steps + 1 : a->steps;
     const double last = a->train_steps - 1;
@@ -16,5 +16,5 @@ static bool fill(const struct schedule_spacing_args *a, double *timesteps)
     return true;
 }
 
-extern const struct schedule_spacing schedule_linspace;
-const struct schedule_spacing schedule_linspace = {"linspace", fill};
+extern const struct noise_schedule_spacing noise_schedule_linspace;
+const struct noise_schedule_spacing noise_schedule_linspace = {"linspace", fill};

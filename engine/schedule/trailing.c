@@ -1,9 +1,9 @@
 /* trailing: evenly backwards from the last training step, which is always visited. */
 #include <math.h>
 
-#include "engine/schedule/schedule.h"
+#include "engine/schedule/noise_schedule.h"
 
-static bool fill(const struct schedule_spacing_args *a, double *timesteps)
+static bool fill(const struct noise_schedule_spacing_args *a, double *timesteps)
 {
     const double stride = (double)a->train_steps / a->steps;
     if (a->steps > a->train_steps) return false;
@@ -12,5 +12,5 @@ static bool fill(const struct schedule_spacing_args *a, double *timesteps)
     return true;
 }
 
-extern const struct schedule_spacing schedule_trailing;
-const struct schedule_spacing schedule_trailing = {"trailing", fill};
+extern const struct noise_schedule_spacing noise_schedule_trailing;
+const struct noise_schedule_spacing noise_schedule_trailing = {"trailing", fill};

@@ -1,0 +1,255 @@
+#include "engine/job.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+
+#define REQUESTS_MAX 64
+
+struct engine_job {
+    struct engine_model *model;
+    struct family_job *state;
+    struct engine_shape shape;
+    int steps, done;
+    atomic_bool cancel;
+    engine_progress_fn *progress;
+    void *progress_arg;
+    struct engine_progress now; /* what a tick within a step or frame reports */
+    float *frame;               /* one decoded frame, [3][height][width] */
+};
+
+/* ---- making ---- */
+
+static bool parse_requests(const struct engine_model *model, const json_t *const *recipes,
+                           int count, struct request *requests, struct error *err)
+{
+    for (int i = 0; i < count; i++)
+        if (!request_parse(&requests[i], model->facts, recipes[i], err) ||
+            !request_same_shape(&requests[0], &requests[i], err))
+            return false;
+    return true;
+}
+
+static bool fill_job(struct engine_job *job, struct error *err)
+{
+    const struct family *family = job->model->family;
+    size_t count = 3;
+    job->shape = family->job_shape(job->state);
+    job->steps = family->job_steps(job->state);
+    if (!size_mul(count, (size_t)job->shape.width, &count) ||
+        !size_mul(count, (size_t)job->shape.height, &count))
+        return error_set(err, ERROR_NO_MEMORY, "frames of this size do not fit");
+    job->frame = alloc_checked(count, sizeof *job->frame, "frame", err);
+    return job->frame != NULL;
+}
+
+struct engine_job *engine_job_new(struct engine_model *model, const json_t *const *recipes,
+                                  int count, struct error *err)
+{
+    struct request requests[REQUESTS_MAX];
+    if (count < 1 || count > REQUESTS_MAX) {
+        error_set(err, ERROR_USAGE, "a job takes 1 to %d requests", REQUESTS_MAX);
+        return NULL;
+    }
+    if (!parse_requests(model, recipes, count, requests, err)) return NULL;
+    struct engine_job *job = xcalloc(1, sizeof *job);
+    job->model = model;
+    model->ops->tick = NULL;
+    model->ops->cancel = NULL;
+    job->state = model->family->job_new(model->state, requests, count, err);
+    if (job->state != NULL && fill_job(job, err)) return job;
+    engine_job_free(job);
+    return NULL;
+}
+
+void engine_job_free(struct engine_job *job)
+{
+    if (job == NULL) return;
+    if (job->model->ops->cancel == &job->cancel) job->model->ops->cancel = NULL;
+    job->model->family->job_free(job->state);
+    free(job->frame);
+    free(job);
+}
+
+void engine_job_watch(struct engine_job *job, engine_progress_fn *progress, void *arg)
+{
+    job->progress = progress;
+    job->progress_arg = arg;
+}
+
+void engine_job_cancel(struct engine_job *job)
+{
+    atomic_store(&job->cancel, true);
+}
+
+/* ---- facts ---- */
+
+struct engine_shape engine_job_shape(const struct engine_job *job)
+{
+    return job->shape;
+}
+
+int engine_job_step_count(const struct engine_job *job)
+{
+    return job->steps;
+}
+
+int engine_job_step_index(const struct engine_job *job)
+{
+    return job->done;
+}
+
+double engine_job_timestep(const struct engine_job *job, int step)
+{
+    ZOE_ASSERT(step >= 0 && step < job->steps);
+    return job->model->family->job_timestep(job->state, step);
+}
+
+bool engine_job_text(const struct engine_job *job, struct engine_text *out)
+{
+    const struct family *family = job->model->family;
+    return family->job_text != NULL && family->job_text(job->state, out);
+}
+
+const float *engine_job_prediction(const struct engine_job *job)
+{
+    const struct family *family = job->model->family;
+    return family->job_prediction != NULL ? family->job_prediction(job->state) : NULL;
+}
+
+/* ---- working ---- */
+
+static void report(struct engine_job *job, double fraction)
+{
+    if (job->progress == NULL) return;
+    job->now.fraction = fraction;
+    job->progress(job->progress_arg, &job->now);
+}
+
+static void tick(void *arg, double fraction)
+{
+    report(arg, fraction);
+}
+
+/* The model's operations are shared by its jobs, so each call says anew who is working. */
+static struct ops *begin_work(struct engine_job *job, enum engine_phase phase, int done, int total)
+{
+    struct ops *ops = job->model->ops;
+    ops->tick = tick;
+    ops->tick_arg = job;
+    ops->cancel = &job->cancel;
+    job->now = (struct engine_progress){phase, done, total, 0};
+    return ops;
+}
+
+static void report_done(struct engine_job *job)
+{
+    job->now.done++;
+    report(job, 0);
+}
+
+static bool all_finite(const float *values, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(values[i])) return false;
+    return true;
+}
+
+static bool check_latents(struct engine_job *job, struct error *err)
+{
+    for (int i = 0; i < job->shape.requests; i++)
+        if (!all_finite(job->model->family->job_latents(job->state, i), job->shape.latent_count))
+            return error_set(err, ERROR_FAILED, "step %d of %d: a latent is not finite",
+                             job->done + 1, job->steps);
+    return true;
+}
+
+bool engine_job_step(struct engine_job *job, struct error *err)
+{
+    if (job->done >= job->steps)
+        return error_set(err, ERROR_STATE, "all %d steps are done", job->steps);
+    struct ops *ops = begin_work(job, ENGINE_STEP, job->done, job->steps);
+    if (!ops_tick(ops, 0, err) || !job->model->family->job_step(job->state, job->done, ops, err) ||
+        !check_latents(job, err))
+        return false;
+    job->done++;
+    report_done(job);
+    return true;
+}
+
+void engine_job_latents_get(const struct engine_job *job, int request, float *out)
+{
+    ZOE_ASSERT(request >= 0 && request < job->shape.requests);
+    memcpy(out, job->model->family->job_latents(job->state, request),
+           (size_t)job->shape.latent_count * sizeof *out);
+}
+
+bool engine_job_latents_set(struct engine_job *job, int request, const float *latents,
+                            struct error *err)
+{
+    ZOE_ASSERT(request >= 0 && request < job->shape.requests);
+    if (!all_finite(latents, job->shape.latent_count))
+        return error_set(err, ERROR_INVALID, "a latent is not finite");
+    memcpy(job->model->family->job_latents(job->state, request), latents,
+           (size_t)job->shape.latent_count * sizeof *latents);
+    return true;
+}
+
+/* ---- frames ---- */
+
+static bool decode_frame(struct engine_job *job, int request, int frame, float *out,
+                         struct error *err)
+{
+    const int64_t count = (int64_t)3 * job->shape.width * job->shape.height;
+    struct ops *ops = begin_work(job, ENGINE_DECODE, frame, job->shape.frames);
+    if (!ops_tick(ops, 0, err) ||
+        !job->model->family->job_decode(job->state, request, frame, ops, out, err))
+        return false;
+    if (!all_finite(out, count))
+        return error_set(err, ERROR_FAILED, "frame %d after step %d of %d: a value is not finite",
+                         frame, job->done, job->steps);
+    report_done(job);
+    return true;
+}
+
+/* [3][h][w] in -1 .. 1 to interleaved bytes; nearbyint rounds half to even. */
+static void to_bytes(const float *frame, int64_t pixels, uint8_t *rgb)
+{
+    for (int64_t p = 0; p < pixels; p++)
+        for (int c = 0; c < 3; c++) {
+            const float level = frame[c * pixels + p] * 0.5f + 0.5f;
+            const float clamped = level < 0 ? 0 : level > 1 ? 1 : level;
+            rgb[3 * p + c] = (uint8_t)nearbyintf(clamped * 255);
+        }
+}
+
+static void check_range(const struct engine_job *job, int request, int first, int count)
+{
+    ZOE_ASSERT(request >= 0 && request < job->shape.requests);
+    ZOE_ASSERT(first >= 0 && count >= 0 && count <= job->shape.frames - first);
+}
+
+bool engine_job_decode(struct engine_job *job, int request, int first, int count, uint8_t *rgb,
+                       struct error *err)
+{
+    const int64_t pixels = (int64_t)job->shape.width * job->shape.height;
+    check_range(job, request, first, count);
+    for (int i = 0; i < count; i++) {
+        if (!decode_frame(job, request, first + i, job->frame, err)) return false;
+        to_bytes(job->frame, pixels, rgb + 3 * pixels * i);
+    }
+    return true;
+}
+
+bool engine_job_decode_float(struct engine_job *job, int request, int first, int count, float *out,
+                             struct error *err)
+{
+    const int64_t pixels = (int64_t)job->shape.width * job->shape.height;
+    check_range(job, request, first, count);
+    for (int i = 0; i < count; i++)
+        if (!decode_frame(job, request, first + i, out + 3 * pixels * i, err)) return false;
+    return true;
+}

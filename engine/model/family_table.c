@@ -1,0 +1,56 @@
+#include <string.h>
+
+#include "base/xalloc.h"
+#include "engine/model/family.h"
+
+extern const struct family family_modelscope, family_pattern;
+
+/* One row a family. */
+static const struct family *const families[] = {
+    &family_modelscope,
+    &family_pattern,
+};
+
+#define FAMILY_COUNT ((int)(sizeof families / sizeof families[0]))
+
+const struct family *family_find(const char *name)
+{
+    for (int i = 0; i < FAMILY_COUNT; i++)
+        if (strcmp(families[i]->name, name) == 0) return families[i];
+    return NULL;
+}
+
+const struct family *family_find_pipeline(const char *pipeline)
+{
+    for (int i = 0; i < FAMILY_COUNT; i++)
+        for (const char *const *p = families[i]->pipelines; *p != NULL; p++)
+            if (strcmp(*p, pipeline) == 0) return families[i];
+    return NULL;
+}
+
+json_t *family_range(int min, int max, int step)
+{
+    json_t *range = json_pack("{s:i, s:i, s:i}", "min", min, "max", max, "step", step);
+    ZOE_ASSERT(range != NULL);
+    return range;
+}
+
+json_t *family_samplers(void)
+{
+    int count;
+    const struct sampler *const *samplers = sampler_all(&count);
+    json_t *names = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(names, json_string(samplers[i]->name));
+    return names;
+}
+
+json_t *family_noises(void)
+{
+    int count;
+    const struct noise *const *noises = noise_all(&count);
+    json_t *names = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(names, json_string(noises[i]->name));
+    return names;
+}

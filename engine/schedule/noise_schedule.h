@@ -1,0 +1,54 @@
+/* noise_schedule: how much noise there is at each of the training steps, and which of them a
+ * sampler visits. The numbers equal those of diffusers' schedulers with the same
+ * scheduler_config.json. Pure. */
+#ifndef ZOE_ENGINE_SCHEDULE_NOISE_SCHEDULE_H
+#define ZOE_ENGINE_SCHEDULE_NOISE_SCHEDULE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+
+#define NOISE_SCHEDULE_TRAIN_STEPS_MAX 100000
+
+/* ---- betas ---- */
+
+struct noise_schedule_betas { /* one row of the table */
+    const char *name;         /* "scaled_linear" */
+    void (*fill)(double start, double end, int count, float *betas);
+};
+const struct noise_schedule_betas *
+noise_schedule_betas_find(const char *name); /* NULL when unknown */
+
+/* ---- spacing ---- */
+
+struct noise_schedule_spacing_args {
+    int train_steps, steps;
+    int offset;      /* steps_offset */
+    bool counts_end; /* solvers that append a last sigma of their own: spaced for one step more,
+                        whose end is dropped */
+};
+struct noise_schedule_spacing { /* one row of the table */
+    const char *name;           /* "leading" */
+    /* Timesteps in the order of visiting. False when so many steps do not fit. */
+    bool (*fill)(const struct noise_schedule_spacing_args *args, double *timesteps);
+};
+const struct noise_schedule_spacing *
+noise_schedule_spacing_find(const char *name); /* NULL when unknown */
+
+/* ---- a folder's own schedule ---- */
+
+struct noise_schedule {
+    int train_steps;
+    float *alphas_cumprod; /* [train_steps] */
+    float final_alpha;     /* "before" step 0: 1, or that of step 0 */
+    int steps_offset;
+    const struct noise_schedule_spacing *spacing; /* NULL: the sampler's default */
+    char class_name[64];                          /* "DDIMScheduler" */
+};
+
+/* Reads a scheduler_config.json. ERROR_INVALID names values that are not built. */
+bool noise_schedule_read(const char *path, struct noise_schedule *out, struct error *err);
+void noise_schedule_finish(struct noise_schedule *s);
+
+#endif
