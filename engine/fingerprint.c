@@ -1,31 +1,34 @@
 #include "engine/fingerprint.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
-#ifdef __GLIBC__
-#include <gnu/libc-version.h>
-#endif
-
-/* log, exp, sin and cos come from there. */
-static const char *libc_text(void)
+static void spaces_to(char *text, char replacement)
 {
-#ifdef __GLIBC__
-    return gnu_get_libc_version();
-#else
-    return "other";
+    for (; *text != '\0'; text++)
+        if (*text == ' ') *text = replacement;
+}
+
+/* log, exp, sin and cos come from the C library: "glibc-2.36". */
+static void libc_text(char *out, size_t out_size)
+{
+    snprintf(out, out_size, "libc");
+#ifdef _CS_GNU_LIBC_VERSION
+    confstr(_CS_GNU_LIBC_VERSION, out, out_size);
 #endif
+    spaces_to(out, '-');
 }
 
 void fingerprint_text(const struct ops *ops, char out[ENGINE_FINGERPRINT_SIZE])
 {
-    char variant[96] = "";
+    char variant[80] = "", libc[40];
     if (ops == NULL) {
         snprintf(out, ENGINE_FINGERPRINT_SIZE, "zoe%d/exact", ENGINE_NUMERIC_VERSION);
         return;
     }
+    libc_text(libc, sizeof libc);
     ops->backend->variant(ops->context, variant, sizeof variant);
-    for (char *c = variant; *c != '\0'; c++)
-        if (*c == ' ') *c = '/';
-    snprintf(out, ENGINE_FINGERPRINT_SIZE, "zoe%d/%s%s%s/libc-%s", ENGINE_NUMERIC_VERSION,
-             ops->backend->name, variant[0] != '\0' ? "/" : "", variant, libc_text());
+    spaces_to(variant, '/');
+    snprintf(out, ENGINE_FINGERPRINT_SIZE, "zoe%d/%.16s%s%s/%s", ENGINE_NUMERIC_VERSION,
+             ops->backend->name, variant[0] != '\0' ? "/" : "", variant, libc);
 }

@@ -1,0 +1,208 @@
+#include "worker/engine_trace.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "base/recipe.h"
+#include "base/text.h"
+#include "base/xalloc.h"
+#include "engine/engine.h"
+#include "engine/safetensors.h"
+#include "engine/threads.h"
+
+#define RECIPE_LIMIT_BYTES ((size_t)1 << 20)
+
+static const char usage[] =
+    "usage: zoe-engine trace --model DIR --recipe FILE --out FILE.safetensors\n"
+    "                        [--backend NAME] [--threads N] [--full]\n"
+    "Renders one recipe and writes tokens, text, timesteps, latents and frames; with --full the\n"
+    "guided predictions too.\n";
+
+struct trace_options {
+    const char *model, *recipe, *out;
+    struct engine_options engine;
+    bool full;
+};
+
+struct trace {
+    struct engine_job *job;
+    struct engine_shape shape;
+    struct safetensors_writer *writer;
+    float *latents;
+    bool full;
+};
+
+/* ---- recording ---- */
+
+static void add_latent_shaped(struct trace *t, const char *kind, int index, const float *data)
+{
+    const struct engine_shape *s = &t->shape;
+    const int64_t dim[] = {1, s->latent_channels, s->frames, s->latent_height, s->latent_width};
+    char name[32];
+    snprintf(name, sizeof name, "%s.%d", kind, index);
+    safetensors_writer_add(t->writer, name, TENSOR_F32, 5, dim, data);
+}
+
+static void add_latents(struct trace *t)
+{
+    engine_job_latents_get(t->job, 0, t->latents);
+    add_latent_shaped(t, "latents", engine_job_step_index(t->job), t->latents);
+}
+
+static void add_text(struct trace *t)
+{
+    struct engine_text text;
+    if (!engine_job_text(t->job, &text)) return;
+    const int64_t dim[] = {text.rows, text.tokens, text.channels};
+    const size_t count = (size_t)text.rows * (size_t)text.tokens;
+    int64_t *ids = xcalloc(count, sizeof *ids);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = text.ids[i];
+    safetensors_writer_add(t->writer, "tokens", TENSOR_I64, 2, dim, ids);
+    safetensors_writer_add(t->writer, "text", TENSOR_F32, 3, dim, text.embedding);
+    free(ids);
+}
+
+static void add_timesteps(struct trace *t)
+{
+    const int64_t dim[] = {engine_job_step_count(t->job)};
+    float *timesteps = xcalloc((size_t)dim[0], sizeof *timesteps);
+    for (int i = 0; i < (int)dim[0]; i++)
+        timesteps[i] = (float)engine_job_timestep(t->job, i);
+    safetensors_writer_add(t->writer, "timesteps", TENSOR_F32, 1, dim, timesteps);
+    free(timesteps);
+}
+
+static bool add_steps(struct trace *t, struct error *err)
+{
+    add_latents(t);
+    while (engine_job_step_index(t->job) < engine_job_step_count(t->job)) {
+        const int step = engine_job_step_index(t->job);
+        if (!engine_job_step(t->job, err)) return false;
+        const float *prediction = engine_job_prediction(t->job);
+        if (t->full && prediction != NULL) add_latent_shaped(t, "eps", step, prediction);
+        add_latents(t);
+    }
+    return true;
+}
+
+static bool add_frames(struct trace *t, struct error *err)
+{
+    const struct engine_shape *s = &t->shape;
+    const int64_t dim[] = {s->frames, 3, s->height, s->width};
+    const size_t frame = (size_t)3 * (size_t)s->height * (size_t)s->width;
+    float *frames = alloc_checked((size_t)s->frames, frame * sizeof *frames, "frames", err);
+    if (frames == NULL) return false;
+    const bool ok = engine_job_decode_float(t->job, 0, 0, s->frames, frames, err);
+    if (ok) safetensors_writer_add(t->writer, "frames", TENSOR_F32, 4, dim, frames);
+    free(frames);
+    return ok;
+}
+
+static bool record(struct trace *t, const char *out, struct error *err)
+{
+    t->shape = engine_job_shape(t->job);
+    t->latents = alloc_checked((size_t)t->shape.latent_count, sizeof(float), "latents", err);
+    if (t->latents == NULL) return false;
+    t->writer = safetensors_writer_new();
+    add_text(t);
+    add_timesteps(t);
+    const bool ok =
+        add_steps(t, err) && add_frames(t, err) && safetensors_writer_save(t->writer, out, err);
+    safetensors_writer_free(t->writer);
+    free(t->latents);
+    return ok;
+}
+
+/* ---- setting up ---- */
+
+static json_t *read_recipe(const char *path, const char *model, struct error *err)
+{
+    json_t *facts = engine_describe(model, err);
+    json_t *recipe = facts != NULL ? json_parse_file(path, RECIPE_LIMIT_BYTES, err) : NULL;
+    const bool ok = recipe != NULL && recipe_check(recipe, err) &&
+                    recipe_fill(recipe, json_string_value(json_object_get(facts, "name")),
+                                json_object_get(facts, "defaults"), err);
+    json_decref(facts);
+    if (ok) return recipe;
+    json_decref(recipe);
+    return NULL;
+}
+
+static bool trace_recipe(const struct trace_options *o, struct engine_model *model,
+                         const json_t *recipe, struct error *err)
+{
+    struct trace t = {.full = o->full};
+    t.job = engine_job_new(model, &recipe, 1, err);
+    if (t.job == NULL) return false;
+    const bool ok = record(&t, o->out, err);
+    engine_job_free(t.job);
+    return ok;
+}
+
+static int trace(const struct trace_options *o)
+{
+    struct error err = {0};
+    json_t *recipe = read_recipe(o->recipe, o->model, &err);
+    struct engine_model *model = recipe != NULL ? engine_open(o->model, &o->engine, &err) : NULL;
+    const bool ok = model != NULL && trace_recipe(o, model, recipe, &err);
+    engine_close(model);
+    json_decref(recipe);
+    if (ok) return 0;
+    fprintf(stderr, "zoe-engine: %s\n", err.message);
+    return error_exit_code(err.code);
+}
+
+static bool take_option(struct trace_options *o, int option)
+{
+    int64_t threads;
+    switch (option) {
+    case 'm':
+        o->model = optarg;
+        return true;
+    case 'r':
+        o->recipe = optarg;
+        return true;
+    case 'o':
+        o->out = optarg;
+        return true;
+    case 'b':
+        o->engine.backend = optarg;
+        return true;
+    case 'f':
+        o->full = true;
+        return true;
+    case 't':
+        if (!text_parse_i64(optarg, 1, THREADS_MAX, &threads)) return false;
+        o->engine.threads = (int)threads;
+        return true;
+    default:
+        return false;
+    }
+}
+
+int engine_trace_main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"model", required_argument, NULL, 'm'},   {"recipe", required_argument, NULL, 'r'},
+        {"out", required_argument, NULL, 'o'},     {"backend", required_argument, NULL, 'b'},
+        {"threads", required_argument, NULL, 't'}, {"full", no_argument, NULL, 'f'},
+        {"help", no_argument, NULL, 'h'},          {0}};
+    struct trace_options o = {.engine = {.threads = 1}};
+    int option;
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(usage, stdout);
+            return 0;
+        }
+        if (!take_option(&o, option)) {
+            fputs(usage, stderr);
+            return error_exit_code(ERROR_USAGE);
+        }
+    }
+    if (o.model != NULL && o.recipe != NULL && o.out != NULL && optind == argc) return trace(&o);
+    fputs(usage, stderr);
+    return error_exit_code(ERROR_USAGE);
+}
