@@ -1,6 +1,7 @@
 /* canvas: the little of cairo and pango that a contact sheet needs: text that wraps and ends in an
- * ellipsis, filled and outlined boxes, pictures, a PNG in the end. Lengths in pixels, origin at the top
- * left. Text is UTF-8; glyphs the machine has no font for show as boxes. Internal to the room. */
+ * ellipsis, filled and outlined boxes, pictures, a PNG in the end. Lengths in pixels, origin at the
+ * top left. Text is UTF-8; glyphs the machine has no font for show as boxes. Internal to the room.
+ */
 #ifndef ZOE_MEDIA_CANVAS_H
 #define ZOE_MEDIA_CANVAS_H
 

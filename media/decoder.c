@@ -1,6 +1,7 @@
 /* Restricted demuxing and decoding. */
 #include "media/decoder.h"
 
+#include <errno.h>
 #include <libavformat/avformat.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +88,9 @@ static bool open_container(struct decoder *d, struct error *err)
     if (code >= 0) code = avformat_open_input(&d->file, url, input, &options);
     av_dict_free(&options);
     free(url);
+    if (code == AVERROR(ENOENT)) {
+        return error_set(err, ERROR_NOT_FOUND, "%s does not exist", d->path);
+    }
     return code >= 0 || fail(d, err, code, "opening");
 }
 

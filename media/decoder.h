@@ -1,6 +1,6 @@
-/* decoder: the pictures of a video file in order, from exactly one container and one codec; whatever
- * else the file is or contains is refused before anything tries to parse it. One thread, no network, no
- * nested files. Internal to the room. */
+/* decoder: the pictures of a video file in order, from exactly one container and one codec;
+ * whatever else the file is or contains is refused before anything tries to parse it. One thread,
+ * no network, no nested files. Internal to the room. */
 #ifndef ZOE_MEDIA_DECODER_H
 #define ZOE_MEDIA_DECODER_H
 
@@ -41,9 +41,9 @@ int64_t decoder_announced_frames(const struct decoder *d); /* 0 = the container 
 double decoder_announced_seconds(const struct decoder *d); /* likewise */
 const char *decoder_tag(const struct decoder *d, const char *name); /* borrowed or NULL */
 
-/* The next picture: borrowed until the next call; its pts is in units of decoder_time_base. NULL at the
- * end (*end true) and on errors (*end false). Every picture has the size and pixel format of the file
- * and a later pts than the one before. */
+/* The next picture: borrowed until the next call; its pts is in units of decoder_time_base. NULL at
+ * the end (*end true) and on errors (*end false). Every picture has the size and pixel format of
+ * the file and a later pts than the one before. */
 const AVFrame *decoder_next(struct decoder *d, bool *end, struct error *err);
 AVRational decoder_time_base(const struct decoder *d);
 

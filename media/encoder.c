@@ -39,7 +39,7 @@ static void set_colour(AVCodecContext *codec, const struct encoder_format *forma
     if (format->space != AVCOL_SPC_BT709) return;
     codec->color_primaries = AVCOL_PRI_BT709;
     codec->color_trc = AVCOL_TRC_BT709;
-    codec->chroma_sample_location = AVCHROMA_LOC_LEFT;
+    codec->chroma_sample_location = AVCHROMA_LOC_CENTER;
 }
 
 static bool open_codec(struct encoder *e, const struct encoder_format *format,
@@ -116,7 +116,8 @@ static bool alloc_picture(struct encoder *e, struct error *err)
     e->picture->color_range = e->codec->color_range;
     e->picture->colorspace = e->codec->colorspace;
     int code = av_frame_get_buffer(e->picture, 0);
-    return code >= 0 || libav_error(err, code, "picture of %dx%d", e->codec->width, e->codec->height);
+    return code >= 0 ||
+           libav_error(err, code, "picture of %dx%d", e->codec->width, e->codec->height);
 }
 
 struct encoder *encoder_open(const char *path, const struct encoder_format *format,

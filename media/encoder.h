@@ -1,6 +1,6 @@
-/* encoder: one video stream into one file, whatever codec and container. The caller fills the picture
- * it is lent, pushes it, and finishes; the n-th pushed picture is shown at n / rate. Runs on one
- * thread and writes nothing that differs between two runs. Internal to the room. */
+/* encoder: one video stream into one file, whatever codec and container. The caller fills the
+ * picture it is lent, pushes it, and finishes; the n-th pushed picture is shown at n / rate. Runs
+ * on one thread and writes nothing that differs between two runs. Internal to the room. */
 #ifndef ZOE_MEDIA_ENCODER_H
 #define ZOE_MEDIA_ENCODER_H
 
@@ -30,8 +30,8 @@ struct encoder_format {
 
 struct encoder;
 
-/* Creates (or truncates) `path`. `tags` (NULL-terminated names, or NULL) become the file's metadata.
- * `shape` must have been checked; its count is not used. */
+/* Creates (or truncates) `path`. `tags` (NULL-terminated names, or NULL) become the file's
+ * metadata. `shape` must have been checked; its count is not used. */
 struct encoder *encoder_open(const char *path, const struct encoder_format *format,
                              const struct frames_shape *shape, const struct encoder_option *tags,
                              struct error *err);

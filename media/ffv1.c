@@ -1,4 +1,5 @@
-/* Slice footers of FFV1 version 3: 3 bytes of length, one of status, 4 of CRC, read from the back. */
+/* Slice footers of FFV1 version 3: 3 bytes of length, one of status, 4 of CRC, read from the back.
+ */
 #include "media/ffv1.h"
 
 #include <libavutil/crc.h>

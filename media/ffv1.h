@@ -1,6 +1,7 @@
-/* ffv1: the checksums inside an FFV1 picture. libavcodec only reports a slice whose CRC is wrong and
- * then fills it from the picture before; a segment with such a slice must be refused, so the slices are
- * checked here, before decoding. (Source: RFC 9043, sections 4.6 and 4.9.3: slice footer.) */
+/* ffv1: the checksums inside an FFV1 picture. libavcodec only reports a slice whose CRC is wrong
+ * and then fills it from the picture before; a segment with such a slice must be refused, so the
+ * slices are checked here, before decoding. (Source: RFC 9043, sections 4.6 and 4.9.3: slice
+ * footer.) */
 #ifndef ZOE_MEDIA_FFV1_H
 #define ZOE_MEDIA_FFV1_H
 

@@ -81,15 +81,14 @@ bool frames_shape_check(const struct frames_shape *shape, struct error *err)
         return error_set(err, ERROR_INVALID, "size %dx%d is outside 1x1 to %dx%d", shape->width,
                          shape->height, FRAMES_SIDE_MAX, FRAMES_SIDE_MAX);
     }
-    if (shape->count != FRAMES_COUNT_ANY &&
-        (shape->count < 1 || shape->count > FRAMES_COUNT_MAX)) {
+    if (shape->count != FRAMES_COUNT_ANY && (shape->count < 1 || shape->count > FRAMES_COUNT_MAX)) {
         return error_set(err, ERROR_INVALID, "%lld frames are outside 1 to %lld",
                          (long long)shape->count, (long long)FRAMES_COUNT_MAX);
     }
     struct frames_rate same;
     if (!reduce(shape->rate.num, shape->rate.den, &same)) {
-        return error_set(err, ERROR_INVALID, "frame rate %d/%d is outside 0 to %d",
-                         shape->rate.num, shape->rate.den, FRAMES_RATE_MAX);
+        return error_set(err, ERROR_INVALID, "frame rate %d/%d is outside 0 to %d", shape->rate.num,
+                         shape->rate.den, FRAMES_RATE_MAX);
     }
     return true;
 }

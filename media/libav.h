@@ -1,5 +1,5 @@
-/* libav: the few things every use of the FFmpeg libraries needs: errors in our form, log lines in our
- * log, paths that can only be files. Internal to the room. */
+/* libav: the few things every use of the FFmpeg libraries needs: errors in our form, log lines in
+ * our log, paths that can only be files. Internal to the room. */
 #ifndef ZOE_MEDIA_LIBAV_H
 #define ZOE_MEDIA_LIBAV_H
 
@@ -12,8 +12,8 @@
 bool libav_error(struct error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Warnings and errors of the libraries go to log.h as warnings, everything else nowhere. Process-wide;
- * call it first thing. */
+/* Warnings and errors of the libraries go to log.h as warnings, everything else nowhere.
+ * Process-wide; call it first thing. */
 void libav_route_log(void);
 
 /* "file:PATH", so that no part of a name is ever taken for a protocol. Caller frees. */

@@ -34,8 +34,8 @@ static bool read_texts(const json_t *clip, struct manifest_clip *out, const char
         const char *key;
         const char **out;
     } rows[] = {
-        {"path", &out->path},   {"video", &out->video}, {"prompt", &out->prompt},
-        {"state", &out->state}, {"note", &out->note},   {"suspect", &out->suspect},
+        {"path", &out->path},     {"video", &out->video}, {"prompt", &out->prompt},
+        {"state", &out->state},   {"note", &out->note},   {"suspect", &out->suspect},
         {"worker", &out->worker},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

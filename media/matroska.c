@@ -1,5 +1,5 @@
-/* A strict walk over the elements of a segment file. The demuxer that reads it afterwards is made to
- * save what it can from damaged files; here any damage is a reason to refuse. */
+/* A strict walk over the elements of a segment file. The demuxer that reads it afterwards is made
+ * to save what it can from damaged files; here any damage is a reason to refuse. */
 #include "media/matroska.h"
 
 #include <errno.h>
@@ -125,8 +125,8 @@ struct header_row {
 };
 
 static const struct header_row header_rows[] = {
-    {ID_EBML_VERSION, 1, 1}, {ID_EBML_READ_VERSION, 1, 1}, {ID_EBML_MAX_ID, 4, 4},
-    {ID_EBML_MAX_SIZE, 8, 8}, {ID_DOCTYPE_VERSION, 1, 4},  {ID_DOCTYPE_READ_VERSION, 1, 2},
+    {ID_EBML_VERSION, 1, 1},  {ID_EBML_READ_VERSION, 1, 1}, {ID_EBML_MAX_ID, 4, 4},
+    {ID_EBML_MAX_SIZE, 8, 8}, {ID_DOCTYPE_VERSION, 1, 4},   {ID_DOCTYPE_READ_VERSION, 1, 2},
 };
 
 static bool check_doctype(struct walk *w, const struct element *e, struct error *err)

@@ -1,5 +1,6 @@
-/* media_args: the options of one subcommand of zoe-media: a table says what there is, the parser fills it
- * in. `--name VALUE` and `--name=VALUE`; what is no option is left over, in order; `--` ends options. */
+/* media_args: the options of one subcommand of zoe-media: a table says what there is, the parser
+ * fills it in. `--name VALUE` and `--name=VALUE`; what is no option is left over, in order; `--`
+ * ends options. */
 #ifndef ZOE_MEDIA_MEDIA_ARGS_H
 #define ZOE_MEDIA_MEDIA_ARGS_H
 
@@ -20,12 +21,12 @@ struct media_option {
         const char **text; /* borrowed from argv */
         int64_t *number;
         struct frames_rate *rate;
-    } out; /* left alone when the option is absent */
+    } out;                       /* left alone when the option is absent */
     const char *value, *summary; /* for --help */
 };
 
-/* Left-over words are moved to the front of argv and counted. ERROR_USAGE names the option and, for an
- * unknown one, the nearest right name. */
+/* Left-over words are moved to the front of argv and counted. ERROR_USAGE names the option and, for
+ * an unknown one, the nearest right name. */
 bool media_args_parse(int argc, char **argv, const struct media_option *options, int *left_over,
                       struct error *err);
 

@@ -40,7 +40,13 @@ bool media_check_run(struct media_call *call, struct error *err)
     struct frames_shape shape = {.count = 0};
     const struct media_option options[] = {
         {"segment", MEDIA_ARGS_TEXT, true, 0, 0, {.text = &path}, "FILE", "the segment"},
-        {"frames", MEDIA_ARGS_INT, true, 1, FRAMES_COUNT_MAX, {.number = &shape.count}, "N",
+        {"frames",
+         MEDIA_ARGS_INT,
+         true,
+         1,
+         FRAMES_COUNT_MAX,
+         {.number = &shape.count},
+         "N",
          "frames it has to hold"},
         {"width", MEDIA_ARGS_INT, true, 1, FRAMES_SIDE_MAX, {.number = &width}, "W", "in pixels"},
         {"height", MEDIA_ARGS_INT, true, 1, FRAMES_SIDE_MAX, {.number = &height}, "H", "in pixels"},

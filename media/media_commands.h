@@ -1,6 +1,6 @@
-/* media_commands: the subcommands of zoe-media. Each has one file, media_NAME.c, and one row in the table
- * of media_main.c. A command reads its options, does its work, and adds to the reply that main prints as
- * one line of JSON. */
+/* media_commands: the subcommands of zoe-media. Each has one file, media_NAME.c, and one row in the
+ * table of media_main.c. A command reads its options, does its work, and adds to the reply that
+ * main prints as one line of JSON. */
 #ifndef ZOE_MEDIA_MEDIA_COMMANDS_H
 #define ZOE_MEDIA_MEDIA_COMMANDS_H
 
@@ -28,8 +28,8 @@ bool media_probe_run(struct media_call *call, struct error *err);
 bool media_sheet_run(struct media_call *call, struct error *err);
 bool media_page_run(struct media_call *call, struct error *err);
 
-/* Options first; at least `words_least` and at most `words_most` other words may be left, counted in
- * call->argc. False with call->help_shown after --help. */
+/* Options first; at least `words_least` and at most `words_most` other words may be left, counted
+ * in call->argc. False with call->help_shown after --help. */
 bool media_call_parse(struct media_call *call, const struct media_option *options, int words_least,
                       int words_most, struct error *err);
 

@@ -1,5 +1,5 @@
-/* zoe-media: the process that opens media files. Arguments in, files out, one line of JSON on stdout,
- * words on stderr. It limits itself before it looks at anything. */
+/* zoe-media: the process that opens media files. Arguments in, files out, one line of JSON on
+ * stdout, words on stderr. It limits itself before it looks at anything. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -57,8 +57,7 @@ bool mp4_check_read(const char *path, struct mp4_info *out, struct error *err)
     memset(out, 0, sizeof(*out));
     struct decoder *d = decoder_open(path, &decoder_mp4, err);
     if (d == NULL) return false;
-    bool ok = read_all(d, out, err) &&
-              digest_of_file(path, &out->sha256, &out->size_bytes, err);
+    bool ok = read_all(d, out, err) && digest_of_file(path, &out->sha256, &out->size_bytes, err);
     if (ok) {
         out->announced_seconds = decoder_announced_seconds(d);
         out->title = copy_tag(d, "title");

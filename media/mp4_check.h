@@ -1,5 +1,5 @@
-/* mp4_check: reopens an MP4 of ours and decodes all of it: what it holds, and whether that is what was
- * meant to be published. */
+/* mp4_check: reopens an MP4 of ours and decodes all of it: what it holds, and whether that is what
+ * was meant to be published. */
 #ifndef ZOE_MEDIA_MP4_CHECK_H
 #define ZOE_MEDIA_MP4_CHECK_H
 
@@ -18,8 +18,8 @@ struct mp4_info {
     uint64_t size_bytes;
 };
 
-/* Decodes every picture: H.264, yuv420p, one stream, evenly spaced times from 0. ERROR_INVALID names what
- * is wrong. On success `out` must be given to mp4_info_finish. */
+/* Decodes every picture: H.264, yuv420p, one stream, evenly spaced times from 0. ERROR_INVALID
+ * names what is wrong. On success `out` must be given to mp4_info_finish. */
 bool mp4_check_read(const char *path, struct mp4_info *out, struct error *err);
 
 /* ERROR_CORRUPT when the file is other than `want` (even size, rate, exact count, duration). */

@@ -17,8 +17,8 @@ struct mp4_writer {
 #define X264_EXACT "threads=1:lookahead-threads=1:cpu-independent=1"
 
 /* Small pictures cost nothing, so nothing that trades flat colour for bits is left on. Measured on
- * 64x64 and 256x256 squares of eight strong colours, decoded by ffmpeg as it comes: every pixel three or
- * more away from an edge is within 3/255 (x264's defaults at the same crf: 9/255). */
+ * 64x64 and 256x256 squares of eight strong colours, decoded by ffmpeg as it comes: every pixel
+ * three or more away from an edge is within 3/255 (x264's defaults at the same crf: 9/255). */
 static const struct encoder_option small_options[] = {
     {"preset", "medium"},
     {"profile", "high"},
@@ -29,10 +29,8 @@ static const struct encoder_option small_options[] = {
 };
 
 static const struct encoder_option large_options[] = {
-    {"preset", "medium"},
-    {"profile", "high"},
-    {"crf", "14"},
-    {"x264-params", X264_EXACT ":rc-lookahead=24:chroma-qp-offset=-3"},
+    {"preset", "medium"}, {"profile", "high"},
+    {"crf", "14"},        {"x264-params", X264_EXACT ":rc-lookahead=24:chroma-qp-offset=-3"},
     {NULL, NULL},
 };
 

@@ -1,7 +1,7 @@
-/* mp4_writer: frames into an MP4 that plays everywhere: H.264 high profile, yuv420p, BT.709 limited (in
- * conversion and in tags), index in front, constant frame rate. The same frames and tags give the same
- * bytes with the same build of libavformat and libx264, on any processor. Sizes are padded to even ones.
- * One thread at a time; used like segment_writer. */
+/* mp4_writer: frames into an MP4 that plays everywhere: H.264 high profile, yuv420p, BT.709 limited
+ * (in conversion and in tags), index in front, constant frame rate. The same frames and tags give
+ * the same bytes with the same build of libavformat and libx264, on any processor. Sizes are padded
+ * to even ones. One thread at a time; used like segment_writer. */
 #ifndef ZOE_MEDIA_MP4_WRITER_H
 #define ZOE_MEDIA_MP4_WRITER_H
 

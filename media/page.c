@@ -17,11 +17,21 @@ static void put_escaped(struct buf *out, const char *text)
 {
     for (const char *p = text; *p != '\0'; p++) {
         switch (*p) {
-        case '&': buf_append_text(out, "&amp;"); break;
-        case '<': buf_append_text(out, "&lt;"); break;
-        case '>': buf_append_text(out, "&gt;"); break;
-        case '"': buf_append_text(out, "&quot;"); break;
-        case '\'': buf_append_text(out, "&#39;"); break;
+        case '&':
+            buf_append_text(out, "&amp;");
+            break;
+        case '<':
+            buf_append_text(out, "&lt;");
+            break;
+        case '>':
+            buf_append_text(out, "&gt;");
+            break;
+        case '"':
+            buf_append_text(out, "&quot;");
+            break;
+        case '\'':
+            buf_append_text(out, "&#39;");
+            break;
         default: {
             bool control = (unsigned char)*p < 0x20 && *p != '\n' && *p != '\t';
             buf_append_char(out, control ? ' ' : *p);
@@ -30,7 +40,8 @@ static void put_escaped(struct buf *out, const char *text)
     }
 }
 
-/* Nothing but letters, digits and "-._~/" stays as it is, so no name can become a scheme or a query. */
+/* Nothing but letters, digits and "-._~/" stays as it is, so no name can become a scheme or a
+ * query. */
 static void put_link(struct buf *out, const char *path)
 {
     static const char plain[] =
@@ -156,10 +167,11 @@ static void put_header(struct buf *out, const struct manifest *m, const char *ti
     } else {
         buf_printf(out, "%zu clip%s", m->clip_count, m->clip_count == 1 ? "" : "s");
     }
-    buf_append_text(out, "</p>\n</header>\n<div class=\"tools\"><div>\n"
-                         "<input id=\"search\" type=\"search\" placeholder=\"Search prompts, seeds, "
-                         "recipes\" aria-label=\"Search\" autocomplete=\"off\" "
-                         "spellcheck=\"false\">\n");
+    buf_append_text(out,
+                    "</p>\n</header>\n<div class=\"tools\"><div>\n"
+                    "<input id=\"search\" type=\"search\" placeholder=\"Search prompts, seeds, "
+                    "recipes\" aria-label=\"Search\" autocomplete=\"off\" "
+                    "spellcheck=\"false\">\n");
     put_filters(out, m);
     buf_append_text(out, "<span id=\"count\" class=\"facts\" role=\"status\"></span>\n"
                          "</div></div>\n");
@@ -179,6 +191,21 @@ static void put_shape_style(struct buf *out, const struct manifest_clip *clip)
     buf_printf(out, " style=\"aspect-ratio:%lld/%lld\"", (long long)width, (long long)height);
 }
 
+static bool is_small(const struct manifest_clip *clip)
+{
+    int64_t width = recipe_int(clip, "width");
+    int64_t height = recipe_int(clip, "height");
+    return width > 0 && width <= CRISP_SIDE_MAX && height <= CRISP_SIDE_MAX;
+}
+
+static bool all_small(const struct manifest *m)
+{
+    for (size_t i = 0; i < m->clip_count; i++) {
+        if (m->clips[i].recipe != NULL && !is_small(&m->clips[i])) return false;
+    }
+    return true;
+}
+
 static void put_stage(struct buf *out, const struct manifest_clip *clip, bool playable)
 {
     if (!playable) {
@@ -189,11 +216,8 @@ static void put_stage(struct buf *out, const struct manifest_clip *clip, bool pl
         buf_append_text(out, "</div>\n");
         return;
     }
-    int64_t width = recipe_int(clip, "width");
-    int64_t height = recipe_int(clip, "height");
-    bool crisp = width > 0 && width <= CRISP_SIDE_MAX && height <= CRISP_SIDE_MAX;
     buf_printf(out, "<button type=\"button\" class=\"stage%s\" aria-label=\"Play or pause\"",
-               crisp ? " crisp" : "");
+               is_small(clip) ? " crisp" : "");
     put_shape_style(out, clip);
     buf_append_text(out, "><video muted loop playsinline disablepictureinpicture "
                          "preload=\"metadata\" data-src=\"");
@@ -229,10 +253,10 @@ static void put_recipe_facts(struct buf *out, const struct manifest_clip *clip)
     static const struct {
         const char *key, *format;
     } rows[] = {
-        {"num_frames", "# frames"},
-        {"fps", "# fps"},
-        {"num_inference_steps", "# steps"},
-        {"guidance_scale", "guidance #"},
+        {"num_frames", "#\u00a0frames"},
+        {"fps", "#\u00a0fps"},
+        {"num_inference_steps", "#\u00a0steps"},
+        {"guidance_scale", "guidance\u00a0#"},
     };
     bool first = true;
     buf_append_text(out, "<p class=\"facts\">");
@@ -344,7 +368,7 @@ size_t page_render(const struct manifest *m, struct buf *out)
     size_t shown = m->clip_count < limit ? m->clip_count : limit;
     put_head(out, title);
     put_header(out, m, title);
-    buf_append_text(out, "<main>\n<div class=\"grid\">\n");
+    buf_printf(out, "<main>\n<div class=\"grid%s\">\n", all_small(m) ? " small" : "");
     for (size_t i = 0; i < shown; i++) {
         put_card(out, &m->clips[i]);
     }

@@ -1,6 +1,7 @@
-/* segment_reader: the frames of a segment file, or the reason why it is none. Only Matroska with FFV1 is
- * opened; structure, lengths, checksums, sizes, times and the number of frames must all be right, and
- * nothing may be left over. Memory is independent of the number of frames. One thread at a time.
+/* segment_reader: the frames of a segment file, or the reason why it is none. Only Matroska with
+ * FFV1 is opened; structure, lengths, checksums, sizes, times and the number of frames must all be
+ * right, and nothing may be left over. Memory is independent of the number of frames. One thread at
+ * a time.
  *
  *     struct segment_reader *r = segment_reader_open(path, &shape, err);
  *     while (segment_reader_next(r, rgb, &end, err) && !end) ...
@@ -16,14 +17,14 @@
 
 struct segment_reader;
 
-/* `shape` is what the file has to hold; with FRAMES_COUNT_ANY any number of frames above 0 is right.
- * ERROR_INVALID = the file is to be rejected, and says why; ERROR_NOT_FOUND, ERROR_IO,
+/* `shape` is what the file has to hold; with FRAMES_COUNT_ANY any number of frames above 0 is
+ * right. ERROR_INVALID = the file is to be rejected, and says why; ERROR_NOT_FOUND, ERROR_IO,
  * ERROR_NO_MEMORY = no verdict on the file. */
 struct segment_reader *segment_reader_open(const char *path, const struct frames_shape *shape,
                                            struct error *err);
 
-/* Fills `rgb` (frames_size_bytes(shape)) with the next frame, or sets *end after the last one, when the
- * whole file has proved sound. */
+/* Fills `rgb` (frames_size_bytes(shape)) with the next frame, or sets *end after the last one, when
+ * the whole file has proved sound. */
 bool segment_reader_next(struct segment_reader *r, uint8_t *rgb, bool *end, struct error *err);
 
 void segment_reader_destroy(struct segment_reader *r); /* NULL is fine */

@@ -1,10 +1,11 @@
-/* segment_writer: frames into a lossless segment file: FFV1 level 3 in Matroska, pixels bgr0, a CRC in
- * every slice, every picture a key picture. The same frames give the same bytes.
+/* segment_writer: frames into a lossless segment file: FFV1 level 3 in Matroska, pixels bgr0, a CRC
+ * in every slice, every picture a key picture. The same frames give the same bytes.
  *
  *     struct segment_writer *w = segment_writer_open(path, &shape, err);
  *     segment_writer_push(w, rgb, err);             one call a picture, shape.count times
- *     segment_writer_finish(w, &result, err);       the file is complete and fsynced (not its folder)
- *     segment_writer_destroy(w);                    always; removes the file unless it was finished
+ *     segment_writer_finish(w, &result, err);       the file is complete and fsynced (not its
+ * folder) segment_writer_destroy(w);                    always; removes the file unless it was
+ * finished
  *
  * One thread at a time. The file is written in place, so write to a temporary name and rename. */
 #ifndef ZOE_MEDIA_SEGMENT_WRITER_H
@@ -28,14 +29,16 @@ struct segment_result {
     const char *suspect; /* "", "black" or "still"; static */
 };
 
-/* NULL with `err`: a shape out of range, a path that cannot be written, a full disk (ERROR_FULL). */
+/* NULL with `err`: a shape out of range, a path that cannot be written, a full disk (ERROR_FULL).
+ */
 struct segment_writer *segment_writer_open(const char *path, const struct frames_shape *shape,
                                            struct error *err);
 
 /* `rgb` holds frames_size_bytes(shape) bytes and is only read. */
 bool segment_writer_push(struct segment_writer *w, const uint8_t *rgb, struct error *err);
 
-/* Fails when other than shape.count pictures were pushed (any number above 0 with FRAMES_COUNT_ANY). */
+/* Fails when other than shape.count pictures were pushed (any number above 0 with
+ * FRAMES_COUNT_ANY). */
 bool segment_writer_finish(struct segment_writer *w, struct segment_result *out, struct error *err);
 
 void segment_writer_destroy(struct segment_writer *w); /* NULL is fine */

@@ -209,9 +209,8 @@ static bool draw_row(const struct sheet *s, struct row *row, double y, struct er
     const double x = MARGIN + LABEL_WIDTH + LABEL_GAP;
     struct strip strip = {.pictures = NULL};
     bool ok = true;
-    if (row->error.code == ERROR_NONE &&
-        strip_load(row->clip->path, s->columns, s->picture_side, s->picture_side, &strip,
-                   &row->error)) {
+    if (row->error.code == ERROR_NONE && strip_load(row->clip->path, s->columns, s->picture_side,
+                                                    s->picture_side, &strip, &row->error)) {
         ok = draw_strip(s, &strip, x, y, err);
     } else {
         draw_missing(s, row, x, y);

@@ -1,6 +1,6 @@
 /* sheet: a contact sheet of a batch: one row a clip, its prompt and seed on the left, evenly spaced
- * frames on the right, as a PNG. A clip without a readable file gets a row that says so. Runs in the media
- * child: it decodes files. */
+ * frames on the right, as a PNG. A clip without a readable file gets a row that says so. Runs in
+ * the media child: it decodes files. */
 #ifndef ZOE_MEDIA_SHEET_H
 #define ZOE_MEDIA_SHEET_H
 

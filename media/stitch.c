@@ -20,8 +20,10 @@ struct stitch {
 static bool append_frame(struct stitch *s, const char *path, struct error *err)
 {
     if (s->survey.count >= s->job->shape.count) {
-        return error_set(err, ERROR_INVALID, "%s: the segments hold more than the %lld frames of "
-                         "the clip", path, (long long)s->job->shape.count);
+        return error_set(err, ERROR_INVALID,
+                         "%s: the segments hold more than the %lld frames of "
+                         "the clip",
+                         path, (long long)s->job->shape.count);
     }
     survey_add(&s->survey, s->rgb);
     return mp4_writer_push(s->writer, s->rgb, err);

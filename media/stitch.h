@@ -1,5 +1,5 @@
-/* stitch: the segments of a clip, in order, into one checked MP4. Memory is independent of the clip's
- * length. Runs in the media child. */
+/* stitch: the segments of a clip, in order, into one checked MP4. Memory is independent of the
+ * clip's length. Runs in the media child. */
 #ifndef ZOE_MEDIA_STITCH_H
 #define ZOE_MEDIA_STITCH_H
 
@@ -27,9 +27,9 @@ struct stitch_result {
     const char *suspect; /* as in survey.h; static */
 };
 
-/* Decodes, encodes, fsyncs, reopens the MP4 and decodes it again. ERROR_INVALID: a segment or the total
- * count is wrong. ERROR_FULL: no space; try again later. ERROR_CORRUPT: the MP4 came out wrong. On failure
- * no file is left. */
+/* Decodes, encodes, fsyncs, reopens the MP4 and decodes it again. ERROR_INVALID: a segment or the
+ * total count is wrong. ERROR_FULL: no space; try again later. ERROR_CORRUPT: the MP4 came out
+ * wrong. On failure no file is left. */
 bool stitch_run(const struct stitch_job *job, struct stitch_result *out, struct error *err);
 
 #endif

@@ -128,8 +128,7 @@ static bool take_picture(struct strip *s, const AVFrame *picture, int index, str
     if (!whole) return convert(s, picture, s->width, s->height, s->pictures[index], err);
     size_t source = (size_t)s->source.width * (size_t)s->source.height * 4;
     uint8_t *native = alloc_checked(source, 1, "a picture", err);
-    bool ok = native != NULL &&
-              convert(s, picture, s->source.width, s->source.height, native, err);
+    bool ok = native != NULL && convert(s, picture, s->source.width, s->source.height, native, err);
     if (ok) repeat_pixels(native, s, s->pictures[index]);
     free(native);
     return ok;
@@ -142,8 +141,8 @@ static bool take_pictures(struct strip *s, struct decoder *d, struct error *err)
         bool end = false;
         const AVFrame *picture = decoder_next(d, &end, err);
         if (picture == NULL && end) {
-            return error_set(err, ERROR_INVALID, "it ends after %lld of %lld frames",
-                             (long long)at, (long long)s->source.count);
+            return error_set(err, ERROR_INVALID, "it ends after %lld of %lld frames", (long long)at,
+                             (long long)s->source.count);
         }
         if (picture == NULL) return false;
         while (taken < s->count && place(s, taken) == at) {

@@ -1,5 +1,6 @@
-/* strip: a few evenly spaced pictures of an MP4, first and last included, scaled to fit a box. Small
- * pictures grow by whole factors, pixel by pixel, so that they stay crisp; others are resampled. */
+/* strip: a few evenly spaced pictures of an MP4, first and last included, scaled to fit a box.
+ * Small pictures grow by whole factors, pixel by pixel, so that they stay crisp; others are
+ * resampled. */
 #ifndef ZOE_MEDIA_STRIP_H
 #define ZOE_MEDIA_STRIP_H
 
@@ -10,10 +11,10 @@
 #include "media/frames.h"
 
 struct strip {
-    int count;                   /* pictures: at most what was asked for and what the clip has */
-    int width, height;           /* of each, in pixels */
-    struct frames_shape source;  /* of the MP4 */
-    uint8_t **pictures;          /* count x width * height * 4 bytes: blue, green, red, 255 */
+    int count;                  /* pictures: at most what was asked for and what the clip has */
+    int width, height;          /* of each, in pixels */
+    struct frames_shape source; /* of the MP4 */
+    uint8_t **pictures;         /* count x width * height * 4 bytes: blue, green, red, 255 */
 };
 
 /* Only the sizes, from the file's head; `pictures` stays NULL. */

@@ -8,7 +8,7 @@
 #include "media/yuv.h"
 
 #define LUMA_DIVISOR (255 * 10000)
-#define CHROMA_WEIGHTS 8 /* 1-2-1 over two rows */
+#define CHROMA_PIXELS 4
 
 struct colour {
     int r, g, b;
@@ -34,22 +34,20 @@ static void convert_luma_row(const uint8_t *rgb, int width, uint8_t *out)
     if (width % 2 != 0) out[width] = out[width - 1];
 }
 
-static struct colour add(struct colour a, struct colour b, int weight)
+static struct colour add(struct colour a, struct colour b)
 {
-    return (struct colour){a.r + weight * b.r, a.g + weight * b.g, a.b + weight * b.b};
+    return (struct colour){a.r + b.r, a.g + b.g, a.b + b.b};
 }
 
-static struct colour around(const uint8_t *row, int width, int x)
+/* Of the pixels x and x + 1. */
+static struct colour pair(const uint8_t *row, int width, int x)
 {
-    struct colour sum = {0, 0, 0};
-    sum = add(sum, pixel(row, x > 0 ? x - 1 : 0), 1);
-    sum = add(sum, pixel(row, x), 2);
-    return add(sum, pixel(row, x + 1 < width ? x + 1 : width - 1), 1);
+    return add(pixel(row, x), pixel(row, x + 1 < width ? x + 1 : x));
 }
 
 static uint8_t chroma(int component, int luma, int span)
 {
-    int64_t divisor = (int64_t)CHROMA_WEIGHTS * 255 * span;
+    int64_t divisor = (int64_t)CHROMA_PIXELS * 255 * span;
     int64_t scaled = (int64_t)224 * ((int64_t)10000 * component - luma);
     return (uint8_t)((scaled + 128 * divisor + divisor / 2) / divisor);
 }
@@ -58,7 +56,7 @@ static void convert_chroma_row(const uint8_t *upper, const uint8_t *lower, int w
                                uint8_t *v)
 {
     for (int x = 0; x < width; x += 2) {
-        struct colour sum = add(around(upper, width, x), around(lower, width, x), 1);
+        struct colour sum = add(pair(upper, width, x), pair(lower, width, x));
         int luma = weighted(sum);
         u[x / 2] = chroma(sum.b, luma, 18556);
         v[x / 2] = chroma(sum.r, luma, 15748);

@@ -1,6 +1,6 @@
-/* yuv: RGB24 to planar YUV 4:2:0, BT.709, limited range, in integers only: every processor and every
- * build gives the same bytes. Chroma is sited left (the H.264 default): horizontally the 1-2-1 mean
- * around the even column, vertically the mean of two rows. */
+/* yuv: RGB24 to planar YUV 4:2:0, BT.709, limited range, in integers only: every processor and
+ * every build gives the same bytes. A chroma sample is the mean of its four pixels and stands in
+ * their middle: most decoders simply repeat it over the four, and small clips show any shift. */
 #ifndef ZOE_MEDIA_YUV_H
 #define ZOE_MEDIA_YUV_H
 
@@ -12,8 +12,8 @@ struct yuv_planes {
     ptrdiff_t y_stride, uv_stride;
 };
 
-/* Writes an even-sized picture of width + width % 2 by height + height % 2; an odd last column or row is
- * repeated. */
+/* Writes an even-sized picture of width + width % 2 by height + height % 2; an odd last column or
+ * row is repeated. */
 void yuv_from_rgb(const uint8_t *rgb, int width, int height, const struct yuv_planes *out);
 
 #endif
