@@ -5,6 +5,7 @@
 #include <string.h>
 #include <zmq.h>
 
+#include "base/text.h"
 #include "proto/limits.h"
 
 /* Debian's zmq.h hides this name as a draft, the option works all the same: without a ZAP handler
@@ -44,7 +45,6 @@ bool zsetup_common(void *socket, struct error *err)
         {ZMQ_HEARTBEAT_IVL, SOCKET_ZMTP_HEARTBEAT_MS},
         {ZMQ_HEARTBEAT_TIMEOUT, SOCKET_ZMTP_TIMEOUT_MS},
         {ZMQ_HEARTBEAT_TTL, SOCKET_ZMTP_TIMEOUT_MS},
-        {ZMQ_IPV6, 1},
     };
     int64_t frame = LIMIT_FRAME_BYTES;
     return set_table(socket, rows, sizeof(rows) / sizeof(rows[0]), err) &&
@@ -94,14 +94,29 @@ static bool address_failed(const char *verb, const char *url, int reason, struct
     return error_set(err, ERROR_IO, "cannot %s %s: %s", verb, url, zmq_strerror(reason));
 }
 
+/* ZeroMQ takes a port modulo 65536, and names only the first address of a host: IPv6 is asked for
+ * by brackets. */
+static bool prepare_url(void *socket, const char *url, struct error *err)
+{
+    const char *colon = strrchr(url, ':');
+    int64_t port = 0;
+    bool tcp = strncmp(url, "tcp://", 6) == 0 && colon > url + 6;
+    if (tcp && strcmp(colon, ":*") != 0 && !text_parse_i64(colon + 1, 0, UINT16_MAX, &port)) {
+        return error_set(err, ERROR_USAGE, "%s does not end in a port (0 to 65535, or *)", url);
+    }
+    return strchr(url, '[') == NULL || zsetup_int(socket, ZMQ_IPV6, 1, err);
+}
+
 bool zsetup_bind(void *socket, const char *url, struct error *err)
 {
+    if (!prepare_url(socket, url, err)) return false;
     if (zmq_bind(socket, url) == 0) return true;
     return address_failed("listen at", url, errno, err);
 }
 
 bool zsetup_connect(void *socket, const char *url, struct error *err)
 {
+    if (!prepare_url(socket, url, err)) return false;
     if (zmq_connect(socket, url) == 0) return true;
     return address_failed("connect to", url, errno, err);
 }
