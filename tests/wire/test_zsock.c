@@ -52,15 +52,13 @@ static void on_event(void *context, enum zsock_event event)
 
 static struct zsock *open_router(struct wire *w, struct end *e, const char *url)
 {
-    struct error err = {0};
     struct zsock_options o = {.router = true,
                               .url = url,
                               .keys = &w->server,
                               .zap_domain = "test",
                               .on_receive = on_receive,
                               .context = e};
-    e->socket = zsock_open(&w->loop, w->context, &o, &err);
-    if (e->socket == NULL) fail_msg("%s", err.message);
+    e->socket = wire_bind(w, &o);
     return e->socket;
 }
 

@@ -129,6 +129,19 @@ static inline void wire_until(struct wire *w, wire_condition done, void *context
     (void)uv_timer_stop(&w->tick);
 }
 
+/* ZeroMQ frees a port a moment after its socket was closed: polls until this one can have it. */
+static inline struct zsock *wire_bind(struct wire *w, const struct zsock_options *options)
+{
+    struct error err = {0};
+    for (int ms = 0; ms < WIRE_PATIENCE_MS; ms++) {
+        struct zsock *s = zsock_open(&w->loop, w->context, options, &err);
+        if (s != NULL) return s;
+        uv_sleep(1);
+    }
+    fail_msg("%s", err.message);
+    return NULL;
+}
+
 /* A plain ZeroMQ DEALER with these keys (server_key NULL: without CURVE). */
 static inline void *wire_raw(void *context, const char *url, const uint8_t *server_key,
                              const struct key_pair *keys)
