@@ -101,7 +101,7 @@ static bool check_stream(const struct decoder *d, struct error *err)
     if (p->codec_type != AVMEDIA_TYPE_VIDEO || p->codec_id != d->format->codec_id) {
         return refuse(d, err, "another codec");
     }
-    if (p->width < 1 || p->width > FRAMES_SIDE_MAX || p->height < 1 ||
+    if (p->width < FRAMES_SIDE_MIN || p->width > FRAMES_SIDE_MAX || p->height < FRAMES_SIDE_MIN ||
         p->height > FRAMES_SIDE_MAX) {
         return refuse(d, err, "a size out of range");
     }

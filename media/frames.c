@@ -74,12 +74,16 @@ double frames_seconds(struct frames_rate rate, int64_t count)
     return (double)count * (double)rate.den / (double)rate.num;
 }
 
+static bool side_ok(int side)
+{
+    return side >= FRAMES_SIDE_MIN && side <= FRAMES_SIDE_MAX;
+}
+
 bool frames_shape_check(const struct frames_shape *shape, struct error *err)
 {
-    if (shape->width < 1 || shape->width > FRAMES_SIDE_MAX || shape->height < 1 ||
-        shape->height > FRAMES_SIDE_MAX) {
-        return error_set(err, ERROR_INVALID, "size %dx%d is outside 1x1 to %dx%d", shape->width,
-                         shape->height, FRAMES_SIDE_MAX, FRAMES_SIDE_MAX);
+    if (!side_ok(shape->width) || !side_ok(shape->height)) {
+        return error_set(err, ERROR_INVALID, "size %dx%d: sides from %d to %d pixels are possible",
+                         shape->width, shape->height, FRAMES_SIDE_MIN, FRAMES_SIDE_MAX);
     }
     if (shape->count != FRAMES_COUNT_ANY && (shape->count < 1 || shape->count > FRAMES_COUNT_MAX)) {
         return error_set(err, ERROR_INVALID, "%lld frames are outside 1 to %lld",

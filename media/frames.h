@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 
+#define FRAMES_SIDE_MIN 2 /* libavcodec's FFV1 loses pictures of one row or one column */
 #define FRAMES_SIDE_MAX 8192
 #define FRAMES_COUNT_MAX INT64_C(1000000)
 #define FRAMES_RATE_MAX 1000

@@ -138,29 +138,39 @@ static bool check_doctype(struct walk *w, const struct element *e, struct error 
     return memcmp(have, want, sizeof(have)) == 0 || broken(w, err, "another document type");
 }
 
-static bool check_header_child(struct walk *w, const struct element *e, struct error *err)
+#define HEADER_ROWS (sizeof(header_rows) / sizeof(header_rows[0]))
+
+/* `seen` has a bit for each row of the table, and one more for the document type. */
+static bool check_header_child(struct walk *w, const struct element *e, uint32_t *seen,
+                               struct error *err)
 {
-    if (e->id == ID_DOCTYPE) return check_doctype(w, e, err);
-    for (size_t i = 0; i < sizeof(header_rows) / sizeof(header_rows[0]); i++) {
-        if ((uint32_t)header_rows[i].id != e->id) continue;
-        uint64_t value = 0;
-        if (!take_number(w, e, &value, err)) return false;
-        if (value >= header_rows[i].least && value <= header_rows[i].most) return true;
-        return broken(w, err, "an unknown version");
+    size_t row = 0;
+    while (row < HEADER_ROWS && (uint32_t)header_rows[row].id != e->id) {
+        row++;
     }
-    return broken(w, err, "an unknown header element");
+    if (row == HEADER_ROWS && e->id != ID_DOCTYPE) return broken(w, err, "an unknown element");
+    uint32_t bit = UINT32_C(1) << row;
+    if ((*seen & bit) != 0) return broken(w, err, "an element that stands twice");
+    *seen |= bit;
+    if (row == HEADER_ROWS) return check_doctype(w, e, err);
+    uint64_t value = 0;
+    if (!take_number(w, e, &value, err)) return false;
+    if (value >= header_rows[row].least && value <= header_rows[row].most) return true;
+    return broken(w, err, "an unknown version");
 }
 
 static bool check_header(struct walk *w, struct error *err)
 {
     struct element header, child;
+    uint32_t seen = 0;
     if (!take_element(w, w->size, &header, err)) return false;
     if (header.id != ID_EBML) return broken(w, err, "no Matroska header");
     while (w->at < header.end) {
         if (!take_element(w, header.end, &child, err)) return false;
-        if (!check_header_child(w, &child, err)) return false;
+        if (!check_header_child(w, &child, &seen, err)) return false;
     }
-    return true;
+    bool all = seen == (UINT32_C(1) << (HEADER_ROWS + 1)) - 1;
+    return all || broken(w, err, "an incomplete header");
 }
 
 static bool check_void(struct walk *w, const struct element *e, struct error *err)
