@@ -1,5 +1,7 @@
-/* Runs a fuzz target without a fuzzer: over its corpus, then over mutations of the corpus from a fixed seed, so that every build and every sanitizer sees the parsers work on
- * damaged input. With clang and ZOE_FUZZ=ON the same targets are linked with libFuzzer instead. Usage: target CORPUS_FOLDER [ROUNDS]. */
+/* Runs a fuzz target without a fuzzer: over its corpus, then over mutations of the corpus from a
+ * fixed seed, so that every build and every sanitizer sees the parsers work on damaged input. With
+ * clang and ZOE_FUZZ=ON the same targets are linked with libFuzzer instead. Usage: target
+ * CORPUS_FOLDER [ROUNDS]. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -89,7 +91,9 @@ int main(int argc, char **argv)
     uint64_t state = UINT64_C(0x9e3779b97f4a7c15);
     int count = argc > 1 ? read_corpus(argv[1], inputs) : 0;
     if (count == 0) {
-        fprintf(stderr, "usage: %s CORPUS_FOLDER [ROUNDS]; the folder must hold at least one input\n", argv[0]);
+        fprintf(stderr,
+                "usage: %s CORPUS_FOLDER [ROUNDS]; the folder must hold at least one input\n",
+                argv[0]);
         return 2;
     }
     for (int i = 0; i < count; i++)

@@ -1,4 +1,5 @@
-/* A recipe from outside: parse, check, fill, canonical form; what passes once must pass again unchanged. */
+/* A recipe from outside: parse, check, fill, canonical form; what passes once must pass again
+ * unchanged. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

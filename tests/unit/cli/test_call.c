@@ -1,0 +1,147 @@
+/* Command lines: options, their forms, their errors. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/command.h"
+
+static int run_nothing(struct call *call)
+{
+    (void)call;
+    return 0;
+}
+
+static const struct option OPTIONS[] = {{"size", 's', "WxH", "size"},
+                                        {"again", 0, NULL, "again"},
+                                        {"count", 'n', "N", "count"},
+                                        {"for", 0, "TIME", "time"},
+                                        {0}};
+static const struct command COMMAND = {"test", "this", "FILE [DIR]", 1,           2,
+                                       "test", NULL,   OPTIONS,      run_nothing, false};
+
+static bool parse(struct call *call, struct error *err, int argc, const char **argv)
+{
+    static char copies[16][64];
+    char *words[16];
+    bool help;
+    for (int i = 0; i < argc; i++) {
+        strncpy(copies[i], argv[i], sizeof copies[i] - 1);
+        words[i] = copies[i];
+    }
+    return call_parse(call, &COMMAND, argc, words, &help, err);
+}
+
+#define PARSE(call, err, ...)                                                                      \
+    parse(call, err, (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)),                \
+          (const char *[]){__VA_ARGS__})
+
+static void test_forms(void **state)
+{
+    (void)state;
+    struct call call;
+    struct error err = {0};
+    assert_true(PARSE(&call, &err, "-s", "8x8", "in.txt", "--again", "--count=5", "--json"));
+    assert_string_equal(call_option(&call, "size"), "8x8");
+    assert_string_equal(call_option(&call, "count"), "5");
+    assert_true(call_has(&call, "again") && call.json && !call.quiet);
+    assert_int_equal(call.argument_count, 1);
+    assert_true(PARSE(&call, &err, "--", "--size", "out"));
+    assert_string_equal(call.arguments[0], "--size");
+    assert_true(PARSE(&call, &err, "-"));
+    assert_string_equal(call.arguments[0], "-");
+}
+
+static void test_errors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words[3];
+        const char *says;
+    } CASES[] = {
+        {{"a", "--sise", "x"}, "--size"},
+        {{"a", "--size", NULL}, "needs a value"},
+        {{"a", "--again=yes", "b"}, "takes no value"},
+        {{"a", "--again", "--again"}, "twice"},
+        {{"--again", NULL, NULL}, "missing"},
+        {{"a", "b", "c"}, "too many"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct call call;
+        struct error err = {0};
+        int count = 0;
+        const char *words[3];
+        while (count < 3 && CASES[i].words[count]) {
+            words[count] = CASES[i].words[count];
+            count++;
+        }
+        assert_false(parse(&call, &err, count, words));
+        assert_int_equal(err.code, ERROR_USAGE);
+        assert_non_null(strstr(err.message, CASES[i].says));
+    }
+}
+
+static void test_numbers_have_limits(void **state)
+{
+    (void)state;
+    struct call call;
+    struct error err = {0};
+    int64_t n = 7;
+    assert_true(PARSE(&call, &err, "a", "--count", "10"));
+    assert_true(call_number(&call, "count", 1, 10, &n, &err) && n == 10);
+    assert_false(call_number(&call, "count", 1, 9, &n, &err));
+    assert_true(PARSE(&call, &err, "a"));
+    n = 7;
+    assert_true(call_number(&call, "count", 1, 9, &n, &err) && n == 7);
+    assert_true(PARSE(&call, &err, "a", "--count", "1x"));
+    assert_false(call_number(&call, "count", 1, 9, &n, &err));
+}
+
+static void test_durations(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t seconds; /* -1 = refused */
+    } CASES[] = {{"90", 90},    {"90s", 90}, {"5m", 300},  {"1h30m", 5400},
+                 {"1d", 86400}, {"0", 0},    {"", -1},     {"m", -1},
+                 {"5x", -1},    {"-5", -1},  {"1.5h", -1}, {"9999999", -1}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        int64_t ns = -1;
+        bool ok = duration_parse(CASES[i].text, &ns);
+        assert_int_equal(ok, CASES[i].seconds >= 0);
+        if (ok) assert_int_equal(ns, CASES[i].seconds * NS_PER_S);
+    }
+}
+
+static void test_table_is_sound(void **state)
+{
+    (void)state;
+    int count;
+    const struct command *const *rows = commands_all(&count);
+    for (int i = 0; i < count; i++) {
+        assert_non_null(rows[i]->run);
+        assert_true(strlen(rows[i]->summary) > 5);
+        for (const struct option *o = rows[i]->options; o && o->name; o++)
+            for (const struct option *c = commands_common_options(); c->name; c++)
+                assert_string_not_equal(o->name, c->name);
+        for (int j = 0; j < i; j++)
+            assert_false(
+                strcmp(rows[i]->noun, rows[j]->noun) == 0 &&
+                (!rows[i]->verb || !rows[j]->verb || strcmp(rows[i]->verb, rows[j]->verb) == 0));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms), cmocka_unit_test(test_errors),
+                                       cmocka_unit_test(test_numbers_have_limits),
+                                       cmocka_unit_test(test_durations),
+                                       cmocka_unit_test(test_table_is_sound)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
