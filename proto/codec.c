@@ -99,6 +99,39 @@ struct message *codec_decode(struct bytes envelope, struct bytes payload, enum m
     return NULL;
 }
 
+static bool read_varint(struct bytes *in, uint64_t *out)
+{
+    uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64 && in->size > 0; shift += 7) {
+        uint8_t byte = *in->data;
+        in->data++;
+        in->size--;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if ((byte & 0x80) == 0) {
+            *out = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Top level only; a field of another wire type than varint or bytes ends the search. */
+uint64_t codec_request_of(struct bytes envelope)
+{
+    uint64_t tag = 0;
+    uint64_t value = 0;
+    while (read_varint(&envelope, &tag) && read_varint(&envelope, &value)) {
+        if (tag == 2 << 3) return value;
+        if ((tag & 7) == 2 && value <= envelope.size) {
+            envelope.data += value;
+            envelope.size -= (size_t)value;
+        } else if ((tag & 7) != 0) {
+            return 0;
+        }
+    }
+    return 0;
+}
+
 static bool our_fault(struct error *err)
 {
     if (err != NULL) err->code = ERROR_INTERNAL;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/digest.h"
@@ -19,6 +20,10 @@
  * message_free. */
 struct message *codec_decode(struct bytes envelope, struct bytes payload, enum message_from from,
                              struct error *err);
+
+/* The request number of an envelope that codec_decode refused, as far as it can be read; else 0.
+ * For telling the sender. */
+uint64_t codec_request_of(struct bytes envelope);
 
 /* Appends the packed envelope to `out`. Checks it as the receiver will: false with ERROR_INTERNAL
  * naming the field when the caller filled it wrongly, and `out` is unchanged. envelope->version is

@@ -20,6 +20,7 @@
 #define REQUEST_PARTS 7
 #define LOGS_PER_WINDOW 10
 #define LOG_WINDOW_NS (10 * NS_PER_S)
+#define METADATA_SIZE (5 + sizeof(ZAP_KEY_PROPERTY) + KEY_TEXT_SIZE)
 
 enum part {
     PART_VERSION,
@@ -84,11 +85,12 @@ static bool is_whole(struct zparts *p)
            part_is(p, PART_MECHANISM, "CURVE") && zparts_bytes(p, PART_KEY).size == KEY_BYTES;
 }
 
-static bool decide(struct zap *z, struct zparts *p, char user[LIMIT_NAME_BYTES + 1])
+static bool decide(struct zap *z, struct zparts *p, char user[LIMIT_NAME_BYTES + 1],
+                   char key[KEY_TEXT_SIZE])
 {
     char domain[64] = "?";
     char address[128] = "?";
-    char key[KEY_TEXT_SIZE] = "none";
+    (void)snprintf(key, KEY_TEXT_SIZE, "none");
     if (p->count > PART_ADDRESS) {
         part_text(p, PART_DOMAIN, domain, sizeof(domain));
         part_text(p, PART_ADDRESS, address, sizeof(address));
@@ -104,15 +106,31 @@ static bool decide(struct zap *z, struct zparts *p, char user[LIMIT_NAME_BYTES +
     return false;
 }
 
-static void answer(struct zap *z, struct bytes sequence, bool allowed, const char *user)
+/* One property as RFC 27 packs metadata: length and name, length (four bytes, big-endian) and
+ * value. */
+static struct bytes pack_key(const char *key, uint8_t out[METADATA_SIZE])
 {
+    size_t name = strlen(ZAP_KEY_PROPERTY);
+    size_t value = strlen(key);
+    out[0] = (uint8_t)name;
+    memcpy(out + 1, ZAP_KEY_PROPERTY, name);
+    memset(out + 1 + name, 0, 3);
+    out[4 + name] = (uint8_t)value;
+    memcpy(out + 5 + name, key, value);
+    return (struct bytes){out, 5 + name + value};
+}
+
+static void answer(struct zap *z, struct bytes sequence, bool allowed, const char *user,
+                   const char *key)
+{
+    uint8_t metadata[METADATA_SIZE];
     const struct bytes parts[] = {
         {(const uint8_t *)"1.0", 3},
         sequence,
         {(const uint8_t *)(allowed ? "200" : "400"), 3},
         {(const uint8_t *)"", 0},
         {(const uint8_t *)user, allowed ? strlen(user) : 0},
-        {(const uint8_t *)"", 0},
+        allowed ? pack_key(key, metadata) : (struct bytes){(const uint8_t *)"", 0},
     };
     size_t count = sizeof(parts) / sizeof(parts[0]);
     for (size_t i = 0; i < count; i++) {
@@ -128,10 +146,11 @@ static void on_ready(void *context)
     for (int i = 0; i < ZSOCK_TURN_MESSAGES; i++) {
         if (zparts_receive(z->socket, &parts) != ZPARTS_MESSAGE) return;
         char user[LIMIT_NAME_BYTES + 1];
-        bool allowed = decide(z, &parts, user);
+        char key[KEY_TEXT_SIZE];
+        bool allowed = decide(z, &parts, user, key);
         struct bytes sequence = {(const uint8_t *)"", 0};
         if (parts.count > PART_SEQUENCE) sequence = zparts_bytes(&parts, PART_SEQUENCE);
-        answer(z, sequence, allowed, user);
+        answer(z, sequence, allowed, user, key);
         zparts_finish(&parts);
     }
 }

@@ -14,6 +14,9 @@
 
 struct zap;
 
+/* Every message of an allowed connection carries its key in hex under this property. */
+#define ZAP_KEY_PROPERTY "X-Key"
+
 /* Says whether `key` may connect to the sockets of `domain` and under which name (it becomes the
  * User-Id of every message, so it must not be empty). `address` is for logs. */
 typedef bool (*zap_decide)(void *context, const char *domain, const uint8_t key[KEY_BYTES],

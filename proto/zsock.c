@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/table.h"
 #include "base/xalloc.h"
+#include "proto/zap.h"
 #include "proto/zmonitor.h"
 #include "proto/zparts.h"
 #include "proto/zqueue.h"
@@ -179,7 +180,7 @@ static const char *property(zmq_msg_t *part, const char *name)
 static bool read_parts(struct zsock *s, struct zparts *parts, struct zsock_received *out)
 {
     int first = s->router ? 1 : 0;
-    *out = (struct zsock_received){.user = "", .address = ""};
+    *out = (struct zsock_received){.user = "", .key = "", .address = ""};
     if (parts->extra > 0 || parts->count < first + 1 || parts->count > first + 2) return false;
     if (s->router && !peer_of(zparts_bytes(parts, 0), &out->peer)) return false;
     out->envelope = zparts_bytes(parts, first);
@@ -188,6 +189,7 @@ static bool read_parts(struct zsock *s, struct zparts *parts, struct zsock_recei
     if (out->envelope.size == 0) return false;
     if (!s->router) return true;
     out->user = property(&parts->parts[first], "User-Id");
+    out->key = property(&parts->parts[first], ZAP_KEY_PROPERTY);
     out->address = property(&parts->parts[first], "Peer-Address");
     return out->user[0] != '\0';
 }

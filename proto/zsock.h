@@ -24,7 +24,8 @@ typedef uint64_t zsock_peer;
 
 struct zsock_received {
     zsock_peer peer;
-    const char *user;    /* User-Id given by the ZAP handler; "" at a DEALER */
+    const char *user; /* User-Id given by the ZAP handler; "" at a DEALER */
+    const char *key;  /* public key of the peer in hex, as the ZAP handler saw it; "" at a DEALER */
     const char *address; /* of the peer, for logs; "" when unknown */
     struct bytes envelope;
     struct bytes payload;

@@ -20,6 +20,7 @@ struct end {
     zsock_peer peer;
     char user[LIMIT_NAME_BYTES + 1];
     char address[64];
+    char key[KEY_TEXT_SIZE];
     char last[64];
     size_t payload_bytes;
     bool has_payload;
@@ -32,6 +33,7 @@ static void on_receive(void *context, const struct zsock_received *m)
     e->received++;
     e->peer = m->peer;
     (void)snprintf(e->user, sizeof(e->user), "%s", m->user);
+    (void)snprintf(e->key, sizeof(e->key), "%s", m->key);
     (void)snprintf(e->address, sizeof(e->address), "%s", m->address);
     (void)snprintf(e->last, sizeof(e->last), "%.*s", (int)m->envelope.size,
                    (const char *)m->envelope.data);
@@ -151,6 +153,9 @@ static void messages_and_payloads_arrive_with_the_name_of_the_key(void **state)
     wire_until(&p.wire, has_wanted, &p.client, 0);
     assert_string_equal(p.server.user, "alice");
     assert_string_equal(p.server.address, "127.0.0.1");
+    char key[KEY_TEXT_SIZE];
+    keys_text(p.keys.public_key, key);
+    assert_string_equal(p.server.key, key);
     assert_true(p.server.peer != 0);
     assert_int_equal(p.client.payload_bytes, LIMIT_CHUNK_BYTES);
     assert_string_equal(p.client.last, "hello");

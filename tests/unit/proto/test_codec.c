@@ -299,6 +299,20 @@ static void versions_overlap_or_not(void **state)
     assert_int_equal(codec_version_choose(0, PROTOCOL_MIN - 1), 0);
 }
 
+static void a_refused_request_still_has_its_number(void **state)
+{
+    (void)state;
+    static const uint8_t after[] = {0x08, 0x01, 0xca, 0x03, 0x02, 'x', 'y', 0x10, 0xac, 0x02};
+    static const uint8_t cut[] = {0x08, 0x01, 0x10, 0xac};
+    static const uint8_t odd[] = {0x0d, 1, 2, 3, 4, 0x10, 0x05};
+    static const uint8_t beyond[] = {0x0a, 0x7f, 0x10};
+    assert_int_equal(codec_request_of((struct bytes){after, sizeof(after)}), 300);
+    assert_int_equal(codec_request_of((struct bytes){cut, sizeof(cut)}), 0);
+    assert_int_equal(codec_request_of((struct bytes){odd, sizeof(odd)}), 0);
+    assert_int_equal(codec_request_of((struct bytes){beyond, sizeof(beyond)}), 0);
+    assert_int_equal(codec_request_of(none), 0);
+}
+
 static void problems_carry_their_code(void **state)
 {
     (void)state;
@@ -327,6 +341,7 @@ int main(void)
         cmocka_unit_test(digests),
         cmocka_unit_test(clean_text_passes_for_a_field),
         cmocka_unit_test(versions_overlap_or_not),
+        cmocka_unit_test(a_refused_request_still_has_its_number),
         cmocka_unit_test(problems_carry_their_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
