@@ -30,7 +30,7 @@ declare -A libraries_of=(
 )
 
 # State machines of the coordinator: no event loop, sockets, database or wire types, however deep.
-pure_names='^coordinator/(batch|clip|task|lease|schedule|retry|farm_core[a-z_]*)\.[ch]$'
+pure_names='^coordinator/(batch|canary|chain|clip|credit|deadline|effect|farm|farm_[a-z_]*|finish|held|lane|lease|attempt|offer|pace|record|retry|schedule|task|worker_core)\.[ch]$'
 impure_libraries="uv zmq sqlite protobuf"
 
 system_headers=" assert complex ctype dirent dlfcn errno fcntl fenv float fnmatch getopt glob grp
