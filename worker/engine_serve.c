@@ -24,13 +24,13 @@ struct serve {
     struct engine_options options;
     struct engine_model *model; /* rendering thread */
     char *model_folder;
+    int64_t parent; /* process id of the worker; 0 = not told */
 
     pthread_mutex_t lock; /* everything below */
     pthread_cond_t changed;
     json_t *request;        /* waiting to be rendered */
     struct engine_job *job; /* being rendered */
     char *canceled;         /* attempt that must stop; may name one that has not begun */
-    bool closed;            /* the worker is gone */
 };
 
 /* One request while it is rendered. */
@@ -237,12 +237,15 @@ static json_t *next_request(struct serve *s)
 
 static bool parse_options(struct serve *s, int argc, char **argv)
 {
-    static const struct option LONG[] = {
-        {"threads", required_argument, NULL, 't'}, {"backend", required_argument, NULL, 'b'}, {0}};
+    static const struct option LONG[] = {{"threads", required_argument, NULL, 't'},
+                                         {"backend", required_argument, NULL, 'b'},
+                                         {"parent", required_argument, NULL, 'p'},
+                                         {0}};
     int c;
     int64_t threads = 1;
     while ((c = getopt_long(argc, argv, "", LONG, NULL)) != -1) {
         if (c == 't' && text_parse_i64(optarg, 1, 1024, &threads)) continue;
+        if (c == 'p' && text_parse_i64(optarg, 1, INT32_MAX, &s->parent)) continue;
         if (c != 'b') return false;
         s->options.backend = optarg;
     }
@@ -251,9 +254,10 @@ static bool parse_options(struct serve *s, int argc, char **argv)
 }
 
 /* E1: the child dies with its worker, also when that is killed between fork and this line. */
-static bool die_with_parent(void)
+static bool die_with_parent(int64_t parent)
 {
-    return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() != 1;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return false;
+    return parent == 0 || getppid() == (pid_t)parent;
 }
 
 static bool say_hello(struct serve *s, struct error *err)
@@ -272,10 +276,10 @@ int engine_serve_main(int argc, char **argv)
     pthread_t listener;
     struct serve s = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     if (!parse_options(&s, argc, argv)) {
-        fputs("usage: zoe-engine serve [--threads N] [--backend NAME]\n", stderr);
+        fputs("usage: zoe-engine serve [--threads N] [--backend NAME] [--parent PID]\n", stderr);
         return error_exit_code(ERROR_USAGE);
     }
-    if (!die_with_parent() || !say_hello(&s, &err)) {
+    if (!die_with_parent(s.parent) || !say_hello(&s, &err)) {
         log_error("%s", err.code ? err.message : "the worker is gone");
         return 1;
     }

@@ -3,7 +3,8 @@
 #ifndef ZOE_WORKER_ENGINE_SERVE_H
 #define ZOE_WORKER_ENGINE_SERVE_H
 
-/* Options: --threads N, --backend NAME. Returns the exit code. */
+/* Options: --threads N, --backend NAME, --parent PID (of the worker: a child that has another
+ * parent by then ends at once). Returns the exit code. */
 int engine_serve_main(int argc, char **argv);
 
 #endif

@@ -4,14 +4,17 @@
  * conversation.
  *
  * worker -> child
- *   render  {recipe, model, output, attempt}   render `recipe` (filled) with the model folder into
- * the segment file `output` cancel  {attempt}                          stop politely child ->
- * worker hello   {fingerprint, backend}             once, first loading {attempt} a model is being
- * opened step    {attempt, done, total}             denoising steps done frame   {attempt, done,
- * total}             frames decoded alive   {attempt, fraction}                progress within a
- * long step or frame done    {attempt, sha256, size_bytes, frames_sha256, frames, width, height,
- * steps, render_ms} failed  {attempt, code, message, steps}    code: error_name(); "usage" = the
- * recipe is impossible, "interrupted" = canceled
+ *   render   recipe (filled), model (folder), output (segment file to write), attempt
+ *   cancel   attempt                            stop politely
+ * child -> worker
+ *   hello    fingerprint, backend               once, first
+ *   loading  attempt                            a model is being opened
+ *   step     attempt, done, total               denoising steps done
+ *   frame    attempt, done, total               frames decoded
+ *   alive    attempt, fraction                  progress within a long step or frame
+ *   done     attempt, sha256, size_bytes, frames_sha256, frames, width, height, steps, render_ms
+ *   failed   attempt, code, message, steps      code: error_name(); "usage" = the recipe is
+ *                                               impossible, "interrupted" = canceled
  */
 #ifndef ZOE_WORKER_PIPE_H
 #define ZOE_WORKER_PIPE_H
