@@ -40,10 +40,12 @@ static bool check_defaults(const json_t *manifest, const char *path, struct erro
     json_t *defaults = json_object_get(manifest, "defaults");
     if (defaults == NULL) return true;
     json_t *copy = json_deep_copy(defaults);
-    const bool ok = json_is_object(copy) ? recipe_check(copy, err)
-                                         : error_set(err, ERROR_INVALID, "not an object");
+    struct error why = {0};
+    const bool ok = json_is_object(copy) ? recipe_check(copy, &why)
+                                         : error_set(&why, ERROR_INVALID, "not an object");
     json_decref(copy);
-    return ok ? true : error_wrap(err, "%s/zoetrope.json: \"defaults\"", path);
+    if (ok) return true;
+    return error_set(err, ERROR_INVALID, "%s/zoetrope.json: \"defaults\": %s", path, why.message);
 }
 
 static bool check_words(const json_t *manifest, const char *path, struct error *err)

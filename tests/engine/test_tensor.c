@@ -1,0 +1,128 @@
+/* Half floats, slices, and an arena whose plan and run agree. */
+#include "fixture.h"
+
+#include "engine/tensor.h"
+
+static void halves_widen_exactly(void **state)
+{
+    (void)state;
+    static const struct {
+        uint16_t bits;
+        float value;
+    } halves[] = {{0x0000, 0.0f},
+                  {0x3c00, 1.0f},
+                  {0xc000, -2.0f},
+                  {0x3555, 0.333251953125f},
+                  {0x7bff, 65504},
+                  {0x0001, 0x1p-24f},
+                  {0x03ff, 1023 * 0x1p-24f},
+                  {0x0400, 0x1p-14f},
+                  {0x8001, -0x1p-24f},
+                  {0x7c00, INFINITY},
+                  {0xfc00, -INFINITY}};
+    for (size_t i = 0; i < sizeof halves / sizeof halves[0]; i++)
+        assert_true(tensor_half_to_float(halves[i].bits) == halves[i].value);
+    assert_true(isnan(tensor_half_to_float(0x7e00)));
+    assert_true(signbit(tensor_half_to_float(0x8000)));
+    assert_true(tensor_bfloat_to_float(0x3f80) == 1 && tensor_bfloat_to_float(0xc040) == -3);
+    assert_true(isnan(tensor_bfloat_to_float(0x7fc0)));
+}
+
+static void slices_share_memory(void **state)
+{
+    (void)state;
+    float data[24] = {0};
+    struct tensor t = {TENSOR_F32, 1, 2, 1, 2, 6, 6, data, 0};
+    const struct tensor s = tensor_slice(&t, 2, 3);
+    assert_int_equal(tensor_pixels(&s), 4);
+    assert_int_equal(tensor_count(&s), 12);
+    assert_int_equal(s.stride, 6);
+    assert_ptr_equal(s.data, data + 2);
+}
+
+/* Takes and gives in an order made from `random`; writes down where everything lay. */
+static void play(struct arena *a, uint64_t random, float **places, int rounds)
+{
+    struct tensor live[8];
+    memset(live, 0, sizeof live);
+    for (int i = 0; i < rounds; i++) {
+        random = random * UINT64_C(6364136223846793005) + 1;
+        struct tensor *t = &live[random >> 61];
+        if (t->slot != 0) {
+            arena_give(a, t);
+            continue;
+        }
+        *t = arena_take(a, 1, 1 + (int)(random >> 40) % 3, 4, 4, 1 + (int)(random >> 33) % 40);
+        if (places != NULL) places[i] = t->data;
+        for (int j = 0; !a->planning && j < 8; j++) {
+            const struct tensor *other = &live[j];
+            if (other == t || other->slot == 0) continue;
+            assert_true(t->data + tensor_count(t) <= other->data ||
+                        other->data + tensor_count(other) <= t->data);
+        }
+    }
+    for (int i = 0; i < 8; i++)
+        arena_give(a, &live[i]);
+}
+
+static void a_run_lies_where_it_was_planned(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 400 };
+    struct arena a;
+    arena_init(&a);
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        float *first[ROUNDS] = {0}, *second[ROUNDS] = {0};
+        arena_plan(&a);
+        play(&a, seed, NULL, ROUNDS);
+        const size_t peak = a.peak_bytes;
+        void *base = aligned_alloc(ARENA_ALIGN_BYTES, peak);
+        assert_non_null(base);
+        arena_commit(&a, base, peak);
+        play(&a, seed, first, ROUNDS);
+        arena_commit(&a, base, peak);
+        play(&a, seed, second, ROUNDS);
+        assert_memory_equal(first, second, sizeof first);
+        free(base);
+    }
+    arena_finish(&a);
+}
+
+static void memory_is_used_again(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a);
+    arena_plan(&a);
+    for (int i = 0; i < 100; i++) {
+        struct tensor x = arena_take(&a, 1, 1, 8, 8, 16), y = arena_take(&a, 1, 1, 8, 8, 16);
+        arena_give(&a, &x);
+        arena_give(&a, &y);
+        assert_int_equal(y.slot, 0);
+    }
+    assert_int_equal(a.peak_bytes, 2 * 8 * 8 * 16 * sizeof(float));
+    arena_finish(&a);
+}
+
+static void a_size_that_cannot_be_is_noticed(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a);
+    arena_plan(&a);
+    arena_take(&a, 1 << 20, 1 << 20, 1 << 20, 1 << 20, 1);
+    assert_true(a.overflow);
+    arena_finish(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(halves_widen_exactly),
+        cmocka_unit_test(slices_share_memory),
+        cmocka_unit_test(a_run_lies_where_it_was_planned),
+        cmocka_unit_test(memory_is_used_again),
+        cmocka_unit_test(a_size_that_cannot_be_is_noticed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
