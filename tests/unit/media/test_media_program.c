@@ -1,0 +1,267 @@
+/* zoe-media as its callers see it: arguments, one line of JSON, exit codes. */
+#include "unit/media/media_test.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/json.h"
+
+extern char **environ;
+
+struct answer {
+    int code;
+    char *out, *err; /* whole streams */
+    json_t *json;    /* NULL when stdout is not one line of JSON */
+};
+
+static char *take_text(const char *path)
+{
+    struct buf bytes = read_bytes(path);
+    return buf_take_text(&bytes);
+}
+
+static json_t *one_line(const char *text)
+{
+    size_t length = strcspn(text, "\n");
+    if (text[length] != '\n' || text[length + 1] != '\0') return NULL;
+    return json_parse(text, length, "stdout", NULL);
+}
+
+/* Runs zoe-media with the words of `line`, which hold no spaces of their own. */
+static struct answer run(const char *folder, const char *line)
+{
+    char *out = in_folder(folder, "stdout"), *err = in_folder(folder, "stderr");
+    char *words = xstrdup(line);
+    char *argv[32] = {xstrdup(TEST_BIN "/zoe-media")};
+    int argc = 1;
+    for (char *p = strtok(words, " "); p != NULL; p = strtok(NULL, " ")) {
+        argv[argc++] = p;
+    }
+    posix_spawn_file_actions_t actions;
+    assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
+    const int flags = O_CREAT | O_TRUNC | O_WRONLY;
+    assert_int_equal(posix_spawn_file_actions_addopen(&actions, 1, out, flags, 0600), 0);
+    assert_int_equal(posix_spawn_file_actions_addopen(&actions, 2, err, flags, 0600), 0);
+    pid_t pid;
+    assert_int_equal(posix_spawn(&pid, argv[0], &actions, NULL, argv, environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    struct answer a = {.code = WEXITSTATUS(status), .out = take_text(out), .err = take_text(err)};
+    a.json = one_line(a.out);
+    free(argv[0]);
+    free(words);
+    free(out);
+    free(err);
+    return a;
+}
+
+static void forget(struct answer *a)
+{
+    json_decref(a->json);
+    free(a->out);
+    free(a->err);
+}
+
+static const char *text_of(const struct answer *a, const char *key)
+{
+    const char *value = json_string_value(json_object_get(a->json, key));
+    if (value == NULL) fail_msg("no %s in %s", key, a->out);
+    return value;
+}
+
+static int64_t number_of(const struct answer *a, const char *key)
+{
+    const json_t *value = json_object_get(a->json, key);
+    if (!json_is_integer(value)) fail_msg("no %s in %s", key, a->out);
+    return json_integer_value(value);
+}
+
+static void succeeded(const struct answer *a)
+{
+    if (a->code != 0 || !json_is_true(json_object_get(a->json, "ok"))) {
+        fail_msg("exit %d, %s, %s", a->code, a->out, a->err);
+    }
+}
+
+static void failed(const struct answer *a, int code, const char *name)
+{
+    if (a->code != code) fail_msg("exit %d, %s, %s", a->code, a->out, a->err);
+    assert_true(json_is_false(json_object_get(a->json, "ok")));
+    assert_string_equal(text_of(a, "code"), name);
+    if (strstr(a->err, text_of(a, "message")) == NULL) fail_msg("stderr: %s", a->err);
+}
+
+static void check_answers(void **state)
+{
+    char *segment = in_folder(*state, "s.mkv");
+    const struct frames_shape shape = shape_of(48, 32, 5);
+    struct segment_result written;
+    write_segment(segment, &shape, 0, &written);
+    char digest[DIGEST_TEXT_SIZE];
+    digest_text(&written.frames_sha256, digest);
+    char *line = xasprintf("check --segment %s --frames 5 --width 48 --height 32 --fps 8", segment);
+    struct answer a = run(*state, line);
+    succeeded(&a);
+    assert_int_equal(number_of(&a, "frames"), 5);
+    assert_int_equal(number_of(&a, "width"), 48);
+    assert_int_equal(number_of(&a, "height"), 32);
+    assert_int_equal(number_of(&a, "luma_max"), written.luma_max);
+    assert_string_equal(text_of(&a, "frames_sha256"), digest);
+    assert_string_equal(text_of(&a, "suspect"), "");
+    forget(&a);
+    free(line);
+    line = xasprintf("check --segment %s --frames 6 --width 48 --height 32 --fps 8", segment);
+    a = run(*state, line);
+    failed(&a, 1, "rejected");
+    assert_non_null(strstr(text_of(&a, "message"), "holds 5 frames, 6 were expected"));
+    forget(&a);
+    free(line);
+    a = run(*state, "check --segment /nowhere.mkv --frames 6 --width 48 --height 32 --fps 8");
+    failed(&a, 3, "not_found");
+    forget(&a);
+    free(segment);
+}
+
+static void stitch_and_probe_agree(void **state)
+{
+    char *segment = in_folder(*state, "a.mkv");
+    char *mp4 = in_folder(*state, "a.mp4");
+    char *comment = in_folder(*state, "recipe.json");
+    const struct frames_shape shape = shape_of(33, 32, 5);
+    struct segment_result written;
+    write_segment(segment, &shape, 0, &written);
+    write_bytes(comment, "{\"seed\":42}", 11);
+    char *line = xasprintf("stitch --out %s --fps 8 --frames 10 --width 33 --height 32 "
+                           "--comment-file %s --title=fox %s %s",
+                           mp4, comment, segment, segment);
+    struct answer a = run(*state, line);
+    succeeded(&a);
+    char *probe_line = xasprintf("probe --mp4 %s", mp4);
+    struct answer b = run(*state, probe_line);
+    succeeded(&b);
+    static const char *const same[] = {"sha256", "size", "frames",    "width",
+                                       "height", "fps",  "duration_s"};
+    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+        const json_t *left = json_object_get(a.json, same[i]);
+        const json_t *right = json_object_get(b.json, same[i]);
+        if (left == NULL || !json_equal(left, right)) fail_msg("%s differs", same[i]);
+    }
+    assert_int_equal(number_of(&a, "width"), 34);
+    assert_int_equal(number_of(&a, "pad_right"), 1);
+    assert_int_equal(number_of(&a, "pad_bottom"), 0);
+    assert_int_equal(number_of(&a, "frames"), 10);
+    assert_string_equal(text_of(&b, "comment"), "{\"seed\":42}");
+    assert_string_equal(text_of(&b, "title"), "fox");
+    assert_string_equal(text_of(&b, "codec"), "h264");
+    forget(&a);
+    forget(&b);
+    free(line);
+    free(probe_line);
+    free(segment);
+    free(mp4);
+    free(comment);
+}
+
+static void full_disk_is_exit_six(void **state)
+{
+    char *segment = in_folder(*state, "f.mkv");
+    char *mp4 = in_folder(*state, "f.mp4");
+    const struct frames_shape shape = shape_of(32, 32, 2);
+    struct segment_result written;
+    write_segment(segment, &shape, 0, &written);
+    assert_int_equal(symlink("/dev/full", mp4), 0);
+    char *line =
+        xasprintf("stitch --out %s --fps 8 --frames 2 --width 32 --height 32 %s", mp4, segment);
+    struct answer a = run(*state, line);
+    failed(&a, 6, "full");
+    forget(&a);
+    free(line);
+    free(segment);
+    free(mp4);
+}
+
+static void sheet_and_page_are_written(void **state)
+{
+    char *manifest = in_folder(*state, "m.json");
+    char *png = in_folder(*state, "m.png");
+    char *html = in_folder(*state, "m.html");
+    static const char json[] = "{\"title\": \"t\", \"clips\": [{\"prompt\": \"x\"}]}";
+    write_bytes(manifest, json, strlen(json));
+    char *line = xasprintf("sheet --manifest %s --out %s", manifest, png);
+    struct answer a = run(*state, line);
+    succeeded(&a);
+    assert_int_equal(number_of(&a, "rows"), 1);
+    assert_true(path_exists(png));
+    forget(&a);
+    free(line);
+    line = xasprintf("page --manifest %s --out %s", manifest, html);
+    a = run(*state, line);
+    succeeded(&a);
+    assert_int_equal(number_of(&a, "clips"), 1);
+    assert_true(path_exists(html));
+    forget(&a);
+    free(line);
+    line = xasprintf("page --manifest %s --out %s/no/such/folder.html", manifest, (char *)*state);
+    a = run(*state, line);
+    assert_int_not_equal(a.code, 0);
+    forget(&a);
+    free(line);
+    write_bytes(manifest, "{", 1);
+    line = xasprintf("page --manifest %s --out %s", manifest, html);
+    a = run(*state, line);
+    failed(&a, 2, "usage");
+    forget(&a);
+    free(line);
+    free(manifest);
+    free(png);
+    free(html);
+}
+
+static void misuse_is_exit_two(void **state)
+{
+    static const char *const lines[] = {"chek",
+                                        "check",
+                                        "check --segment x --frames 0",
+                                        "stitch --out x --fps 8 --frames 1 --width 8 --height 8",
+                                        "probe --mp4 x y",
+                                        "--memory-mib 1 check",
+                                        "probe --mp5 x"};
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        struct answer a = run(*state, lines[i]);
+        failed(&a, 2, "usage");
+        forget(&a);
+    }
+}
+
+static void help_is_words(void **state)
+{
+    static const char *const lines[] = {"",
+                                        "--help",
+                                        "check --help",
+                                        "stitch --help",
+                                        "probe --help",
+                                        "sheet --help",
+                                        "page --help",
+                                        "--cpu-s 5 page --help"};
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        struct answer a = run(*state, lines[i]);
+        assert_int_equal(a.code, 0);
+        assert_non_null(strstr(a.out, "zoe-media"));
+        assert_null(a.json);
+        forget(&a);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(check_answers),         cmocka_unit_test(stitch_and_probe_agree),
+        cmocka_unit_test(full_disk_is_exit_six), cmocka_unit_test(sheet_and_page_are_written),
+        cmocka_unit_test(misuse_is_exit_two),    cmocka_unit_test(help_is_words),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
