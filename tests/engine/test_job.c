@@ -1,6 +1,6 @@
 /* Jobs of a network: what is refused, what is named when numbers go wrong, latents in and out,
  * fingerprints, threads. */
-#include "scratch.h"
+#include "tiny_copy.h"
 
 enum { LATENT_COUNT = 4 * 4 * 8 * 8 };
 

@@ -1,6 +1,6 @@
 /* What a folder says about itself, and how a folder that does not fit is refused: each wrong tensor
  * and value by name. */
-#include "scratch.h"
+#include "tiny_copy.h"
 
 static struct engine_model *open_folder(const char *folder, struct error *err)
 {

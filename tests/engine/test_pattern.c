@@ -1,5 +1,5 @@
 /* The pattern family: its closed form, its canary, and the faults it makes on request. */
-#include "scratch.h"
+#include "tiny_copy.h"
 
 #include <pthread.h>
 #include <time.h>

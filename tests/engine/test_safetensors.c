@@ -1,5 +1,5 @@
 /* Files that are written come back; files that lie about themselves are refused with a reason. */
-#include "scratch.h"
+#include "tiny_copy.h"
 
 struct bad_file {
     const char *header;

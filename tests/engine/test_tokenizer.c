@@ -1,5 +1,5 @@
 /* The tokenizer's rules, on the tiny vocabulary and on small ones made here. */
-#include "scratch.h"
+#include "tiny_copy.h"
 
 #include "engine/tokenizer.h"
 #include "engine/unicode.h"

@@ -1,6 +1,6 @@
-/* scratch: a folder of a test's own, copies and edits of the tiny model in it. */
-#ifndef ZOE_TESTS_ENGINE_SCRATCH_H
-#define ZOE_TESTS_ENGINE_SCRATCH_H
+/* tiny_copy: a folder of a test's own, copies and edits of the tiny model in it. */
+#ifndef ZOE_TESTS_ENGINE_TINY_COPY_H
+#define ZOE_TESTS_ENGINE_TINY_COPY_H
 
 #include "fixture.h"
 

@@ -1,0 +1,193 @@
+/* `zoe-engine` as people run it: describe and trace, their output and their refusals. */
+#include "tiny_copy.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char zoe_engine[] = TEST_BIN "/zoe-engine";
+
+/* Runs with stdout and stderr in FOLDER/out and FOLDER/err; returns the exit code. */
+static int run(const char *folder, const char *const *args)
+{
+    char *argv[20] = {xstrdup(zoe_engine)}, *out = scratch_path(folder, "out"),
+         *err = scratch_path(folder, "err");
+    int count = 1, status = 0;
+    for (int i = 0; args[i] != NULL; i++)
+        argv[count++] = xstrdup(args[i]);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        dup2(open(out, O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
+        dup2(open(err, O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
+        execv(zoe_engine, argv);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    for (int i = 0; i < count; i++)
+        free(argv[i]);
+    free(out);
+    free(err);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void expect_said(const char *folder, const char *file, const char *text)
+{
+    struct error err = {0};
+    struct buf said = BUF_INIT;
+    char *path = scratch_path(folder, file);
+    expect_ok(path_read(path, 1 << 20, &said, &err), &err);
+    if (strstr(buf_text(&said), text) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", buf_text(&said), text);
+    buf_finish(&said);
+    free(path);
+}
+
+static void expect_shape(const struct safetensors *s, const char *name, enum tensor_dtype dtype,
+                         const char *shape)
+{
+    char text[64];
+    const struct safetensors_entry *e = safetensors_find(s, name);
+    if (e == NULL) fail_msg("no %s", name);
+    safetensors_shape_text(e->rank, e->dim, text, sizeof text);
+    assert_string_equal(text, shape);
+    assert_int_equal(e->dtype, dtype);
+}
+
+static struct safetensors *trace(const char *folder, const char *model, const char *recipe,
+                                 bool full)
+{
+    struct error err = {0};
+    char *file = scratch_path(folder, "recipe.json"),
+         *out = scratch_path(folder, "trace.safetensors");
+    scratch_write_text(folder, "recipe.json", recipe);
+    const char *args[] = {"trace", "--model", model,       "--recipe", file,
+                          "--out", out,       "--threads", "2",        full ? "--full" : NULL,
+                          NULL};
+    if (run(folder, args) != 0) expect_said(folder, "err", "no error at all");
+    struct safetensors *s = safetensors_open(out, &err);
+    expect_ok(s != NULL, &err);
+    free(file);
+    free(out);
+    return s;
+}
+
+static void a_trace_holds_everything(void **state)
+{
+    (void)state;
+    char *folder = scratch_folder();
+    struct safetensors *golden = golden_open();
+    struct safetensors *s =
+        trace(folder, TINY,
+              "{\"prompt\": \"a red fox runs through the snow\", \"seed\": 42, \"steps\": 4,"
+              " \"guidance\": 7.5, \"frames\": 4, \"size\": \"64x64\"}",
+              true);
+    expect_shape(s, "tokens", TENSOR_I64, "[2,77]");
+    expect_shape(s, "text", TENSOR_F32, "[2,77,32]");
+    expect_shape(s, "timesteps", TENSOR_F32, "[4]");
+    expect_shape(s, "latents.0", TENSOR_F32, "[1,4,4,8,8]");
+    expect_shape(s, "latents.4", TENSOR_F32, "[1,4,4,8,8]");
+    expect_shape(s, "eps.0", TENSOR_F32, "[1,4,4,8,8]");
+    expect_shape(s, "eps.3", TENSOR_F32, "[1,4,4,8,8]");
+    expect_shape(s, "frames", TENSOR_F32, "[4,3,64,64]");
+    assert_int_equal(safetensors_count(s), 4 + 5 + 4);
+    /* Row 0 is the negative prompt (the empty text is prompt 2 of the golden file), row 1 the
+     * prompt. */
+    const struct safetensors_entry *ids = safetensors_find(s, "tokens"),
+                                   *want = safetensors_find(golden, "tok.ids");
+    assert_memory_equal(ids->data, (const int64_t *)want->data + 2 * 77, 77 * sizeof(int64_t));
+    assert_memory_equal((const int64_t *)ids->data + 77, want->data, 77 * sizeof(int64_t));
+    float *video = golden_floats(golden, "video.float", 4 * 3 * 64 * 64),
+          *frames = golden_floats(s, "frames", 4 * 3 * 64 * 64);
+    expect_close("frames", frames, video, 4 * 3 * 64 * 64, 1e-3);
+    const float *t = safetensors_find(s, "timesteps")->data;
+    assert_true(t[0] == 751 && t[3] == 1);
+    free(video), free(frames);
+    safetensors_close(s);
+    safetensors_close(golden);
+    scratch_remove(folder);
+}
+
+static void low_guidance_leaves_the_prompt_alone(void **state)
+{
+    (void)state;
+    char *folder = scratch_folder();
+    struct safetensors *s =
+        trace(folder, TINY,
+              "{\"prompt\": \"snow\", \"seed\": 1, \"steps\": 1, \"guidance\": 1,"
+              " \"frames\": 1, \"size\": \"16x24\"}",
+              false);
+    expect_shape(s, "tokens", TENSOR_I64, "[1,77]");
+    expect_shape(s, "text", TENSOR_F32, "[1,77,32]");
+    expect_shape(s, "latents.1", TENSOR_F32, "[1,4,1,3,2]");
+    expect_shape(s, "frames", TENSOR_F32, "[1,3,24,16]");
+    assert_null(safetensors_find(s, "eps.0"));
+    safetensors_close(s);
+    scratch_remove(folder);
+}
+
+static void a_pattern_has_no_text(void **state)
+{
+    (void)state;
+    char *folder = scratch_folder();
+    struct safetensors *s =
+        trace(folder, TEST_SOURCE "/models/pattern", "{\"prompt\": \"x\", \"seed\": 1}", true);
+    assert_null(safetensors_find(s, "tokens"));
+    expect_shape(s, "latents.4", TENSOR_F32, "[1,4,16,8,8]");
+    expect_shape(s, "frames", TENSOR_F32, "[16,3,64,64]");
+    safetensors_close(s);
+    scratch_remove(folder);
+}
+
+static void a_model_is_described(void **state)
+{
+    (void)state;
+    char *folder = scratch_folder();
+    const char *args[] = {"describe", "--model", TEST_SOURCE "/models/shapes", NULL};
+    assert_int_equal(run(folder, args), 0);
+    expect_said(folder, "out", "\"family\":\"modelscope\"");
+    expect_said(folder, "out", "\"window\":16");
+    expect_said(folder, "out", "\"schedulers\":[\"ddim\",\"dpm++\"]");
+    scratch_remove(folder);
+}
+
+static void mistakes_have_exit_codes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *args[8];
+        int code;
+        const char *said;
+    } cases[] = {
+        {{NULL}, 2, "usage"},
+        {{"paint", NULL}, 2, "paint"},
+        {{"describe", NULL}, 2, "usage"},
+        {{"describe", "--model", "/nowhere", NULL}, 3, "/nowhere"},
+        {{"trace", "--threads", "0", NULL}, 2, "usage"},
+        {{"trace", "--model", TINY, "--recipe", "/nowhere", "--out", "/nowhere/else", NULL},
+         3,
+         "/nowhere"},
+    };
+    char *folder = scratch_folder();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(run(folder, cases[i].args), cases[i].code);
+        expect_said(folder, "err", cases[i].said);
+    }
+    const char *help[] = {"trace", "--help", NULL};
+    assert_int_equal(run(folder, help), 0);
+    expect_said(folder, "out", "usage: zoe-engine trace");
+    scratch_remove(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_trace_holds_everything),
+        cmocka_unit_test(low_guidance_leaves_the_prompt_alone),
+        cmocka_unit_test(a_pattern_has_no_text),
+        cmocka_unit_test(a_model_is_described),
+        cmocka_unit_test(mistakes_have_exit_codes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
