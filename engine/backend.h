@@ -12,7 +12,9 @@
  * how much workspace it wants. plan_end allocates the largest. Plans of several shapes may be made
  * one after the other; the workspace only grows.
  * - Results must not depend on the number of threads: see threads.h. Statistics and sums of norms:
- * float64, or pairwise or chunked sums in blocks of fixed size.
+ * float64, or pairwise or chunked sums in blocks of fixed size. Nor may they depend on how many
+ * batch elements share a call (a request renders the same alone and in a batch): blocks are cut
+ * within one batch element, from its own size only.
  * - Operations cannot fail: shapes are the model code's business (ZOE_ASSERT them), sizes were
  * checked when planning.
  * - A `*_fused` row is optional (NULL), and may decline a call by returning false BEFORE doing
