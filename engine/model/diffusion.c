@@ -276,10 +276,11 @@ bool diffusion_job_decode(struct family_job *j, int request, int frame, struct o
     struct diffusion_model *m = j->model;
     const int64_t cells = (int64_t)j->size.height * j->size.width;
     const float *latents = j->latents + request * j->latent_count + frame * cells;
+    const float scale = (float)m->latent_scale;
     (void)ops;
     for (int c = 0; c < m->latent_channels; c++)
         for (int64_t p = 0; p < cells; p++)
-            j->frame[p * m->latent_channels + c] = latents[c * j->size.frames * cells + p];
+            j->frame[p * m->latent_channels + c] = scale * latents[c * j->size.frames * cells + p];
     if (!m->decode(m, j->size.height, j->size.width, j->frame, j->pixels, err)) return false;
     to_channels_first(j->pixels, 3, cells * m->spatial_factor * m->spatial_factor, out);
     return true;

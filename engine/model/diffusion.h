@@ -15,6 +15,7 @@ struct diffusion_model {
     struct ops *ops; /* borrowed */
     struct noise_schedule schedule;
     int latent_channels, spatial_factor;
+    double latent_scale;       /* latents are multiplied by it before decoding */
     int tokens, text_channels; /* of one encoded text */
 
     /* One text to ids [tokens] and embedding [tokens][text_channels]. */
@@ -31,7 +32,7 @@ struct diffusion_model {
     bool (*denoise)(struct diffusion_model *m, const struct diffusion_size *size,
                     const void *condition, double timestep, const float *latents, float *out,
                     struct error *err);
-    /* One frame: latents [h][w][C] -> pixels [H][W][3], nominal [-1, 1]. */
+    /* One frame: scaled latents [h][w][C] -> pixels [H][W][3], nominal [-1, 1]. */
     bool (*decode)(struct diffusion_model *m, int height, int width, const float *latents,
                    float *pixels, struct error *err);
 };

@@ -79,16 +79,7 @@ static bool denoise(struct diffusion_model *d, const struct diffusion_size *size
 static bool decode(struct diffusion_model *d, int height, int width, const float *latents,
                    float *pixels, struct error *err)
 {
-    struct modelscope *m = modelscope_of(d);
-    const size_t count = (size_t)height * (size_t)width * (size_t)d->latent_channels;
-    const float scale = (float)(1 / vae_decoder_config(m->vae)->scaling_factor);
-    float *scaled = alloc_checked(count, sizeof *scaled, "latents", err);
-    if (scaled == NULL) return false;
-    for (size_t i = 0; i < count; i++)
-        scaled[i] = scale * latents[i];
-    const bool ok = vae_decoder_run(m->vae, height, width, scaled, pixels, err);
-    free(scaled);
-    return ok;
+    return vae_decoder_run(modelscope_of(d)->vae, height, width, latents, pixels, err);
 }
 
 /* ---- opening ---- */
@@ -158,6 +149,7 @@ static void fill_hooks(struct modelscope *m, struct ops *ops)
 {
     struct diffusion_model *d = &m->diffusion;
     d->ops = ops;
+    d->latent_scale = 1 / vae_decoder_config(m->vae)->scaling_factor;
     d->latent_channels = vae_decoder_config(m->vae)->latent_channels;
     d->spatial_factor = vae_config_factor(vae_decoder_config(m->vae));
     d->tokens = tokenizer_length(m->tokenizer);

@@ -44,6 +44,8 @@ struct unet3d {
     const struct weight *conv_in, *time1, *time2, *norm_out, *conv_out;
     struct block *blocks;
     int block_count, space_count, push_count;
+    struct tensor *skips; /* of the running forward, [push_count] */
+    float *wave;          /* sinusoid of the running forward */
 };
 
 struct unet3d_text {
@@ -214,6 +216,8 @@ static bool load_weights(struct unet3d *u, const char *folder, struct error *err
     u->norm_out = weights_norm(w, "conv_norm_out", first);
     u->conv_out = weights_conv2d(w, "conv_out", first, c->out_channels, 3);
     free(l);
+    u->skips = xcalloc((size_t)u->push_count, sizeof *u->skips);
+    u->wave = xcalloc((size_t)first, sizeof *u->wave);
     return weights_finish(w, err);
 }
 
@@ -231,6 +235,8 @@ void unet3d_close(struct unet3d *u)
     if (u == NULL) return;
     weight_set_release(&u->set, u->ops);
     free(u->blocks);
+    free(u->skips);
+    free(u->wave);
     free(u);
 }
 
@@ -500,10 +506,8 @@ static void embed_time(struct run *r, double timestep)
     struct tensor wave = ops_take(ops, 1, 1, 1, 1, channels);
     struct tensor middle = ops_take(ops, 1, 1, 1, 1, 4 * channels);
     r->temb = ops_take(ops, 1, 1, 1, 1, 4 * channels);
-    float *host = xcalloc((size_t)channels, sizeof *host);
-    sinusoid(timestep, channels, host);
-    ops->backend->write(ops->context, &wave, host);
-    free(host);
+    sinusoid(timestep, channels, r->unet->wave);
+    ops->backend->write(ops->context, &wave, r->unet->wave);
     const struct linear_args first = {
         .x = &wave, .weight = r->unet->time1, .activation = ACTIVATION_SILU, .y = &middle};
     /* Every user of the embedding takes its SiLU, so it is taken here once. */
@@ -543,8 +547,7 @@ static bool forward(const struct unet3d *u, const struct unet3d_shape *shape,
                     const struct unet3d_text *text, double timestep, const float *latents,
                     float *out, struct error *err)
 {
-    struct run r = {.unet = u, .ops = u->ops, .text = text};
-    r.skips = xcalloc((size_t)u->push_count + 1, sizeof *r.skips);
+    struct run r = {.unet = u, .ops = u->ops, .text = text, .skips = u->skips};
     bool ok = true;
     embed_time(&r, timestep);
     enter(&r, shape, latents);
@@ -553,7 +556,6 @@ static bool forward(const struct unet3d *u, const struct unet3d_shape *shape,
         if (ok) run_block[u->blocks[i].kind](&r, &u->blocks[i]);
     }
     if (ok) leave(&r, out);
-    free(r.skips);
     return ok;
 }
 
