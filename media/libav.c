@@ -20,6 +20,7 @@ static const struct code_row code_rows[] = {
     {AVERROR(ENOSPC), ERROR_FULL},
     {AVERROR(EDQUOT), ERROR_FULL},
     {AVERROR(ENOMEM), ERROR_NO_MEMORY},
+    {AVERROR_EXTERNAL, ERROR_NO_MEMORY}, /* all that x264 ever says when it cannot allocate */
     {AVERROR(ENOENT), ERROR_NOT_FOUND},
     {AVERROR_INVALIDDATA, ERROR_INVALID},
     {AVERROR_EOF, ERROR_INVALID},

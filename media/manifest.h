@@ -14,7 +14,7 @@
 
 #include "base/error.h"
 
-#define MANIFEST_MAX_BYTES (64 * 1024 * 1024)
+#define MANIFEST_MAX_BYTES ((size_t)64 * 1024 * 1024)
 #define MANIFEST_COLUMNS_MAX 32
 #define MANIFEST_LIMIT_MAX 100000
 #define MANIFEST_SEED_SIZE 24

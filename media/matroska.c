@@ -96,8 +96,8 @@ static bool take_vint(struct walk *w, size_t bytes_max, bool keep_marker, uint64
 /* The head of the next element, whose body must end within `limit`. */
 static bool take_element(struct walk *w, uint64_t limit, struct element *out, struct error *err)
 {
-    uint64_t id, size;
-    out->start = w->at;
+    uint64_t id = 0, size = 0;
+    *out = (struct element){.start = w->at};
     if (!take_vint(w, 4, true, &id, err) || !take_vint(w, 8, false, &size, err)) return false;
     if (w->at > limit || size > limit - w->at) return broken(w, err, "an element is cut off");
     out->id = (uint32_t)id;

@@ -7,7 +7,7 @@
 #include "media/media_commands.h"
 #include "media/stitch.h"
 
-#define COMMENT_MAX_BYTES (256 * 1024)
+#define COMMENT_MAX_BYTES ((size_t)256 * 1024)
 
 static bool read_comment(const char *path, struct buf *out, struct error *err)
 {

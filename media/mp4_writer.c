@@ -30,13 +30,17 @@ static const struct encoder_option small_options[] = {
     {NULL, NULL},
 };
 
+/* The short look-ahead keeps 3840x2160 within a gigabyte. */
 static const struct encoder_option large_options[] = {
-    {"preset", "medium"}, {"profile", "high"},
-    {"crf", "14"},        {"x264-params", X264_EXACT ":rc-lookahead=24:chroma-qp-offset=-3"},
+    {"preset", "medium"},
+    {"profile", "high"},
+    {"crf", "14"},
+    {"x264-params", X264_EXACT ":rc-lookahead=10:"
+                               "chroma-qp-offset=-3"},
     {NULL, NULL},
 };
 
-#define SMALL_PIXELS_MAX (512 * 512)
+#define SMALL_PIXELS_MAX INT64_C(262144) /* 512x512 */
 
 static const struct encoder_option mp4_options[] = {
     {"movflags", "+faststart"},

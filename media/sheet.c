@@ -1,6 +1,7 @@
 /* Layout of the contact sheet. All measures are pixels of the PNG. */
 #include "media/sheet.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,7 +193,7 @@ static bool draw_strip(const struct sheet *s, const struct strip *strip, double 
 {
     for (int i = 0; i < strip->count; i++) {
         double at = x + i * (s->picture_side + PICTURE_GAP);
-        at += (s->picture_side - strip->width) / 2;
+        at += floor((s->picture_side - strip->width) / 2.0);
         if (!canvas_picture(s->canvas, at, y, strip->pictures[i], strip->width, strip->height,
                             PICTURE_RADIUS, err)) {
             return false;
