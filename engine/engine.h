@@ -36,7 +36,7 @@ struct engine_options {
 
 /* Facts of a model folder as JSON (new reference), from its small files only; no weights are read.
  * Members: schema 1, name, family, summary, licence, window, spatial_factor, latent_channels,
- * frames {min max step}, width and height {min max step}, schedulers [..], noises [..], guidance
+ * steps, frames, width and height {min max step} each, schedulers [..], noises [..], guidance
  * (bool), defaults {..}, words [..]. Absent facts are null. */
 json_t *engine_describe(const char *folder, struct error *err);
 

@@ -77,16 +77,14 @@ static bool read_pattern(struct request *r, const json_t *facts, const json_t *r
 
 static bool read_numbers(struct request *r, const json_t *recipe, struct error *err)
 {
-    int64_t seed, steps;
+    int64_t seed;
     if (!json_get_int(recipe, "seed", &seed, "recipe", err) ||
-        !json_get_int(recipe, "num_inference_steps", &steps, "recipe", err) ||
         !json_get_real_or(recipe, "guidance_scale", 1, &r->guidance, "recipe", err) ||
         !json_get_real_or(recipe, "eta", 0, &r->eta, "recipe", err) ||
         !json_get_text(recipe, "prompt", &r->prompt, "recipe", err) ||
         !json_get_text_or(recipe, "negative_prompt", "", &r->negative, "recipe", err))
         return usage(err, false);
     r->seed = (uint64_t)seed;
-    r->steps = (int)steps;
     return true;
 }
 
@@ -97,6 +95,7 @@ bool request_parse(struct request *r, const json_t *facts, const json_t *recipe,
     const bool legal = recipe_check(checked, err);
     json_decref(checked);
     return legal && read_numbers(r, recipe, err) &&
+           read_sized(recipe, "num_inference_steps", facts, "steps", &r->steps, err) &&
            read_sized(recipe, "width", facts, "width", &r->width, err) &&
            read_sized(recipe, "height", facts, "height", &r->height, err) &&
            read_sized(recipe, "num_frames", facts, "frames", &r->frames, err) &&

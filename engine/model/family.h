@@ -18,8 +18,8 @@ struct family {
         *pipelines;    /* diffusers' _class_name values that mean this family, NULL-terminated */
     bool uses_backend; /* false: results are exact integers everywhere, the fingerprint says so */
 
-    /* Adds spatial_factor, latent_channels, frames, width, height, schedulers, noises, guidance;
-     * may complete defaults. */
+    /* Adds spatial_factor, latent_channels, steps, frames, width, height, schedulers, noises,
+     * guidance; may complete defaults. */
     bool (*describe)(const struct model_folder *folder, json_t *facts, struct error *err);
 
     void *(*open)(const struct model_folder *folder, struct ops *ops, struct error *err);

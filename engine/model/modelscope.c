@@ -177,14 +177,16 @@ static void *modelscope_open(const struct model_folder *folder, struct ops *ops,
 
 /* ---- describing ---- */
 
-/* The folder's own scheduler and size, where the manifest names none. */
-static bool complete_defaults(const char *folder, json_t *facts, int factor, struct error *err)
+/* What the folder's scheduler allows; its scheduler and size as defaults, where the manifest names
+ * none. */
+static bool describe_schedule(const char *folder, json_t *facts, int factor, struct error *err)
 {
     json_t *defaults = json_object_get(facts, "defaults");
     struct noise_schedule schedule;
     int sample;
     if (!open_schedule(&schedule, folder, err)) return false;
     const struct sampler *own = sampler_find_class(schedule.class_name);
+    json_object_set_new(facts, "steps", family_range(1, schedule.train_steps - 1, 1));
     noise_schedule_finish(&schedule);
     if (own != NULL && json_object_get(defaults, "scheduler") == NULL)
         json_object_set_new(defaults, "scheduler", json_string(own->name));
@@ -220,7 +222,7 @@ static bool modelscope_describe(const struct model_folder *folder, json_t *facts
     json_object_set_new(facts, "schedulers", family_samplers());
     json_object_set_new(facts, "noises", family_noises());
     json_object_set_new(facts, "guidance", json_true());
-    return complete_defaults(folder->path, facts, factor, err);
+    return describe_schedule(folder->path, facts, factor, err);
 }
 
 static const char *const pipelines[] = {"TextToVideoSDPipeline", "VideoToVideoSDPipeline", NULL};

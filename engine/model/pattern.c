@@ -15,6 +15,7 @@
 #define CHANNELS 4
 #define FACTOR 8
 #define FRAMES_MAX 1024
+#define STEPS_MAX 1000
 #define PIXELS_MAX 4096
 #define NAP_NS (5 * NS_PER_MS)
 
@@ -294,6 +295,7 @@ static bool describe(const struct model_folder *folder, json_t *facts, struct er
     (void)err;
     json_object_set_new(facts, "spatial_factor", json_integer(FACTOR));
     json_object_set_new(facts, "latent_channels", json_integer(CHANNELS));
+    json_object_set_new(facts, "steps", family_range(1, STEPS_MAX, 1));
     json_object_set_new(facts, "frames", family_range(1, FRAMES_MAX, 1));
     json_object_set_new(facts, "width", family_range(FACTOR, PIXELS_MAX, FACTOR));
     json_object_set_new(facts, "height", family_range(FACTOR, PIXELS_MAX, FACTOR));
