@@ -158,6 +158,7 @@ static bool write_packets(struct encoder *e, struct error *err)
         e->packet->duration = 1;
         av_packet_rescale_ts(e->packet, e->codec->time_base, e->stream->time_base);
         code = av_interleaved_write_frame(e->file, e->packet);
+        if (code >= 0) code = e->file->pb->error; /* a full disk shows here first */
         if (code < 0) return libav_error(err, code, "%s: writing", e->path);
     }
 }

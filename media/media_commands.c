@@ -6,13 +6,10 @@
 
 #include "base/xalloc.h"
 
+/* Only as the first word: later it may be the value of an option, a prompt even. */
 static bool wants_help(const struct media_call *call)
 {
-    for (int i = 0; i < call->argc; i++) {
-        if (strcmp(call->argv[i], "--") == 0) return false;
-        if (strcmp(call->argv[i], "--help") == 0) return true;
-    }
-    return false;
+    return call->argc > 0 && strcmp(call->argv[0], "--help") == 0;
 }
 
 bool media_call_parse(struct media_call *call, const struct media_option *options, int words_least,

@@ -166,6 +166,32 @@ static void stitch_and_probe_agree(void **state)
     free(comment);
 }
 
+static void title_may_look_like_an_option(void **state)
+{
+    char *segment = in_folder(*state, "t.mkv");
+    char *mp4 = in_folder(*state, "t.mp4");
+    const struct frames_shape shape = shape_of(32, 32, 2);
+    struct segment_result written;
+    write_segment(segment, &shape, 0, &written);
+    static const char *const titles[] = {"--help", "--", "--out=x", "-"};
+    for (size_t i = 0; i < 4; i++) {
+        char *line = xasprintf("stitch --out %s --title %s --fps 8 --frames 2 --width 32 "
+                               "--height 32 %s",
+                               mp4, titles[i], segment);
+        struct answer a = run(*state, line);
+        succeeded(&a);
+        forget(&a);
+        free(line);
+        line = xasprintf("probe --mp4 %s", mp4);
+        a = run(*state, line);
+        assert_string_equal(text_of(&a, "title"), titles[i]);
+        forget(&a);
+        free(line);
+    }
+    free(segment);
+    free(mp4);
+}
+
 static void full_disk_is_exit_six(void **state)
 {
     char *segment = in_folder(*state, "f.mkv");
@@ -259,9 +285,13 @@ static void help_is_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(check_answers),         cmocka_unit_test(stitch_and_probe_agree),
-        cmocka_unit_test(full_disk_is_exit_six), cmocka_unit_test(sheet_and_page_are_written),
-        cmocka_unit_test(misuse_is_exit_two),    cmocka_unit_test(help_is_words),
+        cmocka_unit_test(check_answers),
+        cmocka_unit_test(stitch_and_probe_agree),
+        cmocka_unit_test(title_may_look_like_an_option),
+        cmocka_unit_test(full_disk_is_exit_six),
+        cmocka_unit_test(sheet_and_page_are_written),
+        cmocka_unit_test(misuse_is_exit_two),
+        cmocka_unit_test(help_is_words),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
