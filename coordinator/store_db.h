@@ -1,0 +1,87 @@
+/* store_db: what the store's files share: the connection, prepared statements, values, rows.
+ * Room-internal: store*.c only. Statements are prepared once and found again by the address of
+ * their SQL, which therefore must be a static array. */
+#ifndef ZOE_COORDINATOR_STORE_DB_H
+#define ZOE_COORDINATOR_STORE_DB_H
+
+#include <sqlite3.h>
+
+#include "base/buf.h"
+#include "base/table.h"
+#include "coordinator/store.h"
+
+struct store {
+    char *path;
+    sqlite3 *db;
+    struct table statements; /* address of the SQL -> sqlite3_stmt */
+    struct store_hooks hooks;
+    bool was_clean;
+    bool in_transaction;
+    bool failed;          /* some write of this turn did; */
+    struct error failure; /* the first one */
+    enum store_state health;
+    bool removing;          /* rows of removed batches are left */
+    char checked[64];       /* last table that store_check_some looked at */
+    struct buf known_texts; /* what the last store_batch_by_key, store_task, store_clip gave out */
+    struct buf task_texts;
+    struct buf clip_texts;
+};
+
+enum store_value_type { STORE_NULL, STORE_INT, STORE_TEXT, STORE_BLOB };
+struct store_value {
+    enum store_value_type type;
+    int64_t number;
+    const void *data;
+    size_t size;
+};
+
+struct store_value store_int(int64_t number);
+struct store_value store_u64(uint64_t number); /* kept as the same 64 bits */
+struct store_value store_some(int64_t number); /* NULL when 0 */
+struct store_value store_text(const char *text);
+struct store_value store_words(const char *text); /* NULL when NULL or "" */
+struct store_value store_blob(const void *data, size_t size);
+struct store_value store_digest(const struct digest *digest);
+
+/* One write in the transaction, begun if need be. Nothing after the turn's first failure. */
+void store_db_write(struct store *s, const char *sql, const struct store_value *values, int count);
+#define STORE_WRITE(s, sql, ...)                                                                   \
+    store_db_write(                                                                                \
+        (s), (sql), (const struct store_value[]){__VA_ARGS__},                                     \
+        (int)(sizeof((const struct store_value[]){__VA_ARGS__}) / sizeof(struct store_value)))
+/* Makes sure `text` is in the table `word`, before a write that looks it up. NULL or "" is fine. */
+void store_db_word(struct store *s, const char *text);
+/* Rows that the last write changed. */
+int store_db_changes(const struct store *s);
+
+/* Ready to be stepped with store_db_next; NULL on failure. */
+sqlite3_stmt *store_db_query(struct store *s, const char *sql, const struct store_value *values,
+                             int count, struct error *err);
+#define STORE_QUERY(s, err, sql, ...)                                                              \
+    store_db_query(                                                                                \
+        (s), (sql), (const struct store_value[]){__VA_ARGS__},                                     \
+        (int)(sizeof((const struct store_value[]){__VA_ARGS__}) / sizeof(struct store_value)),     \
+        (err))
+/* 1 = a row, 0 = the end, -1 = failure; the statement is reset at both of these. */
+int store_db_next(struct store *s, sqlite3_stmt *stmt, struct error *err);
+void store_db_done(sqlite3_stmt *stmt); /* leaving before the end */
+/* One statement without rows, outside of the transaction's bookkeeping. */
+bool store_db_exec(struct store *s, const char *sql, struct error *err);
+/* First column of the first row as a number, or `fallback`. */
+int64_t store_db_number(struct store *s, const char *sql, int64_t fallback);
+
+/* Columns. */
+uint64_t store_db_u64(sqlite3_stmt *stmt, int column);
+uint32_t store_db_u32(sqlite3_stmt *stmt, int column);
+const char *store_db_text(sqlite3_stmt *stmt, int column); /* borrowed; "" for NULL */
+bool store_db_digest(sqlite3_stmt *stmt, int column, struct digest *out); /* zero for NULL */
+void store_db_task(sqlite3_stmt *stmt, int column, struct task_key *out); /* id, clip, task */
+
+/* Sets `err` from the connection; says what kind of trouble it is. */
+enum store_state store_db_error(struct store *s, struct error *err);
+void store_db_fail(struct store *s, enum store_state state, const struct error *failure);
+
+/* Takes some rows of removed batches away, in the open transaction (store_batch.c). */
+void store_batch_clean(struct store *s);
+
+#endif
