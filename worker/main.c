@@ -1,0 +1,267 @@
+/* zoe-worker: flags, state folder, signals. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "base/xalloc.h"
+#include "proto/limits.h"
+#include "proto/zsock.h"
+#include "worker/worker.h"
+
+#define WATCHDOG_S 20
+
+static const char USAGE[] =
+    "usage: zoe-worker --connect URL --server-key KEY [OPTION...]\n\n"
+    "Renders for a coordinator until it is stopped (SIGTERM drains).\n\n"
+    "  --connect URL       where the coordinator listens for workers (tcp://HOST:PORT)\n"
+    "  --server-key KEY    the coordinator's public key, 64 hex digits\n"
+    "  --state DIR         key, outbox and fetched models\n"
+    "                      (default ${XDG_STATE_HOME:-~/.local/state}/zoetrope-worker)\n"
+    "  --slots N           attempts at a time (default 1)\n"
+    "  --threads N         engine threads of a slot (default cores / slots)\n"
+    "  --grace TIME        after SIGTERM: how long what runs may go on (default 5s)\n"
+    "  --leave-after TIME  end after so long without a coordinator (default 0 = never)\n"
+    "  --models DIR        look here for models before fetching one; may be repeated\n"
+    "                      (default ../share/zoetrope/models beside the program)\n"
+    "  --log LEVEL         debug, info, warn or error (default info)\n"
+    "  --help, --version\n\n"
+    "TIME is a number with ms, s, m, h or d; without one it is in seconds.\n";
+
+struct flags {
+    const char *url;
+    const char *server_key;
+    char *state;
+    int64_t slots;
+    int64_t threads;
+    int64_t grace_ns;
+    int64_t leave_after_ns;
+    const char **models;
+    size_t model_count;
+};
+
+/* ---- flags ---- */
+
+static bool parse_time(const char *text, int64_t *out_ns)
+{
+    static const struct {
+        const char *unit;
+        int64_t ns;
+    } units[] = {{"ms", NS_PER_MS},      {"s", NS_PER_S},         {"m", 60 * NS_PER_S},
+                 {"h", 3600 * NS_PER_S}, {"d", 86400 * NS_PER_S}, {"", NS_PER_S}};
+    size_t digits = strspn(text, "0123456789");
+    char number[16];
+    int64_t value;
+    if (digits >= sizeof number) return false;
+    memcpy(number, text, digits);
+    number[digits] = '\0';
+    if (!text_parse_i64(number, 0, LIMIT_GRACE_MS, &value)) return false;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(text + digits, units[i].unit) != 0) continue;
+        if (value > LIMIT_GRACE_MS * NS_PER_MS / units[i].ns) return false;
+        *out_ns = value * units[i].ns;
+        return true;
+    }
+    return false;
+}
+
+static bool add_models(struct flags *f, const char *folder)
+{
+    f->models = xrealloc_array(f->models, f->model_count + 1, sizeof(char *));
+    f->models[f->model_count++] = folder;
+    return true;
+}
+
+static bool set_state(struct flags *f, const char *folder)
+{
+    free(f->state);
+    f->state = xstrdup(folder);
+    return folder[0] != '\0';
+}
+
+static bool set_log(const char *name)
+{
+    enum log_level level;
+    if (!log_level_parse(name, &level)) return false;
+    log_set_level(level);
+    return true;
+}
+
+static bool take_flag(struct flags *f, int c, const char *value)
+{
+    switch (c) {
+    case 'c':
+        f->url = value;
+        return true;
+    case 'k':
+        f->server_key = value;
+        return true;
+    case 's':
+        return set_state(f, value);
+    case 'n':
+        return text_parse_i64(value, 1, LIMIT_SLOTS, &f->slots);
+    case 't':
+        return text_parse_i64(value, 1, 1024, &f->threads);
+    case 'g':
+        return parse_time(value, &f->grace_ns);
+    case 'l':
+        return parse_time(value, &f->leave_after_ns);
+    case 'm':
+        return add_models(f, value);
+    default:
+        return set_log(value);
+    }
+}
+
+static const struct option LONG[] = {
+    {"connect", required_argument, NULL, 'c'},     {"server-key", required_argument, NULL, 'k'},
+    {"state", required_argument, NULL, 's'},       {"slots", required_argument, NULL, 'n'},
+    {"threads", required_argument, NULL, 't'},     {"grace", required_argument, NULL, 'g'},
+    {"leave-after", required_argument, NULL, 'l'}, {"models", required_argument, NULL, 'm'},
+    {"log", required_argument, NULL, 'd'},         {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},           {0}};
+
+/* -1 = go on, otherwise the exit code. */
+static int parse_flags(struct flags *f, int argc, char **argv)
+{
+    int c, at = 0;
+    const int usage = error_exit_code(ERROR_USAGE);
+    while ((c = getopt_long(argc, argv, "h", LONG, &at)) != -1) {
+        if (c == 'h') return fputs(USAGE, stdout) < 0;
+        if (c == 'v') return puts("zoe-worker " ZOE_VERSION) < 0;
+        if (c == '?') return usage;
+        if (take_flag(f, c, optarg)) continue;
+        fprintf(stderr, "zoe-worker: --%s: \"%s\" will not do; see --help\n", LONG[at].name,
+                optarg);
+        return usage;
+    }
+    if (optind == argc && f->url && f->server_key) return -1;
+    fputs("zoe-worker: --connect and --server-key are needed; see --help\n", stderr);
+    return usage;
+}
+
+/* ---- run ---- */
+
+struct signals {
+    uv_signal_t term;
+    uv_signal_t interrupt;
+    struct worker *worker;
+};
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct signals *s = handle->data;
+    (void)number;
+    worker_stop(s->worker);
+}
+
+/* Signals alone do not keep the loop going: it ends when the worker has closed everything. */
+static void watch_signals(struct signals *s, uv_loop_t *loop, struct worker *worker)
+{
+    s->worker = worker;
+    (void)uv_signal_init(loop, &s->term);
+    (void)uv_signal_init(loop, &s->interrupt);
+    s->term.data = s->interrupt.data = s;
+    (void)uv_signal_start(&s->term, on_signal, SIGTERM);
+    (void)uv_signal_start(&s->interrupt, on_signal, SIGINT);
+    uv_unref((uv_handle_t *)&s->term);
+    uv_unref((uv_handle_t *)&s->interrupt);
+}
+
+static int run_loop(struct worker_options *options, struct error *err)
+{
+    uv_loop_t loop;
+    struct signals signals;
+    ZOE_ASSERT(uv_loop_init(&loop) == 0);
+    struct worker *worker = worker_create(&loop, options, err);
+    int code = error_exit_code(err->code);
+    if (worker) {
+        watch_signals(&signals, &loop, worker);
+        (void)uv_run(&loop, UV_RUN_DEFAULT);
+        (void)alarm(WATCHDOG_S); /* what follows waits for the network at most a second */
+        code = worker_finish(worker);
+        uv_close((uv_handle_t *)&signals.term, NULL);
+        uv_close((uv_handle_t *)&signals.interrupt, NULL);
+    }
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    if (uv_loop_close(&loop) != 0) log_debug("a handle was left open");
+    return code;
+}
+
+static void log_key(const struct key_pair *keys)
+{
+    char text[KEY_TEXT_SIZE];
+    keys_text(keys->public_key, text);
+    log_info("public key: %s", text);
+}
+
+static int run_with_keys(const struct flags *f, struct key_pair *keys, struct error *err)
+{
+    char *bin = path_own_folder();
+    char *engine = path_join(bin, "zoe-engine");
+    char *shipped = xasprintf("%s/../share/zoetrope/models", bin);
+    const char *defaults[] = {shipped};
+    struct worker_options options = {.url = f->url,
+                                     .state_folder = f->state,
+                                     .keys = keys,
+                                     .engine = engine,
+                                     .slots = (int)f->slots,
+                                     .threads = (int)f->threads,
+                                     .grace_ns = f->grace_ns,
+                                     .leave_after_ns = f->leave_after_ns,
+                                     .model_folders = f->models ? f->models : defaults,
+                                     .model_folder_count = f->models ? f->model_count : 1};
+    int code = error_exit_code(ERROR_USAGE);
+    log_key(keys);
+    if (keys_parse(f->server_key, options.server_key, "--server-key", err) &&
+        (options.zmq_context = zsock_context_create(err)) != NULL) {
+        code = run_loop(&options, err);
+        zsock_context_destroy(options.zmq_context);
+    }
+    free(shipped);
+    free(engine);
+    free(bin);
+    return code;
+}
+
+static int run_in_state(const struct flags *f, struct error *err)
+{
+    struct key_pair keys;
+    int code = 1;
+    char *lock_path = path_join(f->state, "worker.lock");
+    char *key_path = path_join(f->state, "worker.key");
+    int lock = path_make_folders(f->state, 0700, err) ? path_lock(lock_path, err) : -1;
+    if (lock >= 0 && keys_load_or_create(key_path, &keys, NULL, err)) {
+        code = run_with_keys(f, &keys, err);
+        keys_wipe(&keys);
+    }
+    if (lock >= 0) (void)close(lock);
+    free(lock_path);
+    free(key_path);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err = {0};
+    struct flags f = {.slots = 1, .grace_ns = DRAIN_GRACE_MS * NS_PER_MS};
+    log_set_name("zoe-worker");
+    (void)signal(SIGPIPE, SIG_IGN);
+    int code = parse_flags(&f, argc, argv);
+    if (code < 0) {
+        if (!f.state) f.state = path_user_state("zoetrope-worker", &err);
+        code = f.state ? run_in_state(&f, &err) : 1;
+        if (err.code != ERROR_NONE) {
+            log_error("%s", err.message);
+            code = error_exit_code(err.code);
+        }
+    }
+    free(f.models);
+    free(f.state);
+    return code;
+}

@@ -1,0 +1,324 @@
+/* The pool thread works on its own copy of everything; the loop thread swaps the result in. */
+#include "worker/model_cache.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/model_digest.h"
+#include "base/path.h"
+#include "base/xalloc.h"
+
+#define MEMORY_BYTES (4 * 1024 * 1024)
+#define DEPTH_MAX 8
+
+struct known { /* a folder that was hashed */
+    char *folder;
+    struct digest signature; /* of names, sizes and times */
+    struct digest digest;
+};
+
+struct known_list {
+    struct known *items;
+    size_t count;
+};
+
+struct waiter {
+    model_cache_done done;
+    void *context;
+};
+
+struct waiters {
+    struct waiter *items;
+    size_t count;
+};
+
+struct model_cache {
+    uv_loop_t *loop;
+    char **folders; /* STATE/models last */
+    size_t folder_count;
+    char *memory_path;
+    struct known_list known;
+    struct waiters served; /* by the scan that runs */
+    struct waiters next;
+    bool scanning;
+    bool destroyed;
+    uv_work_t work;
+    struct known_list fresh; /* pool thread while scanning */
+};
+
+/* ---- lists ---- */
+
+static void add_known(struct known_list *list, const char *folder, const struct digest *signature,
+                      const struct digest *digest)
+{
+    list->items = xrealloc_array(list->items, list->count + 1, sizeof *list->items);
+    list->items[list->count++] = (struct known){xstrdup(folder), *signature, *digest};
+}
+
+static void finish_known(struct known_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i].folder);
+    free(list->items);
+    memset(list, 0, sizeof *list);
+}
+
+static const struct known *find_known(const struct known_list *list, const char *folder)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i].folder, folder) == 0) return &list->items[i];
+    return NULL;
+}
+
+/* ---- what was computed before ---- */
+
+static void load_one(struct known_list *list, const char *folder, const json_t *row)
+{
+    struct digest signature, digest;
+    const char *a = json_string_value(json_object_get(row, "signature"));
+    const char *b = json_string_value(json_object_get(row, "digest"));
+    if (a && b && digest_parse(a, &signature) && digest_parse(b, &digest))
+        add_known(list, folder, &signature, &digest);
+}
+
+static void load_memory(struct model_cache *c)
+{
+    const char *folder;
+    json_t *row, *memory = json_parse_file(c->memory_path, MEMORY_BYTES, NULL);
+    json_object_foreach(memory, folder, row) load_one(&c->known, folder, row);
+    json_decref(memory);
+}
+
+static void save_memory(const struct model_cache *c)
+{
+    char signature[DIGEST_TEXT_SIZE], digest[DIGEST_TEXT_SIZE];
+    struct error err = {0};
+    json_t *memory = json_object();
+    for (size_t i = 0; i < c->known.count; i++) {
+        digest_text(&c->known.items[i].signature, signature);
+        digest_text(&c->known.items[i].digest, digest);
+        json_object_set_new(memory, c->known.items[i].folder,
+                            json_pack("{ssss}", "signature", signature, "digest", digest));
+    }
+    char *text = json_pretty(memory);
+    if (!path_write_atomic(c->memory_path, text, strlen(text), 0600, &err))
+        log_warn("%s", err.message);
+    free(text);
+    json_decref(memory);
+}
+
+/* ---- pool thread ---- */
+
+static bool sign_folder(struct digest_stream *s, const char *folder, int depth);
+
+static bool sign_entry(struct digest_stream *s, const char *path, int depth)
+{
+    struct stat info;
+    char line[128];
+    if (lstat(path, &info) != 0) return false;
+    if (S_ISDIR(info.st_mode)) return sign_folder(s, path, depth + 1);
+    int size =
+        snprintf(line, sizeof line, "%" PRIdMAX " %" PRIdMAX ".%09ld ", (intmax_t)info.st_size,
+                 (intmax_t)info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+    digest_update(s, line, (size_t)size);
+    digest_update(s, path, strlen(path) + 1);
+    return true;
+}
+
+static bool sign_folder(struct digest_stream *s, const char *folder, int depth)
+{
+    char **names;
+    size_t count;
+    if (depth > DEPTH_MAX || !path_list(folder, &names, &count, NULL)) return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) {
+        char *path = path_join(folder, names[i]);
+        ok = sign_entry(s, path, depth);
+        free(path);
+    }
+    path_list_free(names, count);
+    return ok;
+}
+
+static void scan_model(struct model_cache *c, const char *folder)
+{
+    struct digest_stream stream;
+    struct model_files files;
+    struct error err = {0};
+    digest_begin(&stream);
+    if (!sign_folder(&stream, folder, 0)) return;
+    struct digest signature = digest_end(&stream);
+    const struct known *before = find_known(&c->known, folder);
+    if (before && digest_equal(&before->signature, &signature)) {
+        add_known(&c->fresh, folder, &signature, &before->digest);
+        return;
+    }
+    if (!model_digest_list(folder, &files, &err)) {
+        log_warn("%s is no model: %s", folder, err.message);
+        return;
+    }
+    struct digest digest = model_digest_of(&files);
+    add_known(&c->fresh, folder, &signature, &digest);
+    model_digest_finish(&files);
+}
+
+static bool is_model_name(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return name[0] != '.' && !(dot && strcmp(dot, ".part") == 0);
+}
+
+static void scan_folder(struct model_cache *c, const char *folder)
+{
+    char **names;
+    size_t count;
+    if (!path_list(folder, &names, &count, NULL)) return;
+    for (size_t i = 0; i < count; i++) {
+        char *path = path_join(folder, names[i]);
+        if (is_model_name(names[i]) && path_is_folder(path)) scan_model(c, path);
+        free(path);
+    }
+    path_list_free(names, count);
+}
+
+static void on_work(uv_work_t *work)
+{
+    struct model_cache *c = work->data;
+    for (size_t i = 0; i < c->folder_count; i++)
+        scan_folder(c, c->folders[i]);
+}
+
+/* ---- loop thread ---- */
+
+static void free_cache(struct model_cache *c)
+{
+    finish_known(&c->known);
+    finish_known(&c->fresh);
+    for (size_t i = 0; i < c->folder_count; i++)
+        free(c->folders[i]);
+    free(c->folders);
+    free(c->memory_path);
+    free(c->served.items);
+    free(c->next.items);
+    free(c);
+}
+
+static bool same_known(const struct known_list *a, const struct known_list *b)
+{
+    if (a->count != b->count) return false;
+    for (size_t i = 0; i < a->count; i++) {
+        const struct known *other = find_known(b, a->items[i].folder);
+        if (!other || !digest_equal(&other->signature, &a->items[i].signature)) return false;
+    }
+    return true;
+}
+
+static void start_scan(struct model_cache *c);
+
+static void take_fresh(struct model_cache *c)
+{
+    bool same = same_known(&c->known, &c->fresh);
+    finish_known(&c->known);
+    c->known = c->fresh;
+    memset(&c->fresh, 0, sizeof c->fresh);
+    if (!same) save_memory(c);
+}
+
+static void on_scanned(uv_work_t *work, int status)
+{
+    struct model_cache *c = work->data;
+    (void)status;
+    c->scanning = false;
+    if (c->destroyed) {
+        free_cache(c);
+        return;
+    }
+    take_fresh(c);
+    struct waiters served = c->served;
+    memset(&c->served, 0, sizeof c->served);
+    for (size_t i = 0; i < served.count; i++)
+        served.items[i].done(served.items[i].context);
+    free(served.items);
+    if (c->next.count > 0 && !c->scanning) start_scan(c);
+}
+
+static void start_scan(struct model_cache *c)
+{
+    c->served = c->next;
+    memset(&c->next, 0, sizeof c->next);
+    c->scanning = true;
+    c->work.data = c;
+    ZOE_ASSERT(uv_queue_work(c->loop, &c->work, on_work, on_scanned) == 0);
+}
+
+void model_cache_scan(struct model_cache *c, model_cache_done done, void *context)
+{
+    c->next.items = xrealloc_array(c->next.items, c->next.count + 1, sizeof *c->next.items);
+    c->next.items[c->next.count++] = (struct waiter){done, context};
+    if (!c->scanning) start_scan(c);
+}
+
+static void copy_folders(struct model_cache *c, const struct model_cache_options *o,
+                         const char *own_folder)
+{
+    c->folder_count = o->folder_count + 1;
+    c->folders = xcalloc(c->folder_count, sizeof(char *));
+    for (size_t i = 0; i < o->folder_count; i++)
+        c->folders[i] = xstrdup(o->folders[i]);
+    c->folders[o->folder_count] = xstrdup(own_folder);
+}
+
+struct model_cache *model_cache_create(uv_loop_t *loop, const struct model_cache_options *options,
+                                       struct error *err)
+{
+    char *own_folder = path_join(options->state_folder, "models");
+    struct model_cache *c = NULL;
+    if (path_make_folders(own_folder, 0700, err)) {
+        c = xcalloc(1, sizeof *c);
+        c->loop = loop;
+        c->memory_path = path_join(options->state_folder, "models.json");
+        copy_folders(c, options, own_folder);
+        load_memory(c);
+    }
+    free(own_folder);
+    return c;
+}
+
+void model_cache_destroy(struct model_cache *c)
+{
+    if (!c) return;
+    c->destroyed = true;
+    if (!c->scanning) free_cache(c);
+}
+
+const char *model_cache_find(const struct model_cache *c, const struct digest *digest)
+{
+    for (size_t i = 0; i < c->known.count; i++)
+        if (digest_equal(&c->known.items[i].digest, digest) &&
+            path_is_folder(c->known.items[i].folder))
+            return c->known.items[i].folder;
+    return NULL;
+}
+
+size_t model_cache_count(const struct model_cache *c)
+{
+    return c->known.count;
+}
+
+const struct digest *model_cache_digest(const struct model_cache *c, size_t index)
+{
+    return &c->known.items[index].digest;
+}
+
+char *model_cache_place(const struct model_cache *c, const struct digest *digest)
+{
+    char text[DIGEST_TEXT_SIZE];
+    digest_text(digest, text);
+    return path_join(c->folders[c->folder_count - 1], text);
+}

@@ -1,0 +1,59 @@
+/* outbox: finished results until the coordinator has them (W5). An entry is a segment file and a
+ * record (NAME.segment, NAME.json) in one folder; both are synced under their final names before
+ * anybody hears of them, and removed on Stored or Dropped. What is half written is thrown away at
+ * the next start. Loop thread only. */
+#ifndef ZOE_WORKER_OUTBOX_H
+#define ZOE_WORKER_OUTBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "proto/chunk.h"
+#include "worker/slot_core.h"
+
+struct outbox_entry {
+    struct attempt_name name;
+    char *recipe;
+    struct digest recipe_digest;
+    struct digest model;
+    char *fingerprint;
+    struct slot_result result;
+    /* the transfer of this run */
+    struct chunk_sender sender;
+    int64_t offered_ns; /* last Offer; 0 = not in this session */
+    int fd;             /* of the segment; -1 = closed */
+};
+
+struct outbox {
+    char *folder;
+    struct outbox_entry **entries; /* oldest first */
+    size_t count;
+    uint64_t size_bytes;
+};
+
+/* Makes the folder (0700), reads what is there, removes what is incomplete. */
+bool outbox_open(struct outbox *o, const char *folder, struct error *err);
+void outbox_finish(struct outbox *o); /* files stay */
+
+/* Where an engine writes the segment of an attempt. Caller frees. */
+char *outbox_part_path(const struct outbox *o, const struct attempt_name *name);
+void outbox_discard_part(const struct outbox *o, const struct attempt_name *name);
+
+/* Takes over the part file, which must have the size that `result` tells: NULL with the part
+ * removed otherwise, or when a write fails. The entry is borrowed. */
+struct outbox_entry *outbox_add(struct outbox *o, const struct slot_work *work,
+                                const char *fingerprint, const struct slot_result *result,
+                                struct error *err);
+struct outbox_entry *outbox_find(const struct outbox *o, const struct attempt_name *name);
+void outbox_remove(struct outbox *o, struct outbox_entry *entry); /* files too */
+
+/* Bytes [offset, offset + size) of the segment. */
+bool outbox_read(struct outbox *o, struct outbox_entry *entry, uint64_t offset, void *out,
+                 uint32_t size, struct error *err);
+
+/* W5: room for two results of `result_bytes` on this disk? */
+bool outbox_has_room(const struct outbox *o, uint64_t result_bytes, uint64_t *free_out);
+
+#endif

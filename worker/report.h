@@ -1,0 +1,24 @@
+/* report: messages about one attempt, from the worker to the coordinator. Each call fills one and
+ * hands it to `send`, for which everything in it is borrowed. Texts are cut and cleaned to fit. */
+#ifndef ZOE_WORKER_REPORT_H
+#define ZOE_WORKER_REPORT_H
+
+#include "worker/slot_core.h"
+
+typedef void (*report_send)(void *context, const struct attempt_name *name,
+                            Farm__Envelope *envelope);
+
+void report_started(const struct attempt_name *name, report_send send, void *context);
+void report_progress(const struct attempt_name *name, const struct slot_place *place,
+                     report_send send, void *context);
+void report_handed_back(const struct attempt_name *name, Farm__HandBackReason reason,
+                        const char *message, report_send send, void *context);
+/* log_tail may be NULL. */
+void report_ended(const struct attempt_name *name, Farm__EndKind kind, const char *message,
+                  const char *log_tail, uint32_t steps, report_send send, void *context);
+/* frames_sha256 NULL: it failed. */
+void report_canary(const struct attempt_name *name, uint32_t slot,
+                   const struct digest *frames_sha256, const char *fingerprint, const char *message,
+                   report_send send, void *context);
+
+#endif
