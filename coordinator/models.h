@@ -17,22 +17,18 @@
 
 #include "base/digest.h"
 #include "base/error.h"
-
-struct model_file {
-    char *path; /* relative */
-    uint64_t size_bytes;
-    struct digest sha256;
-};
+#include "base/model_digest.h"
 
 struct model {
     char *name;
     char *folder; /* path */
     struct digest digest;
     uint64_t size_bytes;
-    char *description;        /* JSON line of `zoe-engine describe`; "" with a problem */
-    char *problem;            /* why it cannot be used; NULL = it can */
-    struct model_file *files; /* those of the digest, sorted by path */
+    char *description;              /* JSON line of `zoe-engine describe`; "" with a problem */
+    char *problem;                  /* why it cannot be used; NULL = it can */
+    const struct model_file *files; /* those of the digest, sorted by path */
     size_t file_count;
+    struct model_files owned; /* models.c's own */
 };
 
 struct model_list {

@@ -1,0 +1,370 @@
+/* media_child: see the header. A run is queued, running, or dying; it is freed when its process,
+ * its pipe and its timer are closed. */
+#include "coordinator/media_child.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/path.h"
+#include "base/xalloc.h"
+
+#define ANSWER_BYTES_MAX (64 * 1024)
+#define ARGUMENTS_MAX 24
+
+struct media_run {
+    struct media_children *children;
+    struct media_run *next; /* in the queue */
+    media_done done;        /* NULL: canceled */
+    void *context;
+    char **arguments; /* NULL-terminated, owned */
+    char *comment_file;
+    struct buf answer;
+    uv_process_t process;
+    uv_pipe_t out;
+    uv_timer_t limit;
+    int open_handles;
+    bool running;
+    bool exited, ended; /* its process; its stdout */
+    bool over_limit;
+    int64_t status;
+    int signal;
+    int spawn_error;
+};
+
+struct media_children {
+    uv_loop_t *loop;
+    char *program;
+    int at_once;
+    int64_t limit_ms;
+    struct media_run *first, *last; /* waiting */
+    struct media_run **active;      /* at_once places */
+    int running;
+    bool destroyed;
+};
+
+/* ---- ends ---- */
+
+static void free_run(struct media_run *r)
+{
+    if (r->comment_file != NULL) {
+        unlink(r->comment_file);
+        free(r->comment_file);
+    }
+    for (char **a = r->arguments; *a != NULL; a++)
+        free(*a);
+    free(r->arguments);
+    buf_finish(&r->answer);
+    free(r);
+}
+
+static void free_children(struct media_children *c)
+{
+    if (!c->destroyed || c->running > 0) return;
+    free(c->active);
+    free(c->program);
+    free(c);
+}
+
+static const struct {
+    const char *code;
+    enum media_outcome outcome;
+} outcomes[] = {{"rejected", MEDIA_REJECTED}, {"full", MEDIA_FULL}};
+
+static enum media_outcome outcome_of(const json_t *report)
+{
+    if (json_is_true(json_object_get(report, "ok"))) return MEDIA_OK;
+    const char *code = json_string_value(json_object_get(report, "code"));
+    for (size_t i = 0; code != NULL && i < sizeof outcomes / sizeof outcomes[0]; i++)
+        if (strcmp(code, outcomes[i].code) == 0) return outcomes[i].outcome;
+    return MEDIA_FAILED;
+}
+
+static void describe_death(const struct media_run *r, struct media_result *result)
+{
+    result->outcome = MEDIA_DIED;
+    if (r->spawn_error)
+        snprintf(result->message, sizeof result->message, "zoe-media could not be started: %s",
+                 uv_strerror(r->spawn_error));
+    else if (r->over_limit)
+        snprintf(result->message, sizeof result->message, "zoe-media took too long");
+    else if (r->signal)
+        snprintf(result->message, sizeof result->message, "zoe-media was ended by signal %d",
+                 r->signal);
+    else
+        snprintf(result->message, sizeof result->message,
+                 "zoe-media ended with status %" PRId64 " and no answer", r->status);
+}
+
+/* An answer counts only from a process that ended by itself. */
+static void report_run(struct media_run *r)
+{
+    struct media_result result = {0};
+    json_t *report = NULL;
+    if (!r->spawn_error && !r->over_limit && r->signal == 0)
+        report = json_parse(buf_text(&r->answer), r->answer.size, "zoe-media", NULL);
+    if (json_is_object(report)) {
+        const char *message = json_string_value(json_object_get(report, "message"));
+        result.outcome = outcome_of(report);
+        result.report = report;
+        snprintf(result.message, sizeof result.message, "%s", message ? message : "");
+    } else {
+        describe_death(r, &result);
+    }
+    if (r->done != NULL) r->done(r->context, &result);
+    json_decref(report);
+}
+
+static void start_waiting(struct media_children *c);
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct media_run *r = handle->data;
+    struct media_children *c = r->children;
+    if (--r->open_handles > 0) return;
+    for (int i = 0; i < c->at_once; i++)
+        if (c->active[i] == r) c->active[i] = NULL;
+    c->running--;
+    if (!c->destroyed) report_run(r);
+    free_run(r);
+    if (c->destroyed)
+        free_children(c);
+    else
+        start_waiting(c);
+}
+
+static void close_run(struct media_run *r)
+{
+    if (!r->exited || !r->ended) return;
+    uv_close((uv_handle_t *)&r->out, on_handle_closed);
+    uv_close((uv_handle_t *)&r->limit, on_handle_closed);
+    if (r->spawn_error == 0) uv_close((uv_handle_t *)&r->process, on_handle_closed);
+}
+
+/* ---- running ---- */
+
+static void on_exit_status(uv_process_t *process, int64_t status, int signal)
+{
+    struct media_run *r = process->data;
+    r->exited = true;
+    r->status = status;
+    r->signal = signal;
+    close_run(r);
+}
+
+static void on_limit(uv_timer_t *timer)
+{
+    struct media_run *r = timer->data;
+    r->over_limit = true;
+    uv_process_kill(&r->process, SIGKILL);
+}
+
+static void give_room(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+{
+    struct media_run *r = handle->data;
+    (void)suggested;
+    buf_reserve(&r->answer, 4096);
+    *out = uv_buf_init((char *)r->answer.data + r->answer.size, 4096);
+}
+
+static void on_bytes(uv_stream_t *stream, ssize_t count, const uv_buf_t *bytes)
+{
+    struct media_run *r = stream->data;
+    (void)bytes;
+    if (count > 0 && r->answer.size < ANSWER_BYTES_MAX) r->answer.size += (size_t)count;
+    if (count >= 0) return;
+    uv_read_stop(stream);
+    r->ended = true;
+    close_run(r);
+}
+
+static int spawn(struct media_run *r)
+{
+    uv_stdio_container_t stdio[3] = {
+        {.flags = UV_IGNORE},
+        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&r->out},
+        {.flags = UV_INHERIT_FD, .data.fd = 2}};
+    uv_process_options_t options = {.file = r->children->program,
+                                    .args = r->arguments,
+                                    .exit_cb = on_exit_status,
+                                    .stdio = stdio,
+                                    .stdio_count = 3};
+    return uv_spawn(r->children->loop, &r->process, &options);
+}
+
+static void start_run(struct media_run *r)
+{
+    struct media_children *c = r->children;
+    for (int i = 0; i < c->at_once; i++) {
+        if (c->active[i] != NULL) continue;
+        c->active[i] = r;
+        break;
+    }
+    c->running++;
+    r->running = true;
+    r->process.data = r->out.data = r->limit.data = r;
+    uv_pipe_init(c->loop, &r->out, 0);
+    uv_timer_init(c->loop, &r->limit);
+    r->open_handles = 2;
+    r->spawn_error = spawn(r);
+    if (r->spawn_error) {
+        r->exited = r->ended = true;
+        close_run(r);
+        return;
+    }
+    r->open_handles = 3;
+    uv_timer_start(&r->limit, on_limit, (uint64_t)c->limit_ms, 0);
+    uv_read_start((uv_stream_t *)&r->out, give_room, on_bytes);
+}
+
+static void start_waiting(struct media_children *c)
+{
+    while (c->first != NULL && c->running < c->at_once) {
+        struct media_run *r = c->first;
+        c->first = r->next;
+        if (c->first == NULL) c->last = NULL;
+        start_run(r);
+    }
+}
+
+static struct media_run *add_run(struct media_children *c, char **arguments, media_done done,
+                                 void *context)
+{
+    struct media_run *r = xcalloc(1, sizeof *r);
+    r->children = c;
+    r->arguments = arguments;
+    r->done = done;
+    r->context = context;
+    if (c->last != NULL)
+        c->last->next = r;
+    else
+        c->first = r;
+    c->last = r;
+    return r;
+}
+
+/* ---- what can be asked ---- */
+
+struct words {
+    char **items;
+    int count;
+};
+
+static void add_word(struct words *w, char *text)
+{
+    w->items[w->count++] = text;
+}
+
+static struct words begin_words(const char *verb, int room)
+{
+    struct words w = {.items = xcalloc((size_t)room + ARGUMENTS_MAX, sizeof(char *))};
+    add_word(&w, xstrdup("zoe-media"));
+    add_word(&w, xstrdup(verb));
+    return w;
+}
+
+static void add_option(struct words *w, const char *name, char *value)
+{
+    add_word(w, xstrdup(name));
+    add_word(w, value);
+}
+
+static void add_shape(struct words *w, int64_t frames, int64_t width, int64_t height, double fps)
+{
+    add_option(w, "--frames", xasprintf("%" PRId64, frames));
+    add_option(w, "--width", xasprintf("%" PRId64, width));
+    add_option(w, "--height", xasprintf("%" PRId64, height));
+    add_option(w, "--fps", xasprintf("%.6g", fps));
+}
+
+struct media_run *media_check_start(struct media_children *c, const struct media_check *check,
+                                    media_done done, void *context)
+{
+    struct words w = begin_words("check", 0);
+    add_option(&w, "--segment", xstrdup(check->segment));
+    add_shape(&w, check->frames, check->width, check->height, check->fps);
+    struct media_run *r = add_run(c, w.items, done, context);
+    start_waiting(c);
+    return r;
+}
+
+struct media_run *media_stitch_start(struct media_children *c, const struct media_stitch *stitch,
+                                     media_done done, void *context)
+{
+    struct words w = begin_words("stitch", stitch->segment_count);
+    char *comment = xasprintf("%s.comment", stitch->out);
+    add_option(&w, "--out", xstrdup(stitch->out));
+    add_shape(&w, stitch->frames, stitch->width, stitch->height, stitch->fps);
+    if (stitch->comment != NULL &&
+        path_write_atomic(comment, stitch->comment, strlen(stitch->comment), 0600, NULL))
+        add_option(&w, "--comment-file", xstrdup(comment));
+    if (stitch->title != NULL) add_option(&w, "--title", xstrdup(stitch->title));
+    for (int i = 0; i < stitch->segment_count; i++)
+        add_word(&w, xstrdup(stitch->segments[i]));
+    struct media_run *r = add_run(c, w.items, done, context);
+    r->comment_file = comment;
+    start_waiting(c);
+    return r;
+}
+
+void media_run_cancel(struct media_run *run)
+{
+    run->done = NULL;
+    if (run->running) {
+        if (!run->exited) uv_process_kill(&run->process, SIGKILL);
+        return;
+    }
+    struct media_children *c = run->children;
+    struct media_run **at = &c->first;
+    struct media_run *before = NULL;
+    while (*at != run) {
+        before = *at;
+        at = &(*at)->next;
+    }
+    *at = run->next;
+    if (c->last == run) c->last = before;
+    free_run(run);
+}
+
+/* ---- life ---- */
+
+struct media_children *media_children_create(uv_loop_t *loop, const char *program, int at_once,
+                                             int64_t limit_ms)
+{
+    struct media_children *c = xcalloc(1, sizeof *c);
+    c->loop = loop;
+    c->program = xstrdup(program);
+    c->at_once = at_once;
+    c->limit_ms = limit_ms;
+    c->active = xcalloc((size_t)at_once, sizeof(struct media_run *));
+    return c;
+}
+
+void media_children_destroy(struct media_children *c)
+{
+    if (c == NULL) return;
+    c->destroyed = true;
+    while (c->first != NULL)
+        media_run_cancel(c->first);
+    for (int i = 0; i < c->at_once; i++)
+        if (c->active[i] != NULL) media_run_cancel(c->active[i]);
+    free_children(c);
+}
+
+int media_children_running(const struct media_children *c)
+{
+    return c->running;
+}
+
+int media_children_waiting(const struct media_children *c)
+{
+    int count = 0;
+    for (const struct media_run *r = c->first; r != NULL; r = r->next)
+        count++;
+    return count;
+}

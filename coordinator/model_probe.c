@@ -1,0 +1,237 @@
+/* model_probe: see the header. `zoe-engine describe` runs as a child, so that a model's files are
+ * parsed outside of this process. */
+#include "coordinator/model_probe.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/path.h"
+#include "base/xalloc.h"
+
+#define DESCRIPTION_BYTES_MAX (256 * 1024)
+#define DEPTH_MAX MODEL_DIGEST_DEPTH_MAX
+
+extern char **environ;
+
+/* ---- signature ---- */
+
+static bool add_file(struct digest_stream *s, const char *path, struct error *err)
+{
+    struct stat st;
+    char line[128];
+    if (stat(path, &st) != 0) return error_set_errno(err, errno, "%s", path);
+    int size = snprintf(line, sizeof line, " %lld %lld.%09ld\n", (long long)st.st_size,
+                        (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+    digest_update(s, path, strlen(path));
+    digest_update(s, line, (size_t)size);
+    return true;
+}
+
+static bool add_folder(struct digest_stream *s, const char *folder, int depth, struct error *err)
+{
+    char **names;
+    size_t count;
+    if (depth > DEPTH_MAX) return error_set(err, ERROR_INVALID, "%s is nested too deep", folder);
+    if (!path_list(folder, &names, &count, err)) return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) {
+        char *path = path_join(folder, names[i]);
+        bool recipe = depth == 0 && strcmp(names[i], "train") == 0;
+        if (!recipe && path_is_folder(path))
+            ok = add_folder(s, path, depth + 1, err);
+        else if (!recipe)
+            ok = add_file(s, path, err);
+        free(path);
+    }
+    path_list_free(names, count);
+    return ok;
+}
+
+bool model_probe_signature(const char *folder, const char *engine, struct digest *out,
+                           struct error *err)
+{
+    struct digest_stream s;
+    digest_begin(&s);
+    if (!add_file(&s, engine, err) || !add_folder(&s, folder, 0, err)) return false;
+    *out = digest_end(&s);
+    return true;
+}
+
+/* ---- describing ---- */
+
+static pid_t start_child(const char *engine, const char *folder, int *out_fd, struct error *err)
+{
+    int ends[2];
+    pid_t pid = -1;
+    char *const arguments[] = {"zoe-engine", "describe", "--model", xstrdup(folder), NULL};
+    posix_spawn_file_actions_t actions;
+    if (pipe(ends) != 0) {
+        error_set_errno(err, errno, "pipe");
+        free(arguments[3]);
+        return -1;
+    }
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
+    posix_spawn_file_actions_addclose(&actions, ends[0]);
+    posix_spawn_file_actions_addclose(&actions, ends[1]);
+    int code = posix_spawn(&pid, engine, &actions, NULL, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    free(arguments[3]);
+    *out_fd = ends[0];
+    if (code == 0) return pid;
+    close(ends[0]);
+    error_set_errno(err, code, "cannot start %s", engine);
+    return -1;
+}
+
+/* All it prints, until it closes its end or the time is over. */
+static bool read_answer(int fd, int64_t limit_ms, struct buf *answer)
+{
+    int64_t deadline = clock_now_ns() + limit_ms * NS_PER_MS;
+    for (;;) {
+        char chunk[4096];
+        int64_t left_ms = (deadline - clock_now_ns()) / NS_PER_MS;
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        if (left_ms <= 0 || answer->size > DESCRIPTION_BYTES_MAX) return false;
+        if (poll(&p, 1, (int)left_ms) <= 0) continue;
+        ssize_t n = read(fd, chunk, sizeof chunk);
+        if (n == 0) return true;
+        if (n > 0) buf_append(answer, chunk, (size_t)n);
+        if (n < 0 && errno != EINTR) return false;
+    }
+}
+
+static bool describe(const char *engine, const char *folder, int64_t limit_ms, struct buf *answer,
+                     struct error *err)
+{
+    int fd, status = 0;
+    pid_t pid = start_child(engine, folder, &fd, err);
+    if (pid < 0) return false;
+    bool whole = read_answer(fd, limit_ms, answer);
+    if (!whole) kill(pid, SIGKILL);
+    close(fd);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (!whole) return error_set(err, ERROR_TIMEOUT, "zoe-engine describe took too long");
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
+    return error_set(err, ERROR_INVALID, "zoe-engine cannot read this folder (status %d)", status);
+}
+
+/* ---- probing ---- */
+
+static bool take_description(struct model *m, const struct buf *answer, struct error *err)
+{
+    const char *name;
+    json_t *facts = json_parse(buf_text(answer), answer->size, "zoe-engine describe", err);
+    bool ok = facts != NULL && json_get_text(facts, "name", &name, "describe", err);
+    if (ok) {
+        free(m->name);
+        m->name = xstrdup(name);
+        m->description = json_canonical(facts);
+    }
+    json_decref(facts);
+    return ok;
+}
+
+static void adopt_files(struct model *m)
+{
+    m->files = m->owned.items;
+    m->file_count = m->owned.count;
+    m->size_bytes = m->owned.total_bytes;
+    m->digest = model_digest_of(&m->owned);
+}
+
+struct model *model_probe(const char *folder, const char *engine, int64_t limit_ms)
+{
+    struct model *m = xcalloc(1, sizeof *m);
+    struct buf answer = BUF_INIT;
+    struct error err;
+    error_clear(&err);
+    m->folder = xstrdup(folder);
+    m->name = xstrdup(path_basename(folder));
+    bool ok = describe(engine, folder, limit_ms, &answer, &err) &&
+              take_description(m, &answer, &err) && model_digest_list(folder, &m->owned, &err);
+    if (ok) adopt_files(m);
+    if (!ok) m->problem = xstrdup(err.message);
+    if (m->description == NULL) m->description = xstrdup("");
+    buf_finish(&answer);
+    return m;
+}
+
+void model_probe_free(struct model *m)
+{
+    if (m == NULL) return;
+    model_digest_finish(&m->owned);
+    free(m->name);
+    free(m->folder);
+    free(m->description);
+    free(m->problem);
+    free(m);
+}
+
+/* ---- cache ---- */
+
+json_t *model_probe_pack(const struct model *m, const struct digest *signature)
+{
+    char hex[DIGEST_TEXT_SIZE];
+    digest_text(signature, hex);
+    json_t *files = json_array();
+    json_t *entry = json_pack("{ss ss ss so}", "signature", hex, "name", m->name, "description",
+                              m->description, "files", files);
+    for (size_t i = 0; i < m->file_count; i++) {
+        digest_text(&m->files[i].digest, hex);
+        json_array_append_new(
+            files, json_pack("[sIs]", m->files[i].path, (json_int_t)m->files[i].size_bytes, hex));
+    }
+    return entry;
+}
+
+static bool unpack_files(const json_t *list, struct model_files *out)
+{
+    size_t count = json_array_size(list);
+    out->items = xcalloc(count + 1, sizeof *out->items);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *row = json_array_get(list, i);
+        const char *path = json_string_value(json_array_get(row, 0));
+        const char *hex = json_string_value(json_array_get(row, 2));
+        struct model_file *f = &out->items[out->count++];
+        f->size_bytes = (uint64_t)json_integer_value(json_array_get(row, 1));
+        out->total_bytes += f->size_bytes;
+        f->path = xstrdup(path ? path : "");
+        if (path == NULL || hex == NULL || !digest_parse(hex, &f->digest)) return false;
+    }
+    return count > 0;
+}
+
+struct model *model_probe_unpack(const json_t *entry, const char *folder,
+                                 const struct digest *signature)
+{
+    char hex[DIGEST_TEXT_SIZE];
+    const char *known = json_string_value(json_object_get(entry, "signature"));
+    const char *name = json_string_value(json_object_get(entry, "name"));
+    const char *description = json_string_value(json_object_get(entry, "description"));
+    digest_text(signature, hex);
+    if (known == NULL || strcmp(known, hex) != 0 || name == NULL || description == NULL)
+        return NULL;
+    struct model *m = xcalloc(1, sizeof *m);
+    m->folder = xstrdup(folder);
+    m->name = xstrdup(name);
+    m->description = xstrdup(description);
+    if (unpack_files(json_object_get(entry, "files"), &m->owned)) {
+        adopt_files(m);
+        return m;
+    }
+    model_probe_free(m);
+    return NULL;
+}
