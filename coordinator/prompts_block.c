@@ -136,13 +136,24 @@ void prompts_block_add(struct buf *raw, const struct prompts_line *line)
     append_text(raw, line->differs, line->differs ? strlen(line->differs) : 0);
 }
 
+static size_t compress(void *out, size_t out_size, const struct buf *raw)
+{
+    ZSTD_CCtx *context = ZSTD_createCCtx();
+    if (context == NULL) return (size_t)-1; /* zstd's generic error */
+    ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, COMPRESSION_LEVEL);
+    ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+    size_t size =
+        ZSTD_compress2(context, out, out_size, raw->size ? raw->data : NULL, raw->size);
+    ZSTD_freeCCtx(context);
+    return size;
+}
+
 bool prompts_block_pack(const struct buf *raw, struct buf *packed, struct error *err)
 {
     size_t bound = ZSTD_compressBound(raw->size);
     buf_clear(packed);
     buf_reserve(packed, bound);
-    size_t size = ZSTD_compress(packed->data, bound, raw->size ? raw->data : NULL, raw->size,
-                                COMPRESSION_LEVEL);
+    size_t size = compress(packed->data, bound, raw);
     if (ZSTD_isError(size))
         return error_set(err, ERROR_INTERNAL, "compressing prompts: %s", ZSTD_getErrorName(size));
     packed->size = size;
