@@ -1,0 +1,98 @@
+/* Clips of a batch, page by page: state from the core, prompt from the prompts file, the rest from
+ * rows that exist only for clips that were started. */
+#include <string.h>
+
+#include "base/recipe.h"
+#include "coordinator/client_requests.h"
+#include "coordinator/shell.h"
+
+#define PAGE_DEFAULT 100
+
+struct clip_page {
+    struct dispatch *d;
+    struct reply reply;
+    char batch[ID_BATCH_SIZE];
+    Farm__Clips message;
+    uint32_t limit;
+};
+
+static bool fill_prompt(struct clip_page *p, uint32_t index, Farm__Clip *m, struct error *err)
+{
+    struct prompts_clip clip;
+    if (!prompts_clip(p->d->c->prompts, p->batch, index, &clip, err)) return false;
+    m->prompt = reply_text(&p->reply, clip.text, RECIPE_PROMPT_MAX_BYTES);
+    m->seed = clip.seed;
+    return true;
+}
+
+static void fill_row(struct clip_page *p, uint32_t index, Farm__Clip *m)
+{
+    struct clip_record row;
+    struct task_record task;
+    struct task_key key = {.clip = index};
+    memcpy(key.batch, p->batch, sizeof(key.batch));
+    if (farm_task_record(p->d->c->farm, &key, &task)) {
+        m->attempts = task.attempts;
+        m->message = reply_text(&p->reply, task.message, LIMIT_TEXT_BYTES);
+        m->worker = reply_name(&p->reply, task.winner, LIMIT_NAME_BYTES);
+        m->suspect = reply_name(&p->reply, suspect_name(task.suspect), LIMIT_BACKEND_BYTES);
+    }
+    if (!store_clip(p->d->c->store, p->batch, index, &row, NULL)) return;
+    m->file = reply_text(&p->reply, row.file, LIMIT_PATH_BYTES);
+    m->size_bytes = row.size_bytes;
+    m->sidecar_bytes = row.sidecar_bytes;
+    m->sha256 = reply_digest(&p->reply, &row.sha256);
+    m->attempts = row.attempts;
+    m->worker = reply_name(&p->reply, row.worker, LIMIT_NAME_BYTES);
+    m->suspect = reply_name(&p->reply, suspect_name(row.suspect), LIMIT_BACKEND_BYTES);
+    m->why = reply_name(&p->reply, row.why, LIMIT_BACKEND_BYTES);
+    m->message = reply_text(&p->reply, row.message, LIMIT_TEXT_BYTES);
+}
+
+static bool add_clip(struct clip_page *p, uint32_t index, struct error *err)
+{
+    enum clip_state state = farm_clip_state(p->d->c->farm, p->batch, index);
+    Farm__Clip *m = reply_alloc(&p->reply, 1, sizeof(*m));
+    *m = (Farm__Clip)FARM__CLIP__INIT;
+    m->index = index;
+    m->state = reply_name(&p->reply, clip_state_name(state), LIMIT_BACKEND_BYTES);
+    if (!fill_prompt(p, index, m, err)) return false;
+    if (state != CLIP_WAITING) fill_row(p, index, m);
+    p->message.clips[p->message.n_clips++] = m;
+    return true;
+}
+
+static bool fill_page(struct clip_page *p, const Farm__ClipsWanted *asked, struct error *err)
+{
+    uint32_t from = (uint32_t)asked->from;
+    uint32_t index = 0;
+    while (farm_clip_find(p->d->c->farm, p->batch, asked->state, from, &index)) {
+        if (p->message.n_clips == p->limit || p->reply.size_bytes > CLIENT_PAGE_BYTES / 2) {
+            p->message.truncated = true;
+            p->message.next = index;
+            return true;
+        }
+        if (!add_clip(p, index, err)) return false;
+        from = index + 1;
+    }
+    return true;
+}
+
+void client_requests_clips(struct dispatch *d)
+{
+    const Farm__ClipsWanted *asked = d->envelope->clips_wanted;
+    struct clip_page p = {.d = d, .limit = asked->limit == 0 ? PAGE_DEFAULT : asked->limit};
+    struct batch_info info;
+    struct error err = {0};
+    if (!client_requests_find(d, asked->batch, &info)) return;
+    memcpy(p.batch, info.id, sizeof(p.batch));
+    reply_init(&p.reply);
+    p.message = (Farm__Clips)FARM__CLIPS__INIT;
+    p.message.clips = reply_alloc(&p.reply, p.limit, sizeof(*p.message.clips));
+    if (fill_page(&p, asked, &err)) {
+        dispatch_reply(d, FARM__ENVELOPE__BODY_CLIPS, &p.message.base);
+    } else {
+        dispatch_problem(d, &err);
+    }
+    reply_finish(&p.reply);
+}

@@ -1,0 +1,410 @@
+/* Callbacks of the transfers: what is known, credit, acceptance, answers. */
+#include "coordinator/intake.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/xalloc.h"
+#include "coordinator/reply.h"
+#include "coordinator/shell.h"
+#include "proto/codec.h"
+
+#define TICK_NS NS_PER_S
+#define DISK_LOW_WORDS "the farm's disk is almost full: nothing is accepted until space is freed"
+
+struct accepted { /* in this turn, not yet committed */
+    struct accepted *next;
+    struct submit_transfer *transfer;
+    char batch[ID_BATCH_SIZE];
+};
+
+struct opening { /* waits for the model scan */
+    struct opening *next;
+    struct submit_request wanted;
+    char *texts[4]; /* owned: what `wanted` points to */
+};
+
+struct intake {
+    struct coordinator *c;
+    struct submit_transfers *transfers;
+    struct accepted *accepted;
+    struct opening *openings;
+    int64_t ticked_ns;
+};
+
+/* ---- answers ------------------------------------------------------------------------------------
+ */
+
+static void send_problem(struct coordinator *c, zsock_peer peer, uint64_t request,
+                         const struct error *err)
+{
+    (void)outbound_problem(&c->outbound, true, peer, request, err, OUTBOUND_COMMITTED);
+    shell_stir(c);
+}
+
+static Farm__InputProblem **problem_list(struct reply *r, const struct submit_answer *a)
+{
+    Farm__InputProblem **list = reply_alloc(r, a->problem_count + 1, sizeof(*list));
+    for (uint32_t i = 0; i < a->problem_count; i++) {
+        list[i] = reply_alloc(r, 1, sizeof(**list));
+        *list[i] = (Farm__InputProblem)FARM__INPUT_PROBLEM__INIT;
+        list[i]->line = a->problems[i].line;
+        list[i]->field = reply_name(r, a->problems[i].field, LIMIT_NAME_BYTES);
+        list[i]->message = reply_text(r, a->problems[i].message, LIMIT_TEXT_BYTES);
+    }
+    return list;
+}
+
+static void answer_problem(struct coordinator *c, const struct submit_answer *a, struct reply *r)
+{
+    Farm__Problem m = FARM__PROBLEM__INIT;
+    m.code = reply_text(r, error_name(a->err->code), LIMIT_BACKEND_BYTES);
+    m.message = reply_text(r, a->err->message, LIMIT_TEXT_BYTES);
+    m.inputs = problem_list(r, a);
+    m.n_inputs = a->problem_count < LIMIT_INPUT_PROBLEMS ? a->problem_count : LIMIT_INPUT_PROBLEMS;
+    (void)outbound_reply(&c->outbound, true, a->client, a->request, FARM__ENVELOPE__BODY_PROBLEM,
+                         &m.base, OUTBOUND_COMMITTED);
+}
+
+static void answer_accepted(struct coordinator *c, const struct submit_answer *a, struct reply *r)
+{
+    Farm__Accepted m = FARM__ACCEPTED__INIT;
+    uint32_t warnings = a->warning_count < LIMIT_WARNINGS ? a->warning_count : LIMIT_WARNINGS;
+    m.batch = reply_name(r, a->batch, ID_BATCH_LENGTH);
+    m.folder = reply_name(r, a->folder, LIMIT_NAME_BYTES);
+    m.key = reply_name(r, a->key, LIMIT_KEY_BYTES);
+    m.prompts = a->prompts;
+    m.clips = a->clips;
+    m.existed = a->existed;
+    m.warnings = reply_alloc(r, warnings + 1, sizeof(*m.warnings));
+    m.n_warnings = warnings;
+    for (uint32_t i = 0; i < warnings; i++) {
+        m.warnings[i] = reply_text(r, a->warnings[i], LIMIT_TEXT_BYTES);
+    }
+    (void)outbound_reply(&c->outbound, true, a->client, a->request, FARM__ENVELOPE__BODY_ACCEPTED,
+                         &m.base, OUTBOUND_COMMITTED);
+}
+
+static void on_answer(void *context, const struct submit_answer *a)
+{
+    struct intake *in = context;
+    struct reply r;
+    reply_init(&r);
+    if (a->err != NULL) {
+        answer_problem(in->c, a, &r);
+    } else {
+        answer_accepted(in->c, a, &r);
+    }
+    reply_finish(&r);
+    shell_stir(in->c);
+}
+
+static void on_credit(void *context, uint64_t client, uint64_t request, const char *key,
+                      uint64_t offset, uint64_t size_bytes)
+{
+    struct intake *in = context;
+    struct reply r;
+    Farm__Credit m = FARM__CREDIT__INIT;
+    reply_init(&r);
+    m.key = reply_name(&r, key, LIMIT_KEY_BYTES);
+    m.offset = offset;
+    m.size_bytes = size_bytes;
+    (void)outbound_reply(&in->c->outbound, true, client, request, FARM__ENVELOPE__BODY_CREDIT,
+                         &m.base, OUTBOUND_ALWAYS);
+    reply_finish(&r);
+    shell_stir(in->c);
+}
+
+/* ---- what is known
+ * --------------------------------------------------------------------------------- */
+
+static bool on_known(void *context, const char *owner, const char *key, bool default_key,
+                     struct submit_known *out)
+{
+    struct intake *in = context;
+    struct store_known known;
+    if (!store_batch_by_key(in->c->store, owner, key, default_key, &known, NULL)) return false;
+    memcpy(out->batch, known.batch, sizeof(out->batch));
+    (void)snprintf(out->folder, sizeof(out->folder), "%s", known.folder);
+    out->content = known.content;
+    out->prompts = known.prompts;
+    out->clips = known.clips;
+    return true;
+}
+
+static bool on_id_is_free(void *context, const char *batch)
+{
+    struct intake *in = context;
+    struct batch_info info;
+    return !farm_batch_info(in->c->farm, batch, &info);
+}
+
+/* ---- acceptance
+ * -------------------------------------------------------------------------------------- */
+
+struct plan { /* a batch_spec's arrays */
+    struct shape *shapes;
+    struct clip_run *runs;
+    uint32_t run_count;
+    uint32_t run_capacity;
+};
+
+static void fill_shape(struct shape *out, const struct submit_group *group)
+{
+    out->model = group->model_digest;
+    (void)snprintf(out->model_name, sizeof(out->model_name), "%s", group->model);
+    out->width = (uint32_t)group->width;
+    out->height = (uint32_t)group->height;
+    out->frames = (uint32_t)group->frames;
+    out->steps = (uint32_t)group->steps;
+    out->fps = (uint32_t)lround(group->fps);
+}
+
+static void take_run(void *context, uint64_t first_clip, uint64_t count, uint32_t group)
+{
+    struct plan *plan = context;
+    (void)count;
+    if (plan->run_count == plan->run_capacity) {
+        plan->run_capacity = plan->run_capacity == 0 ? 16 : 2 * plan->run_capacity;
+        plan->runs = xrealloc_array(plan->runs, plan->run_capacity, sizeof(*plan->runs));
+    }
+    plan->runs[plan->run_count++] = (struct clip_run){(uint32_t)first_clip, group};
+}
+
+static bool make_plan(struct coordinator *c, const struct submit_ready *ready, struct plan *plan,
+                      struct error *err)
+{
+    const struct submit_result *result = ready->result;
+    plan->shapes = xcalloc(result->group_count, sizeof(*plan->shapes));
+    for (uint32_t i = 0; i < result->group_count; i++) {
+        fill_shape(&plan->shapes[i], &result->groups[i]);
+    }
+    return prompts_group_runs(c->prompts, ready->batch, take_run, plan, err);
+}
+
+static bool add_batch(struct coordinator *c, const struct submit_ready *ready,
+                      const struct plan *plan, struct error *err)
+{
+    struct store_batch row = {.folder = ready->folder,
+                              .key = ready->key,
+                              .default_key = ready->default_key,
+                              .content = ready->content,
+                              .options = ready->options};
+    struct batch_spec *spec = &row.spec;
+    struct batch_record record;
+    memcpy(spec->id, ready->batch, sizeof(spec->id));
+    spec->name = ready->name;
+    spec->owner = ready->owner;
+    spec->priority = ready->priority;
+    spec->sequence = c->last_sequence + 1;
+    spec->created_ms = ready->submitted_ms;
+    spec->prompts = ready->result->prompts;
+    spec->clips = (uint32_t)ready->result->clips;
+    spec->shapes = plan->shapes;
+    spec->groups = ready->result->group_count;
+    spec->runs = plan->runs;
+    spec->run_count = plan->run_count;
+    if (!farm_batch_add(c->farm, spec, err)) return false;
+    if (!farm_batch_record(c->farm, spec->id, &record)) {
+        return error_set(err, ERROR_INTERNAL, "batch %s has no record", spec->id);
+    }
+    c->last_sequence++;
+    store_batch_add(c->store, &row, &record);
+    catalog_set(&c->catalog, spec->id, ready->folder, ready->key);
+    return true;
+}
+
+static void on_accept(void *context, const struct submit_ready *ready)
+{
+    struct intake *in = context;
+    struct coordinator *c = in->c;
+    struct plan plan = {0};
+    struct error err = {0};
+    bool ok = shell_is_well(c, &err) && make_plan(c, ready, &plan, &err) &&
+              add_batch(c, ready, &plan, &err);
+    free(plan.shapes);
+    free(plan.runs);
+    shell_stir(c);
+    if (!ok) {
+        submit_transfer_failed(in->transfers, ready->transfer, &err);
+        return;
+    }
+    struct accepted *a = xcalloc(1, sizeof(*a));
+    a->transfer = ready->transfer;
+    memcpy(a->batch, ready->batch, sizeof(a->batch));
+    a->next = in->accepted;
+    in->accepted = a;
+}
+
+void intake_committed(struct intake *in)
+{
+    if (in == NULL || in->accepted == NULL) return;
+    fault_point("submit.accepted");
+    while (in->accepted != NULL) {
+        struct accepted *a = in->accepted;
+        in->accepted = a->next;
+        submit_transfer_accepted(in->transfers, a->transfer);
+        free(a);
+    }
+}
+
+void intake_failed(struct intake *in, const struct error *why)
+{
+    while (in != NULL && in->accepted != NULL) {
+        struct accepted *a = in->accepted;
+        in->accepted = a->next;
+        catalog_remove(&in->c->catalog, a->batch);
+        submit_transfer_failed(in->transfers, a->transfer, why);
+        free(a);
+    }
+}
+
+/* ---- the client's messages
+ * ----------------------------------------------------------------------------- */
+
+static void free_opening(struct opening *o)
+{
+    for (size_t i = 0; i < sizeof(o->texts) / sizeof(o->texts[0]); i++)
+        free(o->texts[i]);
+    free(o);
+}
+
+static void on_scanned(void *context)
+{
+    struct intake *in = context;
+    while (in->openings != NULL) {
+        struct opening *o = in->openings;
+        in->openings = o->next;
+        submit_transfers_open(in->transfers, &o->wanted, shell_now(in->c));
+        free_opening(o);
+    }
+    shell_stir(in->c);
+}
+
+static bool may_submit(struct coordinator *c, const Farm__SubmitOpen *open,
+                       enum submit_format *format, struct error *err)
+{
+    if (!submit_format_parse(open->format, format)) {
+        return error_set(err, ERROR_INVALID, "there is no format %s: text or jsonl", open->format);
+    }
+    if (open->dry_run) return true;
+    if (!shell_is_well(c, err)) return false;
+    return !farm_disk_is_low(c->farm) || error_set(err, ERROR_REFUSED, DISK_LOW_WORDS);
+}
+
+static struct opening *make_opening(zsock_peer peer, uint64_t request, const char *owner,
+                                    const Farm__SubmitOpen *open, enum submit_format format)
+{
+    struct opening *o = xcalloc(1, sizeof(*o));
+    o->texts[0] = xstrdup(owner);
+    o->texts[1] = xstrdup(open->key);
+    o->texts[2] = xstrdup(open->name);
+    o->texts[3] = xstrdup(open->options);
+    o->wanted = (struct submit_request){.client = peer,
+                                        .request = request,
+                                        .owner = o->texts[0],
+                                        .key = o->texts[1],
+                                        .size_bytes = open->size_bytes,
+                                        .format = format,
+                                        .name = o->texts[2],
+                                        .priority = open->priority,
+                                        .options = o->texts[3],
+                                        .again = open->again,
+                                        .dry_run = open->dry_run};
+    (void)codec_digest_get(&open->sha256, &o->wanted.sha256);
+    return o;
+}
+
+void intake_open(struct intake *in, zsock_peer peer, uint64_t request, const char *owner,
+                 const Farm__SubmitOpen *open)
+{
+    struct error err = {0};
+    enum submit_format format = SUBMIT_TEXT;
+    if (!may_submit(in->c, open, &format, &err)) {
+        send_problem(in->c, peer, request, &err);
+        return;
+    }
+    struct opening *o = make_opening(peer, request, owner, open, format);
+    struct opening **at = &in->openings;
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = o;
+    if (in->openings == o) models_scan(in->c->models, on_scanned, in);
+}
+
+void intake_chunk(struct intake *in, zsock_peer peer, uint64_t request, const char *owner,
+                  const Farm__Chunk *chunk, struct bytes payload)
+{
+    struct error err = {0};
+    if (!submit_transfers_chunk(in->transfers, peer, owner, chunk->key, chunk->offset, payload.data,
+                                payload.size, shell_now(in->c), &err)) {
+        send_problem(in->c, peer, request, &err);
+    }
+}
+
+void intake_gone(struct intake *in, zsock_peer peer)
+{
+    submit_transfers_gone(in->transfers, peer);
+}
+
+void intake_tick(struct intake *in, int64_t now_ns)
+{
+    if (submit_transfers_count(in->transfers) == 0 || now_ns - in->ticked_ns < TICK_NS) return;
+    in->ticked_ns = now_ns;
+    submit_transfers_tick(in->transfers, now_ns);
+}
+
+int64_t intake_next(const struct intake *in, int64_t now_ns)
+{
+    if (submit_transfers_count(in->transfers) == 0) return INT64_MAX;
+    return in->ticked_ns == 0 ? now_ns + TICK_NS : in->ticked_ns + TICK_NS;
+}
+
+/* ---- life
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+struct intake *intake_create(struct coordinator *c, struct error *err)
+{
+    struct intake *in = xcalloc(1, sizeof(*in));
+    struct submit_callbacks callbacks = {.context = in,
+                                         .known = on_known,
+                                         .id_is_free = on_id_is_free,
+                                         .credit = on_credit,
+                                         .accept = on_accept,
+                                         .answer = on_answer};
+    char *incoming = path_join(c->state, "incoming");
+    char *prompts = path_join(c->state, "prompts");
+    struct submit_options options = {
+        .incoming = incoming, .prompts = prompts, .renders = c->renders};
+    in->c = c;
+    in->transfers = submit_transfers_create(&c->loop, &options, c->models, &callbacks, err);
+    free(incoming);
+    free(prompts);
+    if (in->transfers != NULL) return in;
+    free(in);
+    return NULL;
+}
+
+void intake_destroy(struct intake *in)
+{
+    if (in == NULL) return;
+    submit_transfers_destroy(in->transfers);
+    while (in->openings != NULL) {
+        struct opening *next = in->openings->next;
+        free_opening(in->openings);
+        in->openings = next;
+    }
+    while (in->accepted != NULL) {
+        struct accepted *next = in->accepted->next;
+        free(in->accepted);
+        in->accepted = next;
+    }
+    free(in);
+}

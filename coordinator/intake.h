@@ -1,0 +1,34 @@
+/* intake: submissions on their way in, between the client socket and submit_transfer.h. Loop
+ * thread. */
+#ifndef ZOE_COORDINATOR_INTAKE_H
+#define ZOE_COORDINATOR_INTAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "proto/message.h"
+#include "proto/zsock.h"
+
+struct coordinator;
+struct intake;
+
+struct intake *intake_create(struct coordinator *c, struct error *err);
+void intake_destroy(struct intake *in);
+
+/* Looks for new models first, so that a folder put there a moment ago counts. */
+void intake_open(struct intake *in, zsock_peer peer, uint64_t request, const char *owner,
+                 const Farm__SubmitOpen *open);
+void intake_chunk(struct intake *in, zsock_peer peer, uint64_t request, const char *owner,
+                  const Farm__Chunk *chunk, struct bytes payload);
+void intake_gone(struct intake *in, zsock_peer peer);
+
+/* After the turn's commit: the accepted are told so. After a failed one they are told why. */
+void intake_committed(struct intake *in);
+void intake_failed(struct intake *in, const struct error *why);
+
+void intake_tick(struct intake *in, int64_t now_ns);
+int64_t intake_next(const struct intake *in, int64_t now_ns); /* INT64_MAX when nothing is open */
+
+#endif

@@ -1,0 +1,195 @@
+/* One row of a table a message. */
+#include "coordinator/mail.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "coordinator/reply.h"
+#include "coordinator/shell.h"
+#include "coordinator/uploads.h"
+
+#define LIMIT_LAST_MS (24 * 3600 * 1000)
+
+struct letter {
+    struct coordinator *c;
+    const struct effect_message *message;
+    struct session *session; /* NULL: it is gone */
+    struct reply memory;
+    Farm__Attempt attempt;
+};
+
+static void post(struct letter *l, Farm__Envelope__BodyCase body, ProtobufCMessage *message)
+{
+    if (l->session == NULL) return;
+    (void)outbound_reply(&l->c->outbound, false, l->session->control, 0, body, message,
+                         OUTBOUND_COMMITTED);
+}
+
+static void welcome(struct letter *l)
+{
+    Farm__Welcome m = FARM__WELCOME__INIT;
+    m.version = PROTOCOL_MAX;
+    m.session = l->message->session;
+    m.heartbeat_ms = l->message->heartbeat_ms;
+    m.name = reply_name(&l->memory, l->message->worker, LIMIT_NAME_BYTES);
+    post(l, FARM__ENVELOPE__BODY_WELCOME, &m.base);
+}
+
+static void close_session(struct letter *l)
+{
+    if (l->session == NULL) return;
+    struct error why = {0};
+    error_set(&why, ERROR_STATE, "%s", l->message->text);
+    mail_bye(l->c, false, l->session->control, 0, &why);
+    session_remove(&l->c->sessions, l->session);
+}
+
+/* The recipe as canonical text, the model that renders it. */
+static bool fill_assign(struct letter *l, Farm__Assign *m, struct error *err)
+{
+    struct coordinator *c = l->c;
+    if (l->message->canary) {
+        m->recipe = reply_copy(&l->memory, c->canary.recipe);
+        m->model = reply_name(&l->memory, "pattern", LIMIT_NAME_BYTES);
+        m->model_digest = reply_digest(&l->memory, &c->canary_model);
+        return true;
+    }
+    const struct task_key *task = &l->message->attempt.task;
+    json_t *recipe = prompts_recipe(c->prompts, task->batch, task->clip, err);
+    if (recipe == NULL) return false;
+    char *text = json_canonical(recipe);
+    m->recipe = reply_copy(&l->memory, text);
+    m->model = reply_name(&l->memory, json_string_value(json_object_get(recipe, "model")),
+                          LIMIT_NAME_BYTES);
+    m->model_digest = reply_digest(&l->memory, &l->message->model);
+    free(text);
+    json_decref(recipe);
+    return true;
+}
+
+/* An Assign that cannot be made is as good as lost on the way: the worker's next heartbeat shows
+ * that it has no such attempt. */
+static void assign(struct letter *l)
+{
+    struct error err = {0};
+    Farm__Assign m = FARM__ASSIGN__INIT;
+    int64_t limit_ms = l->message->limit_ns / NS_PER_MS;
+    if (!fill_assign(l, &m, &err)) {
+        log_error("cannot assign %s/%u: %s", l->message->attempt.task.batch,
+                  l->message->attempt.task.clip, err.message);
+        return;
+    }
+    m.message = l->message->number;
+    m.attempt = &l->attempt;
+    m.slot = l->message->slot;
+    m.prefetch = l->message->prefetch;
+    m.canary = l->message->canary;
+    m.limit_ms = (uint32_t)(limit_ms < 1 ? 1 : limit_ms > LIMIT_LAST_MS ? LIMIT_LAST_MS : limit_ms);
+    post(l, FARM__ENVELOPE__BODY_ASSIGN, &m.base);
+}
+
+static void cancel(struct letter *l)
+{
+    Farm__Cancel m = FARM__CANCEL__INIT;
+    m.message = l->message->number;
+    m.attempt = &l->attempt;
+    m.why = reply_text(&l->memory, l->message->text, LIMIT_TEXT_BYTES);
+    post(l, FARM__ENVELOPE__BODY_CANCEL, &m.base);
+}
+
+static void recall(struct letter *l)
+{
+    Farm__Recall m = FARM__RECALL__INIT;
+    m.message = l->message->number;
+    m.attempt = &l->attempt;
+    post(l, FARM__ENVELOPE__BODY_RECALL, &m.base);
+}
+
+static void drain(struct letter *l)
+{
+    Farm__Drain m = FARM__DRAIN__INIT;
+    m.message = l->message->number;
+    m.grace_ms = (uint64_t)(l->message->grace_ns / NS_PER_MS);
+    post(l, FARM__ENVELOPE__BODY_DRAIN, &m.base);
+}
+
+static void credit(struct letter *l)
+{
+    Farm__Credit m = FARM__CREDIT__INIT;
+    m.attempt = &l->attempt;
+    m.output = l->message->output;
+    m.offset = l->message->offset;
+    m.size_bytes = l->message->size_bytes;
+    post(l, FARM__ENVELOPE__BODY_CREDIT, &m.base);
+}
+
+static void stored(struct letter *l)
+{
+    Farm__Stored m = FARM__STORED__INIT;
+    m.attempt = &l->attempt;
+    post(l, FARM__ENVELOPE__BODY_STORED, &m.base);
+    uploads_stored(l->c->uploads, l->message->worker, &l->message->attempt);
+}
+
+static void dropped(struct letter *l)
+{
+    Farm__Dropped m = FARM__DROPPED__INIT;
+    m.attempt = &l->attempt;
+    m.reason = (Farm__DropReason)l->message->drop;
+    m.message = reply_text(&l->memory, l->message->text, LIMIT_TEXT_BYTES);
+    post(l, FARM__ENVELOPE__BODY_DROPPED, &m.base);
+    uploads_discard(l->c->uploads, l->message->worker, &l->message->attempt);
+}
+
+static void (*const writers[EFFECT_KIND_COUNT])(struct letter *l) = {
+    [EFFECT_WELCOME] = welcome, [EFFECT_CLOSE_SESSION] = close_session,
+    [EFFECT_ASSIGN] = assign,   [EFFECT_CANCEL] = cancel,
+    [EFFECT_RECALL] = recall,   [EFFECT_DRAIN] = drain,
+    [EFFECT_CREDIT] = credit,   [EFFECT_STORED] = stored,
+    [EFFECT_DROPPED] = dropped,
+};
+
+static void write_letter(struct coordinator *c, const struct effect *e)
+{
+    struct letter l = {.c = c, .message = &e->message};
+    reply_init(&l.memory);
+    l.session = session_find(&c->sessions, e->message.session);
+    l.attempt = (Farm__Attempt)FARM__ATTEMPT__INIT;
+    l.attempt.batch = reply_name(&l.memory, e->message.attempt.task.batch, ID_BATCH_LENGTH);
+    l.attempt.clip = e->message.attempt.task.clip;
+    l.attempt.task = e->message.attempt.task.task;
+    l.attempt.fence = e->message.attempt.fence;
+    writers[e->kind](&l);
+    reply_finish(&l.memory);
+}
+
+void mail_pack(struct coordinator *c)
+{
+    const struct effects *list = farm_effects(c->farm);
+    for (size_t i = 0; i < list->count; i++) {
+        if (writers[list->items[i].kind] != NULL) write_letter(c, &list->items[i]);
+    }
+}
+
+void mail_who_are_you(struct coordinator *c, bool to_client, zsock_peer peer, uint64_t request)
+{
+    Farm__WhoAreYou m = FARM__WHO_ARE_YOU__INIT;
+    (void)outbound_reply(&c->outbound, to_client, peer, request, FARM__ENVELOPE__BODY_WHO_ARE_YOU,
+                         &m.base, OUTBOUND_ALWAYS);
+}
+
+void mail_bye(struct coordinator *c, bool to_client, zsock_peer peer, uint64_t request,
+              const struct error *why)
+{
+    struct reply r;
+    Farm__Bye m = FARM__BYE__INIT;
+    reply_init(&r);
+    m.code = reply_text(&r, error_name(why->code), LIMIT_BACKEND_BYTES);
+    m.message = reply_text(&r, why->message, LIMIT_TEXT_BYTES);
+    (void)outbound_reply(&c->outbound, to_client, peer, request, FARM__ENVELOPE__BODY_BYE, &m.base,
+                         OUTBOUND_ALWAYS);
+    reply_finish(&r);
+}

@@ -1,0 +1,114 @@
+/* shell: what the coordinator's impure parts share. coordinator.c makes and ends it; every other
+ * file of the shell takes it as its first argument. Room-internal; loop thread only.
+ *
+ * Things happen (messages, timers, children, pool threads) and call farm_* and friends; shell_stir
+ * says so. The turn ends in turn.c: farm_turn, one transaction, commit, messages, jobs. */
+#ifndef ZOE_COORDINATOR_SHELL_H
+#define ZOE_COORDINATOR_SHELL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/error.h"
+#include "coordinator/artifacts.h"
+#include "coordinator/audience.h"
+#include "coordinator/canary_file.h"
+#include "coordinator/catalog.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/farm.h"
+#include "coordinator/feed.h"
+#include "coordinator/keyring.h"
+#include "coordinator/media_child.h"
+#include "coordinator/models.h"
+#include "coordinator/outbound.h"
+#include "coordinator/prompts.h"
+#include "coordinator/session.h"
+#include "coordinator/store.h"
+#include "coordinator/submit_transfer.h"
+#include "proto/keys.h"
+#include "proto/zap.h"
+#include "proto/zsock.h"
+
+struct uploads;
+struct checks;
+struct publisher;
+struct intake;
+struct models_question;
+
+struct coordinator {
+    struct coordinator_options options; /* borrowed texts */
+    char *state;                        /* absolute path of the state folder */
+    char *renders;
+    int lock_fd;
+    struct key_pair server_key;
+
+    uv_loop_t loop;
+    bool loop_open;
+    uv_prepare_t end_of_turn;
+    uv_timer_t wake;
+    uv_timer_t watchdog; /* of the stop */
+    uv_signal_t signals[2];
+    bool handles_open;
+
+    void *zmq_context;
+    struct zap *zap;
+    struct zsock *workers;
+    struct zsock *clients;
+
+    struct store *store;
+    struct farm *farm;
+    struct artifacts *artifacts;
+    struct prompts *prompts;
+    struct models *models;
+    struct media_children *media;
+    struct canary_file canary;
+    struct digest canary_model;
+
+    struct keyring keyring;
+    struct sessions sessions;
+    struct audience audience;
+    struct catalog catalog;
+    struct feed feed;
+    struct outbound outbound;
+    struct uploads *uploads;
+    struct checks *checks;
+    struct publisher *publisher;
+    struct intake *intake;
+    struct models_question *questions; /* of clients that wait for a model scan */
+
+    int64_t now_ns; /* of this turn; 0 = not asked yet */
+    bool stirred;   /* something happened: the turn must be ended properly */
+    bool up;        /* loaded, sockets bound */
+    bool stopping;
+    bool closed; /* every part was told to end */
+    bool unwell; /* the store refused: reads only, until store_retry says otherwise (D2) */
+    struct error unwell_why;
+    int64_t retry_at_ns;
+    int exit_code;
+    struct error exit_error;
+
+    uint64_t first_session;
+    uint64_t last_sequence; /* submit order */
+    int64_t started_ns;
+    int64_t disk_seen_ns; /* when free space was last looked at; 0 = look now */
+    int64_t pruned_ns;
+    int64_t busy_ns; /* last time there was a client or an unfinished batch */
+    bool late_check; /* the database is checked table by table */
+    int64_t late_check_ns;
+    uint64_t bad_messages;
+    int64_t bad_logged_ns;
+};
+
+/* The time of this turn: the same for everything that happens in it. */
+int64_t shell_now(struct coordinator *c);
+/* Something happened. */
+void shell_stir(struct coordinator *c);
+/* Whether changes can be made now; otherwise why not. */
+bool shell_is_well(const struct coordinator *c, struct error *err);
+/* An event that the shell itself reports; stored in this turn. */
+void shell_event(struct coordinator *c, const struct event_record *event);
+/* Ends the process after this turn. err NULL = as wished. */
+void shell_stop(struct coordinator *c, const struct error *err);
+
+#endif

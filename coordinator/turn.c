@@ -1,0 +1,328 @@
+/* What must happen in order, once a turn. */
+#include "coordinator/turn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/xalloc.h"
+#include "coordinator/checks.h"
+#include "coordinator/intake.h"
+#include "coordinator/loading.h"
+#include "coordinator/mail.h"
+#include "coordinator/publisher.h"
+#include "coordinator/shell.h"
+#include "coordinator/uploads.h"
+#include "coordinator/writes.h"
+
+#define STORE_RETRY_NS (5 * NS_PER_S)
+#define DISK_LOOK_NS NS_PER_S
+#define DISK_LOOK_LOW_NS (2 * NS_PER_S)
+#define PRUNE_NS (3600 * NS_PER_S)
+#define PRUNE_ROWS 10000
+#define LATE_CHECK_NS NS_PER_S
+
+/* ---- a failed commit (D2)
+ * ------------------------------------------------------------------------- */
+
+static void reload_keys(struct coordinator *c)
+{
+    struct keyring fresh;
+    struct error err = {0};
+    keyring_init(&fresh);
+    if (!keyring_load(&fresh, c->store, &err)) {
+        log_error("%s", err.message);
+        keyring_finish(&fresh);
+        return;
+    }
+    keyring_finish(&c->keyring);
+    c->keyring = fresh;
+}
+
+/* Memory is what the database says. Whoever had a session says hello again. */
+static void start_anew(struct coordinator *c)
+{
+    struct error err = {0};
+    checks_clear(c->checks);
+    publisher_clear(c->publisher);
+    uploads_clear(c->uploads);
+    sessions_clear(&c->sessions);
+    reload_keys(c);
+    if (!loading_load(c, &err)) shell_stop(c, &err);
+}
+
+static void commit_failed(struct coordinator *c, const struct error *why)
+{
+    enum store_state state = store_health(c->store);
+    log_error("nothing of this turn is stored state=%s: %s", store_state_name(state), why->message);
+    intake_failed(c->intake, why);
+    outbound_fail(&c->outbound, why);
+    if (state == STORE_CORRUPT) {
+        struct error err = {0};
+        error_set(&err, ERROR_CORRUPT,
+                  "%s/farm.db is damaged: stop, keep a copy of it, and start again from a backup "
+                  "(%s)",
+                  c->state, why->message);
+        shell_stop(c, &err);
+        return;
+    }
+    c->unwell = true;
+    c->unwell_why = *why;
+    c->retry_at_ns = shell_now(c) + STORE_RETRY_NS;
+    start_anew(c);
+}
+
+static void try_store(struct coordinator *c)
+{
+    struct error err = {0};
+    if (!c->unwell || shell_now(c) < c->retry_at_ns) return;
+    c->retry_at_ns = shell_now(c) + STORE_RETRY_NS;
+    if (!store_retry(c->store, &err)) {
+        c->unwell_why = err;
+        return;
+    }
+    log_info("the database can be written again");
+    c->unwell = false;
+    start_anew(c);
+}
+
+/* ---- what is due by time
+ * ---------------------------------------------------------------------------- */
+
+struct space {
+    uint64_t free_bytes;
+    uint64_t total_bytes;
+};
+
+/* The disk that is closer to being low counts: artifacts and the rest may stand on two. */
+static double room(const struct space *s)
+{
+    return (double)s->free_bytes / ((double)disk_low_bytes(s->total_bytes) + 1.0);
+}
+
+static void look_at_disk(struct coordinator *c)
+{
+    struct space state = {0};
+    struct space stored = {0};
+    int64_t now_ns = shell_now(c);
+    if (c->disk_seen_ns != 0 && now_ns - c->disk_seen_ns < DISK_LOOK_NS) return;
+    c->disk_seen_ns = now_ns;
+    bool ok = path_free_bytes(c->state, &state.free_bytes, &state.total_bytes, NULL);
+    if (artifacts_free(c->artifacts, &stored.free_bytes, &stored.total_bytes, NULL) &&
+        (!ok || room(&stored) < room(&state))) {
+        state = stored;
+        ok = true;
+    }
+    if (ok) farm_disk(c->farm, state.free_bytes, state.total_bytes);
+}
+
+static void expire_clients(struct coordinator *c)
+{
+    zsock_peer gone = 0;
+    while (audience_expire(&c->audience, shell_now(c), &gone)) {
+        intake_gone(c->intake, gone);
+        feed_gone(&c->feed, gone);
+        zsock_forget(c->clients, gone);
+    }
+}
+
+static void prune(struct coordinator *c)
+{
+    int64_t now_ns = shell_now(c);
+    if (c->unwell || (c->pruned_ns != 0 && now_ns - c->pruned_ns < PRUNE_NS)) return;
+    c->pruned_ns = now_ns;
+    store_events_prune(c->store, clock_wall_ms() - STORE_EVENTS_KEEP_MS, PRUNE_ROWS);
+}
+
+/* Large databases are checked after an unclean stop, a table at a time. */
+static void check_late(struct coordinator *c)
+{
+    struct error err = {0};
+    bool done = false;
+    int64_t now_ns = shell_now(c);
+    if (!c->late_check || now_ns - c->late_check_ns < LATE_CHECK_NS) return;
+    c->late_check_ns = now_ns;
+    if (!store_check_some(c->store, &done, &err)) {
+        shell_stop(c, &err);
+    }
+    c->late_check = !done && !c->stopping;
+}
+
+static void note_idleness(struct coordinator *c)
+{
+    int64_t now_ns = shell_now(c);
+    if (!farm_is_idle(c->farm) || audience_count(&c->audience) > 0) c->busy_ns = now_ns;
+    if (c->options.leave_after_ns == 0 || now_ns - c->busy_ns < c->options.leave_after_ns) return;
+    log_info("nothing to do for a while: leaving");
+    shell_stop(c, NULL);
+}
+
+static void tick(struct coordinator *c)
+{
+    int64_t now_ns = shell_now(c);
+    try_store(c);
+    look_at_disk(c);
+    expire_clients(c);
+    uploads_tick(c->uploads, now_ns);
+    publisher_tick(c->publisher, now_ns);
+    intake_tick(c->intake, now_ns);
+    prune(c);
+    check_late(c);
+    note_idleness(c);
+}
+
+/* ---- jobs
+ * -----------------------------------------------------------------------------------------------
+ */
+
+struct task_job {
+    enum effect_kind kind;
+    struct effect_job job;
+    char *worker;
+};
+
+/* Jobs may fail at once and tell the core so: they are started from a copy, when the list of
+ * effects is free for what they cause. */
+static struct task_job *copy_jobs(const struct effects *list, size_t *count_out)
+{
+    struct task_job *jobs = xcalloc(list->count + 1, sizeof(*jobs));
+    size_t count = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct effect *e = &list->items[i];
+        if (!effect_is_job(e->kind)) continue;
+        struct task_job *j = &jobs[count++];
+        j->kind = e->kind;
+        j->job = e->job;
+        j->worker = xstrdup(e->job.worker != NULL ? e->job.worker : "");
+        j->job.worker = j->worker;
+    }
+    *count_out = count;
+    return jobs;
+}
+
+static void start_job(struct coordinator *c, const struct task_job *j)
+{
+    struct attempt_key key = {.task = j->job.task, .fence = j->job.worker_fence};
+    switch (j->kind) {
+    case EFFECT_VERIFY:
+        checks_start(c->checks, &j->job);
+        break;
+    case EFFECT_DISCARD_UPLOAD:
+        uploads_discard(c->uploads, j->worker, &key);
+        break;
+    case EFFECT_STITCH:
+        publisher_stitch(c->publisher, &j->job);
+        break;
+    case EFFECT_RENAME:
+        publisher_rename(c->publisher, &j->job);
+        break;
+    default:
+        break;
+    }
+}
+
+static void start_jobs(struct coordinator *c, struct task_job *jobs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        start_job(c, &jobs[i]);
+        free(jobs[i].worker);
+    }
+    free(jobs);
+}
+
+/* ---- the turn
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static void committed(struct coordinator *c)
+{
+    size_t count = 0;
+    writes_committed(c);
+    mail_pack(c);
+    struct task_job *jobs = copy_jobs(farm_effects(c->farm), &count);
+    effects_clear(farm_effects(c->farm));
+    start_jobs(c, jobs, count);
+    intake_committed(c->intake);
+}
+
+static void decide_and_store(struct coordinator *c)
+{
+    struct error err = {0};
+    bool empty = zsock_is_drained(c->workers) && zsock_is_drained(c->clients);
+    farm_wall(c->farm, clock_wall_ms());
+    farm_turn(c->farm, shell_now(c), empty);
+    writes_apply(c);
+    if (store_commit(c->store, &err)) {
+        committed(c);
+    } else {
+        commit_failed(c, &err);
+    }
+}
+
+/* A worker that cannot be reached is found by its silence; a client is gone. */
+static void on_unreachable(void *context, bool to_client, zsock_peer peer)
+{
+    struct coordinator *c = context;
+    if (!to_client) return;
+    feed_gone(&c->feed, peer);
+    intake_gone(c->intake, peer);
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t next_deadline(const struct coordinator *c, int64_t now_ns)
+{
+    int64_t next = least(feed_next(&c->feed), audience_next(&c->audience));
+    next = least(next, least(uploads_next(c->uploads), publisher_next(c->publisher)));
+    next = least(next, intake_next(c->intake, now_ns));
+    next = least(next, c->unwell ? c->retry_at_ns : farm_next_deadline(c->farm));
+    if (c->late_check) next = least(next, c->late_check_ns + LATE_CHECK_NS);
+    if (farm_disk_is_low(c->farm)) next = least(next, c->disk_seen_ns + DISK_LOOK_LOW_NS);
+    if (c->options.leave_after_ns > 0 && farm_is_idle(c->farm)) {
+        next = least(next, c->busy_ns + c->options.leave_after_ns);
+    }
+    return next;
+}
+
+static void on_wake(uv_timer_t *timer)
+{
+    shell_stir(timer->data);
+}
+
+/* Without a deadline nothing turns the loop but a message. */
+static void sleep_until_due(struct coordinator *c)
+{
+    int64_t now_ns = clock_now_ns();
+    int64_t next = c->stirred ? now_ns : next_deadline(c, now_ns);
+    uv_update_time(&c->loop);
+    if (next == INT64_MAX) {
+        (void)uv_timer_stop(&c->wake);
+        return;
+    }
+    int64_t left_ns = next > now_ns ? next - now_ns : 0;
+    (void)uv_timer_start(&c->wake, on_wake, (uint64_t)((left_ns + NS_PER_MS - 1) / NS_PER_MS), 0);
+}
+
+static void full_turn(struct coordinator *c)
+{
+    c->stirred = false;
+    tick(c);
+    if (!c->unwell && !c->stopping) decide_and_store(c);
+    feed_answer(&c->feed, c->store, &c->outbound, shell_now(c));
+    outbound_flush(&c->outbound, c->workers, c->clients, on_unreachable, c);
+    c->now_ns = 0;
+    sleep_until_due(c);
+}
+
+void turn_end(struct coordinator *c)
+{
+    if (!c->up || c->closed) return;
+    if (c->stirred) full_turn(c);
+    zsock_poll_events(c->workers);
+    zsock_poll_events(c->clients);
+}

@@ -1,0 +1,116 @@
+/* One row of a table an effect. */
+#include "coordinator/writes.h"
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "coordinator/publisher.h"
+#include "coordinator/shell.h"
+
+static void save_batch(struct coordinator *c, const struct effect *e)
+{
+    struct batch_record record;
+    struct batch_info info;
+    if (!farm_batch_info(c->farm, e->batch, &info)) return; /* removed in the same turn */
+    if (!farm_batch_record(c->farm, e->batch, &record)) return;
+    store_batch_save(c->store, e->batch, &record, info.groups);
+}
+
+static void save_page(struct coordinator *c, const struct effect *e)
+{
+    uint8_t states[CLIPS_PER_PAGE];
+    if (!farm_page(c->farm, e->page.batch, e->page.index, states)) return;
+    store_page_save(c->store, e->page.batch, e->page.index, states, sizeof(states));
+}
+
+static void remove_batch(struct coordinator *c, const struct effect *e)
+{
+    store_batch_remove(c->store, e->batch);
+}
+
+static void save_task(struct coordinator *c, const struct effect *e)
+{
+    store_task_save(c->store, &e->task);
+}
+
+static void save_attempt(struct coordinator *c, const struct effect *e)
+{
+    store_attempt_save(c->store, &e->attempt, clock_wall_ms());
+}
+
+static void end_attempt(struct coordinator *c, const struct effect *e)
+{
+    store_attempt_end(c->store, &e->end, clock_wall_ms());
+}
+
+static void save_output(struct coordinator *c, const struct effect *e)
+{
+    store_output_save(c->store, &e->output);
+}
+
+static void drop_outputs(struct coordinator *c, const struct effect *e)
+{
+    store_outputs_drop(c->store, &e->task_key);
+}
+
+static void save_clip(struct coordinator *c, const struct effect *e)
+{
+    store_clip_save(c->store, &e->clip);
+}
+
+static void save_worker(struct coordinator *c, const struct effect *e)
+{
+    store_worker_save(c->store, &e->worker);
+}
+
+static void save_event(struct coordinator *c, const struct effect *e)
+{
+    (void)store_event_add(c->store, &e->event);
+}
+
+static void (*const writers[EFFECT_KIND_COUNT])(struct coordinator *c, const struct effect *e) = {
+    [EFFECT_SAVE_BATCH] = save_batch,     [EFFECT_SAVE_PAGE] = save_page,
+    [EFFECT_REMOVE_BATCH] = remove_batch, [EFFECT_SAVE_TASK] = save_task,
+    [EFFECT_SAVE_ATTEMPT] = save_attempt, [EFFECT_END_ATTEMPT] = end_attempt,
+    [EFFECT_SAVE_OUTPUT] = save_output,   [EFFECT_DROP_OUTPUTS] = drop_outputs,
+    [EFFECT_SAVE_CLIP] = save_clip,       [EFFECT_SAVE_WORKER] = save_worker,
+    [EFFECT_EVENT] = save_event,
+};
+
+void writes_apply(struct coordinator *c)
+{
+    const struct effects *list = farm_effects(c->farm);
+    for (size_t i = 0; i < list->count; i++) {
+        const struct effect *e = &list->items[i];
+        if (writers[e->kind] != NULL) writers[e->kind](c, e);
+    }
+}
+
+static void forget_batch(struct coordinator *c, const char *batch)
+{
+    struct error err = {0};
+    const char *folder = catalog_folder(&c->catalog, batch);
+    if (folder != NULL) publisher_remove_batch(c->publisher, batch, folder);
+    if (!prompts_remove(c->prompts, batch, &err)) log_warn("%s", err.message);
+    catalog_remove(&c->catalog, batch);
+}
+
+static void clip_committed(const struct clip_record *clip)
+{
+    if (clip->state == CLIP_PUBLISHING) fault_point("publish.committed");
+    if (clip->state == CLIP_PUBLISHED) fault_point("publish.published");
+}
+
+void writes_committed(struct coordinator *c)
+{
+    const struct effects *list = farm_effects(c->farm);
+    bool sweep = false;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct effect *e = &list->items[i];
+        if (e->kind == EFFECT_SAVE_CLIP) clip_committed(&e->clip);
+        if (e->kind == EFFECT_EVENT) feed_note(&c->feed, e->event.batch);
+        if (e->kind == EFFECT_REMOVE_BATCH) forget_batch(c, e->batch);
+        sweep = sweep || e->kind == EFFECT_REMOVE_BATCH || e->kind == EFFECT_DROP_OUTPUTS;
+    }
+    if (sweep) artifacts_sweep(c->artifacts);
+}
