@@ -1,0 +1,230 @@
+/* submit_variant: see the header. The model's facts are those of `zoe-engine describe`. */
+#include "coordinator/submit_variant.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/recipe.h"
+#include "base/xalloc.h"
+
+#define FIELD_SIZE 64
+#define VARIANTS_KEPT 4096 /* a file whose lines all differ must not fill the memory */
+
+static bool fault(char *field, const char *name)
+{
+    strncpy(field, name, FIELD_SIZE - 1);
+    field[FIELD_SIZE - 1] = '\0';
+    return false;
+}
+
+/* ---- against the model's facts ---- */
+
+static bool check_range(const json_t *facts, const char *fact, const json_t *recipe,
+                        const char *name, char *field, struct error *err)
+{
+    const json_t *range = json_object_get(facts, fact);
+    json_int_t value = json_integer_value(json_object_get(recipe, name));
+    json_int_t min = json_integer_value(json_object_get(range, "min"));
+    json_int_t max = json_integer_value(json_object_get(range, "max"));
+    json_int_t step = json_integer_value(json_object_get(range, "step"));
+    if (!json_is_object(range)) return true;
+    if (step < 1) step = 1;
+    if (value >= min && value <= max && (value - min) % step == 0) return true;
+    error_set(err, ERROR_INVALID, "%lld is not possible with this model: %lld to %lld%s%lld",
+              (long long)value, (long long)min, (long long)max,
+              step > 1 ? " in steps of " : ", step ", (long long)step);
+    return fault(field, name);
+}
+
+static bool check_choice(const json_t *facts, const char *fact, const json_t *recipe,
+                         const char *name, char *field, struct error *err)
+{
+    const json_t *choices = json_object_get(facts, fact);
+    const char *value = json_string_value(json_object_get(recipe, name));
+    if (!json_is_array(choices) || value == NULL) return true;
+    for (size_t i = 0; i < json_array_size(choices); i++)
+        if (strcmp(value, json_string_value(json_array_get(choices, i))) == 0) return true;
+    error_set(err, ERROR_INVALID, "this model has no '%.60s'", value);
+    return fault(field, name);
+}
+
+static bool check_family(const json_t *facts, const json_t *recipe, char *field, struct error *err)
+{
+    const char *family = json_string_value(json_object_get(facts, "family"));
+    if (json_object_get(recipe, "pattern") == NULL) return true;
+    if (family != NULL && strcmp(family, "pattern") == 0) return true;
+    error_set(err, ERROR_INVALID, "only models of the family 'pattern' know this field");
+    return fault(field, "pattern");
+}
+
+static bool check_facts(const json_t *facts, const json_t *recipe, char *field, struct error *err)
+{
+    return check_range(facts, "width", recipe, "width", field, err) &&
+           check_range(facts, "height", recipe, "height", field, err) &&
+           check_range(facts, "frames", recipe, "num_frames", field, err) &&
+           check_choice(facts, "schedulers", recipe, "scheduler", field, err) &&
+           check_choice(facts, "noises", recipe, "noise", field, err) &&
+           check_family(facts, recipe, field, err);
+}
+
+/* ---- completing ---- */
+
+static const struct model *find_model(const struct submit_variants *v, const json_t *recipe,
+                                      char *field, struct error *err)
+{
+    const struct model_list *models = v->input->models;
+    const char *name = json_string_value(json_object_get(recipe, "model"));
+    if (name == NULL) name = v->input->default_model;
+    if (name == NULL) name = model_list_default(models);
+    fault(field, "model");
+    if (name == NULL) {
+        error_set(err, ERROR_INVALID, "no model is named, and there is no default");
+        return NULL;
+    }
+    const struct model *model = model_list_find(models, name);
+    const char *nearest = model ? NULL : model_list_nearest(models, name);
+    if (model == NULL)
+        error_set(err, ERROR_INVALID, "there is no model '%.100s'%s%s%s", name,
+                  nearest ? "; did you mean '" : "; `zoe model list` shows them",
+                  nearest ? nearest : "", nearest ? "'?" : "");
+    return model;
+}
+
+/* Everything but prompt and seed, complete. New reference or NULL. */
+static json_t *complete(json_t *recipe, const struct model *model, char *field, struct error *err)
+{
+    json_t *facts = json_parse(model->description, strlen(model->description), "description", err);
+    json_object_set_new(recipe, "prompt", json_string("x"));
+    json_object_set_new(recipe, "seed", json_integer(0));
+    fault(field, "");
+    bool ok = facts != NULL &&
+              recipe_fill(recipe, model->name, json_object_get(facts, "defaults"), err) &&
+              check_facts(facts, recipe, field, err);
+    json_object_del(recipe, "prompt");
+    json_object_del(recipe, "seed");
+    json_decref(facts);
+    return ok ? json_incref(recipe) : NULL;
+}
+
+/* ---- groups ---- */
+
+static int64_t number(const json_t *recipe, const char *name)
+{
+    return (int64_t)json_integer_value(json_object_get(recipe, name));
+}
+
+static bool same_shape(const struct submit_group *g, const struct model *model,
+                       const json_t *recipe)
+{
+    return strcmp(g->model, model->name) == 0 && g->width == number(recipe, "width") &&
+           g->height == number(recipe, "height") && g->frames == number(recipe, "num_frames") &&
+           g->steps == number(recipe, "num_inference_steps") &&
+           g->fps == (double)number(recipe, "fps");
+}
+
+static struct submit_group *add_group(struct submit_result *r, const struct model *model,
+                                      json_t *recipe)
+{
+    r->groups = xrealloc_array(r->groups, r->group_count + 1, sizeof *r->groups);
+    struct submit_group *g = &r->groups[r->group_count++];
+    *g = (struct submit_group){.model = xstrdup(model->name),
+                               .model_digest = model->digest,
+                               .width = number(recipe, "width"),
+                               .height = number(recipe, "height"),
+                               .frames = number(recipe, "num_frames"),
+                               .steps = number(recipe, "num_inference_steps"),
+                               .fps = (double)number(recipe, "fps"),
+                               .base = json_incref(recipe)};
+    return g;
+}
+
+static bool group_of(struct submit_result *r, const struct model *model, json_t *recipe,
+                     uint32_t *out, struct error *err)
+{
+    for (uint32_t i = 0; i < r->group_count; i++) {
+        if (!same_shape(&r->groups[i], model, recipe)) continue;
+        *out = i;
+        return true;
+    }
+    if (r->group_count == LIMIT_GROUPS)
+        return error_set(err, ERROR_INVALID,
+                         "the lines differ in more than %d combinations of model, size, frames, "
+                         "steps and fps: split the file",
+                         LIMIT_GROUPS);
+    *out = r->group_count;
+    add_group(r, model, recipe);
+    return true;
+}
+
+/* What to change in `base` to get `recipe`; a null member removes a field. NULL when they agree. */
+static char *differences(const json_t *base, const json_t *recipe)
+{
+    json_t *changes = json_object();
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)recipe, key, value)
+    {
+        if (!json_equal(json_object_get(base, key), value)) json_object_set(changes, key, value);
+    }
+    json_object_foreach((json_t *)(uintptr_t)base, key, value)
+    {
+        if (json_object_get(recipe, key) == NULL) json_object_set_new(changes, key, json_null());
+    }
+    char *text = json_object_size(changes) ? json_canonical(changes) : NULL;
+    json_decref(changes);
+    return text;
+}
+
+/* ---- variants ---- */
+
+void submit_variants_init(struct submit_variants *v, const struct submit_input *input,
+                          struct submit_result *result, json_t *options)
+{
+    *v = (struct submit_variants){.input = input, .result = result, .options = options};
+    table_init(&v->known);
+}
+
+void submit_variants_finish(struct submit_variants *v)
+{
+    struct submit_variant *variant;
+    for (size_t i = 0; (variant = table_next(&v->known, &i, NULL, NULL)) != NULL;) {
+        free(variant->differs);
+        free(variant);
+    }
+    table_finish(&v->known);
+}
+
+static struct submit_variant *make(struct submit_variants *v, const json_t *fields, char *field,
+                                   struct error *err)
+{
+    json_t *recipe = json_deep_copy(v->options);
+    json_object_update(recipe, (json_t *)(uintptr_t)fields);
+    struct submit_variant *variant = NULL;
+    uint32_t group;
+    const struct model *model = find_model(v, recipe, field, err);
+    json_t *whole = model ? complete(recipe, model, field, err) : NULL;
+    if (whole != NULL && group_of(v->result, model, whole, &group, err)) {
+        variant = xcalloc(1, sizeof *variant);
+        variant->group = group;
+        variant->model = model;
+        variant->differs = differences(v->result->groups[group].base, whole);
+    }
+    json_decref(whole);
+    json_decref(recipe);
+    return variant;
+}
+
+const struct submit_variant *submit_variants_of(struct submit_variants *v, const json_t *fields,
+                                                char *field, struct error *err)
+{
+    char *text = json_canonical(fields);
+    struct submit_variant *variant = table_get_text(&v->known, text);
+    if (variant == NULL) {
+        if (v->known.count == VARIANTS_KEPT) submit_variants_finish(v);
+        variant = make(v, fields, field, err);
+        if (variant != NULL) table_set_text(&v->known, text, variant);
+    }
+    free(text);
+    return variant;
+}
