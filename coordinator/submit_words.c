@@ -1,93 +1,89 @@
-/* submit_words: see the header. A word is a run of letters, digits, apostrophes and bytes outside
- * of ASCII, lower-cased as far as ASCII goes. */
+/* submit_words: see the header. A word is a run of letters (bytes above 127 count as letters), in
+ * lower case. */
 #include "coordinator/submit_words.h"
 
-#include <inttypes.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "base/xalloc.h"
 
-#define WORD_MAX 40
+#define WORD_MAX 48
 
-void submit_words_init(struct submit_words *w, const json_t *list)
+void submit_words_init(struct submit_words *w)
 {
     *w = (struct submit_words){0};
     table_init(&w->known);
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *word = json_string_value(json_array_get(list, i));
-        if (word != NULL && word[0] != '\0') table_set_text(&w->known, word, w);
-    }
 }
 
 void submit_words_finish(struct submit_words *w)
 {
-    for (int i = 0; i < w->unknown_count; i++)
-        free(w->unknown[i]);
     table_finish(&w->known);
+    for (uint32_t i = 0; i < w->stranger_count; i++)
+        free(w->strangers[i]);
+    free(w->model_name);
 }
 
-static bool in_word(unsigned char c)
+static void load(struct submit_words *w, const struct model *model)
 {
-    return c >= 0x80 || c == '\'' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-           (c >= 'A' && c <= 'Z');
-}
-
-/* Lower-cased; a longer word is cut, between characters. */
-static size_t copy_word(const char *word, size_t size, char out[WORD_MAX + 1])
-{
-    if (size > WORD_MAX) {
-        size = WORD_MAX;
-        while (size > 0 && ((unsigned char)word[size] & 0xc0) == 0x80)
-            size--;
+    static char present; /* a value that is not NULL */
+    w->model = model;
+    table_finish(&w->known);
+    table_init(&w->known);
+    json_t *facts = json_parse(model->description, strlen(model->description), "facts", NULL);
+    const json_t *words = json_object_get(facts, "words");
+    w->has_list = json_array_size(words) > 0;
+    for (size_t i = 0; i < json_array_size(words); i++) {
+        const char *word = json_string_value(json_array_get(words, i));
+        if (word != NULL) table_set_text(&w->known, word, &present);
     }
-    for (size_t i = 0; i < size; i++)
-        out[i] = (char)(word[i] >= 'A' && word[i] <= 'Z' ? word[i] - 'A' + 'a' : word[i]);
-    out[size] = '\0';
-    return size;
+    json_decref(facts);
 }
 
-static void remember(struct submit_words *w, const char *word)
+static void note(struct submit_words *w, const char *word, size_t size)
 {
-    if (w->unknown_count == SUBMIT_WORDS_SHOWN) return;
-    for (int i = 0; i < w->unknown_count; i++)
-        if (strcmp(w->unknown[i], word) == 0) return;
-    w->unknown[w->unknown_count++] = xstrdup(word);
+    for (uint32_t i = 0; i < w->stranger_count; i++)
+        if (strlen(w->strangers[i]) == size && memcmp(w->strangers[i], word, size) == 0) return;
+    if (w->stranger_count == SUBMIT_WORDS_NAMED) return;
+    if (w->model_name == NULL) w->model_name = xstrdup(w->model->name);
+    w->strangers[w->stranger_count++] = xstrndup(word, size);
 }
 
-void submit_words_look(struct submit_words *w, const char *prompt, size_t size)
+static bool is_letter(unsigned char c)
 {
-    if (w->known.count == 0) return;
-    bool strange = false;
-    for (size_t i = 0; i < size;) {
-        size_t end = i;
-        while (end < size && in_word((unsigned char)prompt[end]))
-            end++;
-        if (end > i) {
-            char word[WORD_MAX + 1];
-            size_t length = copy_word(prompt + i, end - i, word);
-            if (table_get(&w->known, word, length) == NULL) {
-                strange = true;
-                remember(w, word);
-            }
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 128;
+}
+
+void submit_words_look(struct submit_words *w, const struct model *model, const char *prompt,
+                       size_t size)
+{
+    if (w->model != model) load(w, model);
+    if (!w->has_list || w->stranger_count == SUBMIT_WORDS_NAMED) return;
+    for (size_t at = 0; at < size;) {
+        char word[WORD_MAX];
+        size_t n = 0;
+        while (at < size && !is_letter((unsigned char)prompt[at]))
+            at++;
+        for (; at < size && is_letter((unsigned char)prompt[at]); at++) {
+            char c = prompt[at];
+            if (n < sizeof word) word[n++] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
         }
-        i = end + 1;
+        if (n > 0 && table_get(&w->known, word, n) == NULL) note(w, word, n);
     }
-    w->prompts++;
-    w->strangers += strange;
 }
 
-char *submit_words_warning(const struct submit_words *w, const char *model)
+char *submit_words_warning(const struct submit_words *w)
 {
-    if (w->strangers == 0) return NULL;
+    if (w->stranger_count == 0) return NULL;
     struct buf text = BUF_INIT;
-    buf_printf(&text,
-               "%" PRIu64 " of %" PRIu64 " prompts use words that the model %s was never shown (",
-               w->strangers, w->prompts, model);
-    for (int i = 0; i < w->unknown_count; i++)
-        buf_printf(&text, "%s%s", i ? ", " : "", w->unknown[i]);
+    buf_printf(&text, "the model '%s' does not know the word%s", w->model_name,
+               w->stranger_count > 1 ? "s" : "");
+    for (uint32_t i = 0; i < w->stranger_count; i++)
+        buf_printf(&text, "%s '%s'", i ? "," : "", w->strangers[i]);
+    if (w->stranger_count == SUBMIT_WORDS_NAMED) buf_append_text(&text, " and perhaps more");
     buf_append_text(&text,
-                    "): it renders something, but not that; `zoe model show` lists its words");
+                    "; it renders something all the same (`zoe model show` lists its words)");
     return buf_take_text(&text);
 }
