@@ -3,11 +3,13 @@
 #include "engine/backend.h"
 
 extern const struct backend backend_ref;
+extern const struct backend backend_cpu;
 
 /* One row a backend, the slowest first: the last row is the default. To add one, declare it above
  * and put its row here. */
 static const struct backend *const backends[] = {
     &backend_ref,
+    &backend_cpu,
 };
 
 #define BACKEND_COUNT ((int)(sizeof backends / sizeof backends[0]))

@@ -70,6 +70,7 @@ struct cpu_tile_out {
 struct cpu_kernels {
     const char *name; /* part of the fingerprint */
     int width;        /* of a panel: a multiple of 16, at most CPU_PANEL_MAX */
+    bool uses_blas;   /* the product is OpenBLAS's */
     bool (*runs_here)(void);
 
     void (*product)(const struct cpu_product *p);

@@ -1,124 +1,15 @@
-/* cpu_kernels_body: the inner loops that are the same text for every instruction set. Included once
- * by each cpu_kernels_NAME.c, after it has defined
+/* cpu_kernels_body: kernels that are the same text for every instruction set: activations, norms,
+ * softmax. Included once by each cpu_kernels_NAME.c, after cpu_vector.h.
  *
- *     LANES      floats in a vector
- *     KERNEL     attributes of every function: static, and the instruction set
- *     FMA(a,b,c) a * b + c, fused where the set can
- *
- * and the functions vec_max, vec_min on `vec`, which must give b where a or b is NaN.
- *
- * Sources: exp by Cody and Waite's range reduction and a minimax polynomial (own fit, 9e-8
- * relative); the normal distribution function by a polynomial in x^2 (own weighted Chebyshev fit,
- * 1.1e-7 absolute); softmax in pieces after Milakov and Gimelshein (arXiv 1805.02867); Winograd
- * transforms after Lavin and Gray (arXiv 1509.09308). */
+ * Softmax in pieces: Milakov and Gimelshein, arXiv 1805.02867. */
+#ifndef ZOE_ENGINE_BACKEND_CPU_KERNELS_BODY_H
+#define ZOE_ENGINE_BACKEND_CPU_KERNELS_BODY_H
 
-static inline KERNEL vec vec_load(const float *p)
-{
-    return *(const vec_loose *)(const void *)p;
-}
+#include <math.h>
+#include <string.h>
 
-static inline KERNEL void vec_store(float *p, vec v)
-{
-    *(vec_loose *)(void *)p = v;
-}
-
-static inline KERNEL vec vec_of(float x)
-{
-    return x - (vec){0};
-}
-
-/* The first n lanes of memory, zeros beyond. */
-static inline KERNEL vec vec_load_some(const float *p, int n)
-{
-    float lanes[LANES] = {0};
-    memcpy(lanes, p, (size_t)n * sizeof *p);
-    return vec_load(lanes);
-}
-
-static inline KERNEL void vec_store_some(float *p, vec v, int n)
-{
-    float lanes[LANES];
-    vec_store(lanes, v);
-    memcpy(p, lanes, (size_t)n * sizeof *p);
-}
-
-/* Halves are added to halves, so that the order is the same for 4 and 8 lanes of equal content. */
-static inline KERNEL float vec_sum(vec v)
-{
-    float lanes[LANES];
-    vec_store(lanes, v);
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            lanes[i] += lanes[i + half];
-    return lanes[0];
-}
-
-static inline KERNEL float vec_top(vec v)
-{
-    float lanes[LANES];
-    vec_store(lanes, v);
-    float top = lanes[0];
-    for (int i = 1; i < LANES; i++)
-        top = lanes[i] > top ? lanes[i] : top;
-    return top;
-}
-
-/* ---- functions ---- */
-
-/* x = n ln 2 + r, |r| <= ln 2 / 2: exp(x) = 2^n exp(r). Adding 1.5 * 2^23 rounds to an integer,
- * which then stands in the low bits. */
-static inline KERNEL vec vec_exp(vec x)
-{
-    const vec low = vec_of(-87.33654f), high = vec_of(88.37626f), magic = vec_of(12582912.0f);
-    x = vec_min(high, vec_max(low, x));
-    const vec t = FMA(x, vec_of(1.44269504f), magic);
-    const vec n = t - magic;
-    vec r = FMA(n, vec_of(-0.693359375f), x);
-    r = FMA(n, vec_of(2.12194440e-4f), r);
-    vec p = vec_of(8.290306064e-03f);
-    p = FMA(p, r, vec_of(4.189797586e-02f));
-    p = FMA(p, r, vec_of(1.666763658e-01f));
-    p = FMA(p, r, vec_of(4.999914919e-01f));
-    p = FMA(p, r, vec_of(9.999997070e-01f));
-    p = FMA(p, r, vec_of(1.0f));
-    const vec power = (vec)(((veci)t + 127) << 23);
-    return p * power;
-}
-
-static inline KERNEL vec vec_silu(vec x)
-{
-    return x / (vec_of(1.0f) + vec_exp(-x));
-}
-
-/* x Phi(x); Phi(x) - 1/2 = x Q(s), s = x^2 / (5.25^2 / 2) - 1, beyond +-5.25 Phi is 0 or 1 to
- * 8e-8. */
-static inline KERNEL vec vec_gelu(vec x)
-{
-    const vec edge = vec_of(5.25f);
-    const vec z = vec_min(edge, vec_max(-edge, x));
-    const vec s = FMA(z * z, vec_of(0.0725623583f), vec_of(-1.0f));
-    vec q = vec_of(2.399467336e-04f);
-    q = FMA(q, s, vec_of(-6.565819229e-04f));
-    q = FMA(q, s, vec_of(6.647430200e-04f));
-    q = FMA(q, s, vec_of(-1.039540193e-03f));
-    q = FMA(q, s, vec_of(2.892347893e-03f));
-    q = FMA(q, s, vec_of(-5.448513518e-03f));
-    q = FMA(q, s, vec_of(8.417879131e-03f));
-    q = FMA(q, s, vec_of(-1.277525368e-02f));
-    q = FMA(q, s, vec_of(1.853864529e-02f));
-    q = FMA(q, s, vec_of(-2.504193198e-02f));
-    q = FMA(q, s, vec_of(3.203144077e-02f));
-    q = FMA(q, s, vec_of(-3.976341466e-02f));
-    q = FMA(q, s, vec_of(4.964578571e-02f));
-    q = FMA(q, s, vec_of(-6.712681503e-02f));
-    q = FMA(q, s, vec_of(1.346593462e-01f));
-    return x * FMA(z, q, vec_of(0.5f));
-}
-
-static inline KERNEL vec vec_quick_gelu(vec x)
-{
-    return x / (vec_of(1.0f) + vec_exp(vec_of(-1.702f) * x));
-}
+#include "engine/backend/cpu_kernels.h"
+#include "engine/backend/cpu_vector.h"
 
 /* y[i] = EXPRESSION of vectors a (and b), for i < n, the rest of a vector included. */
 #define EACH(n, a_from, b_from, y, EXPRESSION)                                                     \
@@ -172,7 +63,7 @@ KERNEL void kernel_scale(float *x, float factor, int count)
 
 /* ---- norms ---- */
 
-static inline KERNEL void affine_lanes(const struct cpu_affine *a, int channel, int lanes)
+INNER void affine_lanes(const struct cpu_affine *a, int channel, int lanes)
 {
     const bool whole = lanes == LANES;
     const float *x = a->x + channel;
@@ -192,7 +83,7 @@ static inline KERNEL void affine_lanes(const struct cpu_affine *a, int channel, 
     }
 }
 
-static KERNEL void copy_pixels(const struct cpu_affine *a)
+KERNEL void copy_pixels(const struct cpu_affine *a)
 {
     const float *x = a->x;
     float *y = a->y;
@@ -238,8 +129,7 @@ KERNEL void kernel_layer_norm(const struct cpu_layer *l, const float *x, float *
         y[i] = (x[i] - mean) * factor * l->scale[i] + l->shift[i];
 }
 
-static inline KERNEL void sum_quad(const float *x, ptrdiff_t x_step, int64_t pixels, double *sum,
-                                   double *square)
+INNER void sum_quad(const float *x, ptrdiff_t x_step, int64_t pixels, double *sum, double *square)
 {
     quad s = *(const quad_loose *)(const void *)sum, q = *(const quad_loose *)(const void *)square;
     for (int64_t p = 0; p < pixels; p++, x += x_step) {
@@ -267,7 +157,7 @@ KERNEL void kernel_sums(const float *x, ptrdiff_t x_step, int64_t pixels, int co
 
 /* ---- attention ---- */
 
-static inline KERNEL float top_of(const float *x, int count)
+INNER float top_of(const float *x, int count)
 {
     vec top = vec_of(x[0]);
     int i = 0;
@@ -304,103 +194,4 @@ KERNEL float kernel_soften(float *scores, int count, float scale, float *top, fl
     return lanes[0];
 }
 
-/* ---- Winograd ---- */
-
-/* Six values along one axis to six points. */
-static inline KERNEL void points_of(const vec d[6], vec v[6])
-{
-    const vec two = vec_of(2.0f), four = vec_of(4.0f), five = vec_of(5.0f);
-    const vec a = FMA(-four, d[2], d[4]), b = FMA(-four, d[1], d[3]);
-    const vec c = d[4] - d[2], e = two * (d[3] - d[1]);
-    v[0] = FMA(four, d[0], FMA(-five, d[2], d[4]));
-    v[1] = a + b;
-    v[2] = a - b;
-    v[3] = c + e;
-    v[4] = c - e;
-    v[5] = FMA(four, d[1], FMA(-five, d[3], d[5]));
-}
-
-/* Six points to four values. */
-static inline KERNEL void values_of(const vec m[6], vec y[4])
-{
-    const vec a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], d = m[3] - m[4];
-    y[0] = m[0] + a + c;
-    y[1] = FMA(vec_of(2.0f), d, b);
-    y[2] = FMA(vec_of(4.0f), c, a);
-    y[3] = FMA(vec_of(8.0f), d, b) + m[5];
-}
-
-KERNEL void kernel_tile_in(const float *x, ptrdiff_t row_step, ptrdiff_t x_step, int count,
-                           float *v, ptrdiff_t v_step)
-{
-    for (int i = 0; i < count; i += LANES, x += LANES, v += LANES) {
-        vec t[6][6];
-        for (int column = 0; column < 6; column++) {
-            vec d[6], p[6];
-            for (int row = 0; row < 6; row++)
-                d[row] = vec_load(x + row * row_step + column * x_step);
-            points_of(d, p);
-            for (int row = 0; row < 6; row++)
-                t[row][column] = p[row];
-        }
-        for (int row = 0; row < 6; row++) {
-            vec p[6];
-            points_of(t[row], p);
-            for (int column = 0; column < 6; column++)
-                vec_store(v + (row * 6 + column) * v_step, p[column]);
-        }
-    }
-}
-
-static inline KERNEL void put(const struct cpu_tile_out *t, ptrdiff_t at, vec v)
-{
-    if (t->add != NULL) v += vec_load(t->add + at);
-    vec_store(t->y + at, v);
-}
-
-KERNEL void kernel_tile_out(const struct cpu_tile_out *t)
-{
-    for (int i = 0; i < t->columns; i += LANES) {
-        vec s[4][6];
-        for (int column = 0; column < 6; column++) {
-            vec m[6], y[4];
-            for (int row = 0; row < 6; row++)
-                m[row] = vec_load(t->m + (row * 6 + column) * t->m_step + i);
-            values_of(m, y);
-            for (int row = 0; row < 4; row++)
-                s[row][column] = y[row];
-        }
-        const vec start = vec_load(t->start + i);
-        for (int row = 0; row < t->rows; row++) {
-            vec y[4];
-            values_of(s[row], y);
-            for (int pixel = 0; pixel < t->pixels; pixel++)
-                put(t, row * t->row_step + pixel * t->y_step + i, y[pixel] + start);
-        }
-    }
-}
-
-KERNEL void kernel_line_in(const float *x, ptrdiff_t x_step, int64_t count, float *v,
-                           ptrdiff_t v_step)
-{
-    for (int64_t i = 0; i < count; i += LANES) {
-        vec d[6], p[6];
-        for (int k = 0; k < 6; k++)
-            d[k] = vec_load(x + k * x_step + i);
-        points_of(d, p);
-        for (int k = 0; k < 6; k++)
-            vec_store(v + k * v_step + i, p[k]);
-    }
-}
-
-KERNEL void kernel_line_out(const struct cpu_tile_out *t)
-{
-    for (int i = 0; i < t->columns; i += LANES) {
-        vec m[6], y[4];
-        for (int k = 0; k < 6; k++)
-            m[k] = vec_load(t->m + k * t->m_step + i);
-        values_of(m, y);
-        for (int pixel = 0; pixel < t->pixels; pixel++)
-            put(t, pixel * t->y_step + i, y[pixel] + vec_load(t->start + i));
-    }
-}
+#endif
