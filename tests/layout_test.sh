@@ -7,7 +7,7 @@
 set -euo pipefail
 export LC_ALL=C
 
-header_lines_max=400
+header_lines_max=450
 rooms=(base proto engine media coordinator worker cli)
 
 declare -A rooms_of=(
