@@ -1,0 +1,239 @@
+/* Submissions: what a file of prompts becomes, and what is said about a wrong one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+#include "coordinator/models.h"
+#include "coordinator/prompts.h"
+#include "coordinator/submit_file.h"
+
+#define FACTS(name, family, words)                                                                 \
+    "{\"name\":\"" name "\",\"family\":\"" family                                                  \
+    "\",\"width\":{\"min\":8,\"max\":4096,\"step\":8},"                                            \
+    "\"height\":{\"min\":8,\"max\":4096,\"step\":8},\"frames\":{\"min\":1,\"max\":1024,\"step\":"  \
+    "1},"                                                                                          \
+    "\"schedulers\":[\"ddim\",\"dpm++\"],\"noises\":[\"torch-cpu\"]," words                        \
+    "\"defaults\":{\"num_inference_steps\":4,\"guidance_scale\":3,\"width\":64,\"height\":64,"     \
+    "\"num_frames\":16,\"fps\":8,\"scheduler\":\"ddim\"}}"
+
+static struct model shapes = {
+    .name = (char[]){"shapes"},
+    .description =
+        (char[]){FACTS("shapes", "modelscope", "\"words\":[\"a\",\"red\",\"circle\"],")}};
+static struct model pattern = {.name = (char[]){"pattern"},
+                               .description = (char[]){FACTS("pattern", "pattern", "")}};
+static struct model *both[] = {&pattern, &shapes};
+static const struct model_list models = {.models = both, .count = 2};
+
+static bool parse(const char *text, enum submit_format format, const char *options,
+                  const char *path, struct submit_result *result, struct error *err)
+{
+    struct submit_input input = {.data = text,
+                                 .size_bytes = strlen(text),
+                                 .format = format,
+                                 .options = options,
+                                 .models = &models,
+                                 .prompts_path = path};
+    return submit_file_parse(&input, result, err);
+}
+
+static void test_text(void **state)
+{
+    (void)state;
+    struct submit_result r;
+    struct error err;
+    assert_true(parse("\xef\xbb\xbf"
+                      "a red circle\r\n\n  # no prompt\n\ta circle \n",
+                      SUBMIT_TEXT, "{\"seed\":5,\"seeds\":3}", NULL, &r, &err));
+    assert_int_equal(r.prompts, 2);
+    assert_int_equal(r.clips, 6);
+    assert_int_equal(r.seed, 5);
+    assert_int_equal(r.seeds, 3);
+    assert_int_equal(r.group_count, 1);
+    assert_string_equal(r.groups[0].model, "shapes");
+    assert_int_equal(r.groups[0].steps, 4);
+    assert_int_equal(r.warning_count, 0);
+    submit_result_finish(&r);
+}
+
+static void test_jsonl_groups_and_seeds(void **state)
+{
+    (void)state;
+    struct submit_result r;
+    struct error err;
+    const char *text =
+        "{\"prompt\":\"a\"}\n"
+        "{\"prompt\":\"a\",\"size\":\"32x48\",\"seed\":[9,2]}\n"
+        "{\"prompt\":\"a\",\"guidance\":7,\"negative_prompt\":\"red\"}\n"
+        "{\"prompt\":\"a\",\"model\":\"pattern\",\"pattern\":{\"step_ms\":5},\"seed\":1}\n";
+    assert_true(parse(text, SUBMIT_JSONL, "{\"seeds\":2}", NULL, &r, &err));
+    assert_int_equal(r.prompts, 4);
+    assert_int_equal(r.clips, 7);
+    assert_int_equal(r.group_count, 3);
+    assert_int_equal(r.groups[0].clips, 4);
+    assert_int_equal(r.groups[1].width, 32);
+    assert_int_equal(r.groups[1].height, 48);
+    assert_int_equal(r.groups[2].first_clip, 6);
+    submit_result_finish(&r);
+}
+
+static void test_recipes_come_back(void **state)
+{
+    char *folder = *state;
+    char *path = xasprintf("%s/0123456789.prompts", folder);
+    struct submit_result r;
+    struct error err;
+    const char *text =
+        "{\"prompt\":\"a\"}\n{\"prompt\":\"red\",\"steps\":4,\"guidance_scale\":7.5,\"seed\":8}\n";
+    assert_true(parse(text, SUBMIT_JSONL, "{\"eta\":0.5}", path, &r, &err));
+    struct prompts *p = prompts_create(folder, 1 << 20);
+    json_t *first = prompts_recipe(p, "0123456789", 0, &err);
+    json_t *second = prompts_recipe(p, "0123456789", 1, &err);
+    assert_non_null(first);
+    assert_non_null(second);
+    assert_string_equal(json_string_value(json_object_get(second, "prompt")), "red");
+    assert_int_equal(json_integer_value(json_object_get(second, "seed")), 8);
+    assert_true(json_real_value(json_object_get(second, "guidance_scale")) == 7.5);
+    assert_true(json_number_value(json_object_get(first, "guidance_scale")) == 3);
+    assert_true(json_real_value(json_object_get(first, "eta")) == 0.5);
+    json_decref(first);
+    json_decref(second);
+    prompts_destroy(p);
+    submit_result_finish(&r);
+    unlink(path);
+    free(path);
+}
+
+static const struct {
+    const char *text, *options;
+    uint64_t line;
+    const char *field, *says;
+} WRONG[] = {
+    {"{\"prompt\":\"a\",\"guidence_scale\":3}", NULL, 1, "guidence_scale", "guidance_scale"},
+    {"{\"prompt\":\"a\"}\n\n{\"prompt\":\"b\",\"seed\":-4}", NULL, 3, "seed", "whole number"},
+    {"{\"prompt\":\"a\",\"seed\":null}", NULL, 1, "seed", "whole number"},
+    {"{\"prompt\":\"a\",\"seed\":[]}", NULL, 1, "seed", "empty"},
+    {"{\"prompt\":\"a\",\"seed\":1.5}", NULL, 1, "seed", "whole number"},
+    {"{\"prompt\":\"a\",\"num_frames\":\"many\"}", NULL, 1, "num_frames", "num_frames"},
+    {"{\"prompt\":\"a\",\"width\":63}", NULL, 1, "width", "8"},
+    {"{\"prompt\":\"a\",\"steps\":3,\"num_inference_steps\":4}", NULL, 1, "num_inference_steps",
+     "twice"},
+    {"{\"prompt\":5}", NULL, 1, "prompt", "prompt"},
+    {"{\"prompt\":\"\"}", NULL, 1, "prompt", "prompt"},
+    {"{\"seed\":1}", NULL, 1, "prompt", "missing"},
+    {"[1]", NULL, 1, "", "object"},
+    {"{\"prompt\":\"a\"", NULL, 1, "", ""},
+    {"{\"prompt\":\"a\",\"prompt\":\"b\"}", NULL, 1, "", "prompt"},
+    {"{\"prompt\":\"a\",\"model\":\"shaps\"}", NULL, 1, "model", "shapes"},
+    {"{\"prompt\":\"a\",\"pattern\":{}}", NULL, 1, "pattern", "family"},
+    {"{\"prompt\":\"a\"}", "{\"seeds\":0}", 0, "seeds", "1"},
+    {"{\"prompt\":\"a\"}", "{\"seed\":9223372036854775807,\"seeds\":2}", 0, "seeds", "above"},
+    {"{\"prompt\":\"a\"}", "{\"stepz\":2}", 0, "stepz", "steps"},
+    {"\n\n", NULL, 0, "", "no prompt"},
+};
+
+static void test_wrong_lines_are_named(void **state)
+{
+    char *folder = *state;
+    char *path = xasprintf("%s/none.prompts", folder);
+    for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++) {
+        struct submit_result r;
+        struct error err;
+        assert_false(parse(WRONG[i].text, SUBMIT_JSONL, WRONG[i].options, path, &r, &err));
+        assert_int_equal(err.code, ERROR_INVALID);
+        assert_true(r.problem_count >= 1);
+        assert_int_equal(r.problems[0].line, WRONG[i].line);
+        assert_string_equal(r.problems[0].field, WRONG[i].field);
+        assert_non_null(strstr(r.problems[0].message, WRONG[i].says));
+        assert_int_equal(access(path, F_OK), -1);
+        submit_result_finish(&r);
+    }
+    free(path);
+}
+
+static void test_goes_on_to_twenty_problems(void **state)
+{
+    (void)state;
+    char text[4096] = "";
+    for (int i = 0; i < 30; i++)
+        strcat(text, "{\"prompt\":1}\n");
+    struct submit_result r;
+    struct error err;
+    assert_false(parse(text, SUBMIT_JSONL, NULL, NULL, &r, &err));
+    assert_int_equal(r.problem_count, LIMIT_INPUT_PROBLEMS);
+    assert_int_equal(r.problems_total, 30);
+    assert_int_equal(r.problems[19].line, 20);
+    submit_result_finish(&r);
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    struct submit_result r;
+    struct error err;
+    char *text = xcalloc(1, 8194);
+    memset(text, 'a', 8193);
+    assert_false(parse(text, SUBMIT_TEXT, NULL, NULL, &r, &err));
+    assert_string_equal(r.problems[0].field, "prompt");
+    submit_result_finish(&r);
+    text[8192] = '\0';
+    assert_true(parse(text, SUBMIT_TEXT, NULL, NULL, &r, &err));
+    submit_result_finish(&r);
+    free(text);
+    assert_false(parse("\xff\xfe", SUBMIT_TEXT, NULL, NULL, &r, &err));
+    assert_non_null(strstr(r.problems[0].message, "UTF-8"));
+    submit_result_finish(&r);
+}
+
+static void test_unknown_words_warn_once(void **state)
+{
+    (void)state;
+    struct submit_result r;
+    struct error err;
+    assert_true(
+        parse("a red zebra\nA zebra, a GNU\nred Circle\n", SUBMIT_TEXT, NULL, NULL, &r, &err));
+    assert_int_equal(r.warning_count, 1);
+    assert_non_null(strstr(r.warnings[0], "'zebra', 'gnu'"));
+    submit_result_finish(&r);
+    assert_true(parse("zebra\n", SUBMIT_TEXT, "{\"model\":\"pattern\"}", NULL, &r, &err));
+    assert_int_equal(r.warning_count, 0);
+    submit_result_finish(&r);
+}
+
+static int make_folder(void **state)
+{
+    char folder[] = "/tmp/zoe-submit-XXXXXX";
+    if (mkdtemp(folder) == NULL) return -1;
+    *state = xstrdup(folder);
+    return 0;
+}
+
+static int drop_folder(void **state)
+{
+    int code = rmdir(*state);
+    free(*state);
+    return code;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_jsonl_groups_and_seeds),
+        cmocka_unit_test(test_recipes_come_back),
+        cmocka_unit_test(test_wrong_lines_are_named),
+        cmocka_unit_test(test_goes_on_to_twenty_problems),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_unknown_words_warn_once),
+    };
+    return cmocka_run_group_tests(tests, make_folder, drop_folder);
+}
