@@ -16,8 +16,9 @@
 #include "proto/zparts.h"
 #include "proto/zsetup.h"
 
-#define SLICE_MS 100   /* how long one poll may take: the pace of `interrupted` */
-#define ANSWERS_MAX 64 /* kept for one request; credits beyond that are repeats */
+#define SLICE_MS 100                /* how long one poll may take: the pace of `interrupted` */
+#define REDIAL_NS (500 * NS_PER_MS) /* a person waits: sooner than a worker would */
+#define ANSWERS_MAX 64              /* kept for one request; credits beyond that are repeats */
 
 struct answer {
     struct answer *next;
@@ -43,6 +44,7 @@ struct zclient {
     bool linked;        /* handshake done */
     bool hello_wanted;  /* not yet handed to ZeroMQ */
     bool greeted;       /* welcome came */
+    int64_t redial_ns;  /* when to dial anew, see zsetup_redial; 0 = not */
     bool strange;       /* somebody answered who is not our coordinator */
     struct error fatal; /* code ERROR_NONE while all is well */
     unsigned version;
@@ -175,10 +177,12 @@ static void take_event(struct zclient *c, enum zmonitor_event event)
     case ZMONITOR_READY:
         c->linked = true;
         c->strange = false;
+        c->redial_ns = 0;
         start_over(c);
         break;
     case ZMONITOR_LOST:
         c->linked = false;
+        c->redial_ns = clock_now_ns() + REDIAL_NS;
         start_over(c);
         break;
     case ZMONITOR_KEY_REFUSED:
@@ -189,6 +193,7 @@ static void take_event(struct zclient *c, enum zmonitor_event event)
         break;
     case ZMONITOR_NO_HANDSHAKE:
         c->strange = true;
+        c->redial_ns = clock_now_ns() + REDIAL_NS;
         break;
     default:
         break;
@@ -267,6 +272,14 @@ static void receive_all(struct zclient *c)
     if (c->greeted) send_outstanding(c);
 }
 
+/* After the events: a connection that is back must not be cut. */
+static void redial_when_due(struct zclient *c)
+{
+    if (c->redial_ns == 0 || clock_now_ns() < c->redial_ns) return;
+    c->redial_ns = 0;
+    (void)zsetup_redial(c->socket, c->url, NULL);
+}
+
 /* One slice of waiting. False when waiting makes no sense any more. */
 static bool pump(struct zclient *c, int64_t deadline_ns, struct error *err)
 {
@@ -276,6 +289,7 @@ static bool pump(struct zclient *c, int64_t deadline_ns, struct error *err)
     zmq_pollitem_t items[] = {{c->socket, 0, ZMQ_POLLIN, 0}, {c->monitor, 0, ZMQ_POLLIN, 0}};
     (void)zmq_poll(items, 2, slice);
     receive_all(c);
+    redial_when_due(c);
     if (c->fatal.code != ERROR_NONE) return error_set(err, c->fatal.code, "%s", c->fatal.message);
     if (c->interrupted == NULL || !c->interrupted(c->interrupted_context)) return true;
     return error_set(err, ERROR_INTERRUPTED, "interrupted");

@@ -121,6 +121,12 @@ bool zsetup_connect(void *socket, const char *url, struct error *err)
     return address_failed("connect to", url, errno, err);
 }
 
+bool zsetup_redial(void *socket, const char *url, struct error *err)
+{
+    (void)zmq_disconnect(socket, url); /* what is left of the failed attempt, if anything */
+    return zsetup_connect(socket, url, err);
+}
+
 bool zsetup_endpoint(void *socket, char out[ZSETUP_ENDPOINT_SIZE], struct error *err)
 {
     size_t size = ZSETUP_ENDPOINT_SIZE;

@@ -20,6 +20,9 @@ bool zsetup_dealer(void *socket, const struct key_pair *keys, const uint8_t serv
 bool zsetup_int(void *socket, int option, int value, struct error *err);
 bool zsetup_bind(void *socket, const char *url, struct error *err);
 bool zsetup_connect(void *socket, const char *url, struct error *err);
+/* Dials anew, in place of whatever attempt is under way: ZeroMQ does so by itself after a lost
+ * connection, but never after a protocol error, a refused key among them. */
+bool zsetup_redial(void *socket, const char *url, struct error *err);
 /* ZMQ_LAST_ENDPOINT. */
 #define ZSETUP_ENDPOINT_SIZE 256
 bool zsetup_endpoint(void *socket, char out[ZSETUP_ENDPOINT_SIZE], struct error *err);

@@ -8,8 +8,11 @@
 #include <zmq.h>
 
 #include "base/clock.h"
+#include "base/id.h"
 #include "base/table.h"
 #include "base/xalloc.h"
+#include "proto/backoff.h"
+#include "proto/limits.h"
 #include "proto/zap.h"
 #include "proto/zmonitor.h"
 #include "proto/zparts.h"
@@ -22,10 +25,10 @@
 
 struct zsock {
     void *socket;
-    void *monitor; /* DEALER with on_event */
+    void *monitor; /* DEALER */
     struct zwatch watch;
     struct zwatch monitor_watch;
-    uv_timer_t retry; /* runs while a queue holds something */
+    uv_timer_t retry; /* ROUTER: runs while a queue holds something; DEALER: until it dials anew */
     bool retry_open;
     bool retry_running;
     struct table queues; /* peer -> struct zqueue */
@@ -38,6 +41,8 @@ struct zsock {
     void *context;
     zsock_closed on_closed;
     void *closed_context;
+    char *url; /* what was asked for, not what was bound */
+    struct backoff redial;
     struct zsock_counts counts;
     char endpoint[ZSETUP_ENDPOINT_SIZE];
 };
@@ -222,6 +227,28 @@ static void on_ready(void *context)
     }
 }
 
+/* ---- dialing anew -------------------------------------------------------------------------------
+ */
+
+static void on_redial(uv_timer_t *timer)
+{
+    struct zsock *s = timer->data;
+    (void)zsetup_redial(s->socket, s->url, NULL);
+}
+
+/* After a protocol error ZeroMQ never dials again, and of some it says no more than "disconnected":
+ * so whatever went wrong, unless it is back by itself before our wait is over. */
+static void note_connection(struct zsock *s, enum zmonitor_event event)
+{
+    if (event == ZMONITOR_READY) {
+        backoff_reset(&s->redial);
+        (void)uv_timer_stop(&s->retry);
+        return;
+    }
+    int64_t wait_ns = backoff_next(&s->redial, id_random_u64());
+    (void)uv_timer_start(&s->retry, on_redial, (uint64_t)(wait_ns / NS_PER_MS), 0);
+}
+
 static void on_monitor_ready(void *context)
 {
     static const enum zsock_event events[] = {
@@ -232,8 +259,10 @@ static void on_monitor_ready(void *context)
     };
     struct zsock *s = context;
     enum zmonitor_event event = ZMONITOR_NOTHING;
-    while (!s->closing && zmonitor_next(s->monitor, &event))
-        s->on_event(s->context, events[event]);
+    while (!s->closing && zmonitor_next(s->monitor, &event)) {
+        note_connection(s, event);
+        if (s->on_event != NULL) s->on_event(s->context, events[event]);
+    }
 }
 
 void zsock_poll_events(struct zsock *s)
@@ -285,7 +314,7 @@ static bool set_up(struct zsock *s, const struct zsock_options *o, struct error 
 
 static bool watch_monitor(struct zsock *s, uv_loop_t *loop, void *zmq_context, struct error *err)
 {
-    if (s->on_event == NULL) return true;
+    if (s->router) return true;
     s->monitor = zmonitor_open(zmq_context, s->socket, err);
     return s->monitor != NULL &&
            zwatch_start(&s->monitor_watch, loop, s->monitor, false, on_monitor_ready, s, err);
@@ -294,12 +323,12 @@ static bool watch_monitor(struct zsock *s, uv_loop_t *loop, void *zmq_context, s
 static bool start(struct zsock *s, uv_loop_t *loop, void *zmq_context,
                   const struct zsock_options *o, struct error *err)
 {
-    if (!set_up(s, o, err) || !watch_monitor(s, loop, zmq_context, err)) return false;
     if (uv_timer_init(loop, &s->retry) != 0) {
         return error_set(err, ERROR_IO, "the loop takes no timer");
     }
     s->retry.data = s;
     s->retry_open = true;
+    if (!set_up(s, o, err) || !watch_monitor(s, loop, zmq_context, err)) return false;
     bool ok =
         o->router ? zsetup_bind(s->socket, o->url, err) : zsetup_connect(s->socket, o->url, err);
     return ok && zsetup_endpoint(s->socket, s->endpoint, err) &&
@@ -315,6 +344,8 @@ struct zsock *zsock_open(uv_loop_t *loop, void *zmq_context, const struct zsock_
     s->on_receive = options->on_receive;
     s->on_event = options->router ? NULL : options->on_event;
     s->context = options->context;
+    s->url = xstrdup(options->url);
+    backoff_init(&s->redial, SOCKET_RECONNECT_MS * NS_PER_MS, SOCKET_RECONNECT_MAX_MS * NS_PER_MS);
     table_init(&s->queues);
     s->socket = zmq_socket(zmq_context, options->router ? ZMQ_ROUTER : ZMQ_DEALER);
     if (s->socket == NULL) {
@@ -336,6 +367,7 @@ static void on_part_closed(void *context)
     if (s->monitor != NULL) zmonitor_close(s->monitor, s->socket);
     if (s->socket != NULL) (void)zmq_close(s->socket);
     table_finish(&s->queues);
+    free(s->url);
     if (s->on_closed != NULL) s->on_closed(s->closed_context);
     free(s);
 }

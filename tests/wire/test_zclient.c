@@ -23,6 +23,7 @@ struct server {
     uv_thread_t thread;
     uv_async_t stop;
     uv_sem_t up;
+    struct wire_impostor impostor;
     bool forgets;       /* says WhoAreYou once before it answers anything */
     bool refuses_hello; /* Bye: version */
     bool silent;        /* answers nothing but the hello */
@@ -221,6 +222,13 @@ static void reopen(struct server *s)
     zsock_close(s->socket, on_closed_reopen, s);
 }
 
+static void on_visit(void *context)
+{
+    struct server *s = context;
+    wire_impostor_close(&s->impostor);
+    open_socket(s, s->url);
+}
+
 static void on_stop(uv_async_t *handle)
 {
     uv_stop(handle->loop);
@@ -236,17 +244,34 @@ static void run_server(void *argument)
     wire_close(&s->wire);
 }
 
-static struct server *server_start(void)
+static struct server *server_prepare(void)
 {
     static char name[] = "alice";
     struct server *s = xcalloc(1, sizeof(*s));
     wire_open(&s->wire, true);
     keys_generate(&s->alice);
     wire_allow(&s->wire, &s->alice, name);
-    open_socket(s, "tcp://127.0.0.1:*");
-    (void)snprintf(s->url, sizeof(s->url), "%s", zsock_endpoint(s->socket));
     assert_int_equal(uv_async_init(&s->wire.loop, &s->stop, on_stop), 0);
     assert_int_equal(uv_sem_init(&s->up, 0), 0);
+    return s;
+}
+
+static struct server *server_start(void)
+{
+    struct server *s = server_prepare();
+    open_socket(s, "tcp://127.0.0.1:*");
+    (void)snprintf(s->url, sizeof(s->url), "%s", zsock_endpoint(s->socket));
+    return s;
+}
+
+/* An impostor has its address until somebody comes by. */
+static struct server *server_start_behind_impostor(void)
+{
+    struct server *s = server_prepare();
+    s->impostor.on_visit = on_visit;
+    s->impostor.context = s;
+    wire_impostor_open(&s->wire, &s->impostor);
+    (void)snprintf(s->url, sizeof(s->url), "%s", s->impostor.url);
     return s;
 }
 
@@ -447,6 +472,18 @@ static void a_wrong_server_key_is_hinted_at(void **state)
     server_stop(s);
 }
 
+static void an_impostor_may_give_way_to_the_coordinator(void **state)
+{
+    (void)state;
+    struct server *s = server_start_behind_impostor();
+    server_run(s);
+    struct zclient *c = connect_alice(s);
+    assert_int_equal(s->impostor.visitors, 1);
+    ask_status(c);
+    zclient_close(c);
+    server_stop(s);
+}
+
 static void a_bye_ends_it(void **state)
 {
     (void)state;
@@ -546,6 +583,7 @@ int main(void)
         cmocka_unit_test(nobody_there_is_unreachable),
         cmocka_unit_test(an_unknown_key_is_told_at_once),
         cmocka_unit_test(a_wrong_server_key_is_hinted_at),
+        cmocka_unit_test(an_impostor_may_give_way_to_the_coordinator),
         cmocka_unit_test(a_bye_ends_it),
         cmocka_unit_test(waiting_can_be_interrupted),
         cmocka_unit_test(a_submit_goes_in_credited_pieces),

@@ -275,6 +275,27 @@ static void an_unknown_key_is_refused_and_told_so(void **state)
     pair_close(&p);
 }
 
+static void a_refused_key_gets_in_once_it_is_allowed(void **state)
+{
+    (void)state;
+    struct pair p;
+    struct end late = {0};
+    struct key_pair keys;
+    static char name[] = "late";
+    pair_open(&p);
+    keys_generate(&keys);
+    open_dealer(&p.wire, &late, zsock_endpoint(p.server.socket), &keys, p.wire.server.public_key);
+    wire_until(&p.wire, is_refused, &late, 0);
+    wire_allow(&p.wire, &keys, name);
+    wire_until(&p.wire, is_ready, &late, 0);
+    late.wanted = 1;
+    assert_int_equal(zsock_send(late.socket, 0, wire_text("now"), (struct bytes){0}), ZSOCK_SENT);
+    wire_until(&p.wire, has_wanted, &late, 0);
+    assert_string_equal(p.server.user, "late");
+    wire_close_socket(&p.wire, late.socket);
+    pair_close(&p);
+}
+
 static void a_wrong_server_key_does_not_connect(void **state)
 {
     (void)state;
@@ -289,6 +310,29 @@ static void a_wrong_server_key_does_not_connect(void **state)
     pair_still_works(&p);
     wire_close_socket(&p.wire, lost.socket);
     pair_close(&p);
+}
+
+static void an_impostor_may_give_way_to_the_coordinator(void **state)
+{
+    (void)state;
+    struct wire w;
+    struct wire_impostor impostor = {0};
+    struct end server = {0};
+    struct end client = {0};
+    struct key_pair keys;
+    static char name[] = "alice";
+    wire_open(&w, true);
+    keys_generate(&keys);
+    wire_allow(&w, &keys, name);
+    wire_impostor_open(&w, &impostor);
+    open_dealer(&w, &client, impostor.url, &keys, w.server.public_key);
+    wire_until(&w, is_strange, &client, 0);
+    wire_impostor_close(&impostor);
+    open_router(&w, &server, impostor.url);
+    wire_until(&w, is_ready, &client, 0);
+    wire_close_socket(&w, client.socket);
+    wire_close_socket(&w, server.socket);
+    wire_close(&w);
 }
 
 static bool some_seconds(void *context)
@@ -436,6 +480,8 @@ static void an_oversized_frame_costs_its_sender_the_connection(void **state)
     wire_until(&p.wire, is_lost, &glutton, 0);
     assert_int_equal(p.server.received, 0);
     pair_still_works(&p);
+    glutton.ready = 0;
+    wire_until(&p.wire, is_ready, &glutton, 0); /* and it may come back */
     free(big);
     wire_close_socket(&p.wire, glutton.socket);
     pair_close(&p);
@@ -576,7 +622,9 @@ int main(void)
         cmocka_unit_test(no_wake_up_is_lost_in_a_burst),
         cmocka_unit_test(an_owner_may_send_at_the_end_of_its_turn),
         cmocka_unit_test(an_unknown_key_is_refused_and_told_so),
+        cmocka_unit_test(a_refused_key_gets_in_once_it_is_allowed),
         cmocka_unit_test(a_wrong_server_key_does_not_connect),
+        cmocka_unit_test(an_impostor_may_give_way_to_the_coordinator),
         cmocka_unit_test(without_a_key_check_nobody_gets_in),
         cmocka_unit_test(wrong_numbers_of_parts_are_dropped),
         cmocka_unit_test(a_chosen_routing_id_is_dropped),

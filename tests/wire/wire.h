@@ -7,9 +7,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <arpa/inet.h>
 #include <cmocka.h>
 #include <uv.h>
 #include <zmq.h>
@@ -140,6 +142,57 @@ static inline struct zsock *wire_bind(struct wire *w, const struct zsock_options
     }
     fail_msg("%s", err.message);
     return NULL;
+}
+
+/* Somebody else at our address: answers every connection like a web server and hangs up, until it
+ * is told to leave. */
+struct wire_impostor {
+    uv_tcp_t tcp;
+    char url[64];
+    int visitors;
+    void (*on_visit)(void *context); /* may be NULL */
+    void *context;
+};
+
+static inline void wire_impostor_free(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static inline void wire_impostor_accept(uv_stream_t *listener, int status)
+{
+    static char words[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+    struct wire_impostor *i = listener->data;
+    uv_tcp_t *visitor = xcalloc(1, sizeof(*visitor));
+    uv_buf_t text = uv_buf_init(words, sizeof(words) - 1);
+    assert_int_equal(status, 0);
+    assert_int_equal(uv_tcp_init(listener->loop, visitor), 0);
+    assert_int_equal(uv_accept(listener, (uv_stream_t *)visitor), 0);
+    (void)uv_try_write((uv_stream_t *)visitor, &text, 1);
+    uv_close((uv_handle_t *)visitor, wire_impostor_free);
+    i->visitors++;
+    if (i->on_visit != NULL) i->on_visit(i->context);
+}
+
+static inline void wire_impostor_open(struct wire *w, struct wire_impostor *i)
+{
+    struct sockaddr_in at;
+    struct sockaddr_storage got;
+    int size = sizeof(got);
+    assert_int_equal(uv_ip4_addr("127.0.0.1", 0, &at), 0);
+    assert_int_equal(uv_tcp_init(&w->loop, &i->tcp), 0);
+    assert_int_equal(uv_tcp_bind(&i->tcp, (const struct sockaddr *)&at, 0), 0);
+    i->tcp.data = i;
+    assert_int_equal(uv_listen((uv_stream_t *)&i->tcp, 8, wire_impostor_accept), 0);
+    assert_int_equal(uv_tcp_getsockname(&i->tcp, (struct sockaddr *)&got, &size), 0);
+    memcpy(&at, &got, sizeof(at));
+    (void)snprintf(i->url, sizeof(i->url), "tcp://127.0.0.1:%u", (unsigned)ntohs(at.sin_port));
+}
+
+/* Its port is free at once; *i itself when the loop has turned. */
+static inline void wire_impostor_close(struct wire_impostor *i)
+{
+    uv_close((uv_handle_t *)&i->tcp, NULL);
 }
 
 /* A plain ZeroMQ DEALER with these keys (server_key NULL: without CURVE). */
