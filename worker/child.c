@@ -207,6 +207,7 @@ static int spawn(struct child *c, uv_loop_t *loop)
     uv_process_options_t options = {.file = program,
                                     .args = arguments,
                                     .exit_cb = on_process_exit,
+                                    .flags = UV_PROCESS_DETACHED, /* Ctrl-C is for the worker */
                                     .stdio = stdio,
                                     .stdio_count = 3};
     int rc = uv_spawn(loop, &c->process, &options);

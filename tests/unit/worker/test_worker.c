@@ -1,0 +1,473 @@
+/* A real worker with a real engine child in front of a scripted coordinator. */
+#include "unit/worker/stage.h"
+
+static void start(struct stage *s, const char *const *extra)
+{
+    stage_open(s);
+    stage_start_worker(s, extra);
+    message_free(stage_join(s));
+}
+
+/* Runs until the outbox has no file left. */
+static void await_empty_outbox(struct stage *s)
+{
+    int64_t until_ns = clock_now_ns() + STAGE_PATIENCE_NS;
+    while (stage_outbox(s, "") > 0) {
+        if (clock_now_ns() > until_ns) fail_msg("the outbox is not emptied");
+        (void)uv_run(&s->loop, UV_RUN_ONCE);
+    }
+}
+
+/* Takes and stores the result of the next offer, which is of this clip: a worker with something
+ * left to hand in waits before it leaves. */
+static void take_result(struct stage *s, uint32_t clip)
+{
+    struct message *m = stage_expect(s, FARM__ENVELOPE__BODY_OFFER);
+    const Farm__Offer *offer = m->envelope->offer;
+    assert_int_equal(offer->attempt->clip, clip);
+    stage_upload(s, offer);
+    stage_stored(s, clip, offer->attempt->fence);
+    message_free(m);
+}
+
+static void stop(struct stage *s)
+{
+    stage_kill_worker(s, SIGTERM);
+    assert_int_equal(stage_wait_worker(s), 0);
+    stage_close(s);
+}
+
+static void test_hello_tells_slots_and_models(void **state)
+{
+    struct stage s;
+    (void)state;
+    stage_open(&s);
+    const char *const extra[] = {"--slots", "2", NULL};
+    stage_start_worker(&s, extra);
+    struct message *m = stage_join(&s);
+    const Farm__Hello *hello = m->envelope->hello;
+    assert_int_equal(hello->n_slots, 2);
+    assert_true(hello->slots[0]->fingerprint[0] != '\0');
+    assert_int_equal(hello->boot_id.len, 16);
+    assert_int_equal(strlen(hello->machine_id), 32);
+    bool listed = false;
+    for (size_t i = 0; i < hello->n_models; i++) {
+        struct digest digest;
+        assert_true(codec_digest_get(&hello->models[i], &digest));
+        listed = listed || digest_equal(&digest, &s.model);
+    }
+    assert_true(listed);
+    message_free(m);
+    m = stage_expect(&s, FARM__ENVELOPE__BODY_HEARTBEAT);
+    assert_int_equal(m->envelope->heartbeat->session, s.session);
+    assert_true(m->envelope->heartbeat->memory_bytes > 0);
+    message_free(m);
+    stop(&s);
+}
+
+static void test_renders_offers_and_forgets(void **state)
+{
+    struct stage s;
+    (void)state;
+    start(&s, NULL);
+    stage_assign(&s, &(struct stage_task){.clip = 3, .fence = 9, .steps = 3});
+    struct message *m = stage_expect(&s, FARM__ENVELOPE__BODY_OFFER);
+    const Farm__Offer *offer = m->envelope->offer;
+    assert_int_equal(offer->attempt->clip, 3);
+    assert_int_equal(offer->attempt->fence, 9);
+    assert_int_equal(offer->steps_computed, 3);
+    assert_int_equal(offer->outputs[0]->frames, 4);
+    assert_int_equal(offer->outputs[0]->width, 64);
+    char *recipe = stage_recipe(7, 3, NULL);
+    struct digest expected = digest_of(recipe, strlen(recipe)), told;
+    assert_true(codec_digest_get(&offer->recipe_digest, &told));
+    assert_true(digest_equal(&told, &expected));
+    free(recipe);
+    assert_int_equal(stage_outbox(&s, ".json"), 1);
+    stage_upload(&s, offer);
+    stage_stored(&s, 3, 9);
+    await_empty_outbox(&s);
+    message_free(m);
+    m = stage_expect(&s, FARM__ENVELOPE__BODY_PROGRESS);
+    assert_int_equal(m->envelope->progress->phase, FARM__PHASE__PHASE_LOADING);
+    message_free(m);
+    stop(&s);
+}
+
+static void test_prefetched_starts_when_the_slot_is_free(void **state)
+{
+    struct stage s;
+    (void)state;
+    start(&s, NULL);
+    stage_assign(&s, &(struct stage_task){.clip = 0, .pattern = "{\"step_ms\": 100}"});
+    stage_assign(&s, &(struct stage_task){.clip = 1, .prefetch = true});
+    struct message *m = stage_expect(&s, FARM__ENVELOPE__BODY_STARTED);
+    assert_int_equal(m->envelope->started->attempt->clip, 1);
+    message_free(m);
+    take_result(&s, 0);
+    take_result(&s, 1);
+    stop(&s);
+}
+
+static void test_canary_leaves_nothing(void **state)
+{
+    struct stage s;
+    (void)state;
+    start(&s, NULL);
+    stage_assign(&s, &(struct stage_task){.fence = 5, .canary = true});
+    struct message *m = stage_expect(&s, FARM__ENVELOPE__BODY_CANARY_DONE);
+    assert_int_equal(m->envelope->canary_done->number, 5);
+    assert_int_equal(m->envelope->canary_done->frames_sha256.len, DIGEST_BYTES);
+    assert_int_equal(stage_outbox(&s, ""), 0);
+    message_free(m);
+    stop(&s);
+}
+
+static void test_cancel_recall_and_unknown(void **state)
+{
+    struct stage s;
+    (void)state;
+    start(&s, NULL);
+    stage_assign(&s,
+                 &(struct stage_task){.clip = 0, .steps = 100, .pattern = "{\"step_ms\": 100}"});
+    stage_assign(&s, &(struct stage_task){.clip = 1, .prefetch = true});
+    stage_recall(&s, 1, 1);
+    struct message *m = stage_expect(&s, FARM__ENVELOPE__BODY_HANDED_BACK);
+    assert_int_equal(m->envelope->handed_back->attempt->clip, 1);
+    assert_int_equal(m->envelope->handed_back->reason, FARM__HAND_BACK_REASON__HAND_BACK_RECALLED);
+    message_free(m);
+    stage_recall(&s, 0, 1);
+    stage_skip(&s, FARM__ENVELOPE__BODY_STARTED);
+    stage_cancel(&s, 8, 1);
+    m = stage_expect(&s, FARM__ENVELOPE__BODY_HANDED_BACK);
+    assert_int_equal(m->envelope->handed_back->reason, FARM__HAND_BACK_REASON__HAND_BACK_UNKNOWN);
+    message_free(m);
+    stage_cancel(&s, 0, 1);
+    m = stage_expect(&s, FARM__ENVELOPE__BODY_ENDED);
+    assert_int_equal(m->envelope->ended->kind, FARM__END_KIND__END_CANCELED);
+    message_free(m);
+    stop(&s);
+}
+
+static void expect_end(struct stage *s, const struct stage_task *task, Farm__EndKind kind,
+                       const char *words)
+{
+    stage_assign(s, task);
+    struct message *m = stage_expect(s, FARM__ENVELOPE__BODY_ENDED);
+    assert_int_equal(m->envelope->ended->attempt->clip, task->clip);
+    if (m->envelope->ended->kind != kind || !strstr(m->envelope->ended->message, words))
+        fail_msg("ended as %d: %s", (int)m->envelope->ended->kind, m->envelope->ended->message);
+    message_free(m);
+}
+
+static void test_failures_are_told_apart(void **state)
+{
+    struct stage s;
+    (void)state;
+    start(&s, NULL);
+    expect_end(&s, &(struct stage_task){.clip = 0, .pattern = "{\"fail_step\": 1}"},
+               FARM__END_KIND__END_FAILED, "");
+    expect_end(&s,
+               &(struct stage_task){.clip = 1, .pattern = "{\"hang_step\": 1}", .limit_ms = 2000},
+               FARM__END_KIND__END_HUNG, "no progress");
+    stage_assign(&s, &(struct stage_task){.clip = 2});
+    take_result(&s, 2); /* a new engine */
+    stop(&s);
+}
+
+static pid_t engine_of(pid_t worker)
+{
+    char path[64], text[64] = "";
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)worker, (int)worker);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof text, file));
+    (void)fclose(file);
+    return (pid_t)strtol(text, NULL, 10);
+}
+
+static void test_killed_engine_is_a_failure_and_comes_back(void **state)
+{
+    struct stage s;
+    (void)state;
+    start(&s, NULL);
+    stage_assign(&s, &(struct stage_task){.clip = 0, .steps = 100, .pattern = "{\"step_ms\": 50}"});
+    struct message *m;
+    bool rendering = false;
+    while (!rendering) {
+        m = stage_expect(&s, FARM__ENVELOPE__BODY_PROGRESS);
+        rendering = m->envelope->progress->step > 0;
+        message_free(m);
+    }
+    assert_int_equal(kill(engine_of(s.pid), SIGKILL), 0);
+    m = stage_expect(&s, FARM__ENVELOPE__BODY_ENDED);
+    assert_int_equal(m->envelope->ended->kind, FARM__END_KIND__END_FAILED);
+    assert_non_null(strstr(m->envelope->ended->message, "signal 9"));
+    message_free(m);
+    stage_assign(&s, &(struct stage_task){.clip = 1});
+    take_result(&s, 1);
+    stop(&s);
+}
+
+static void test_killed_worker_offers_again(void **state)
+{
+    struct stage s;
+    (void)state;
+    start(&s, NULL);
+    stage_assign(&s, &(struct stage_task){.clip = 4, .fence = 2});
+    stage_skip(&s, FARM__ENVELOPE__BODY_OFFER);
+    pid_t engine = engine_of(s.pid);
+    stage_kill_worker(&s, SIGKILL);
+    assert_int_equal(stage_wait_worker(&s), -SIGKILL);
+    int64_t until_ns = clock_now_ns() + STAGE_PATIENCE_NS;
+    while (kill(engine, 0) == 0 && clock_now_ns() < until_ns) {
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%d/stat", (int)engine);
+        char line[256] = "";
+        FILE *file = fopen(path, "re");
+        if (file && fgets(line, sizeof line, file) && strstr(line, ") Z ")) until_ns = 0;
+        if (file) (void)fclose(file);
+        (void)uv_run(&s.loop, UV_RUN_ONCE);
+    }
+    assert_true(until_ns == 0 || kill(engine, 0) != 0); /* it died with its worker */
+    stage_forget(&s);
+    stage_start_worker(&s, NULL);
+    struct message *m = stage_join(&s);
+    assert_int_equal(m->envelope->hello->n_held, 1);
+    assert_int_equal(m->envelope->hello->held[0]->phase, FARM__PHASE__PHASE_UPLOADING);
+    message_free(m);
+    take_result(&s, 4);
+    await_empty_outbox(&s);
+    stop(&s);
+}
+
+static void test_sigterm_drains(void **state)
+{
+    struct stage s;
+    (void)state;
+    const char *const extra[] = {"--grace", "1s", NULL};
+    start(&s, extra);
+    stage_assign(&s,
+                 &(struct stage_task){.clip = 0, .steps = 1000, .pattern = "{\"step_ms\": 50}"});
+    stage_assign(&s, &(struct stage_task){.clip = 1, .prefetch = true});
+    stage_skip(&s, FARM__ENVELOPE__BODY_PROGRESS);
+    stage_kill_worker(&s, SIGTERM);
+    stage_skip(&s, FARM__ENVELOPE__BODY_LEAVING);
+    struct message *m = stage_expect(&s, FARM__ENVELOPE__BODY_HANDED_BACK);
+    assert_int_equal(m->envelope->handed_back->attempt->clip, 1);
+    assert_int_equal(m->envelope->handed_back->reason, FARM__HAND_BACK_REASON__HAND_BACK_DRAINING);
+    message_free(m);
+    m = stage_expect(&s, FARM__ENVELOPE__BODY_HANDED_BACK);
+    assert_int_equal(m->envelope->handed_back->attempt->clip, 0);
+    assert_int_equal(m->envelope->handed_back->reason, FARM__HAND_BACK_REASON__HAND_BACK_PREEMPTED);
+    message_free(m);
+    m = stage_expect(&s, FARM__ENVELOPE__BODY_LEAVING);
+    assert_true(m->envelope->leaving->drained);
+    message_free(m);
+    assert_int_equal(stage_wait_worker(&s), 0);
+    stage_close(&s);
+}
+
+/* A terminal sends it to the whole process group; only the worker may heed it. */
+static void test_ctrl_c_leaves_the_engine_alone(void **state)
+{
+    struct stage s;
+    (void)state;
+    const char *const extra[] = {"--grace", "60s", NULL};
+    start(&s, extra);
+    stage_assign(&s, &(struct stage_task){.clip = 0, .steps = 5, .pattern = "{\"step_ms\": 100}"});
+    stage_skip(&s, FARM__ENVELOPE__BODY_PROGRESS);
+    assert_int_equal(kill(-s.pid, SIGINT), 0);
+    take_result(&s, 0);
+    assert_int_equal(stage_wait_worker(&s), 0);
+    stage_close(&s);
+}
+
+static void test_drain_finishes_what_runs(void **state)
+{
+    struct stage s;
+    (void)state;
+    start(&s, NULL);
+    stage_assign(&s, &(struct stage_task){.clip = 0, .steps = 5, .pattern = "{\"step_ms\": 100}"});
+    stage_skip(&s, FARM__ENVELOPE__BODY_PROGRESS);
+    Farm__Drain drain = FARM__DRAIN__INIT;
+    drain.message = ++s.numbered;
+    STAGE_SAY(&s, s.control, DRAIN, drain, &drain);
+    take_result(&s, 0);
+    struct message *m = stage_expect(&s, FARM__ENVELOPE__BODY_LEAVING);
+    assert_true(m->envelope->leaving->drained);
+    message_free(m);
+    assert_int_equal(stage_wait_worker(&s), 0);
+    stage_close(&s);
+}
+
+static void test_a_new_session_keeps_what_runs(void **state)
+{
+    struct stage s;
+    (void)state;
+    start(&s, NULL);
+    stage_assign(&s, &(struct stage_task){.clip = 0, .steps = 20, .pattern = "{\"step_ms\": 50}"});
+    stage_skip(&s, FARM__ENVELOPE__BODY_PROGRESS);
+    Farm__WhoAreYou who = FARM__WHO_ARE_YOU__INIT;
+    STAGE_SAY(&s, s.control, WHO_ARE_YOU, who_are_you, &who);
+    struct message *m = stage_join(&s);
+    assert_int_equal(m->envelope->hello->n_held, 1);
+    assert_int_equal(m->envelope->hello->session, 1);
+    assert_int_equal(m->envelope->hello->last_message, 1);
+    message_free(m);
+    take_result(&s, 0);
+    stop(&s);
+}
+
+static void test_version_refusal_ends_it(void **state)
+{
+    struct stage s;
+    (void)state;
+    start(&s, NULL);
+    char code[] = "version", words[] = "speak newer";
+    Farm__Bye bye = FARM__BYE__INIT;
+    bye.code = code;
+    bye.message = words;
+    STAGE_SAY(&s, s.control, BYE, bye, &bye);
+    assert_int_equal(stage_wait_worker(&s), 8);
+    stage_close(&s);
+}
+
+/* ---- models ---- */
+
+static void send_file(struct stage *s, const struct message *asked, zsock_peer peer)
+{
+    const Farm__FileWanted *wanted = asked->envelope->file_wanted;
+    char *path = path_join(TEST_SOURCE "/models/pattern", wanted->path);
+    struct buf bytes = BUF_INIT;
+    assert_true(path_read(path, 1 << 20, &bytes, NULL));
+    Farm__FileData data = FARM__FILE_DATA__INIT;
+    Farm__Envelope envelope = FARM__ENVELOPE__INIT;
+    data.model_digest = wanted->model_digest;
+    data.path = wanted->path;
+    data.offset = wanted->offset;
+    data.total_bytes = bytes.size;
+    envelope.request = asked->envelope->request;
+    envelope.body_case = FARM__ENVELOPE__BODY_FILE_DATA;
+    envelope.file_data = &data;
+    size_t left = bytes.size - (size_t)wanted->offset;
+    size_t size = left < wanted->size_bytes ? left : wanted->size_bytes;
+    stage_say(s, peer, &envelope, (struct bytes){bytes.data + wanted->offset, size});
+    buf_finish(&bytes);
+    free(path);
+}
+
+static void send_list(struct stage *s, uint64_t request, zsock_peer peer)
+{
+    struct model_files files;
+    Farm__ModelFile items[16], *refs[16];
+    char name[] = "pattern";
+    Farm__ModelFiles list = FARM__MODEL_FILES__INIT;
+    Farm__Envelope envelope = FARM__ENVELOPE__INIT;
+    assert_true(model_digest_list(TEST_SOURCE "/models/pattern", &files, NULL));
+    assert_true(files.count <= 16);
+    for (size_t i = 0; i < files.count; i++) {
+        farm__model_file__init(&items[i]);
+        items[i].path = files.items[i].path;
+        items[i].size_bytes = files.items[i].size_bytes;
+        items[i].sha256 = codec_digest(&files.items[i].digest);
+        refs[i] = &items[i];
+    }
+    list.digest = codec_digest(&s->model);
+    list.name = name;
+    list.files = refs;
+    list.n_files = files.count;
+    envelope.request = request;
+    envelope.body_case = FARM__ENVELOPE__BODY_MODEL_FILES;
+    envelope.model_files = &list;
+    stage_say(s, peer, &envelope, (struct bytes){NULL, 0});
+    model_digest_finish(&files);
+}
+
+static char *empty_folder(struct stage *s)
+{
+    char *folder = path_join(s->folder, "no-models");
+    assert_int_equal(mkdir(folder, 0700), 0);
+    return folder;
+}
+
+static void test_a_missing_model_is_fetched(void **state)
+{
+    struct stage s;
+    zsock_peer peer;
+    (void)state;
+    stage_open(&s);
+    char *empty = empty_folder(&s);
+    const char *const extra[] = {"--models", empty, NULL};
+    stage_start_worker(&s, extra);
+    message_free(stage_join(&s));
+    stage_assign(&s, &(struct stage_task){.clip = 0});
+    struct message *m = stage_expect_from(&s, FARM__ENVELOPE__BODY_MODEL_WANTED, &peer);
+    send_list(&s, m->envelope->request, peer);
+    message_free(m);
+    m = stage_expect_from(&s, FARM__ENVELOPE__BODY_FILE_WANTED, &peer);
+    send_file(&s, m, peer);
+    message_free(m);
+    take_result(&s, 0);
+    char *models = path_join(s.state, "models");
+    char hex[DIGEST_TEXT_SIZE];
+    digest_text(&s.model, hex);
+    char *place = path_join(models, hex);
+    assert_true(path_is_folder(place));
+    free(place);
+    free(models);
+    free(empty);
+    stop(&s);
+}
+
+static void test_a_model_that_nobody_has_is_handed_back(void **state)
+{
+    struct stage s;
+    zsock_peer peer;
+    (void)state;
+    stage_open(&s);
+    char *empty = empty_folder(&s);
+    const char *const extra[] = {"--models", empty, NULL};
+    stage_start_worker(&s, extra);
+    message_free(stage_join(&s));
+    stage_assign(&s, &(struct stage_task){.clip = 0});
+    struct message *m = stage_expect_from(&s, FARM__ENVELOPE__BODY_MODEL_WANTED, &peer);
+    char code[] = "not_found", words[] = "no such model";
+    Farm__Problem problem = FARM__PROBLEM__INIT;
+    Farm__Envelope envelope = FARM__ENVELOPE__INIT;
+    problem.code = code;
+    problem.message = words;
+    envelope.request = m->envelope->request;
+    envelope.body_case = FARM__ENVELOPE__BODY_PROBLEM;
+    envelope.problem = &problem;
+    stage_say(&s, peer, &envelope, (struct bytes){NULL, 0});
+    message_free(m);
+    m = stage_expect(&s, FARM__ENVELOPE__BODY_HANDED_BACK);
+    assert_int_equal(m->envelope->handed_back->reason, FARM__HAND_BACK_REASON__HAND_BACK_MODEL);
+    assert_non_null(strstr(m->envelope->handed_back->message, "no such model"));
+    message_free(m);
+    free(empty);
+    stop(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hello_tells_slots_and_models),
+        cmocka_unit_test(test_renders_offers_and_forgets),
+        cmocka_unit_test(test_prefetched_starts_when_the_slot_is_free),
+        cmocka_unit_test(test_canary_leaves_nothing),
+        cmocka_unit_test(test_cancel_recall_and_unknown),
+        cmocka_unit_test(test_failures_are_told_apart),
+        cmocka_unit_test(test_killed_engine_is_a_failure_and_comes_back),
+        cmocka_unit_test(test_killed_worker_offers_again),
+        cmocka_unit_test(test_sigterm_drains),
+        cmocka_unit_test(test_ctrl_c_leaves_the_engine_alone),
+        cmocka_unit_test(test_drain_finishes_what_runs),
+        cmocka_unit_test(test_a_new_session_keeps_what_runs),
+        cmocka_unit_test(test_version_refusal_ends_it),
+        cmocka_unit_test(test_a_missing_model_is_fetched),
+        cmocka_unit_test(test_a_model_that_nobody_has_is_handed_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
