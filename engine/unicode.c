@@ -77,17 +77,32 @@ static const struct unicode_pair *find_composed(uint32_t code)
     return NULL;
 }
 
+/* Signs that composing never brings back: old second codes of a mark or a letter. */
+static const struct unicode_pair *find_replaced(uint32_t code)
+{
+    static const struct unicode_pair signs[] = {{0x300, 0, 0x340},
+                                                {0x301, 0, 0x341},
+                                                {0x313, 0, 0x343},
+                                                {0x308, 0x301, 0x344},
+                                                {'K', 0, 0x212a /* kelvin */},
+                                                {0xc5, 0, 0x212b /* angstrom */}};
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
+        if (signs[i].composed == code) return &signs[i];
+    return NULL;
+}
+
 /* At most three levels deep in the Latin tables: a letter and two marks. */
 static size_t decompose(uint32_t code, uint32_t *out)
 {
     const struct unicode_pair *pair = find_composed(code);
+    if (pair == NULL) pair = find_replaced(code);
     if (pair == NULL) {
         out[0] = code;
         return 1;
     }
-    const size_t count = decompose(pair->first, out);
-    out[count] = pair->second;
-    return count + 1;
+    size_t count = decompose(pair->first, out);
+    if (pair->second != 0) out[count++] = pair->second;
+    return count;
 }
 
 static void sort_marks(uint32_t *codes, size_t count)

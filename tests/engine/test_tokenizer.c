@@ -53,6 +53,9 @@ static void spelling_does_not_matter(void **state)
                 "a red fox");                            /* no-break and em space */
     expect_same(t, "CAFE\xcc\x81", "caf\xc3\xa9");       /* combining acute */
     expect_same(t, "O\xcc\x82\xcc\xa3", "\xe1\xbb\x99"); /* marks in the other order */
+    expect_same(t, "cafe\xcd\x81", "caf\xc3\xa9");       /* the old code of the acute */
+    expect_same(t, "u\xcd\x84", "\xc7\x98");             /* diaeresis and acute in one */
+    expect_same(t, "5 \xe2\x84\xaa, 3 \xe2\x84\xab", "5 k, 3 \xc3\xa5"); /* kelvin, angstrom */
     expect_same(t, "\xc3\x84rger", "\xc3\xa4rger");
     expect_same(t, "\xce\x91\xd0\x96", "\xce\xb1\xd0\xb6"); /* Greek, Cyrillic */
     expect_same(t, "<|STARTOFTEXT|>", "<|startoftext|>");
