@@ -1,5 +1,6 @@
 #include "unit/base/scratch.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "farm.pb-c.h"
