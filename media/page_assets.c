@@ -1,5 +1,5 @@
-/* The look and the behaviour of the page. Kept as lines of text because a C string may not be as long as
- * a style sheet; the script must hold no "</", which would end it early. */
+/* The look and the behaviour of the page. Kept as lines of text because a C string may not be as
+ * long as a style sheet; the script must hold no "</", which would end it early. */
 #include "media/page_assets.h"
 
 #include <stddef.h>
