@@ -114,6 +114,7 @@ struct effects {
     char **texts; /* owned copies that items point to */
     size_t text_count;
     size_t text_capacity;
+    uint64_t turn; /* counts effects_clear: what is dirty is listed once a turn */
 };
 
 void effects_init(struct effects *list);

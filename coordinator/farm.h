@@ -93,8 +93,8 @@ struct farm_hello {
  * EFFECT_CLOSE_SESSION. Refused (ERROR_REFUSED) when the key is in use on another machine. */
 bool farm_hello(struct farm *f, const struct farm_hello *hello, int64_t now_ns,
                 uint64_t *session_out, struct error *err);
-/* A bulk connection joined the session: credit on its way over the older one is granted again.
- * False: no such session. */
+/* A bulk connection joined the session. Chunks lost with an older one are the worker's to mend: it
+ * offers again, and credit starts anew at what was received. False: no such session. */
 bool farm_bulk(struct farm *f, uint64_t session, int64_t now_ns);
 /* Any message of the session at all. The calls below imply it; needed for messages that the core
  * has no event for (model files, chunks). False: the session is not current: say WhoAreYou. */
@@ -167,7 +167,8 @@ struct farm_offer {
 
 /* True when the task is not in memory, and its row, if there is one, must come with the offer. */
 bool farm_offer_wants_row(const struct farm *f, const struct task_key *task);
-/* T2: leads to EFFECT_CREDIT, EFFECT_STORED or EFFECT_DROPPED. May be repeated. */
+/* T2: leads to EFFECT_CREDIT, EFFECT_STORED or EFFECT_DROPPED. May be repeated. When `received`
+ * covers every output the shell goes on to farm_uploaded, as after the last chunk. */
 void farm_offer(struct farm *f, uint64_t session, const struct farm_offer *offer, int64_t now_ns);
 /* The first `offset` bytes of `output` are written. Credit flows in order of outputs; bytes that
  * are not the next ones are the shell's to ignore. False: no such upload, ignore the chunk. */
@@ -365,6 +366,6 @@ bool farm_is_idle(const struct farm *f);          /* no unfinished batch (F1) */
 /* ---- tests ---- */
 
 /* Recomputes I3 to I7 and I9 from scratch; false and the first broken one. Slow. */
-bool farm_check(const struct farm *f, int64_t now_ns, struct error *err);
+bool farm_check(struct farm *f, int64_t now_ns, struct error *err);
 
 #endif

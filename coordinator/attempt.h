@@ -1,0 +1,90 @@
+/* attempt: one try of a task on one worker, live until attempt_end. Its lease is the coordinator's
+ * promise of the task, renewed by progress (L1).
+ *
+ * Where it is: NEXT (prefetched, no limit yet), RUNNING in its slot, or AWAY from it (its result
+ * lies in the worker's outbox, on the wire, or here being checked). */
+#ifndef ZOE_COORDINATOR_ATTEMPT_H
+#define ZOE_COORDINATOR_ATTEMPT_H
+
+#include "coordinator/task.h"
+
+enum attempt_place { ATTEMPT_NEXT, ATTEMPT_RUNNING, ATTEMPT_AWAY };
+
+struct upload { /* from its offer on */
+    struct attempt *attempt;
+    struct output outputs[LIMIT_OUTPUTS];
+    uint64_t received[LIMIT_OUTPUTS];
+    uint32_t output_count;
+    uint32_t current; /* output that flows now */
+    uint64_t granted; /* of it: bytes that may be sent, >= received */
+    bool paused;      /* the session was replaced: waits to be offered again */
+    bool complete;    /* the worker is needed no more: hashes, then the verdict */
+    bool checking;    /* a verdict is owed */
+    uint32_t wrong_digests;
+    uint32_t deaths; /* media children (M1) */
+    char *fingerprint;
+    uint32_t steps_computed;
+    uint32_t steps_wasted;
+    uint64_t render_ms;
+    struct chain in_transfers; /* farm.transfers until complete */
+};
+
+struct attempt {
+    struct task *task;
+    struct worker *worker;
+    uint64_t fence;
+    uint64_t worker_fence; /* what the worker calls it */
+    uint32_t slot;
+    enum attempt_place place;
+    enum attempt_phase phase;
+    uint32_t step;
+    uint32_t steps;
+    uint64_t amount;
+    uint64_t
+        sent_session; /* where and as what number its Assign left (T1); 0, 0 = before this run */
+    uint64_t sent_number;
+    uint64_t mark; /* of the last list it stood in */
+    bool recalled;
+    int64_t limit_ns;
+    int64_t begun_ns;   /* its slot began it */
+    int64_t stepped_ns; /* its last step, 0 = none yet */
+    struct deadline lease;
+    struct deadline recheck; /* a verdict that was put off */
+    struct chain of_task;
+    struct chain of_worker;
+    struct upload *upload;
+};
+
+/* Commits the lease and sends the Assign: fresh fence, in `slot`, as NEXT when `prefetch`. */
+void attempt_begin(struct farm *f, struct task *t, struct worker *w, uint32_t slot, bool prefetch,
+                   int64_t now_ns);
+/* The bare object, linked, nothing sent: for adopted and loaded ones. */
+struct attempt *attempt_new(struct task *t, struct worker *w, uint64_t fence, uint64_t worker_fence,
+                            uint32_t slot);
+/* The task is leased now: no longer offered, counted as one attempt more. */
+void attempt_take_task(struct farm *f, struct task *t);
+void attempt_save(struct farm *f, const struct attempt *a);
+/* The Assign once more, in the worker's present session. */
+void attempt_send(struct farm *f, struct attempt *a);
+void attempt_unlink(struct farm *f, struct attempt *a); /* and free */
+
+struct attempt_detail { /* what is known of an end */
+    const char *message;
+    const char *log_tail;
+    uint32_t steps_computed;
+};
+
+/* Records the end, frees the attempt, and lets retry.c decide about its task. `detail` may be
+ * NULL. */
+void attempt_end(struct farm *f, struct attempt *a, enum attempt_end end,
+                 const struct attempt_detail *detail, int64_t now_ns);
+/* Ends it from this side: the worker is told by Cancel, or by Dropped for a result on offer. */
+void attempt_dismiss(struct farm *f, struct attempt *a, enum attempt_end end, enum drop_reason drop,
+                     const char *why, int64_t now_ns);
+
+/* By the worker's own name for it; NULL when it does not live there. */
+struct attempt *attempt_find(const struct farm *f, const struct worker *w,
+                             const struct attempt_key *key);
+struct attempt_key attempt_key(const struct attempt *a); /* as its worker names it */
+
+#endif

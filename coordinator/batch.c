@@ -1,0 +1,283 @@
+#include "coordinator/batch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+#include "coordinator/task.h"
+
+#define SEQUENCE_BITS 48
+
+struct batch *batch_find(const struct farm *f, const char *id)
+{
+    return table_get_text(&f->batches, id);
+}
+
+/* ---- making ---- */
+
+static bool check_runs(const struct batch_spec *spec, struct error *err)
+{
+    if (spec->run_count == 0 || spec->runs[0].first_clip != 0)
+        return error_set(err, ERROR_INVALID, "batch %s: its clips belong to no group", spec->id);
+    for (uint32_t i = 0; i < spec->run_count; i++) {
+        const struct clip_run *run = &spec->runs[i];
+        bool ascending = i == 0 || run->first_clip > spec->runs[i - 1].first_clip;
+        if (!ascending || run->first_clip >= spec->clips || run->group >= spec->groups)
+            return error_set(err, ERROR_INVALID, "batch %s: bad range of clips %u", spec->id, i);
+    }
+    return true;
+}
+
+static bool check_spec(const struct farm *f, const struct batch_spec *spec, struct error *err)
+{
+    if (!id_is_batch(spec->id)) return error_set(err, ERROR_INVALID, "not a batch id");
+    if (batch_find(f, spec->id) != NULL)
+        return error_set(err, ERROR_STATE, "batch %s exists already", spec->id);
+    if (spec->clips == 0 || spec->clips > LIMIT_SUBMIT_CLIPS)
+        return error_set(err, ERROR_REFUSED, "a batch has 1 to %d clips", LIMIT_SUBMIT_CLIPS);
+    if (spec->groups == 0 || spec->groups > LIMIT_GROUPS)
+        return error_set(err, ERROR_REFUSED, "a batch has 1 to %d groups", LIMIT_GROUPS);
+    if (spec->priority < -BATCH_PRIORITY_MAX || spec->priority > BATCH_PRIORITY_MAX)
+        return error_set(err, ERROR_REFUSED, "priority is -%d to %d", BATCH_PRIORITY_MAX,
+                         BATCH_PRIORITY_MAX);
+    if (spec->sequence == 0 || spec->sequence >> SEQUENCE_BITS != 0)
+        return error_set(err, ERROR_INVALID, "batch %s: bad place in submit order", spec->id);
+    return check_runs(spec, err);
+}
+
+static void make_groups(struct farm *f, struct batch *b, const struct batch_spec *spec)
+{
+    b->group_count = spec->groups;
+    b->groups = xcalloc(spec->groups, sizeof(b->groups[0]));
+    b->group_counts = xcalloc(spec->groups, sizeof(b->group_counts[0]));
+    for (uint32_t i = 0; i < spec->groups; i++) {
+        struct group *g = &b->groups[i];
+        g->batch = b;
+        g->lane = lane_of(f, &spec->shapes[i]);
+        g->first_run = spec->run_count;
+        heap_node_init(&g->ready, g);
+        chain_init(&g->tasks);
+    }
+}
+
+/* From the last to the first, so that each run knows the next one of its group. */
+static void make_runs(struct batch *b, const struct batch_spec *spec)
+{
+    b->run_count = spec->run_count;
+    b->runs = xcalloc(spec->run_count, sizeof(b->runs[0]));
+    uint32_t end = spec->clips;
+    for (uint32_t i = spec->run_count; i-- > 0;) {
+        const struct clip_run *run = &spec->runs[i];
+        struct group *g = &b->groups[run->group];
+        b->runs[i] = (struct run){run->first_clip, run->group, g->first_run};
+        g->first_run = i;
+        g->counts.by_state[CLIP_WAITING] += end - run->first_clip;
+        end = run->first_clip;
+    }
+}
+
+static void make_pages(struct batch *b)
+{
+    b->page_count = (b->clips + CLIPS_PER_PAGE - 1) / CLIPS_PER_PAGE;
+    b->pages = xcalloc(b->page_count, sizeof(b->pages[0]));
+    for (uint32_t i = 0; i < b->page_count; i++)
+        b->pages[i].waiting = CLIPS_PER_PAGE;
+    uint32_t rest = b->clips % CLIPS_PER_PAGE;
+    if (rest != 0) b->pages[b->page_count - 1].waiting = (uint16_t)rest;
+}
+
+/* Submit order is nearly always the order of arrival: the new one goes last. */
+static void list_in_order(struct farm *f, struct batch *b)
+{
+    if (f->batches.count == f->order_capacity) {
+        f->order_capacity = f->order_capacity > 0 ? f->order_capacity * 2 : 16;
+        f->order = xrealloc_array(f->order, f->order_capacity, sizeof(struct batch *));
+    }
+    size_t at = f->batches.count;
+    for (; at > 0 && f->order[at - 1]->sequence > b->sequence; at--)
+        f->order[at] = f->order[at - 1];
+    f->order[at] = b;
+    (void)table_set_text(&f->batches, b->id, b);
+}
+
+struct batch *batch_new(struct farm *f, const struct batch_spec *spec, struct error *err)
+{
+    if (!check_spec(f, spec, err)) return NULL;
+    struct batch *b = xcalloc(1, sizeof(*b));
+    memcpy(b->id, spec->id, sizeof(b->id));
+    b->name = xstrdup(spec->name != NULL ? spec->name : "");
+    b->owner = xstrdup(spec->owner != NULL ? spec->owner : "");
+    b->priority = spec->priority;
+    b->sequence = spec->sequence;
+    b->created_ms = spec->created_ms;
+    b->prompts = spec->prompts;
+    b->clips = spec->clips;
+    make_groups(f, b, spec);
+    make_runs(b, spec);
+    make_pages(b);
+    batch_rewind(b);
+    b->counts.by_state[CLIP_WAITING] = b->clips;
+    f->counts.by_state[CLIP_WAITING] += b->clips;
+    f->batches_unfinished++;
+    list_in_order(f, b);
+    return b;
+}
+
+static size_t place_in_order(const struct farm *f, const struct batch *b)
+{
+    size_t low = 0, high = f->batches.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (f->order[middle]->sequence < b->sequence)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void forget(struct farm *f, struct batch *b)
+{
+    size_t at = place_in_order(f, b);
+    size_t after = f->batches.count - at - 1;
+    memmove(&f->order[at], &f->order[at + 1], after * sizeof(struct batch *));
+    (void)table_remove_text(&f->batches, b->id);
+    for (int s = 0; s < CLIP_STATE_COUNT; s++)
+        f->counts.by_state[s] -= b->counts.by_state[s];
+    f->counts.suspect -= b->counts.suspect;
+    if (!batch_state_is_terminal(b->state)) f->batches_unfinished--;
+}
+
+void batch_free(struct farm *f, struct batch *b)
+{
+    forget(f, b);
+    struct task *t = NULL;
+    for (size_t i = 0; (t = table_next(&b->tasks, &i, NULL, NULL)) != NULL;)
+        task_free(f, t);
+    for (uint32_t i = 0; i < b->group_count; i++)
+        lane_take(b->groups[i].lane, &b->groups[i].ready);
+    for (uint32_t i = 0; i < b->page_count; i++)
+        free(b->pages[i].states);
+    table_finish(&b->tasks);
+    free(b->pages);
+    free(b->runs);
+    free(b->groups);
+    free(b->group_counts);
+    free(b->name);
+    free(b->owner);
+    free(b);
+}
+
+/* ---- state and counters ---- */
+
+void batch_dirty(struct farm *f, struct batch *b)
+{
+    if (b->dirty_turn == f->effects.turn) return;
+    b->dirty_turn = f->effects.turn;
+    memcpy(effects_add(&f->effects, EFFECT_SAVE_BATCH)->batch, b->id, sizeof(b->id));
+}
+
+static enum batch_state state_of(const struct batch *b)
+{
+    const uint64_t *counts = b->counts.by_state;
+    if (b->state == BATCH_CANCELED) return BATCH_CANCELED;
+    if (counts[CLIP_PUBLISHED] == b->clips) return BATCH_DONE;
+    if (counts[CLIP_PUBLISHED] + counts[CLIP_FAILED] == b->clips) return BATCH_FAILED;
+    if (b->paused) return BATCH_PAUSED;
+    return b->started ? BATCH_RUNNING : BATCH_QUEUED;
+}
+
+static void tell_end(struct farm *f, struct batch *b)
+{
+    char text[96];
+    const uint64_t *counts = b->counts.by_state;
+    (void)snprintf(text, sizeof(text), "%llu published, %llu failed",
+                   (unsigned long long)counts[CLIP_PUBLISHED],
+                   (unsigned long long)counts[CLIP_FAILED]);
+    farm_event(f, b->state == BATCH_DONE ? "batch.done" : "batch.failed", b->id, -1, NULL, text);
+}
+
+void batch_settle(struct farm *f, struct batch *b)
+{
+    enum batch_state state = state_of(b);
+    if (state == b->state) return;
+    bool was_over = batch_state_is_terminal(b->state);
+    bool is_over = batch_state_is_terminal(state);
+    b->state = state;
+    if (!was_over && is_over) f->batches_unfinished--;
+    if (was_over && !is_over) f->batches_unfinished++;
+    b->finished_ms = is_over ? f->wall_ms : 0;
+    if (is_over) tell_end(f, b);
+    batch_dirty(f, b);
+    batch_refresh(f, b);
+}
+
+void batch_cancel_waiting(struct farm *f, struct batch *b)
+{
+    if (!batch_state_is_terminal(b->state)) f->batches_unfinished--;
+    b->state = BATCH_CANCELED;
+    b->finished_ms = f->wall_ms;
+    for (uint32_t i = 0; i < b->group_count; i++) {
+        struct group *g = &b->groups[i];
+        batch_count(f, g, CLIP_WAITING, CLIP_CANCELED, g->counts.by_state[CLIP_WAITING]);
+    }
+    batch_dirty(f, b);
+    batch_refresh(f, b);
+}
+
+static void move(struct clip_counts *counts, enum clip_state from, enum clip_state to,
+                 uint64_t count)
+{
+    ZOE_ASSERT(counts->by_state[from] >= count);
+    counts->by_state[from] -= count;
+    counts->by_state[to] += count;
+}
+
+void batch_count(struct farm *f, struct group *g, enum clip_state from, enum clip_state to,
+                 uint64_t count)
+{
+    move(&g->counts, from, to, count);
+    move(&g->batch->counts, from, to, count);
+    move(&f->counts, from, to, count);
+    batch_dirty(f, g->batch);
+}
+
+/* ---- what can be picked ---- */
+
+bool batch_is_open(const struct batch *b)
+{
+    return b->state == BATCH_QUEUED || b->state == BATCH_RUNNING;
+}
+
+/* Higher priority first, then submit order. */
+static int64_t order_key(const struct batch *b)
+{
+    return ((int64_t)(BATCH_PRIORITY_MAX - b->priority) << SEQUENCE_BITS) | (int64_t)b->sequence;
+}
+
+void batch_refresh_group(struct farm *f, struct group *g)
+{
+    bool has_work = !chain_is_empty(&g->tasks) || g->counts.by_state[CLIP_WAITING] > 0;
+    if (!has_work || !batch_is_open(g->batch)) {
+        lane_take(g->lane, &g->ready);
+        return;
+    }
+    lane_put(f, g->lane, &g->ready, order_key(g->batch));
+    f->dispatch_wanted = true;
+}
+
+void batch_refresh(struct farm *f, struct batch *b)
+{
+    for (uint32_t i = 0; i < b->group_count; i++)
+        batch_refresh_group(f, &b->groups[i]);
+}
+
+void batch_rewind(struct batch *b)
+{
+    for (uint32_t i = 0; i < b->group_count; i++) {
+        struct group *g = &b->groups[i];
+        g->cursor_run = g->first_run;
+        g->cursor_clip = g->first_run < b->run_count ? b->runs[g->first_run].first : b->clips;
+    }
+}

@@ -1,0 +1,88 @@
+/* batch: one submission. Its clips are bytes in pages; its groups count them and know which waiting
+ * clip is next; its open tasks are the only ones with an object (design section 5). */
+#ifndef ZOE_COORDINATOR_BATCH_H
+#define ZOE_COORDINATOR_BATCH_H
+
+#include "coordinator/farm_state.h"
+#include "coordinator/lane.h"
+
+#define BATCH_PRIORITY_MAX 1000
+#define BATCH_ROUNDS_MAX 65535
+
+struct page {
+    uint8_t *states;     /* NULL: all are `fill` */
+    uint64_t dirty_turn; /* effects.turn in which it was listed */
+    uint16_t waiting;    /* fresh ones, CLIP_WAITING */
+    uint16_t published;
+    uint8_t fill;
+};
+
+struct run { /* clips first .. next run's first - 1 */
+    uint32_t first;
+    uint32_t group;
+    uint32_t next_of_group; /* index, or run_count */
+};
+
+struct group {
+    struct batch *batch;
+    struct lane *lane;
+    struct heap_node ready; /* in lane->ready while something can be picked */
+    struct chain tasks;     /* open tasks whose turn has come (T7), oldest first */
+    struct clip_counts counts;
+    uint32_t first_run;
+    uint32_t cursor_run; /* no fresh waiting clip of the group stands before the cursor */
+    uint32_t cursor_clip;
+};
+
+struct batch {
+    char id[ID_BATCH_SIZE];
+    char *name;
+    char *owner;
+    int32_t priority;
+    uint64_t sequence;
+    int64_t created_ms;
+    int64_t finished_ms;
+    uint64_t prompts;
+    uint32_t clips;
+    enum batch_state state;
+    bool paused; /* also while what runs is finishing */
+    bool started;
+    uint32_t round;
+    uint64_t attempts;
+    uint64_t steps_computed;
+    uint64_t steps_wasted;
+    uint64_t dirty_turn;
+    struct clip_counts counts;
+    struct table tasks; /* clip << 16 | number -> struct task */
+    struct page *pages;
+    uint32_t page_count;
+    struct run *runs;
+    uint32_t run_count;
+    struct group *groups;
+    uint32_t group_count;
+    struct clip_counts *group_counts; /* room for farm_batch_record */
+};
+
+struct batch *batch_find(const struct farm *f, const char *id);
+/* Checks the spec; every clip waits. */
+struct batch *batch_new(struct farm *f, const struct batch_spec *spec, struct error *err);
+void batch_free(struct farm *f, struct batch *b); /* with its tasks; the farm forgets it */
+
+void batch_dirty(struct farm *f, struct batch *b);
+/* Brings the state up to what paused, started and the counters say (B3); tells when it ends. */
+void batch_settle(struct farm *f, struct batch *b);
+/* New attempts may start. */
+bool batch_is_open(const struct batch *b);
+/* The places of its groups in their lanes agree with what they can give. */
+void batch_refresh(struct farm *f, struct batch *b);
+void batch_refresh_group(struct farm *f, struct group *g);
+/* Counters of waiting clips move as one (cancel). */
+void batch_cancel_waiting(struct farm *f, struct batch *b);
+/* After clips went back to waiting in bulk. */
+void batch_rewind(struct batch *b);
+
+/* Moves `count` clips between two counters of group, batch and farm. */
+void batch_count(struct farm *f, struct group *g, enum clip_state from, enum clip_state to,
+                 uint64_t count);
+
+#endif

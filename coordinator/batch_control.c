@@ -1,0 +1,151 @@
+#include "coordinator/batch_control.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "coordinator/attempt.h"
+#include "coordinator/clip.h"
+#include "coordinator/finish.h"
+#include "coordinator/worker_core.h"
+
+static bool refuse_ended(const struct batch *b, const char *what, struct error *err)
+{
+    return error_set(err, ERROR_STATE, "batch %s is %s: it cannot be %s", b->id,
+                     batch_state_name(b->state), what);
+}
+
+/* ---- adding ---- */
+
+bool batch_add(struct farm *f, const struct batch_spec *spec, struct error *err)
+{
+    char text[64];
+    struct batch *b = batch_new(f, spec, err);
+    if (b == NULL) return false;
+    batch_refresh(f, b);
+    (void)snprintf(text, sizeof(text), "%u clips", (unsigned)b->clips);
+    farm_event(f, "batch.submitted", b->id, -1, NULL, text);
+    return true;
+}
+
+/* ---- pausing ---- */
+
+static void recall_prefetched(struct farm *f, struct batch *b)
+{
+    struct task *t = NULL;
+    for (size_t i = 0; (t = table_next(&b->tasks, &i, NULL, NULL)) != NULL;) {
+        CHAIN_EACH(link, &t->live)
+        {
+            struct attempt *a = CHAIN_OWNER(link, struct attempt, of_task);
+            if (a->place != ATTEMPT_NEXT || a->recalled || a->worker->session == 0) continue;
+            a->recalled = true;
+            worker_message(f, a->worker, EFFECT_RECALL)->attempt = attempt_key(a);
+        }
+    }
+}
+
+bool batch_pause(struct farm *f, struct batch *b, struct error *err)
+{
+    if (batch_state_is_terminal(b->state)) return refuse_ended(b, "paused", err);
+    if (b->paused) return true;
+    b->paused = true;
+    batch_settle(f, b);
+    recall_prefetched(f, b);
+    farm_event(f, "batch.paused", b->id, -1, NULL, NULL);
+    return true;
+}
+
+bool batch_resume(struct farm *f, struct batch *b, struct error *err)
+{
+    if (batch_state_is_terminal(b->state)) return refuse_ended(b, "resumed", err);
+    if (!b->paused) return true;
+    b->paused = false;
+    batch_settle(f, b);
+    farm_event(f, "batch.resumed", b->id, -1, NULL, NULL);
+    return true;
+}
+
+/* ---- canceling ---- */
+
+static void cancel_tasks(struct farm *f, struct batch *b, int64_t now_ns)
+{
+    struct task *t = NULL;
+    for (size_t i = 0; (t = table_next(&b->tasks, &i, NULL, NULL)) != NULL;) {
+        if (t->state == TASK_WAITING || t->state == TASK_LEASED) task_cancel(f, t, now_ns);
+    }
+}
+
+bool batch_cancel(struct farm *f, struct batch *b, int64_t now_ns, struct error *err)
+{
+    if (b->state == BATCH_CANCELED) return true;
+    if (batch_state_is_terminal(b->state)) return refuse_ended(b, "canceled", err);
+    batch_cancel_waiting(f, b);
+    cancel_tasks(f, b, now_ns);
+    farm_event(f, "batch.canceled", b->id, -1, NULL, NULL);
+    return true;
+}
+
+/* ---- retry ---- */
+
+static bool has_failed(enum clip_state state, const void *context)
+{
+    (void)context;
+    return state == CLIP_FAILED;
+}
+
+/* A clip that failed in stitching has its segments; others begin anew. */
+static void want_again(struct farm *f, struct batch *b, uint32_t clip)
+{
+    struct task *t = task_find(b, clip, 0);
+    if (t != NULL)
+        finish_resume(f, t);
+    else
+        clip_set(f, b, clip, CLIP_WAITING);
+}
+
+bool batch_retry(struct farm *f, struct batch *b, struct error *err)
+{
+    if (b->state == BATCH_CANCELED || b->state == BATCH_DONE)
+        return refuse_ended(b, "retried", err);
+    if (b->counts.by_state[CLIP_FAILED] == 0) return true;
+    if (b->round >= BATCH_ROUNDS_MAX)
+        return error_set(err, ERROR_STATE, "batch %s was retried too often", b->id);
+    b->round++;
+    for (uint32_t clip = 0; (clip = clip_search(b, clip, has_failed, NULL)) != CLIP_NONE; clip++)
+        want_again(f, b, clip);
+    batch_rewind(b);
+    batch_settle(f, b);
+    batch_dirty(f, b);
+    batch_refresh(f, b);
+    farm_event(f, "batch.retried", b->id, -1, NULL, NULL);
+    return true;
+}
+
+/* ---- removal ---- */
+
+static bool is_publishing(const struct batch *b)
+{
+    return b->counts.by_state[CLIP_STITCHING] + b->counts.by_state[CLIP_PUBLISHING] > 0;
+}
+
+static void forget_outputs(struct farm *f, const struct batch *b)
+{
+    const struct task *t = NULL;
+    for (size_t i = 0; (t = table_next(&b->tasks, &i, NULL, NULL)) != NULL;) {
+        if (t->state == TASK_DONE) f->stitch_bytes -= t->output_bytes;
+    }
+}
+
+bool batch_remove(struct farm *f, struct batch *b, struct error *err)
+{
+    if (!batch_state_is_terminal(b->state))
+        return error_set(err, ERROR_STATE, "batch %s is %s: cancel it first (zoe batch cancel %s)",
+                         b->id, batch_state_name(b->state), b->id);
+    if (is_publishing(b))
+        return error_set(err, ERROR_STATE, "batch %s is still publishing: try again shortly",
+                         b->id);
+    farm_event(f, "batch.removed", b->id, -1, NULL, NULL);
+    memcpy(effects_add(&f->effects, EFFECT_REMOVE_BATCH)->batch, b->id, sizeof(b->id));
+    forget_outputs(f, b);
+    batch_free(f, b);
+    return true;
+}

@@ -1,0 +1,439 @@
+#include "coordinator/farm.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/xalloc.h"
+#include "coordinator/batch_control.h"
+#include "coordinator/canary.h"
+#include "coordinator/clip.h"
+#include "coordinator/credit.h"
+#include "coordinator/disk.h"
+#include "coordinator/finish.h"
+#include "coordinator/held.h"
+#include "coordinator/lease.h"
+#include "coordinator/offer.h"
+#include "coordinator/presence.h"
+#include "coordinator/retry.h"
+#include "coordinator/scheduler.h"
+
+/* ---- life ---- */
+
+struct farm *farm_new(const struct farm_config *config)
+{
+    struct farm *f = xcalloc(1, sizeof(*f));
+    f->config = *config;
+    f->random = config->seed;
+    f->last_session = config->first_session;
+    f->last_canary = config->first_session; /* never one of an earlier run */
+    f->last_turn_ns = INT64_MIN;
+    f->expected_ns = INT64_MAX;
+    f->credit_bytes = CREDIT_POOL_BYTES;
+    effects_init(&f->effects);
+    table_init(&f->batches);
+    table_init(&f->lanes);
+    table_init(&f->workers);
+    table_init(&f->sessions);
+    chain_init(&f->ready);
+    chain_init(&f->transfers);
+    chain_init(&f->disputed);
+    deadline_queue_init(&f->leases);
+    deadline_queue_init(&f->sessions_due);
+    deadline_queue_init(&f->timers);
+    return f;
+}
+
+static void free_machines(struct farm *f)
+{
+    struct lane *lane = NULL;
+    while (f->batches.count > 0)
+        batch_free(f, f->order[f->batches.count - 1]);
+    for (size_t i = 0; i < f->workers.count; i++)
+        worker_free(f->crew[i]);
+    for (size_t i = 0; (lane = table_next(&f->lanes, &i, NULL, NULL)) != NULL;)
+        lane_free(lane);
+}
+
+void farm_free(struct farm *f)
+{
+    if (f == NULL) return;
+    free_machines(f);
+    deadline_queue_finish(&f->leases);
+    deadline_queue_finish(&f->sessions_due);
+    deadline_queue_finish(&f->timers);
+    table_finish(&f->batches);
+    table_finish(&f->lanes);
+    table_finish(&f->workers);
+    table_finish(&f->sessions);
+    effects_finish(&f->effects);
+    free(f->order);
+    free(f->crew);
+    free(f);
+}
+
+struct effects *farm_effects(struct farm *f)
+{
+    return &f->effects;
+}
+
+/* SplitMix64 (Steele, Lea, Flood 2014). The bias of the remainder does not matter for jitter. */
+uint64_t farm_random(struct farm *f, uint64_t bound)
+{
+    uint64_t z = f->random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return (z ^ (z >> 31)) % bound;
+}
+
+void farm_event(struct farm *f, const char *kind, const char *batch, int64_t clip,
+                const char *worker, const char *message)
+{
+    struct event_record record = {.kind = kind,
+                                  .batch = effects_text(&f->effects, batch),
+                                  .has_clip = clip >= 0,
+                                  .clip = clip >= 0 ? (uint32_t)clip : 0,
+                                  .worker = effects_text(&f->effects, worker),
+                                  .message = effects_text(&f->effects, message),
+                                  .at_ms = f->wall_ms};
+    effects_add(&f->effects, EFFECT_EVENT)->event = record;
+}
+
+/* ---- turns ---- */
+
+void farm_wall(struct farm *f, int64_t wall_ms)
+{
+    f->wall_ms = wall_ms;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int64_t farm_next_deadline(const struct farm *f)
+{
+    int64_t next = least(deadline_queue_first(&f->sessions_due), deadline_queue_first(&f->timers));
+    return f->disk_low ? next : least(next, deadline_queue_first(&f->leases));
+}
+
+/* How much later than asked for this turn comes: the process was stopped, or the machine slept. */
+static int64_t jump_of(const struct farm *f, int64_t now_ns)
+{
+    if (f->last_turn_ns == INT64_MIN || f->expected_ns >= now_ns) return 0;
+    int64_t late = now_ns - (f->expected_ns > f->last_turn_ns ? f->expected_ns : f->last_turn_ns);
+    return late > LEASE_JUMP_NS ? late : 0;
+}
+
+/* L4, D1: clocks that stood still. */
+static void stretch_clocks(struct farm *f, int64_t now_ns)
+{
+    int64_t jump = jump_of(f, now_ns);
+    int64_t since = f->last_turn_ns == INT64_MIN ? 0 : now_ns - f->last_turn_ns;
+    deadline_queue_stretch(&f->sessions_due, jump);
+    deadline_queue_stretch(&f->leases, f->disk_low ? since : jump);
+}
+
+static void expire(struct farm *f, int64_t now_ns, bool sockets_were_empty)
+{
+    int64_t until = sockets_were_empty ? now_ns : now_ns - LEASE_LATE_NS;
+    deadline_queue_run(&f->sessions_due, f, until, now_ns);
+    if (!f->disk_low) deadline_queue_run(&f->leases, f, until, now_ns);
+    deadline_queue_run(&f->timers, f, now_ns, now_ns);
+}
+
+void farm_turn(struct farm *f, int64_t now_ns, bool sockets_were_empty)
+{
+    stretch_clocks(f, now_ns);
+    expire(f, now_ns, sockets_were_empty);
+    retry_settle(f, now_ns);
+    scheduler_dispatch(f, now_ns);
+    credit_distribute(f, now_ns);
+    f->last_turn_ns = now_ns;
+    f->expected_ns = farm_next_deadline(f);
+}
+
+/* ---- workers ---- */
+
+bool farm_hello(struct farm *f, const struct farm_hello *hello, int64_t now_ns,
+                uint64_t *session_out, struct error *err)
+{
+    return worker_hello(f, hello, now_ns, session_out, err);
+}
+
+bool farm_bulk(struct farm *f, uint64_t session, int64_t now_ns)
+{
+    return worker_heard(f, session, now_ns) != NULL;
+}
+
+bool farm_heard(struct farm *f, uint64_t session, int64_t now_ns)
+{
+    return worker_heard(f, session, now_ns) != NULL;
+}
+
+void farm_heartbeat(struct farm *f, uint64_t session, const struct farm_heartbeat *beat,
+                    int64_t now_ns)
+{
+    struct worker *w = worker_heard(f, session, now_ns);
+    if (w != NULL) worker_beat(f, w, beat, now_ns);
+}
+
+/* The live attempt that a message of a current session is about, or NULL. */
+static struct attempt *attempt_of(struct farm *f, uint64_t session, const struct attempt_key *key,
+                                  int64_t now_ns)
+{
+    struct worker *w = worker_heard(f, session, now_ns);
+    return w != NULL ? attempt_find(f, w, key) : NULL;
+}
+
+void farm_progress(struct farm *f, uint64_t session, const struct farm_held *at, int64_t now_ns)
+{
+    struct attempt *a = attempt_of(f, session, &at->attempt, now_ns);
+    if (a != NULL) lease_progress(f, a, at, now_ns);
+}
+
+void farm_started(struct farm *f, uint64_t session, const struct attempt_key *key, int64_t now_ns)
+{
+    struct attempt *a = attempt_of(f, session, key, now_ns);
+    if (a != NULL) held_started(f, a, now_ns);
+}
+
+/* What a refusal says about the worker itself. */
+static void note_refusal(struct farm *f, struct attempt *a, enum hand_back_reason reason)
+{
+    struct worker *w = a->worker;
+    if (reason == HAND_BACK_DRAINING) w->draining = true;
+    if (reason == HAND_BACK_DISK) w->disk_low = true; /* until its next heartbeat */
+    if (reason == HAND_BACK_MODEL) worker_refuse(f, w, a->task->group->lane, true);
+    if (reason == HAND_BACK_MEMORY) worker_refuse(f, w, a->task->group->lane, false);
+}
+
+static enum attempt_end end_of_refusal(enum hand_back_reason reason)
+{
+    if (reason == HAND_BACK_PREEMPTED) return END_PREEMPTED;
+    if (reason == HAND_BACK_UNKNOWN || reason == HAND_BACK_NONE) return END_LOST;
+    return END_HANDED_BACK;
+}
+
+static void take_canary_back(struct farm *f, struct worker *w, uint64_t number)
+{
+    if (number == w->canary.number) canary_drop(f, w);
+}
+
+void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key *key,
+                      enum hand_back_reason reason, const char *message, int64_t now_ns)
+{
+    struct worker *w = worker_heard(f, session, now_ns);
+    if (w == NULL) return;
+    if (key->task.batch[0] == '\0') {
+        take_canary_back(f, w, key->fence);
+        return;
+    }
+    struct attempt *a = attempt_find(f, w, key);
+    if (a == NULL || a->upload != NULL) return;
+    note_refusal(f, a, reason);
+    attempt_end(f, a, end_of_refusal(reason), &(struct attempt_detail){.message = message}, now_ns);
+}
+
+void farm_ended(struct farm *f, uint64_t session, const struct farm_ended *ended, int64_t now_ns)
+{
+    struct attempt *a = attempt_of(f, session, &ended->attempt, now_ns);
+    if (a == NULL || a->upload != NULL) return;
+    struct attempt_detail detail = {ended->message, ended->log_tail, ended->steps_computed};
+    /* Nobody canceled it here, or it would not be live. */
+    enum attempt_end end = ended->end == END_CANCELED ? END_LOST : ended->end;
+    attempt_end(f, a, end, &detail, now_ns);
+}
+
+void farm_canary_done(struct farm *f, uint64_t session, uint64_t number,
+                      const struct digest *frames_sha256, const char *message, int64_t now_ns)
+{
+    struct worker *w = worker_heard(f, session, now_ns);
+    if (w != NULL) canary_done(f, w, number, frames_sha256, message, now_ns);
+}
+
+void farm_leaving(struct farm *f, uint64_t session, const char *reason, bool drained,
+                  int64_t now_ns)
+{
+    struct worker *w = worker_heard(f, session, now_ns);
+    if (w != NULL) worker_leaving(f, w, reason, drained, now_ns);
+}
+
+bool farm_drain(struct farm *f, const char *worker, int64_t grace_ns, const char *by,
+                int64_t now_ns, struct error *err)
+{
+    (void)now_ns;
+    struct worker *w = worker_find(f, worker);
+    if (w == NULL)
+        return error_set(err, ERROR_NOT_FOUND, "no worker %s; see zoe worker list", worker);
+    if (w->presence == WORKER_AWAY)
+        return error_set(err, ERROR_STATE, "worker %s is %s", worker, worker_state_name(w->state));
+    worker_drain(f, w, grace_ns, by);
+    return true;
+}
+
+void farm_revoke(struct farm *f, const char *worker, int64_t now_ns)
+{
+    struct worker *w = worker_find(f, worker);
+    if (w != NULL) worker_gone(f, w, "its key was revoked", true, now_ns);
+}
+
+/* ---- results ---- */
+
+bool farm_offer_wants_row(const struct farm *f, const struct task_key *task)
+{
+    const struct batch *b = batch_find(f, task->batch);
+    if (b == NULL || task->clip >= b->clips) return false;
+    return task_find(b, task->clip, task->task) == NULL &&
+           clip_state(b, task->clip) != CLIP_WAITING;
+}
+
+void farm_offer(struct farm *f, uint64_t session, const struct farm_offer *offer, int64_t now_ns)
+{
+    struct worker *w = worker_heard(f, session, now_ns);
+    if (w != NULL) offer_take(f, w, offer, now_ns);
+}
+
+bool farm_received(struct farm *f, uint64_t session, const struct attempt_key *key, uint32_t output,
+                   uint64_t offset, int64_t now_ns)
+{
+    struct attempt *a = attempt_of(f, session, key, now_ns);
+    return a != NULL && offer_received(f, a, output, offset, now_ns);
+}
+
+bool farm_upload_window(const struct farm *f, uint64_t session, const struct attempt_key *key,
+                        uint32_t output, uint64_t *offset_out, uint64_t *end_out)
+{
+    const struct worker *w = worker_of_session(f, session);
+    const struct attempt *a = w != NULL ? attempt_find(f, w, key) : NULL;
+    const struct upload *u = a != NULL ? a->upload : NULL;
+    if (u == NULL || u->complete || u->paused || output != u->current) return false;
+    *offset_out = u->received[output];
+    *end_out = u->granted;
+    return true;
+}
+
+static struct attempt *attempt_by_name(struct farm *f, const char *worker,
+                                       const struct attempt_key *key)
+{
+    const struct worker *w = worker_find(f, worker);
+    return w != NULL ? attempt_find(f, w, key) : NULL;
+}
+
+void farm_uploaded(struct farm *f, const char *worker, const struct attempt_key *key,
+                   bool digests_right, int64_t now_ns)
+{
+    struct attempt *a = attempt_by_name(f, worker, key);
+    if (a != NULL) offer_uploaded(f, a, digests_right, now_ns);
+}
+
+void farm_verdict(struct farm *f, const char *worker, const struct attempt_key *key,
+                  const struct farm_verdict *verdict, int64_t now_ns)
+{
+    struct attempt *a = attempt_by_name(f, worker, key);
+    if (a != NULL) offer_verdict(f, a, verdict, now_ns);
+}
+
+/* ---- publishing ---- */
+
+static struct task *done_task(struct farm *f, const char *batch, uint32_t clip)
+{
+    const struct batch *b = batch_find(f, batch);
+    return b != NULL ? task_find(b, clip, 0) : NULL;
+}
+
+void farm_clip_stitched(struct farm *f, const char *batch, uint32_t clip,
+                        const struct farm_video *video, int64_t now_ns)
+{
+    (void)now_ns;
+    struct task *t = done_task(f, batch, clip);
+    if (t != NULL) finish_stitched(f, t, video);
+}
+
+void farm_clip_renamed(struct farm *f, const char *batch, uint32_t clip,
+                       const struct farm_video *video, int64_t now_ns)
+{
+    (void)now_ns;
+    struct task *t = done_task(f, batch, clip);
+    if (t != NULL) finish_renamed(f, t, video);
+}
+
+void farm_stitch_failed(struct farm *f, const char *batch, uint32_t clip,
+                        enum stitch_failure failure, const char *message, int64_t now_ns)
+{
+    struct task *t = done_task(f, batch, clip);
+    if (t != NULL) finish_failed(f, t, failure, message, now_ns);
+}
+
+/* ---- batches ---- */
+
+bool farm_batch_add(struct farm *f, const struct batch_spec *spec, struct error *err)
+{
+    return batch_add(f, spec, err);
+}
+
+static struct batch *need_batch(const struct farm *f, const char *id, struct error *err)
+{
+    struct batch *b = batch_find(f, id);
+    if (b == NULL) error_set(err, ERROR_NOT_FOUND, "no batch %s; see zoe batch list", id);
+    return b;
+}
+
+bool farm_batch_pause(struct farm *f, const char *batch, struct error *err)
+{
+    struct batch *b = need_batch(f, batch, err);
+    return b != NULL && batch_pause(f, b, err);
+}
+
+bool farm_batch_resume(struct farm *f, const char *batch, struct error *err)
+{
+    struct batch *b = need_batch(f, batch, err);
+    return b != NULL && batch_resume(f, b, err);
+}
+
+bool farm_batch_cancel(struct farm *f, const char *batch, int64_t now_ns, struct error *err)
+{
+    struct batch *b = need_batch(f, batch, err);
+    return b != NULL && batch_cancel(f, b, now_ns, err);
+}
+
+bool farm_batch_retry(struct farm *f, const char *batch, struct error *err)
+{
+    struct batch *b = need_batch(f, batch, err);
+    return b != NULL && batch_retry(f, b, err);
+}
+
+bool farm_batch_remove(struct farm *f, const char *batch, struct error *err)
+{
+    struct batch *b = need_batch(f, batch, err);
+    return b != NULL && batch_remove(f, b, err);
+}
+
+/* ---- disk and credit ---- */
+
+void farm_disk(struct farm *f, uint64_t free_bytes, uint64_t total_bytes)
+{
+    bool low = disk_is_low(f->disk_low, free_bytes, total_bytes, f->stitch_bytes);
+    f->disk_free_bytes = free_bytes;
+    if (low == f->disk_low) return;
+    f->disk_low = low;
+    f->dispatch_wanted = true;
+    farm_event(f, low ? "disk.low" : "disk.well", NULL, -1, NULL,
+               low ? "nothing is taken or leased until space is free" : "work goes on");
+}
+
+bool farm_disk_is_low(const struct farm *f)
+{
+    return f->disk_low;
+}
+
+uint64_t farm_credit_borrow(struct farm *f, uint64_t wanted_bytes)
+{
+    uint64_t lent = wanted_bytes < f->credit_bytes ? wanted_bytes : f->credit_bytes;
+    f->credit_bytes -= lent;
+    return lent;
+}
+
+void farm_credit_return(struct farm *f, uint64_t size_bytes)
+{
+    f->credit_bytes += size_bytes;
+}

@@ -1,0 +1,178 @@
+/* The invariants of the lifecycle, recomputed from scratch (tests only). */
+#include <string.h>
+
+#include "coordinator/attempt.h"
+#include "coordinator/clip.h"
+#include "coordinator/retry.h"
+#include "coordinator/scheduler.h"
+
+static bool broken(struct error *err, const char *rule, const char *what, const char *subject)
+{
+    return error_set(err, ERROR_INTERNAL, "%s: %s (%s)", rule, what, subject);
+}
+
+/* ---- I3 ---- */
+
+static void add(struct clip_counts *to, const struct clip_counts *from)
+{
+    for (int s = 0; s < CLIP_STATE_COUNT; s++)
+        to->by_state[s] += from->by_state[s];
+    to->suspect += from->suspect;
+}
+
+static bool same(const struct clip_counts *a, const struct clip_counts *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static bool check_batch_counts(const struct batch *b, struct error *err)
+{
+    struct clip_counts seen = {0}, groups = {0};
+    for (uint32_t clip = 0; clip < b->clips; clip++) {
+        seen.by_state[clip_state(b, clip)]++;
+        seen.suspect += (clip_byte(b, clip) & CLIP_SUSPECT_BIT) != 0;
+    }
+    for (uint32_t i = 0; i < b->group_count; i++)
+        add(&groups, &b->groups[i].counts);
+    if (!same(&groups, &b->counts)) return broken(err, "I3", "groups do not sum up", b->id);
+    if (b->state == BATCH_DONE) seen.suspect = b->counts.suspect; /* its pages are not loaded */
+    return same(&seen, &b->counts) || broken(err, "I3", "counters differ from clips", b->id);
+}
+
+static bool check_counts(const struct farm *f, struct error *err)
+{
+    struct clip_counts all = {0};
+    uint64_t unfinished = 0;
+    for (size_t i = 0; i < f->batches.count; i++) {
+        const struct batch *b = f->order[i];
+        if (!check_batch_counts(b, err)) return false;
+        add(&all, &b->counts);
+        unfinished += !batch_state_is_terminal(b->state);
+    }
+    if (unfinished != f->batches_unfinished) return broken(err, "I3", "unfinished batches", "farm");
+    return same(&all, &f->counts) || broken(err, "I3", "batches do not sum up", "farm");
+}
+
+/* ---- I4, I5, I7 ---- */
+
+static bool is_in_its_place(const struct attempt *a)
+{
+    const struct worker *w = a->worker;
+    if (a->place == ATTEMPT_AWAY) return true;
+    if (a->slot >= w->slot_count) return false;
+    const struct slot *s = &w->slots[a->slot];
+    return a->place == ATTEMPT_NEXT ? s->next == a : s->running == a;
+}
+
+static bool check_attempt(const struct attempt *a, struct error *err)
+{
+    const char *who = a->worker->name;
+    if (a->fence > a->task->fence) return broken(err, "I7", "a fence above its counter", who);
+    if (!is_in_its_place(a)) return broken(err, "I5", "an attempt is not where it says", who);
+    if (a->place == ATTEMPT_RUNNING && a->upload == NULL && !deadline_is_set(&a->lease))
+        return broken(err, "I4", "a running attempt has no limit", who);
+    return true;
+}
+
+static bool clip_fits(const struct task *t)
+{
+    static const bool fits[][CLIP_STATE_COUNT] = {
+        [TASK_WAITING] = {[CLIP_RETRY] = true},
+        [TASK_LEASED] = {[CLIP_LEASED] = true},
+        [TASK_DONE] = {[CLIP_STITCHING] = true, [CLIP_PUBLISHING] = true, [CLIP_FAILED] = true},
+    };
+    return t->state <= TASK_DONE && fits[t->state][clip_state(t->batch, t->clip)];
+}
+
+static bool check_task(const struct task *t, struct error *err)
+{
+    bool live = !chain_is_empty(&t->live);
+    if (!clip_fits(t)) return broken(err, "I3", "task and clip disagree", t->batch->id);
+    if (live != (t->state == TASK_LEASED))
+        return broken(err, "I4", "leased without an attempt, or the other way", t->batch->id);
+    CHAIN_EACH(link, &t->live)
+    {
+        if (!check_attempt(CHAIN_OWNER(link, struct attempt, of_task), err)) return false;
+    }
+    return true;
+}
+
+static bool check_tasks(const struct farm *f, struct error *err)
+{
+    for (size_t i = 0; i < f->batches.count; i++) {
+        const struct task *t = NULL;
+        for (size_t k = 0; (t = table_next(&f->order[i]->tasks, &k, NULL, NULL)) != NULL;) {
+            if (!check_task(t, err)) return false;
+        }
+    }
+    return true;
+}
+
+/* ---- slots and sessions ---- */
+
+static bool check_slot(const struct worker *w, uint32_t index, struct error *err)
+{
+    const struct slot *s = &w->slots[index];
+    const struct attempt *both[] = {s->running, s->next};
+    for (size_t i = 0; i < 2; i++) {
+        if (both[i] == NULL) continue;
+        if (both[i]->worker != w || both[i]->slot != index || !is_in_its_place(both[i]))
+            return broken(err, "I5", "a slot holds a foreign attempt", w->name);
+    }
+    return true;
+}
+
+static bool check_workers(const struct farm *f, struct error *err)
+{
+    size_t sessions = 0;
+    for (size_t i = 0; i < f->workers.count; i++) {
+        const struct worker *w = f->crew[i];
+        sessions += w->session != 0;
+        if (w->session != 0 && worker_of_session(f, w->session) != w)
+            return broken(err, "I5", "a session leads elsewhere", w->name);
+        for (uint32_t s = 0; s < w->slot_count; s++) {
+            if (!check_slot(w, s, err)) return false;
+        }
+    }
+    return sessions == f->sessions.count || broken(err, "I5", "a session without worker", "farm");
+}
+
+/* ---- I6 ---- */
+
+static bool check_idleness(struct farm *f, struct error *err)
+{
+    if (f->disk_low || f->dispatch_wanted) return true; /* the turn is still to come */
+    for (size_t i = 0; i < f->workers.count; i++) {
+        const struct worker *w = f->crew[i];
+        if (!worker_accepts(w)) continue;
+        for (uint32_t s = 0; s < w->slot_count; s++) {
+            if (!worker_slot_is_free(&w->slots[s])) continue;
+            if (scheduler_pick(f, w).group != NULL)
+                return broken(err, "I6", "a slot is idle while a task waits", w->name);
+        }
+    }
+    return true;
+}
+
+/* ---- I9 ---- */
+
+static bool check_credit(const struct farm *f, struct error *err)
+{
+    uint64_t out = 0;
+    CHAIN_EACH(link, &f->transfers)
+    {
+        const struct upload *u = CHAIN_OWNER(link, struct upload, in_transfers);
+        if (u->granted < u->received[u->current] || u->complete || u->paused)
+            return broken(err, "I9", "an upload's credit is wrong", u->attempt->worker->name);
+        out += u->granted - u->received[u->current];
+    }
+    return out + f->credit_bytes <= CREDIT_POOL_BYTES ||
+           broken(err, "I9", "more credit than the pool has", "farm");
+}
+
+bool farm_check(struct farm *f, int64_t now_ns, struct error *err)
+{
+    (void)now_ns;
+    return check_counts(f, err) && check_tasks(f, err) && check_workers(f, err) &&
+           check_idleness(f, err) && check_credit(f, err);
+}

@@ -1,0 +1,113 @@
+#include "coordinator/lease.h"
+
+#include "base/clock.h"
+
+/* Until a worker has shown its pace, a step may take five times what a slow machine needs for so
+ * many pixels, and never less than a minute. */
+#define UNKNOWN_MIN_NS (60 * NS_PER_S)
+#define UNKNOWN_PIXELS_PER_MINUTE (INT64_C(256) * 256 * 16)
+
+static int64_t unknown_limit(const struct shape *shape)
+{
+    int64_t pixels = (int64_t)shape->width * shape->height * shape->frames;
+    int64_t minutes = pixels / UNKNOWN_PIXELS_PER_MINUTE;
+    return minutes > 1 ? minutes * UNKNOWN_MIN_NS : UNKNOWN_MIN_NS;
+}
+
+int64_t lease_limit(const struct worker *w, const struct lane *lane)
+{
+    const struct pace *steps = worker_known_pace(w, lane);
+    int64_t median = steps != NULL ? pace_median(steps) : 0;
+    if (median == 0) return unknown_limit(&lane->shape);
+    int64_t limit = LEASE_STEP_FACTOR * median;
+    return limit > LEASE_MIN_NS ? limit : LEASE_MIN_NS;
+}
+
+/* ---- running out ---- */
+
+/* A worker that was not heard for two beats could not have reported progress either. */
+static bool is_quiet(const struct worker *w, int64_t now_ns)
+{
+    return w->presence != WORKER_PRESENT ||
+           now_ns - w->heard_ns > 2 * (int64_t)w->heartbeat_ms * NS_PER_MS;
+}
+
+static void run_out(struct farm *f, void *subject, int64_t now_ns)
+{
+    struct attempt *a = subject;
+    if (is_quiet(a->worker, now_ns)) {
+        deadline_set(&f->leases, &a->lease, now_ns + LEASE_MIN_NS);
+        return;
+    }
+    if (a->upload != NULL)
+        attempt_dismiss(f, a, END_LOST, DROP_FENCED, "granted credit was not used", now_ns);
+    else
+        attempt_dismiss(f, a, END_HUNG, DROP_FENCED, "no progress within its limit", now_ns);
+}
+
+void lease_init(struct attempt *a)
+{
+    deadline_init(&a->lease, a, run_out);
+}
+
+void lease_renew(struct farm *f, struct attempt *a, int64_t now_ns)
+{
+    deadline_set(&f->leases, &a->lease, now_ns + a->limit_ns);
+}
+
+void lease_start(struct farm *f, struct attempt *a, int64_t now_ns)
+{
+    a->place = ATTEMPT_RUNNING;
+    a->begun_ns = now_ns;
+    lease_renew(f, a, now_ns);
+}
+
+void lease_await_bytes(struct farm *f, struct attempt *a, int64_t now_ns)
+{
+    deadline_set(&f->leases, &a->lease, now_ns + CREDIT_IDLE_NS);
+}
+
+void lease_stand(struct farm *f, struct attempt *a)
+{
+    deadline_clear(&f->leases, &a->lease);
+}
+
+/* ---- progress ---- */
+
+/* Reports that no honest engine makes: they renew nothing. */
+static bool is_credible(const struct attempt *a, const struct farm_held *at)
+{
+    const struct shape *shape = &a->task->group->lane->shape;
+    if (at->phase == PHASE_RENDERING) return at->step <= 2 * shape->steps + 16;
+    if (at->phase == PHASE_DECODING) return at->amount <= shape->frames;
+    return at->phase < PHASE_COUNT;
+}
+
+static bool is_ahead(const struct attempt *a, const struct farm_held *at)
+{
+    if (at->phase != a->phase) return at->phase > a->phase;
+    if (at->step != a->step) return at->step > a->step;
+    return at->amount > a->amount;
+}
+
+/* The first step is not counted: it holds the text encoder and cold caches. */
+static void learn_pace(struct attempt *a, uint32_t step, int64_t now_ns)
+{
+    if (step <= a->step) return;
+    if (a->stepped_ns != 0) {
+        int64_t each = (now_ns - a->stepped_ns) / (step - a->step);
+        pace_add(worker_pace(a->worker, a->task->group->lane), each);
+    }
+    a->stepped_ns = now_ns;
+}
+
+void lease_progress(struct farm *f, struct attempt *a, const struct farm_held *at, int64_t now_ns)
+{
+    if (!is_credible(a, at) || !is_ahead(a, at)) return;
+    if (at->phase == PHASE_RENDERING) learn_pace(a, at->step, now_ns);
+    a->phase = at->phase;
+    if (at->step > a->step) a->step = at->step;
+    if (at->steps > 0) a->steps = at->steps;
+    a->amount = at->amount;
+    if (a->upload == NULL && a->place != ATTEMPT_NEXT) lease_renew(f, a, now_ns);
+}

@@ -1,0 +1,367 @@
+#include "coordinator/offer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/xalloc.h"
+#include "coordinator/clip.h"
+#include "coordinator/credit.h"
+#include "coordinator/finish.h"
+#include "coordinator/lease.h"
+
+#define RECHECK_NS (5 * NS_PER_S)
+#define TRIES 2 /* wrong digests, and deaths of a media child (M1) */
+
+/* ---- answers ---- */
+
+static void drop(struct farm *f, const struct worker *w, const struct attempt_key *key,
+                 enum drop_reason reason, const char *text)
+{
+    struct effect_message *m = worker_answer(f, w, EFFECT_DROPPED, key);
+    f->offers_dropped++;
+    if (m == NULL) return;
+    m->drop = reason;
+    m->text = effects_text(&f->effects, text);
+}
+
+/* The worker may delete it; the attempt counts as rejected. */
+static void reject(struct farm *f, struct attempt *a, enum drop_reason reason, const char *text,
+                   int64_t now_ns)
+{
+    struct attempt_key key = attempt_key(a);
+    drop(f, a->worker, &key, reason, text);
+    attempt_end(f, a, END_REJECTED, &(struct attempt_detail){.message = text}, now_ns);
+}
+
+/* ---- upload ---- */
+
+static bool is_complete(const struct upload *u)
+{
+    for (uint32_t i = 0; i < u->output_count; i++) {
+        if (u->received[i] < u->outputs[i].size_bytes) return false;
+    }
+    return true;
+}
+
+static void start_over(struct upload *u)
+{
+    u->current = 0;
+    while (u->current + 1 < u->output_count &&
+           u->received[u->current] >= u->outputs[u->current].size_bytes)
+        u->current++;
+    u->granted = u->received[u->current];
+}
+
+static void join_transfers(struct farm *f, struct upload *u)
+{
+    u->paused = false;
+    if (chain_is_empty(&u->in_transfers)) chain_append(&f->transfers, &u->in_transfers);
+}
+
+static void complete(struct farm *f, struct attempt *a)
+{
+    struct upload *u = a->upload;
+    credit_withdraw(f, a);
+    u->complete = true;
+    chain_remove(&u->in_transfers);
+    lease_stand(f, a);
+}
+
+static struct upload *upload_of(struct attempt *a)
+{
+    if (a->upload != NULL) return a->upload;
+    struct upload *u = xcalloc(1, sizeof(*u));
+    u->attempt = a;
+    u->fingerprint = xstrdup("");
+    chain_init(&u->in_transfers);
+    a->upload = u;
+    return u;
+}
+
+static void fill(struct upload *u, const struct farm_offer *offer)
+{
+    u->output_count = offer->output_count;
+    for (uint32_t i = 0; i < offer->output_count; i++) {
+        uint64_t size = offer->outputs[i].size_bytes;
+        u->outputs[i] = offer->outputs[i];
+        u->received[i] = offer->received[i] < size ? offer->received[i] : size;
+    }
+    free(u->fingerprint);
+    u->fingerprint = xstrdup(offer->fingerprint != NULL ? offer->fingerprint : "");
+    u->steps_computed = offer->steps_computed;
+    u->steps_wasted = offer->steps_wasted;
+    u->render_ms = offer->render_ms;
+}
+
+/* Only of work that was seen from its start to its end. */
+static void learn_pace(struct attempt *a, int64_t now_ns)
+{
+    if (a->begun_ns == 0) return;
+    pace_add(&a->task->group->lane->clips, now_ns - a->begun_ns);
+    a->begun_ns = 0;
+}
+
+static void take_upload(struct farm *f, struct attempt *a, const struct farm_offer *offer,
+                        int64_t now_ns)
+{
+    if (a->upload != NULL && a->upload->complete) return; /* the verdict is on its way */
+    if (a->upload == NULL) learn_pace(a, now_ns);
+    worker_vacate(f, a, now_ns);
+    struct upload *u = upload_of(a);
+    credit_withdraw(f, a);
+    fill(u, offer);
+    start_over(u);
+    a->phase = PHASE_UPLOADING;
+    if (is_complete(u)) {
+        complete(f, a);
+    } else {
+        join_transfers(f, u);
+        lease_stand(f, a); /* credit is ours to give */
+    }
+    worker_settle(f, a->worker, NULL, NULL);
+}
+
+void offer_pause(struct farm *f, struct attempt *a)
+{
+    struct upload *u = a->upload;
+    if (u == NULL || u->complete) return;
+    credit_withdraw(f, a);
+    chain_remove(&u->in_transfers);
+    u->paused = true;
+}
+
+void offer_forget(struct farm *f, struct attempt *a)
+{
+    struct upload *u = a->upload;
+    if (u == NULL) return;
+    credit_withdraw(f, a);
+    chain_remove(&u->in_transfers);
+    struct effect_job *job = &effects_add(&f->effects, EFFECT_DISCARD_UPLOAD)->job;
+    job->task = task_key(a->task);
+    job->worker = a->worker->name;
+    job->worker_fence = a->worker_fence;
+    free(u->fingerprint);
+    free(u);
+    a->upload = NULL;
+}
+
+/* ---- offers of attempts that have ended, or that nobody knows (T2) ---- */
+
+struct stored { /* what is known of a task whose outputs are here */
+    const char *winner;
+    uint64_t fence;
+};
+
+static struct stored stored_of(const struct task *t, const struct task_record *row)
+{
+    if (t != NULL)
+        return (struct stored){t->winner != NULL ? t->winner->name : NULL, t->winner_fence};
+    if (row != NULL) return (struct stored){row->winner, row->winner_fence};
+    return (struct stored){NULL, 0};
+}
+
+static void answer_done(struct farm *f, const struct worker *w, const struct farm_offer *offer,
+                        const struct task *t)
+{
+    struct stored stored = stored_of(t, offer->row);
+    bool won = stored.winner != NULL && strcmp(stored.winner, w->name) == 0 &&
+               stored.fence == offer->attempt.fence;
+    if (won)
+        (void)worker_answer(f, w, EFFECT_STORED, &offer->attempt);
+    else
+        drop(f, w, &offer->attempt, DROP_DONE, "another attempt was first");
+}
+
+static void adopt(struct farm *f, struct worker *w, struct batch *b, const struct farm_offer *offer,
+                  int64_t now_ns)
+{
+    const struct task_key *key = &offer->attempt.task;
+    struct task *t = task_find(b, key->clip, key->task);
+    if (t == NULL) t = task_open(f, b, key->clip, key->task);
+    if (offer->row != NULL && offer->row->fence > t->fence) t->fence = offer->row->fence;
+    task_jump_fence(f, t, offer->attempt.fence);
+    uint64_t fence = task_next_fence(f, t);
+    struct attempt *a = attempt_new(t, w, fence, offer->attempt.fence, 0);
+    attempt_take_task(f, t);
+    attempt_save(f, a);
+    take_upload(f, a, offer, now_ns);
+}
+
+static void take_unknown(struct farm *f, struct worker *w, struct batch *b,
+                         const struct farm_offer *offer, int64_t now_ns)
+{
+    const struct attempt_key *key = &offer->attempt;
+    switch (clip_state(b, key->task.clip)) {
+    case CLIP_CANCELED:
+        drop(f, w, key, DROP_CANCELED, "the batch was canceled");
+        return;
+    case CLIP_STITCHING:
+    case CLIP_PUBLISHING:
+    case CLIP_PUBLISHED:
+        answer_done(f, w, offer, task_find(b, key->task.clip, key->task.task));
+        return;
+    case CLIP_FAILED:
+        drop(f, w, key, DROP_FENCED, "its task has failed");
+        return;
+    default:
+        break;
+    }
+    if (!offer->matches)
+        drop(f, w, key, DROP_MISMATCH, "not what the task asks for");
+    else if (!task_fence_is_ours(f, key->fence))
+        drop(f, w, key, DROP_FENCED, "not our fence");
+    else
+        adopt(f, w, b, offer, now_ns);
+}
+
+void offer_take(struct farm *f, struct worker *w, const struct farm_offer *offer, int64_t now_ns)
+{
+    const struct attempt_key *key = &offer->attempt;
+    struct batch *b = batch_find(f, key->task.batch);
+    if (b == NULL || key->task.clip >= b->clips || key->task.task != 0 ||
+        offer->output_count == 0 || offer->output_count > LIMIT_OUTPUTS) {
+        drop(f, w, key, DROP_UNKNOWN, "no such task");
+        return;
+    }
+    struct attempt *a = attempt_find(f, w, key);
+    if (a == NULL)
+        take_unknown(f, w, b, offer, now_ns);
+    else if (offer->matches)
+        take_upload(f, a, offer, now_ns);
+    else
+        reject(f, a, DROP_MISMATCH, "not what the task asks for", now_ns);
+}
+
+/* ---- bytes ---- */
+
+bool offer_received(struct farm *f, struct attempt *a, uint32_t output, uint64_t offset,
+                    int64_t now_ns)
+{
+    struct upload *u = a->upload;
+    if (u == NULL || u->complete || u->paused || output != u->current) return false;
+    if (offset <= u->received[output] || offset > u->granted) return false;
+    credit_used(f, a, offset, now_ns);
+    if (is_complete(u)) complete(f, a);
+    return true;
+}
+
+static void verify(struct farm *f, struct attempt *a)
+{
+    struct upload *u = a->upload;
+    struct effect_job *job = &effects_add(&f->effects, EFFECT_VERIFY)->job;
+    u->checking = true;
+    job->task = task_key(a->task);
+    job->worker = a->worker->name;
+    job->worker_fence = a->worker_fence;
+    job->output_count = u->output_count;
+    memcpy(job->outputs, u->outputs, sizeof(job->outputs));
+    job->shape = a->task->group->lane->shape;
+}
+
+static void verify_again(struct farm *f, void *subject, int64_t now_ns)
+{
+    (void)now_ns;
+    verify(f, subject);
+}
+
+void offer_init(struct attempt *a)
+{
+    deadline_init(&a->recheck, a, verify_again);
+}
+
+static void ask_once_more(struct farm *f, struct attempt *a)
+{
+    struct upload *u = a->upload;
+    memset(u->received, 0, sizeof(u->received));
+    u->complete = false;
+    start_over(u);
+    if (a->worker->session != 0)
+        join_transfers(f, u);
+    else
+        u->paused = true;
+}
+
+void offer_uploaded(struct farm *f, struct attempt *a, bool digests_right, int64_t now_ns)
+{
+    struct upload *u = a->upload;
+    if (u == NULL || u->checking) return;
+    if (digests_right) {
+        complete(f, a);
+        verify(f, a);
+    } else if (++u->wrong_digests < TRIES) {
+        ask_once_more(f, a);
+    } else {
+        reject(f, a, DROP_REJECTED, "its bytes have another digest than offered, twice", now_ns);
+    }
+}
+
+/* ---- verdict ---- */
+
+static void save_outputs(struct farm *f, const struct attempt *a)
+{
+    const struct upload *u = a->upload;
+    const char *fingerprint = effects_text(&f->effects, u->fingerprint);
+    for (uint32_t i = 0; i < u->output_count; i++) {
+        struct output_record *o = &effects_add(&f->effects, EFFECT_SAVE_OUTPUT)->output;
+        o->task = task_key(a->task);
+        o->index = i;
+        o->output = u->outputs[i];
+        o->fingerprint = fingerprint;
+        a->task->output_bytes += u->outputs[i].size_bytes;
+    }
+}
+
+static void dismiss_others(struct farm *f, struct task *t, int64_t now_ns)
+{
+    CHAIN_EACH(link, &t->live)
+    attempt_dismiss(f, CHAIN_OWNER(link, struct attempt, of_task), END_SUPERSEDED, DROP_DONE,
+                    "another attempt was first", now_ns);
+}
+
+static void win(struct farm *f, struct attempt *a, enum suspect suspect, int64_t now_ns)
+{
+    struct task *t = a->task;
+    struct attempt_key key = attempt_key(a);
+    t->state = TASK_DONE;
+    t->winner = a->worker;
+    t->winner_fence = a->worker_fence;
+    t->output_bytes = 0;
+    t->suspect = suspect;
+    chain_remove(&t->in_disputed);
+    save_outputs(f, a);
+    f->stitch_bytes += t->output_bytes;
+    (void)worker_answer(f, a->worker, EFFECT_STORED, &key);
+    attempt_end(f, a, END_DONE, NULL, now_ns);
+    dismiss_others(f, t, now_ns);
+    task_save(f, t, true);
+    finish_begin(f, t);
+}
+
+static void child_died(struct farm *f, struct attempt *a, const char *message, int64_t now_ns)
+{
+    if (++a->upload->deaths < TRIES)
+        verify(f, a);
+    else
+        reject(f, a, DROP_REJECTED, message, now_ns);
+}
+
+void offer_verdict(struct farm *f, struct attempt *a, const struct farm_verdict *verdict,
+                   int64_t now_ns)
+{
+    if (a->upload == NULL || !a->upload->checking || deadline_is_set(&a->recheck)) return;
+    switch (verdict->kind) {
+    case VERDICT_SOUND:
+        win(f, a, verdict->suspect, now_ns);
+        break;
+    case VERDICT_REJECTED:
+        reject(f, a, DROP_REJECTED, verdict->message, now_ns);
+        break;
+    case VERDICT_CHILD_DIED:
+        child_died(f, a, verdict->message, now_ns);
+        break;
+    case VERDICT_DEFERRED:
+        deadline_set(&f->timers, &a->recheck, now_ns + RECHECK_NS);
+        break;
+    }
+}

@@ -1,0 +1,234 @@
+#include "coordinator/presence.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/xalloc.h"
+#include "coordinator/canary.h"
+#include "coordinator/held.h"
+#include "coordinator/offer.h"
+
+#define HEARTBEAT_WORKERS 500 /* above, the interval grows with their number */
+
+/* ---- silence (L2) ---- */
+
+static int64_t patience_ns(const struct worker *w)
+{
+    return SESSION_SILENT_BEATS * (int64_t)w->heartbeat_ms * NS_PER_MS;
+}
+
+static void silence_due(struct farm *f, void *subject, int64_t now_ns)
+{
+    struct worker *w = subject;
+    if (w->presence == WORKER_PRESENT)
+        worker_silent(f, w, LOST_GRACE_NS, now_ns);
+    else
+        worker_gone(f, w, "silent for too long", false, now_ns);
+}
+
+void presence_init(struct worker *w)
+{
+    deadline_init(&w->silence, w, silence_due);
+}
+
+void worker_silent(struct farm *f, struct worker *w, int64_t grace_ns, int64_t now_ns)
+{
+    w->presence = WORKER_SILENT;
+    deadline_set(&f->sessions_due, &w->silence, now_ns + grace_ns);
+    worker_settle(f, w, "not heard", NULL);
+}
+
+struct worker *worker_heard(struct farm *f, uint64_t session, int64_t now_ns)
+{
+    struct worker *w = worker_of_session(f, session);
+    if (w == NULL) return NULL;
+    w->heard = true;
+    w->heard_ns = now_ns;
+    deadline_set(&f->sessions_due, &w->silence, now_ns + patience_ns(w));
+    if (w->presence == WORKER_PRESENT) return w;
+    w->presence = WORKER_PRESENT;
+    worker_settle(f, w, NULL, NULL);
+    return w;
+}
+
+uint32_t presence_heartbeat_ms(const struct farm *f)
+{
+    size_t workers = f->sessions.count;
+    if (workers <= HEARTBEAT_WORKERS) return HEARTBEAT_MS;
+    return (uint32_t)(HEARTBEAT_MS * workers / HEARTBEAT_WORKERS);
+}
+
+/* ---- ends of sessions ---- */
+
+static void close_session(struct farm *f, struct worker *w, const char *why)
+{
+    if (w->session == 0) return;
+    worker_answer(f, w, EFFECT_CLOSE_SESSION, NULL)->text = effects_text(&f->effects, why);
+    (void)table_remove_u64(&f->sessions, w->session);
+    w->session = 0;
+    canary_drop(f, w);
+    CHAIN_EACH(link, &w->attempts)
+    offer_pause(f, CHAIN_OWNER(link, struct attempt, of_worker));
+}
+
+/* What is all here needs its worker no more: its verdict decides. */
+static bool needs_worker(const struct attempt *a)
+{
+    return a->upload == NULL || !a->upload->complete;
+}
+
+static void end_attempts(struct farm *f, struct worker *w, enum attempt_end end, const char *why,
+                         bool all, int64_t now_ns)
+{
+    struct attempt_detail detail = {.message = why};
+    CHAIN_EACH(link, &w->attempts)
+    {
+        struct attempt *a = CHAIN_OWNER(link, struct attempt, of_worker);
+        if (all || needs_worker(a)) attempt_end(f, a, end, &detail, now_ns);
+    }
+}
+
+static void go_away(struct farm *f, struct worker *w, enum attempt_end end, const char *why,
+                    bool all, int64_t now_ns)
+{
+    close_session(f, w, why);
+    w->presence = WORKER_AWAY;
+    deadline_clear(&f->sessions_due, &w->silence);
+    deadline_clear(&f->timers, &w->canary.again);
+    end_attempts(f, w, end, why, all, now_ns);
+    worker_settle(f, w, why, NULL);
+}
+
+void worker_gone(struct farm *f, struct worker *w, const char *why, bool revoked, int64_t now_ns)
+{
+    go_away(f, w, END_LOST, why, revoked, now_ns);
+}
+
+void worker_leaving(struct farm *f, struct worker *w, const char *reason, bool drained,
+                    int64_t now_ns)
+{
+    w->draining = true;
+    w->drained = drained;
+    if (drained)
+        go_away(f, w, END_PREEMPTED, reason, false, now_ns);
+    else
+        worker_settle(f, w, reason, w->name);
+}
+
+void worker_drain(struct farm *f, struct worker *w, int64_t grace_ns, const char *by)
+{
+    w->draining = true;
+    w->drain_grace_ns = grace_ns;
+    if (w->session != 0) worker_message(f, w, EFFECT_DRAIN)->grace_ns = grace_ns;
+    worker_settle(f, w, "drained by an operator", by);
+}
+
+/* ---- coming (W1) ---- */
+
+static bool same_boot(const struct worker *w, const struct farm_hello *hello)
+{
+    return memcmp(w->boot_id, hello->boot_id, ID_BOOT_BYTES) == 0;
+}
+
+static bool is_in_use(const struct worker *w, const struct farm_hello *hello)
+{
+    return w->session != 0 && w->presence == WORKER_PRESENT &&
+           strcmp(w->machine_id, hello->machine_id) != 0;
+}
+
+static bool check_hello(const struct worker *w, const struct farm_hello *hello, struct error *err)
+{
+    if (hello->slot_count == 0 || hello->slot_count > LIMIT_SLOTS)
+        return error_set(err, ERROR_INVALID, "a worker has 1 to %d slots", LIMIT_SLOTS);
+    if (w == NULL || !is_in_use(w, hello)) return true;
+    return error_set(err, ERROR_REFUSED,
+                     "the key of worker %s is in use by %s; make one key a worker", w->name,
+                     w->host[0] != '\0' ? w->host : "another machine");
+}
+
+/* Another process under the same name: what the old one had is lost, what it had shown is void. */
+static void start_anew(struct farm *f, struct worker *w, const struct farm_hello *hello,
+                       int64_t now_ns)
+{
+    end_attempts(f, w, END_LOST, "its worker was started anew", false, now_ns);
+    memcpy(w->boot_id, hello->boot_id, ID_BOOT_BYTES);
+    w->admitted = false;
+    w->quarantined = false;
+    w->draining = false;
+    w->refusal_count = 0;
+    w->pace_count = 0;
+    deadline_clear(&f->timers, &w->canary.again);
+}
+
+static void introduce(struct worker *w, const struct farm_hello *hello)
+{
+    worker_describe(w, hello->machine_id, hello->host, hello->build);
+    worker_set_slots(w, hello->slots, hello->slot_count);
+    w->drained = false;
+    w->disk_low = false;
+}
+
+static void open_session(struct farm *f, struct worker *w, int64_t now_ns)
+{
+    w->session = ++f->last_session;
+    w->last_number = 0;
+    (void)table_set_u64(&f->sessions, w->session, w);
+    w->heartbeat_ms = presence_heartbeat_ms(f);
+    (void)worker_heard(f, w->session, now_ns);
+    worker_answer(f, w, EFFECT_WELCOME, NULL)->heartbeat_ms = w->heartbeat_ms;
+}
+
+/* The drain of an operator may not have reached it. */
+static void agree_on_draining(struct farm *f, struct worker *w, const struct farm_hello *hello)
+{
+    if (w->draining && !hello->draining)
+        worker_message(f, w, EFFECT_DRAIN)->grace_ns = w->drain_grace_ns;
+    w->draining = w->draining || hello->draining;
+}
+
+static void settle_in(struct farm *f, struct worker *w, const struct farm_hello *hello, bool same,
+                      int64_t now_ns)
+{
+    agree_on_draining(f, w, hello);
+    if (same)
+        held_rebind(f, w, hello, now_ns);
+    else
+        held_cancel_strangers(f, w, hello);
+    if (!w->admitted) canary_want(f, w);
+    f->dispatch_wanted = true;
+    f->settle_wanted = true;
+    worker_settle(f, w, NULL, NULL);
+    worker_save(f, w);
+    if (!same) farm_event(f, "worker.joined", NULL, -1, w->name, w->host);
+}
+
+bool worker_hello(struct farm *f, const struct farm_hello *hello, int64_t now_ns,
+                  uint64_t *session_out, struct error *err)
+{
+    if (!check_hello(worker_find(f, hello->worker), hello, err)) return false;
+    struct worker *w = worker_know(f, hello->worker);
+    bool same = same_boot(w, hello);
+    close_session(f, w, "replaced by a newer connection");
+    if (!same) start_anew(f, w, hello, now_ns);
+    introduce(w, hello);
+    open_session(f, w, now_ns);
+    settle_in(f, w, hello, same, now_ns);
+    *session_out = w->session;
+    return true;
+}
+
+/* ---- heartbeat ---- */
+
+void worker_beat(struct farm *f, struct worker *w, const struct farm_heartbeat *beat,
+                 int64_t now_ns)
+{
+    bool could = worker_accepts(w);
+    w->memory_bytes = beat->memory_bytes;
+    w->outbox_count = beat->outbox_count;
+    w->disk_low = beat->disk_low;
+    w->draining = w->draining || beat->draining;
+    held_reconcile(f, w, beat, now_ns);
+    if (!could && worker_accepts(w)) f->dispatch_wanted = true;
+    worker_settle(f, w, beat->draining ? "it drains" : NULL, beat->draining ? w->name : NULL);
+}

@@ -1,0 +1,64 @@
+#include "coordinator/record.h"
+
+#define ENTRY(table, index)                                                                        \
+    ((size_t)(index) < sizeof(table) / sizeof((table)[0]) && (table)[index] != NULL                \
+         ? (table)[index]                                                                          \
+         : "unknown")
+
+const char *batch_state_name(enum batch_state state)
+{
+    static const char *const names[BATCH_STATE_COUNT] = {"queued", "running", "paused",
+                                                         "done",   "failed",  "canceled"};
+    return ENTRY(names, state);
+}
+
+const char *clip_state_name(enum clip_state state)
+{
+    static const char *const names[CLIP_STATE_COUNT] = {
+        [CLIP_WAITING] = "rendering",     [CLIP_RETRY] = "rendering",
+        [CLIP_LEASED] = "rendering",      [CLIP_STITCHING] = "publishing",
+        [CLIP_PUBLISHING] = "publishing", [CLIP_PUBLISHED] = "published",
+        [CLIP_FAILED] = "failed",         [CLIP_CANCELED] = "canceled"};
+    return ENTRY(names, state);
+}
+
+const char *task_state_name(enum task_state state)
+{
+    static const char *const names[] = {"waiting", "leased", "done", "failed", "canceled"};
+    return ENTRY(names, state);
+}
+
+const char *attempt_end_name(enum attempt_end end)
+{
+    static const char *const names[END_COUNT] = {[END_LIVE] = "live",
+                                                 [END_DONE] = "done",
+                                                 [END_HANDED_BACK] = "handed_back",
+                                                 [END_PREEMPTED] = "preempted",
+                                                 [END_LOST] = "lost",
+                                                 [END_HUNG] = "hung",
+                                                 [END_FAILED] = "failed",
+                                                 [END_REJECTED] = "rejected",
+                                                 [END_RECIPE] = "recipe",
+                                                 [END_CANCELED] = "canceled",
+                                                 [END_SUPERSEDED] = "superseded"};
+    return ENTRY(names, end);
+}
+
+const char *worker_state_name(enum worker_state state)
+{
+    static const char *const names[WORKER_STATE_COUNT] = {"joining",     "canary",      "idle",
+                                                          "busy",        "draining",    "drained",
+                                                          "unreachable", "quarantined", "offline"};
+    return ENTRY(names, state);
+}
+
+const char *suspect_name(enum suspect suspect)
+{
+    static const char *const names[] = {"", "black", "still"};
+    return ENTRY(names, suspect);
+}
+
+bool batch_state_is_terminal(enum batch_state state)
+{
+    return state == BATCH_DONE || state == BATCH_FAILED || state == BATCH_CANCELED;
+}

@@ -1,0 +1,164 @@
+#include "coordinator/retry.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/xalloc.h"
+#include "coordinator/canary.h"
+
+/* ---- T3 ---- */
+
+struct end_rule {
+    const char *event; /* NULL: no news */
+    bool counts;       /* against the task and the worker */
+    bool waits;        /* the next attempt waits (T7) */
+};
+
+static const struct end_rule rules[END_COUNT] = {
+    [END_PREEMPTED] = {"attempt.preempted", false, false},
+    [END_LOST] = {"attempt.lost", false, true},
+    [END_HUNG] = {"attempt.hung", true, true},
+    [END_FAILED] = {"attempt.failed", true, true},
+    [END_REJECTED] = {"attempt.rejected", true, true},
+    [END_RECIPE] = {"attempt.recipe", false, false},
+};
+
+const char *retry_event(enum attempt_end end)
+{
+    return rules[end].event;
+}
+
+void retry_count_worker(struct farm *f, struct worker *w, enum attempt_end end)
+{
+    if (end == END_DONE) w->finished++;
+    if (rules[end].counts) w->failed++;
+    if (end != END_LOST) return;
+    w->lost++;
+    f->attempts_lost++;
+}
+
+/* ---- T7 ---- */
+
+/* 0, 2, 10, 60 s, and up to half of it more, so that tasks that failed together part. */
+static int64_t wait_after(struct farm *f, const struct task *t)
+{
+    static const int64_t waits_ns[] = {0, 2 * NS_PER_S, 10 * NS_PER_S, 60 * NS_PER_S};
+    uint32_t ends = t->counted + t->losses; /* this one included */
+    int64_t wait = waits_ns[ends > 4 ? 3 : ends - 1];
+    return wait > 0 ? wait + (int64_t)farm_random(f, (uint64_t)wait / 2) : 0;
+}
+
+/* ---- T4 ---- */
+
+static struct blame *find_blame(struct task *t, const struct worker *w)
+{
+    for (uint32_t i = 0; i < t->blamed_count; i++) {
+        if (t->blamed[i].worker == w) return &t->blamed[i];
+    }
+    return NULL;
+}
+
+static bool is_blamed(const struct task *t, const struct worker *w)
+{
+    for (uint32_t i = 0; i < t->blamed_count; i++) {
+        if (t->blamed[i].worker == w) return true;
+    }
+    return false;
+}
+
+static void blame(struct farm *f, struct task *t, struct worker *w)
+{
+    t->counted++;
+    struct blame *b = find_blame(t, w);
+    if (b == NULL && t->blamed_count < RETRY_DISTINCT_WORKERS) b = &t->blamed[t->blamed_count++];
+    if (b != NULL) *b = (struct blame){w, w->canary.right};
+    if (t->counted >= 2 && chain_is_empty(&t->in_disputed))
+        chain_append(&f->disputed, &t->in_disputed);
+    f->settle_wanted = true;
+}
+
+struct capable { /* workers that could run a task now */
+    uint32_t count;
+    uint32_t blamed;
+    uint32_t proven; /* blamed, and rendered a canary right since */
+};
+
+static struct capable capable_of(const struct farm *f, const struct task *t)
+{
+    struct capable all = {0};
+    for (size_t i = 0; i < f->workers.count; i++) {
+        struct worker *w = f->crew[i];
+        if (!worker_can(w, t->group->lane)) continue;
+        all.count++;
+        for (uint32_t k = 0; k < t->blamed_count; k++) {
+            if (t->blamed[k].worker != w) continue;
+            all.blamed++;
+            all.proven += w->canary.right > t->blamed[k].canaries_right;
+        }
+    }
+    return all;
+}
+
+bool retry_may_run(const struct farm *f, const struct task *t, const struct worker *w)
+{
+    if (!is_blamed(t, w)) return true;
+    struct capable all = capable_of(f, t);
+    return all.blamed == all.count && t->counted < 2; /* from two on T4 waits for canaries */
+}
+
+static void want_canaries(struct farm *f, const struct task *t)
+{
+    for (uint32_t i = 0; i < t->blamed_count; i++) {
+        struct worker *w = t->blamed[i].worker;
+        bool proven = w->canary.right > t->blamed[i].canaries_right;
+        if (!proven && worker_can(w, t->group->lane)) canary_want(f, w);
+    }
+}
+
+static void fail_as_last(struct farm *f, struct task *t, int64_t now_ns)
+{
+    char *message = xstrdup(t->last_message);
+    task_fail(f, t, attempt_end_name(t->last_end), message, now_ns);
+    free(message);
+}
+
+static void settle(struct farm *f, struct task *t, int64_t now_ns)
+{
+    if (t->state != TASK_WAITING || t->counted < 2) return;
+    struct capable all = capable_of(f, t);
+    if (all.count == 0 || all.blamed < all.count) return;
+    if (all.proven == all.count)
+        fail_as_last(f, t, now_ns);
+    else
+        want_canaries(f, t);
+}
+
+void retry_settle(struct farm *f, int64_t now_ns)
+{
+    if (!f->settle_wanted) return;
+    f->settle_wanted = false;
+    CHAIN_EACH(link, &f->disputed)
+    settle(f, CHAIN_OWNER(link, struct task, in_disputed), now_ns);
+}
+
+/* ---- after an end ---- */
+
+void retry_after(struct farm *f, struct task *t, struct worker *w, enum attempt_end end,
+                 const char *message, int64_t now_ns)
+{
+    if (t->state != TASK_LEASED) return; /* decided otherwise: done, failed or canceled */
+    if (rules[end].counts) {
+        task_note_end(t, end, message);
+        blame(f, t, w);
+    }
+    if (end == END_LOST) t->losses++;
+    bool enough = t->blamed_count == RETRY_DISTINCT_WORKERS;
+    if (end == END_RECIPE || (rules[end].counts && enough)) {
+        task_fail(f, t, attempt_end_name(end), message, now_ns);
+        return;
+    }
+    if (!chain_is_empty(&t->live))
+        task_save(f, t, true);
+    else
+        task_requeue(f, t, rules[end].waits ? wait_after(f, t) : 0, now_ns);
+}

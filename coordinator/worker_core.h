@@ -1,0 +1,117 @@
+/* worker_core: what the farm knows of a worker: who it is (W1), whether it may work (its canary),
+ * what its slots hold (W4), and since when it is silent (L2). A worker once seen stays known. */
+#ifndef ZOE_COORDINATOR_WORKER_CORE_H
+#define ZOE_COORDINATOR_WORKER_CORE_H
+
+#include "coordinator/attempt.h"
+#include "coordinator/lane.h"
+
+enum presence { WORKER_AWAY, WORKER_SILENT, WORKER_PRESENT };
+
+struct slot {
+    struct attempt *running;
+    struct attempt *next;
+    bool canary; /* renders one instead */
+    char *backend;
+    char *fingerprint;
+};
+
+struct refusal { /* never asked again of this boot */
+    struct digest model;
+    const struct lane *lane; /* NULL: the whole model */
+};
+
+struct canary {
+    bool wanted;
+    uint64_t number; /* 0 = none is out */
+    uint32_t slot;
+    uint32_t right; /* since the start of this farm */
+    uint32_t wrong; /* in a row */
+    struct deadline due;
+    struct deadline again; /* the next try of a quarantined worker */
+};
+
+struct worker_pace {
+    const struct lane *lane;
+    struct pace steps;
+};
+
+struct worker {
+    char *name;
+    uint8_t boot_id[ID_BOOT_BYTES];
+    char *machine_id;
+    char *host;
+    char *build;
+    char *reason;
+    char *by;
+    int64_t since_ms;
+    enum worker_state state; /* as last told */
+
+    enum presence presence;
+    bool admitted;
+    bool quarantined;
+    bool draining;
+    bool drained;
+    bool disk_low;
+    int64_t drain_grace_ns; /* of the operator's drain, said again to a new session */
+
+    uint64_t session; /* 0 = none */
+    uint64_t last_number;
+    uint32_t heartbeat_ms; /* as it was told */
+    int64_t heard_ns;
+    bool heard;
+    struct deadline silence;
+
+    struct farm_slot *info; /* one a slot, for questions; texts are the slots' */
+    struct slot *slots;
+    uint32_t slot_count;
+    struct chain attempts;
+    struct canary canary;
+    struct refusal *refusals;
+    uint32_t refusal_count;
+    struct worker_pace *paces;
+    uint32_t pace_count;
+
+    uint64_t finished;
+    uint64_t failed;
+    uint64_t lost;
+    uint64_t saved_ends; /* finished + failed + lost as last saved */
+    uint64_t memory_bytes;
+    uint32_t outbox_count;
+};
+
+struct worker *worker_find(const struct farm *f, const char *name);
+struct worker *worker_know(struct farm *f, const char *name); /* made, away, when it is new */
+struct worker *worker_of_session(const struct farm *f, uint64_t session);
+void worker_free(struct worker *w);
+/* Texts are copied; NULL = "". */
+void worker_describe(struct worker *w, const char *machine_id, const char *host, const char *build);
+void worker_explain(struct worker *w, const char *reason, const char *by);
+
+/* The public state follows from the flags; tells when it changed. `reason` may be NULL. */
+void worker_settle(struct farm *f, struct worker *w, const char *reason, const char *by);
+void worker_save(struct farm *f, const struct worker *w);
+/* May be given work now. */
+bool worker_accepts(const struct worker *w);
+/* Could run this kind of work, now or after its canary or its disk's recovery (S1, T4). */
+bool worker_can(const struct worker *w, const struct lane *lane);
+void worker_refuse(struct farm *f, struct worker *w, const struct lane *lane, bool whole_model);
+struct pace *worker_pace(struct worker *w, const struct lane *lane); /* made when new */
+const struct pace *worker_known_pace(const struct worker *w, const struct lane *lane);
+
+/* The next numbered message to its session. */
+struct effect_message *worker_message(struct farm *f, struct worker *w, enum effect_kind kind);
+/* An unnumbered one. NULL when there is no session. */
+struct effect_message *worker_answer(struct farm *f, const struct worker *w, enum effect_kind kind,
+                                     const struct attempt_key *attempt);
+
+/* Copies them; every slot is empty afterwards. */
+void worker_set_slots(struct worker *w, const struct farm_slot *slots, uint32_t count);
+void worker_drop_slots(struct worker *w);
+/* Puts an attempt where it says it is; false when that place is taken or does not exist. */
+bool worker_place(struct worker *w, struct attempt *a);
+/* Takes it out of its slot; a prefetched one behind it begins. */
+void worker_vacate(struct farm *f, struct attempt *a, int64_t now_ns);
+bool worker_slot_is_free(const struct slot *s);
+
+#endif
