@@ -12,9 +12,6 @@
 #include "coordinator/store.h"
 #include "proto/limits.h"
 
-#define LOW_BYTES (UINT64_C(1) << 30)
-#define LOW_SHARE 20 /* 5 % */
-
 struct artifacts {
     const struct artifact_backend *backend;
     void *self;
@@ -324,18 +321,4 @@ bool artifacts_recover(struct artifacts *a, int64_t wall_ms, const struct artifa
 bool artifacts_free(struct artifacts *a, uint64_t *free_out, uint64_t *total_out, struct error *err)
 {
     return a->backend->free_bytes(a->self, free_out, total_out, err);
-}
-
-uint64_t disk_low_bytes(uint64_t total_bytes)
-{
-    uint64_t share = total_bytes / LOW_SHARE;
-    return share < LOW_BYTES ? share : LOW_BYTES;
-}
-
-bool disk_is_low(bool was_low, uint64_t free_bytes, uint64_t total_bytes, uint64_t reserved_bytes)
-{
-    uint64_t low = disk_low_bytes(total_bytes);
-    uint64_t left = free_bytes > reserved_bytes ? free_bytes - reserved_bytes : 0;
-    if (left < low) return true;
-    return was_low && left <= 2 * low;
 }

@@ -112,10 +112,4 @@ bool artifacts_recover(struct artifacts *a, int64_t wall_ms, const struct artifa
 bool artifacts_free(struct artifacts *a, uint64_t *free_out, uint64_t *total_out,
                     struct error *err);
 
-/* D1, pure. Below `low` = 1 GiB, or 5 % of a disk smaller than 20 GiB, plus `reserved_bytes` (what
- * stitching will need) the disk is low; above 2 x low plus the reserve it is well again; between
- * the two it stays what it was. */
-uint64_t disk_low_bytes(uint64_t total_bytes);
-bool disk_is_low(bool was_low, uint64_t free_bytes, uint64_t total_bytes, uint64_t reserved_bytes);
-
 #endif

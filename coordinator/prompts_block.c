@@ -142,8 +142,7 @@ static size_t compress(void *out, size_t out_size, const struct buf *raw)
     if (context == NULL) return (size_t)-1; /* zstd's generic error */
     ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, COMPRESSION_LEVEL);
     ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
-    size_t size =
-        ZSTD_compress2(context, out, out_size, raw->size ? raw->data : NULL, raw->size);
+    size_t size = ZSTD_compress2(context, out, out_size, raw->size ? raw->data : NULL, raw->size);
     ZSTD_freeCCtx(context);
     return size;
 }

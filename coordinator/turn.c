@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "base/xalloc.h"
 #include "coordinator/checks.h"
+#include "coordinator/disk.h"
 #include "coordinator/intake.h"
 #include "coordinator/loading.h"
 #include "coordinator/mail.h"

@@ -30,7 +30,7 @@ struct upload {
     struct artifact_upload *files[LIMIT_OUTPUTS];
     bool sealed[LIMIT_OUTPUTS]; /* stands under its digest */
     bool sealing[LIMIT_OUTPUTS];
-    bool wrong;          /* some output had another digest */
+    bool wrong; /* some output had another digest */
     struct seal seals[LIMIT_OUTPUTS];
     int64_t retry_at_ns; /* the disk refused: offer anew; 0 = no */
 };
