@@ -34,11 +34,11 @@ struct publish_batch {
     const char *batch;   /* id */
     const char *folder;  /* publish_folder_name */
     const json_t *about; /* batch.json */
-    const char *source;  /* file as submitted: moved (same file system) or copied */
+    const char *source;  /* file as submitted: hard-linked, else copied; it stays */
     bool source_is_jsonl;
 };
-/* Makes RENDERS/.tmp-ID with batch.json and prompts.txt or prompts.jsonl, all durable. The source
- * stays: it is hard-linked, else copied. */
+/* Makes RENDERS/.tmp-ID with batch.json and prompts.txt or prompts.jsonl, all durable. On failure
+ * nothing of it is left. */
 bool publish_batch_prepare(const struct publish_batch *b, struct error *err);
 /* After the commit. Done already = true. */
 bool publish_batch_place(const char *renders, const char *batch, const char *folder,
@@ -49,8 +49,6 @@ void publish_batch_drop(const char *renders, const char *batch); /* the prepared
 bool publish_batch_recover(const char *renders,
                            const char *(*folder_of)(void *context, const char *batch),
                            void *context, struct error *err);
-/* Removes a batch's folder with all that is in it. */
-bool publish_batch_remove(const char *renders, const char *folder, struct error *err);
 /* The batch.json of an accepted batch. `groups`: array of objects as the caller knows them. New
  * reference. */
 json_t *publish_batch_about(const char *batch, const char *name, const char *owner, int priority,
@@ -107,24 +105,16 @@ struct publish_placed {
     bool renamed;                 /* it differs: tell it in an event */
     uint64_t sidecar_bytes;
 };
-/* Step 2, after `publishing(sha256)` is committed: sidecar, then MP4, never over a foreign file,
- * folder fsynced. Doing it again is fine at any point. ERROR_STATE when neither temporary nor final
- * file has that digest: stitch again. */
+/* Step 2, after `publishing(sha256)` is committed: sidecar, then MP4, never over a foreign file
+ * (then NAME_2, NAME_3 ...), folder fsynced. Doing it again is fine at any point. ERROR_STATE when
+ * no pair of sidecar and video with that digest is there: stitch again. */
 bool publish_place(const struct publish_target *t, const struct digest *sha256,
                    struct publish_placed *out, struct error *err);
 
-enum publish_next {
-    PUBLISH_COMMIT, /* the final file has the digest: commit `published` */
-    PUBLISH_PLACE,  /* the temporaries are whole: publish_place */
-    PUBLISH_STITCH  /* neither: stitch again */
-};
-/* Start: what is next for a clip in `publishing(sha256)`. */
-enum publish_next publish_look(const struct publish_target *t, const struct digest *sha256,
-                               struct publish_placed *out);
-
 void publish_clip_drop(const struct publish_target *t); /* its temporaries */
 /* Start, after recovery, and only of unfinished batches: removes temporaries in a batch's folder
- * that `keep` does not claim. */
+ * and its sub-folders, but the videos and sidecars of the clips that `keep` claims. Other hidden
+ * files are somebody's. */
 bool publish_sweep(const char *folder, bool (*keep)(void *context, uint64_t clip), void *context,
                    struct error *err);
 

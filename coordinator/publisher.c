@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -159,6 +160,7 @@ static void on_sealed(uv_work_t *work, int status)
         tell_error(j, &j->err);
         return;
     }
+    fault_point("publish.stitched");
     struct coordinator *c = j->c;
     char file[PUBLISH_NAME_SIZE + 8];
     (void)snprintf(file, sizeof(file), "%s.mp4", j->facts.name);
