@@ -2,6 +2,7 @@
 #include "base/fault.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@ static struct {
     bool read;
     const char *name; /* NULL: no fault wanted */
     size_t name_length;
-    long left;
+    atomic_long left;
 } wanted;
 
 static void read_environment(void)
@@ -30,5 +31,5 @@ void fault_point(const char *name)
     if (!wanted.name) return;
     if (strlen(name) != wanted.name_length || memcmp(name, wanted.name, wanted.name_length) != 0)
         return;
-    if (--wanted.left == 0) kill(getpid(), SIGKILL);
+    if (atomic_fetch_sub(&wanted.left, 1) == 1) kill(getpid(), SIGKILL);
 }
