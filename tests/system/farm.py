@@ -35,16 +35,16 @@ def sha256(path):
 
 
 def children_of(pid):
-    """Process ids of all living descendants of pid, with their command names."""
+    """Process ids of all living descendants of pid, with the names of their programs (zoe-engine starts itself once more as /proc/self/exe)."""
     found, parents = {}, {}
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
             text = (entry / "stat").read_text()
+            name = pathlib.Path(os.readlink(entry / "exe")).name
         except OSError:
             continue
-        name = text[text.index("(") + 1:text.rindex(")")]
         state, parent = text[text.rindex(")") + 2:].split()[:2]
         if state != "Z":
             parents[int(entry.name)] = (int(parent), name)

@@ -87,7 +87,7 @@ class Faults(unittest.TestCase):
                     farm.start_coordinator(env={"ZOE_FAULT_KILL": f"{point}:{1 if point == 'submit.accepted' else count}"})
                     farm.start_worker("w1")
                     farm.start_worker("w2")
-                    done = farm.run("submit", "-", *SMALL, "--key", "one", "--json", "--timeout", "3s", stdin="\n".join(LINES))
+                    done = farm.run("submit", "-", *SMALL, "--key", "one", "--json", "--timeout", "3s", stdin="\n".join(LINES) + "\n")
                     eventually(lambda: farm.coordinator.poll() is not None, 60, f"the fault at {point} hits")
                     farm.start_coordinator()
                     accepted = farm.submit(LINES, *SMALL, "--key", "one")
