@@ -18,6 +18,7 @@ struct artifacts {
     struct store *store;
     uv_loop_t *loop;
     struct table open; /* name -> struct artifact_upload */
+    struct table held; /* digest -> how often, as a pointer's number */
     int sealing;
     bool closed;
 };
@@ -33,7 +34,6 @@ struct artifact_upload {
     artifact_done done; /* NULL: closed meanwhile */
     void *context;
     bool sealing;
-    bool discard; /* once the pool thread has left it */
     bool sealed_ok;
     struct digest found;
     uint64_t found_bytes;
@@ -53,6 +53,7 @@ struct artifacts *artifacts_open(const struct artifact_backend *backend, const c
     a->store = store;
     a->loop = loop;
     table_init(&a->open);
+    table_init(&a->held);
     return a;
 }
 
@@ -66,6 +67,7 @@ static void free_if_done(struct artifacts *a)
 {
     if (!a->closed || a->sealing > 0) return;
     table_finish(&a->open);
+    table_finish(&a->held);
     a->backend->close(a->self);
     free(a);
 }
@@ -137,6 +139,20 @@ bool artifact_upload_write(struct artifact_upload *u, uint64_t offset, const voi
     return true;
 }
 
+static uintptr_t holds(const struct artifacts *a, const struct digest *digest)
+{
+    return (uintptr_t)table_get(&a->held, digest->bytes, DIGEST_BYTES);
+}
+
+static void set_holds(struct artifacts *a, const struct digest *digest, uintptr_t count)
+{
+    if (count == 0) {
+        (void)table_remove(&a->held, digest->bytes, DIGEST_BYTES);
+    } else {
+        (void)table_set(&a->held, digest->bytes, DIGEST_BYTES, (void *)count);
+    }
+}
+
 static void seal(uv_work_t *work)
 {
     struct artifact_upload *u = work->data;
@@ -154,6 +170,7 @@ static bool keep(struct artifact_upload *u)
         return error_set(&u->err, ERROR_INVALID, "the bytes have another digest");
     }
     if (!a->backend->keep(a->self, u->name, &u->digest, &u->err)) return false;
+    set_holds(a, &u->digest, holds(a, &u->digest) + 1);
     fault_point("artifact.renamed");
     return true;
 }
@@ -164,9 +181,7 @@ static void on_sealed(uv_work_t *work, int status)
     struct artifacts *a = u->owner;
     if (status != 0) u->sealed_ok = error_set(&u->err, ERROR_IO, "hashing was canceled");
     a->sealing--;
-    if (u->done == NULL) {
-        if (u->discard) a->backend->discard(a->self, u->name);
-    } else {
+    if (u->done != NULL) {
         bool ok = keep(u);
         table_remove_text(&a->open, u->name);
         u->done(u->context, ok ? NULL : &u->err);
@@ -200,13 +215,10 @@ void artifact_upload_close(struct artifact_upload *u, bool keep_temporary)
     if (u == NULL) return;
     struct artifacts *a = u->owner;
     table_remove_text(&a->open, u->name);
-    if (u->sealing) {
-        u->done = NULL;
-        u->discard = !keep_temporary;
-        return;
-    }
+    /* At once, even under the pool thread's hands: the name may be opened anew before it ends. */
     if (!keep_temporary) a->backend->discard(a->self, u->name);
-    free_upload(u);
+    u->done = NULL;
+    if (!u->sealing) free_upload(u);
 }
 
 void artifacts_discard(struct artifacts *a, const char *name)
@@ -236,6 +248,7 @@ static void remove_unused(struct artifacts *a, const struct digest *digest)
 {
     struct error err;
     uint64_t uses;
+    if (holds(a, digest) > 0) return;
     if (!store_artifact_uses(a->store, digest, &uses, &err) || uses > 0) return;
     if (a->backend->remove(a->self, digest, &err))
         store_artifact_forget(a->store, digest);
@@ -252,6 +265,19 @@ void artifacts_sweep(struct artifacts *a)
     for (size_t i = 0; i < list.count; i++)
         remove_unused(a, &list.items[i]);
     free(list.items);
+}
+
+/* Its row, if it has one, is the next sweep's to forget. */
+void artifacts_release(struct artifacts *a, const struct digest *digest)
+{
+    struct error err;
+    uint64_t uses;
+    uintptr_t count = holds(a, digest);
+    ZOE_ASSERT(count > 0);
+    set_holds(a, digest, count - 1);
+    if (count > 1 || !store_artifact_uses(a->store, digest, &uses, &err) || uses > 0) return;
+    if (!a->backend->remove(a->self, digest, &err))
+        log_warn("an unused artifact stays: %s", err.message);
 }
 
 char *artifacts_path(struct artifacts *a, const struct digest *digest)

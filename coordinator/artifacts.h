@@ -5,8 +5,9 @@
  * the coordinator included. When it is complete a pool thread hashes and fsyncs it, then the loop
  * thread renames it to aa/HEX. The store counts the uses of a digest; the loop thread alone renames
  * in and unlinks, and unlinking asks for the count again, so that a digest whose count is above
- * zero always has its file. Everything goes through a table of operations: a folder today, an
- * object store next.
+ * zero always has its file. Two clips may have the same bytes: a file whose use is not committed
+ * yet is held, and no sweep takes it. Everything goes through a table of operations: a folder
+ * today, an object store next.
  *
  * Loop thread only. The store is borrowed. */
 #ifndef ZOE_COORDINATOR_ARTIFACTS_H
@@ -78,20 +79,24 @@ bool artifact_upload_write(struct artifact_upload *u, uint64_t offset, const voi
                            size_t size_bytes, struct error *err);
 
 /* Only when complete. `done` runs on the loop thread and ends the upload: err NULL = the file
- * stands under its digest's name, add its use to the store in this same turn. ERROR_INVALID = other
- * digest, the temporary is gone (offer it again from 0). ERROR_FULL and ERROR_IO = the temporary is
- * kept: open it again later. */
+ * stands under its digest's name and is held until artifacts_release. ERROR_INVALID = other digest,
+ * the temporary is gone (offer it again from 0). ERROR_FULL and ERROR_IO = the temporary is kept:
+ * open it again later. */
 typedef void (*artifact_done)(void *context, const struct error *err);
 void artifact_upload_finish(struct artifact_upload *u, artifact_done done, void *context);
 
 /* Ends an upload without a result: `keep` leaves the temporary for a resume. Also while finishing:
  * then `done` never runs. NULL is fine. */
 void artifact_upload_close(struct artifact_upload *u, bool keep);
+/* Ends one hold, once the use is committed or given up; the last one removes a file without uses.
+ */
+void artifacts_release(struct artifacts *a, const struct digest *digest);
 /* Removes a temporary that nobody has open. */
 void artifacts_discard(struct artifacts *a, const char *name);
 
 /* After a commit that dropped uses (EFFECT_DROP_OUTPUTS, EFFECT_REMOVE_BATCH): unlinks the files
- * whose count is zero, then forgets them in the store, which the next commit makes lasting. */
+ * whose count is zero and that nobody holds, then forgets them in the store, which the next commit
+ * makes lasting. */
 void artifacts_sweep(struct artifacts *a);
 
 /* Local path; caller frees; NULL when the file is not there. */

@@ -37,7 +37,10 @@ struct upload {
 
 struct uploads {
     struct coordinator *c;
-    struct table entries; /* name -> struct upload */
+    struct table entries;    /* name -> struct upload */
+    struct digest *released; /* held until the turn that gave them up is committed */
+    size_t released_count;
+    size_t released_capacity;
 };
 
 void uploads_name(const char *worker, const struct attempt_key *key, char out[UPLOADS_NAME_SIZE])
@@ -66,9 +69,28 @@ static void close_files(struct upload *e, bool keep)
     }
 }
 
+static void release_later(struct uploads *u, const struct digest *digest)
+{
+    if (u->released_count == u->released_capacity) {
+        u->released_capacity = u->released_capacity == 0 ? 16 : 2 * u->released_capacity;
+        u->released = xrealloc_array(u->released, u->released_capacity, sizeof(*u->released));
+    }
+    u->released[u->released_count++] = *digest;
+}
+
+static void release_now(struct uploads *u)
+{
+    for (size_t i = 0; i < u->released_count; i++)
+        artifacts_release(u->c->artifacts, &u->released[i]);
+    u->released_count = 0;
+}
+
 static void free_upload(struct upload *e, bool keep)
 {
     close_files(e, keep);
+    for (uint32_t i = 0; i < e->offer.output_count; i++) {
+        if (e->sealed[i]) release_later(e->owner, &e->offer.outputs[i].sha256);
+    }
     free(e->worker);
     free(e->fingerprint);
     free(e);
@@ -81,6 +103,7 @@ void uploads_clear(struct uploads *u)
         free_upload(e, true);
     table_finish(&u->entries);
     table_init(&u->entries);
+    release_now(u);
 }
 
 void uploads_destroy(struct uploads *u)
@@ -88,6 +111,7 @@ void uploads_destroy(struct uploads *u)
     if (u == NULL) return;
     uploads_clear(u);
     table_finish(&u->entries);
+    free(u->released);
     free(u);
 }
 
@@ -347,6 +371,7 @@ void uploads_discard(struct uploads *u, const char *worker, const struct attempt
 void uploads_tick(struct uploads *u, int64_t now_ns)
 {
     struct upload *e = NULL;
+    release_now(u);
     for (size_t i = 0; (e = table_next(&u->entries, &i, NULL, NULL)) != NULL;) {
         if (e->retry_at_ns != 0 && e->retry_at_ns <= now_ns) offer_again(e);
     }
@@ -356,6 +381,7 @@ int64_t uploads_next(const struct uploads *u)
 {
     int64_t next_ns = INT64_MAX;
     const struct upload *e = NULL;
+    if (u->released_count > 0) return 0;
     for (size_t i = 0; (e = table_next(&u->entries, &i, NULL, NULL)) != NULL;) {
         if (e->retry_at_ns != 0 && e->retry_at_ns < next_ns) next_ns = e->retry_at_ns;
     }

@@ -30,9 +30,10 @@ void uploads_stored(struct uploads *u, const char *worker, const struct attempt_
 /* EFFECT_DISCARD_UPLOAD, EFFECT_DROPPED: its files are of no use. */
 void uploads_discard(struct uploads *u, const char *worker, const struct attempt_key *key);
 
-/* Tries again what the disk refused. */
+/* At the beginning of a turn: lets go of files that the one before gave up or made lasting, and
+ * tries again what the disk refused. */
 void uploads_tick(struct uploads *u, int64_t now_ns);
-int64_t uploads_next(const struct uploads *u); /* INT64_MAX when nothing is to be tried again */
+int64_t uploads_next(const struct uploads *u); /* INT64_MAX when nothing is to be done */
 
 /* "BATCH.CLIP.TASK.FENCE.WORKER": unique to an attempt and safe as a file name; WORKER is a hash.
  */
