@@ -83,15 +83,6 @@ static enum suspect suspect_of(const json_t *report)
     return strcmp(word, "still") == 0 ? SUSPECT_STILL : SUSPECT_NONE;
 }
 
-/* The worker says which frames it rendered, before compression. */
-static bool same_frames(const json_t *report, const struct output *output)
-{
-    struct digest seen;
-    const char *hex = json_string_value(json_object_get(report, "frames_sha256"));
-    if (digest_is_zero(&output->frames_sha256)) return true;
-    return hex != NULL && digest_parse(hex, &seen) && digest_equal(&seen, &output->frames_sha256);
-}
-
 static void look_at_next(struct check *check);
 
 static void on_done(void *context, const struct media_result *result)
@@ -108,7 +99,9 @@ static void on_done(void *context, const struct media_result *result)
         conclude(check, verdicts[result->outcome], result->message);
         return;
     }
-    if (!same_frames(result->report, &check->job.outputs[check->output])) {
+    /* The worker says which frames it rendered, before compression. */
+    const struct output *output = &check->job.outputs[check->output];
+    if (!media_report_has_frames(result->report, &output->frames_sha256)) {
         conclude(check, VERDICT_REJECTED, "its frames are not those that the worker rendered");
         return;
     }

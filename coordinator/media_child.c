@@ -2,6 +2,8 @@
  * its pipe and its timer are closed. */
 #include "coordinator/media_child.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,11 +32,12 @@ struct media_run {
     uv_timer_t limit;
     int open_handles;
     bool running;
+    bool has_process;   /* its handle is in the loop, even if nothing was started */
     bool exited, ended; /* its process; its stdout */
     bool over_limit;
     int64_t status;
     int signal;
-    int spawn_error;
+    int spawn_error; /* set beforehand: it cannot be tried at all */
 };
 
 struct media_children {
@@ -85,9 +88,18 @@ static enum media_outcome outcome_of(const json_t *report)
     return MEDIA_FAILED;
 }
 
+bool media_report_has_frames(const json_t *report, const struct digest *wanted)
+{
+    struct digest seen;
+    const char *hex = json_string_value(json_object_get(report, "frames_sha256"));
+    if (digest_is_zero(wanted)) return true;
+    return hex != NULL && digest_parse(hex, &seen) && digest_equal(&seen, wanted);
+}
+
+/* What never ran is nobody's fault but this machine's. */
 static void describe_death(const struct media_run *r, struct media_result *result)
 {
-    result->outcome = MEDIA_DIED;
+    result->outcome = r->spawn_error ? MEDIA_FULL : MEDIA_DIED;
     if (r->spawn_error)
         snprintf(result->message, sizeof result->message, "zoe-media could not be started: %s",
                  uv_strerror(r->spawn_error));
@@ -143,7 +155,7 @@ static void close_run(struct media_run *r)
     if (!r->exited || !r->ended) return;
     uv_close((uv_handle_t *)&r->out, on_handle_closed);
     uv_close((uv_handle_t *)&r->limit, on_handle_closed);
-    if (r->spawn_error == 0) uv_close((uv_handle_t *)&r->process, on_handle_closed);
+    if (r->has_process) uv_close((uv_handle_t *)&r->process, on_handle_closed);
 }
 
 /* ---- running ---- */
@@ -211,13 +223,16 @@ static void start_run(struct media_run *r)
     uv_pipe_init(c->loop, &r->out, 0);
     uv_timer_init(c->loop, &r->limit);
     r->open_handles = 2;
-    r->spawn_error = spawn(r);
+    if (r->spawn_error == 0) {
+        r->spawn_error = spawn(r);
+        r->has_process = true;
+        r->open_handles++;
+    }
     if (r->spawn_error) {
         r->exited = r->ended = true;
         close_run(r);
         return;
     }
-    r->open_handles = 3;
     uv_timer_start(&r->limit, on_limit, (uint64_t)c->limit_ms, 0);
     uv_read_start((uv_stream_t *)&r->out, give_room, on_bytes);
 }
@@ -293,6 +308,17 @@ struct media_run *media_check_start(struct media_children *c, const struct media
     return r;
 }
 
+/* It is read once: no need to make it durable. */
+static int write_comment(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0) return uv_translate_sys_error(errno);
+    bool ok = path_write_fd(fd, text, strlen(text), path, NULL);
+    int reason = ok ? 0 : uv_translate_sys_error(errno);
+    (void)close(fd);
+    return reason;
+}
+
 struct media_run *media_stitch_start(struct media_children *c, const struct media_stitch *stitch,
                                      media_done done, void *context)
 {
@@ -300,14 +326,14 @@ struct media_run *media_stitch_start(struct media_children *c, const struct medi
     char *comment = xasprintf("%s.comment", stitch->out);
     add_option(&w, "--out", xstrdup(stitch->out));
     add_shape(&w, stitch->frames, stitch->width, stitch->height, stitch->fps);
-    if (stitch->comment != NULL &&
-        path_write_atomic(comment, stitch->comment, strlen(stitch->comment), 0600, NULL))
-        add_option(&w, "--comment-file", xstrdup(comment));
+    int refused = stitch->comment != NULL ? write_comment(comment, stitch->comment) : 0;
+    if (stitch->comment != NULL) add_option(&w, "--comment-file", xstrdup(comment));
     if (stitch->title != NULL) add_option(&w, "--title", xstrdup(stitch->title));
     for (int i = 0; i < stitch->segment_count; i++)
         add_word(&w, xstrdup(stitch->segments[i]));
     struct media_run *r = add_run(c, w.items, done, context);
     r->comment_file = comment;
+    r->spawn_error = refused;
     start_waiting(c);
     return r;
 }

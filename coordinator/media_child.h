@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "base/digest.h"
 #include "base/error.h"
 
 #define MEDIA_AT_ONCE 2
@@ -20,7 +21,7 @@ enum media_outcome {
     MEDIA_OK,       /* `report` says what was found or made */
     MEDIA_REJECTED, /* the input is not what it should be: T3 rejected */
     MEDIA_DIED,     /* killed, crashed, over its limit, or no answer: M1 counts these */
-    MEDIA_FULL,     /* no space: wait and run it again */
+    MEDIA_FULL,     /* no space, or no process to be had: wait and run it again */
     MEDIA_FAILED    /* an honest failure of another kind (I/O, our own bug) */
 };
 
@@ -29,6 +30,10 @@ struct media_result {
     const json_t *report; /* borrowed during the callback; NULL unless the child answered */
     char message[512];
 };
+
+/* Whether the frames that the child decoded are those of `wanted`; a zero digest asks for nothing.
+ */
+bool media_report_has_frames(const json_t *report, const struct digest *wanted);
 
 typedef void (*media_done)(void *context, const struct media_result *result);
 

@@ -1,0 +1,134 @@
+/* Runs that never run, and scripts in the place of zoe-media. */
+#include "ground.h"
+
+#include <sys/stat.h>
+
+#include "coordinator/media_child.h"
+
+struct seen {
+    int count;
+    enum media_outcome outcome;
+    char message[512];
+};
+
+static void on_done(void *context, const struct media_result *result)
+{
+    struct seen *seen = context;
+    seen->count++;
+    seen->outcome = result->outcome;
+    memcpy(seen->message, result->message, sizeof(seen->message));
+}
+
+static char *script(void **state, const char *text)
+{
+    char *path = ground_path(state, "program");
+    char *whole = xasprintf("#!/bin/sh\n%s\n", text);
+    ground_write_text(path, whole);
+    assert_int_equal(chmod(path, 0700), 0);
+    free(whole);
+    return path;
+}
+
+static struct seen stitch(const char *program, const char *out, const char *comment,
+                          int64_t limit_ms)
+{
+    uv_loop_t loop;
+    struct seen seen = {0};
+    assert_int_equal(uv_loop_init(&loop), 0);
+    struct media_children *c = media_children_create(&loop, program, 1, limit_ms);
+    const char *segments[] = {"segment"};
+    struct media_stitch job = {
+        .out = out, .segments = segments, .segment_count = 1, .frames = 1, .width = 2, .height = 2};
+    job.fps = 8;
+    job.comment = comment;
+    (void)media_stitch_start(c, &job, on_done, &seen);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    media_children_destroy(c);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    assert_int_equal(seen.count, 1);
+    return seen;
+}
+
+/* This machine's fault: to be tried again, and held against nobody. */
+static void test_no_program(void **state)
+{
+    char *out = ground_path(state, "out.mp4");
+    struct seen seen = stitch("/nonexistent/zoe-media", out, NULL, 5000);
+    assert_int_equal(seen.outcome, MEDIA_FULL);
+    free(out);
+}
+
+/* A video without its recipe is never made. */
+static void test_no_place_for_the_comment(void **state)
+{
+    char *program = script(state, "echo '{\"ok\":true}'");
+    char *out = ground_path(state, "missing/out.mp4");
+    assert_int_equal(stitch(program, out, "recipe", 5000).outcome, MEDIA_FULL);
+    free(program);
+    free(out);
+}
+
+static void test_answers(void **state)
+{
+    static const struct {
+        const char *text;
+        enum media_outcome outcome;
+    } rows[] = {
+        {"echo '{\"ok\":true}'", MEDIA_OK},
+        {"echo '{\"ok\":false,\"code\":\"rejected\",\"message\":\"m\"}'; exit 1", MEDIA_REJECTED},
+        {"echo '{\"ok\":false,\"code\":\"full\"}'; exit 6", MEDIA_FULL},
+        {"echo '{\"ok\":false,\"code\":\"io\"}'; exit 1", MEDIA_FAILED},
+        {"echo nonsense", MEDIA_DIED},
+        {"kill -9 $$", MEDIA_DIED},
+        {"for a; do case $a in *.comment) grep -q recipe $a && echo '{\"ok\":true}';; esac; done",
+         MEDIA_OK},
+    };
+    char *out = ground_path(state, "out.mp4");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char *program = script(state, rows[i].text);
+        assert_int_equal(stitch(program, out, "recipe", 5000).outcome, rows[i].outcome);
+        free(program);
+    }
+    char *comment = ground_path(state, "out.mp4.comment");
+    assert_false(path_exists(comment)); /* handed over and gone */
+    free(comment);
+    free(out);
+}
+
+static void test_over_the_limit(void **state)
+{
+    char *program = script(state, "exec sleep 60");
+    char *out = ground_path(state, "out.mp4");
+    assert_int_equal(stitch(program, out, NULL, 50).outcome, MEDIA_DIED);
+    free(program);
+    free(out);
+}
+
+static void test_frames(void **state)
+{
+    struct digest digest = digest_of("x", 1);
+    struct digest none = {0};
+    char hex[DIGEST_TEXT_SIZE];
+    (void)state;
+    digest_text(&digest, hex);
+    json_t *report = json_pack("{s:s}", "frames_sha256", hex);
+    json_t *empty = json_object();
+    assert_true(media_report_has_frames(report, &digest));
+    assert_true(media_report_has_frames(empty, &none));
+    assert_false(media_report_has_frames(empty, &digest));
+    digest.bytes[0] ^= 1;
+    assert_false(media_report_has_frames(report, &digest));
+    json_decref(report);
+    json_decref(empty);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ground_test(test_no_program), ground_test(test_no_place_for_the_comment),
+        ground_test(test_answers),    ground_test(test_over_the_limit),
+        ground_test(test_frames),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
