@@ -40,7 +40,7 @@ struct publish_batch {
 /* Makes RENDERS/.tmp-ID with batch.json and prompts.txt or prompts.jsonl, all durable. On failure
  * nothing of it is left. */
 bool publish_batch_prepare(const struct publish_batch *b, struct error *err);
-/* After the commit. Done already = true. */
+/* After the commit. Done already = true; a folder that stands already is filled up. */
 bool publish_batch_place(const char *renders, const char *batch, const char *folder,
                          struct error *err);
 void publish_batch_drop(const char *renders, const char *batch); /* the prepared folder */

@@ -113,19 +113,40 @@ bool publish_batch_prepare(const struct publish_batch *b, struct error *err)
 
 /* ---- placing ---- */
 
-/* A folder that has its name already was placed before the last end; the sync may be missing. */
+/* The folder stands already: a clip was published while the rename was refused. What it lacks moves
+ * in. */
+static bool merge(const char *from, const char *to, struct error *err)
+{
+    static const char *const names[] = {"prompts.txt", "prompts.jsonl", "batch.json"};
+    bool ok = true;
+    for (size_t i = 0; ok && i < sizeof(names) / sizeof(names[0]); i++) {
+        char *source = path_join(from, names[i]);
+        char *target = path_join(to, names[i]);
+        if (path_exists(source) && !path_exists(target) && rename(source, target) != 0) {
+            ok = error_set_errno(err, errno, "cannot rename %s to %s", source, target);
+        }
+        free(source);
+        free(target);
+    }
+    return ok && path_fsync_folder(to, err) && path_remove_tree(from, err);
+}
+
+/* Nothing to rename, but the name taken: it was done before the last end. */
+static bool place(const char *from, const char *to, struct error *err)
+{
+    if (rename(from, to) == 0) return true;
+    int reason = errno;
+    if (reason == ENOENT && path_is_folder(to)) return true;
+    if (reason == ENOTEMPTY || reason == EEXIST) return merge(from, to, err);
+    return error_set_errno(err, reason, "cannot rename %s to %s", from, to);
+}
+
 bool publish_batch_place(const char *renders, const char *batch, const char *folder,
                          struct error *err)
 {
     char *from = prepared_path(renders, batch);
     char *to = path_join(renders, folder);
-    bool ok = true;
-    if (rename(from, to) != 0) {
-        int reason = errno;
-        ok = (reason == ENOENT && path_is_folder(to)) ||
-             error_set_errno(err, reason, "cannot rename %s to %s", from, to);
-    }
-    ok = ok && path_fsync_folder(renders, err);
+    bool ok = place(from, to, err) && path_fsync_folder(renders, err);
     free(from);
     free(to);
     return ok;
@@ -143,16 +164,9 @@ void publish_batch_drop(const char *renders, const char *batch)
 
 static bool recover(const char *renders, const char *batch, const char *folder, struct error *err)
 {
-    char *to = folder != NULL ? path_join(renders, folder) : NULL;
-    bool place = to != NULL && !path_exists(to);
-    bool ok = true;
-    if (place) {
-        ok = publish_batch_place(renders, batch, folder, err);
-    } else {
-        publish_batch_drop(renders, batch);
-    }
-    free(to);
-    return ok;
+    if (folder != NULL) return publish_batch_place(renders, batch, folder, err);
+    publish_batch_drop(renders, batch);
+    return true;
 }
 
 bool publish_batch_recover(const char *renders,

@@ -34,7 +34,7 @@ struct job {
     struct effect_job next;
     struct clip_facts facts;
     struct publish_target target; /* texts are facts' */
-    struct digest sha256;         /* STEP_RENAME */
+    struct digest sha256;         /* STEP_RENAME: as committed */
     char *out;                    /* temporary MP4 */
     struct media_run *run;
     int64_t retry_at_ns;
@@ -168,8 +168,12 @@ static void on_sealed(uv_work_t *work, int status)
                                .size_bytes = j->sealed.size_bytes,
                                .sidecar_bytes = j->sealed.sidecar_bytes,
                                .file = file};
+    const struct task_key *task = &j->wanted.task;
     shell_stir(c);
-    farm_clip_stitched(c->farm, j->wanted.task.batch, j->wanted.task.clip, &video, shell_now(c));
+    farm_clip_stitched(c->farm, task->batch, task->clip, &video, shell_now(c));
+    if (farm_clip_state(c->farm, task->batch, task->clip) != CLIP_PUBLISHING) {
+        publish_clip_drop(&j->target); /* canceled or reopened meanwhile */
+    }
     end_job(j);
 }
 
@@ -195,6 +199,11 @@ static void on_stitched(void *context, const struct media_result *result)
     if (result->outcome != MEDIA_OK) {
         publish_clip_drop(&j->target);
         tell_failure(j, failures[result->outcome], result->message);
+        return;
+    }
+    if (!media_report_has_frames(result->report, &j->facts.output.frames_sha256)) {
+        publish_clip_drop(&j->target);
+        tell_failure(j, STITCH_MISSING, "its stored segment holds other frames than were checked");
         return;
     }
     j->facts.record.published_ms = clock_wall_ms();
@@ -296,28 +305,54 @@ static void on_placed(uv_work_t *work, int status)
 
 static void start_rename(struct job *j)
 {
-    struct clip_record clip;
-    struct error err = {0};
-    if (!store_clip(j->c->store, j->wanted.task.batch, j->wanted.task.clip, &clip, &err)) {
-        tell_failure(j, STITCH_AGAIN, err.message);
-        return;
-    }
-    j->sha256 = clip.sha256;
-    j->sealed.size_bytes = clip.size_bytes;
     queue_work(j, place_work, on_placed);
 }
 
 /* ---- jobs
  * ------------------------------------------------------------------------------------------- */
 
+static bool fill_for_stitch(struct job *j, struct error *err)
+{
+    return clip_facts_fill(&j->facts, j->c, &j->wanted.task, err);
+}
+
+/* What is renamed has the name and digest that were committed, whatever would be made today. */
+static bool fill_for_rename(struct job *j, struct error *err)
+{
+    struct clip_record row;
+    const struct task_key *task = &j->wanted.task;
+    const char *folder = catalog_folder(&j->c->catalog, task->batch);
+    if (folder == NULL) return error_set(err, ERROR_NOT_FOUND, "batch %s is gone", task->batch);
+    if (!store_clip(j->c->store, task->batch, task->clip, &row, err)) return false;
+    size_t size = strlen(row.file);
+    if (size <= strlen(".mp4") || size >= sizeof(j->facts.name)) {
+        return error_set(err, ERROR_NOT_FOUND, "%s has no name in the database", j->name);
+    }
+    j->facts.folder = path_join(j->c->renders, folder);
+    memcpy(j->facts.name, row.file, size - strlen(".mp4"));
+    j->facts.name[size - strlen(".mp4")] = '\0';
+    j->sha256 = row.sha256;
+    j->sealed.size_bytes = row.size_bytes;
+    return true;
+}
+
+static const struct {
+    bool (*fill)(struct job *j, struct error *err);
+    void (*start)(struct job *j);
+    enum stitch_failure missing; /* what it means that something is not there */
+} steps[] = {
+    [STEP_STITCH] = {fill_for_stitch, start_stitch, STITCH_MISSING},
+    [STEP_RENAME] = {fill_for_rename, start_rename, STITCH_AGAIN},
+};
+
 static void run_job(struct job *j)
 {
     struct error err = {0};
     j->retry_at_ns = 0;
-    if (!clip_facts_fill(&j->facts, j->c, &j->wanted.task, &err)) {
+    if (!steps[j->step].fill(j, &err)) {
         log_error("cannot publish %s: %s", j->name, err.message);
         if (err.code == ERROR_NOT_FOUND) {
-            tell_failure(j, STITCH_MISSING, err.message);
+            tell_failure(j, steps[j->step].missing, err.message);
         } else {
             tell_error(j, &err);
         }
@@ -327,11 +362,7 @@ static void run_job(struct job *j)
                                         .name = j->facts.name,
                                         .batch = j->wanted.task.batch,
                                         .clip = j->wanted.task.clip};
-    if (j->step == STEP_STITCH) {
-        start_stitch(j);
-    } else {
-        start_rename(j);
-    }
+    steps[j->step].start(j);
 }
 
 static void start_job(struct publisher *p, enum step step, const struct effect_job *wanted)
@@ -366,11 +397,20 @@ void publisher_rename(struct publisher *p, const struct effect_job *job)
     start_job(p, STEP_RENAME, job);
 }
 
-void publisher_tick(struct publisher *p, int64_t now_ns)
+static struct job *find_due(const struct publisher *p, int64_t now_ns)
 {
     struct job *j = NULL;
     for (size_t i = 0; (j = table_next(&p->jobs, &i, NULL, NULL)) != NULL;) {
-        if (j->retry_at_ns == 0 || j->retry_at_ns > now_ns) continue;
+        if (j->retry_at_ns != 0 && j->retry_at_ns <= now_ns) return j;
+    }
+    return NULL;
+}
+
+/* A job that runs may end, and another begin: the table is walked anew. */
+void publisher_tick(struct publisher *p, int64_t now_ns)
+{
+    struct job *j = NULL;
+    while ((j = find_due(p, now_ns)) != NULL) {
         finish_files(j);
         run_job(j);
     }

@@ -133,8 +133,18 @@ static void test_batches_recover(void **state)
     assert_false(there(state, ".tmp-" OTHER));
     assert_true(there(state, ".tmp-notabatch"));
     assert_true(there(state, OTHER));
-    prepare(state, false); /* beside a placed one it is of no use */
+}
+
+/* The rename was refused once, and a clip was published meanwhile. */
+static void test_a_standing_folder_is_filled_up(void **state)
+{
+    struct error err;
+    prepare(state, false);
+    make_folder(state, BATCH "-name/000");
     assert_ok(publish_batch_recover(*state, known_folder, NULL, &err), err);
+    assert_true(there(state, BATCH "-name/batch.json"));
+    assert_true(there(state, BATCH "-name/prompts.txt"));
+    assert_true(there(state, BATCH "-name/000"));
     assert_false(there(state, ".tmp-" BATCH));
 }
 
@@ -418,6 +428,7 @@ int main(void)
         ground_test(test_batch_is_placed),
         ground_test(test_placing_nothing_fails),
         ground_test(test_batches_recover),
+        ground_test(test_a_standing_folder_is_filled_up),
         ground_test(test_sidecar_and_tag),
         ground_test(test_sub_folder),
         ground_test(test_begun_again),
