@@ -90,7 +90,7 @@ const struct migration *migrate_steps(int *count_out)
 static bool run(sqlite3 *db, const char *sql, const char *what, struct error *err)
 {
     if (sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK) return true;
-    int code = sqlite3_errcode(db);
+    int code = sqlite3_errcode(db) & 0xff; /* primary */
     enum error_code kind = code == SQLITE_FULL                               ? ERROR_FULL
                            : code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? ERROR_CORRUPT
                                                                              : ERROR_IO;

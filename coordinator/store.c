@@ -79,13 +79,15 @@ static bool quick_check(struct store *s, const char *sql, struct error *err)
     sqlite3_stmt *stmt = NULL;
     bool ok = sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
               sqlite3_step(stmt) == SQLITE_ROW;
-    if (!ok)
-        store_db_error(s, err);
-    else if (strcmp(store_db_text(stmt, 0), "ok") != 0)
+    if (!ok) {
+        s->health = store_db_error(s, err);
+    } else if (strcmp(store_db_text(stmt, 0), "ok") != 0) {
+        s->health = STORE_CORRUPT;
         ok = error_set(err, ERROR_CORRUPT,
                        "%s is damaged: %s. Restore a backup, or move the file away and start anew: "
                        "published clips stay",
                        s->path, store_db_text(stmt, 0));
+    }
     sqlite3_finalize(stmt);
     return ok;
 }
@@ -154,7 +156,8 @@ void store_close(struct store *s)
     if (s == NULL) return;
     struct error err;
     store_rollback(s);
-    store_meta_set(s, "clean", "1");
+    bool damaged = s->health == STORE_CORRUPT; /* the next start must look again */
+    if (!damaged) store_meta_set(s, "clean", "1");
     if (!store_commit(s, &err)) log_warn("the database is not marked clean: %s", err.message);
     close_database(s);
 }

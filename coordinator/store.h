@@ -42,7 +42,8 @@ struct store_hooks {
  * build. ERROR_CORRUPT: damaged, or not ours. ERROR_STATE: another process has it open. `hooks` may
  * be NULL and is copied. */
 struct store *store_open(const char *path, const struct store_hooks *hooks, struct error *err);
-/* Rolls back what is not committed and marks the file clean. NULL is fine. */
+/* Rolls back what is not committed and marks the file clean, unless it was seen to be damaged. NULL
+ * is fine. */
 void store_close(struct store *s);
 
 bool store_was_clean(const struct store *s); /* the stop before this start */
@@ -52,7 +53,7 @@ bool store_is_dirty(const struct store *s);
  * store.before_commit and store.after_commit stand around it. */
 bool store_commit(struct store *s, struct error *err);
 void store_rollback(struct store *s);
-/* The last commit's outcome. */
+/* The outcome of the last commit or check. */
 enum store_state store_health(const struct store *s);
 /* While not STORE_OK: tries a small write; true when all is well again. */
 bool store_retry(struct store *s, struct error *err);

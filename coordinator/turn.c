@@ -54,21 +54,25 @@ static void start_anew(struct coordinator *c)
     if (!loading_load(c, &err)) shell_stop(c, &err);
 }
 
+/* False: there is no going on with this database. */
+static bool can_go_on(struct coordinator *c, const struct error *why)
+{
+    struct error err = {0};
+    if (store_health(c->store) != STORE_CORRUPT) return true;
+    error_set(&err, ERROR_CORRUPT,
+              "%s/farm.db is damaged: stop, keep a copy of it, and start again from a backup (%s)",
+              c->state, why->message);
+    shell_stop(c, &err);
+    return false;
+}
+
 static void commit_failed(struct coordinator *c, const struct error *why)
 {
     enum store_state state = store_health(c->store);
     log_error("nothing of this turn is stored state=%s: %s", store_state_name(state), why->message);
     intake_failed(c->intake, why);
     outbound_fail(&c->outbound, why);
-    if (state == STORE_CORRUPT) {
-        struct error err = {0};
-        error_set(&err, ERROR_CORRUPT,
-                  "%s/farm.db is damaged: stop, keep a copy of it, and start again from a backup "
-                  "(%s)",
-                  c->state, why->message);
-        shell_stop(c, &err);
-        return;
-    }
+    if (!can_go_on(c, why)) return;
     c->unwell = true;
     c->unwell_why = *why;
     c->retry_at_ns = shell_now(c) + STORE_RETRY_NS;
@@ -82,6 +86,7 @@ static void try_store(struct coordinator *c)
     c->retry_at_ns = shell_now(c) + STORE_RETRY_NS;
     if (!store_retry(c->store, &err)) {
         c->unwell_why = err;
+        (void)can_go_on(c, &err);
         return;
     }
     log_info("the database can be written again");
@@ -146,7 +151,8 @@ static void check_late(struct coordinator *c)
     if (!c->late_check || now_ns - c->late_check_ns < LATE_CHECK_NS) return;
     c->late_check_ns = now_ns;
     if (!store_check_some(c->store, &done, &err)) {
-        shell_stop(c, &err);
+        log_error("checking the database: %s", err.message);
+        (void)can_go_on(c, &err);
     }
     c->late_check = !done && !c->stopping;
 }
@@ -309,11 +315,23 @@ static void sleep_until_due(struct coordinator *c)
     (void)uv_timer_start(&c->wake, on_wake, (uint64_t)((left_ns + NS_PER_MS - 1) / NS_PER_MS), 0);
 }
 
+/* What was promised in this turn is not stored: it is not said either. */
+static void take_back(struct coordinator *c)
+{
+    struct error why = {0};
+    error_set(&why, ERROR_UNREACHABLE, "the coordinator is stopping: ask again when it is back");
+    outbound_fail(&c->outbound, &why);
+}
+
 static void full_turn(struct coordinator *c)
 {
     c->stirred = false;
     tick(c);
-    if (!c->unwell && !c->stopping) decide_and_store(c);
+    if (c->stopping) {
+        take_back(c);
+    } else if (!c->unwell) {
+        decide_and_store(c);
+    }
     feed_answer(&c->feed, c->store, &c->outbound, shell_now(c));
     outbound_flush(&c->outbound, c->workers, c->clients, on_unreachable, c);
     c->now_ns = 0;

@@ -838,6 +838,40 @@ static void every_table_is_checked_in_turn(void **state)
     store_close(s);
 }
 
+/* Damage that was seen once is looked for again at the next start, however it was stopped. */
+static void a_damaged_file_is_never_marked_clean(void **state)
+{
+    struct error err;
+    struct event_record event = {.kind = "a.kind", .batch = "", .worker = "", .at_ms = 1};
+    char message[200];
+    struct store *s = open_store(state);
+    memset(message, 'x', sizeof message - 1);
+    message[sizeof message - 1] = '\0';
+    event.message = message;
+    for (int i = 0; i < 2000; i++)
+        store_event_add(s, &event);
+    commit(s);
+    store_close(s);
+
+    char *path = ground_path(state, "farm.db");
+    struct buf file = ground_read(path);
+    memset(file.data + file.size / 2 / 4096 * 4096, 0xff, 4096);
+    ground_write(path, file.data, file.size);
+    buf_finish(&file);
+
+    bool done = false;
+    s = open_store(state); /* the last stop was clean: nobody looks */
+    while (store_check_some(s, &done, &err) && !done)
+        continue;
+    assert_false(done);
+    assert_int_equal(err.code, ERROR_CORRUPT);
+    assert_int_equal(store_health(s), STORE_CORRUPT);
+    store_close(s);
+    assert_null(store_open(path, NULL, &err));
+    assert_int_equal(err.code, ERROR_CORRUPT);
+    free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -856,6 +890,7 @@ int main(void)
         ground_test(removing_takes_everything_in_pieces),
         ground_test(a_finished_task_is_small),
         ground_test(every_table_is_checked_in_turn),
+        ground_test(a_damaged_file_is_never_marked_clean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
