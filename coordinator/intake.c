@@ -35,6 +35,7 @@ struct intake {
     struct submit_transfers *transfers;
     struct accepted *accepted;
     struct opening *openings;
+    int opening_count;
     int64_t ticked_ns;
 };
 
@@ -125,17 +126,23 @@ static void on_credit(void *context, uint64_t client, uint64_t request, const ch
  * --------------------------------------------------------------------------------- */
 
 static bool on_known(void *context, const char *owner, const char *key, bool default_key,
-                     struct submit_known *out)
+                     struct submit_known *out, struct error *err)
 {
     struct intake *in = context;
     struct store_known known;
-    if (!store_batch_by_key(in->c->store, owner, key, default_key, &known, NULL)) return false;
+    if (!store_batch_by_key(in->c->store, owner, key, default_key, &known, err)) return false;
     memcpy(out->batch, known.batch, sizeof(out->batch));
     (void)snprintf(out->folder, sizeof(out->folder), "%s", known.folder);
     out->content = known.content;
     out->prompts = known.prompts;
     out->clips = known.clips;
     return true;
+}
+
+static bool on_has_room(void *context)
+{
+    struct intake *in = context;
+    return !farm_disk_is_low(in->c->farm);
 }
 
 static bool on_id_is_free(void *context, const char *batch)
@@ -281,6 +288,7 @@ static void on_scanned(void *context)
     while (in->openings != NULL) {
         struct opening *o = in->openings;
         in->openings = o->next;
+        in->opening_count--;
         submit_transfers_open(in->transfers, &o->wanted, shell_now(in->c));
         free_opening(o);
     }
@@ -326,10 +334,15 @@ void intake_open(struct intake *in, zsock_peer peer, uint64_t request, const cha
 {
     struct error err = {0};
     enum submit_format format = SUBMIT_TEXT;
-    if (!may_submit(in->c, open, &format, &err)) {
+    bool ok = may_submit(in->c, open, &format, &err);
+    if (ok && in->opening_count >= SUBMIT_TRANSFERS_MAX) {
+        ok = error_set(&err, ERROR_REFUSED, "too many submissions are on their way: try again");
+    }
+    if (!ok) {
         send_problem(in->c, peer, request, &err);
         return;
     }
+    in->opening_count++;
     struct opening *o = make_opening(peer, request, owner, open, format);
     struct opening **at = &in->openings;
     while (*at != NULL)
@@ -375,6 +388,7 @@ struct intake *intake_create(struct coordinator *c, struct error *err)
     struct intake *in = xcalloc(1, sizeof(*in));
     struct submit_callbacks callbacks = {.context = in,
                                          .known = on_known,
+                                         .has_room = on_has_room,
                                          .id_is_free = on_id_is_free,
                                          .credit = on_credit,
                                          .accept = on_accept,

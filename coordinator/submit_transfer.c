@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/xalloc.h"
 #include "coordinator/models.h"
@@ -376,13 +377,12 @@ static void start_check(struct submit_transfers *s, struct submit_transfer *t)
 void submit_transfer_accepted(struct submit_transfers *s, struct submit_transfer *t)
 {
     struct error err;
+    struct submit_answer answer = good_answer(t);
     if (!publish_batch_place(t->renders, t->batch, t->folder, &err)) {
         /* committed all the same: the next start places the folder */
-        refuse_all(s, t, &err);
-    } else {
-        struct submit_answer answer = good_answer(t);
-        answer_all(s, t, &answer);
+        log_error("the folder of batch %s: %s", t->batch, err.message);
     }
+    answer_all(s, t, &answer);
     end_transfer(s, t);
 }
 
@@ -396,8 +396,10 @@ void submit_transfer_failed(struct submit_transfers *s, struct submit_transfer *
 
 /* ---- receiving ---- */
 
+/* D1: nothing more comes while the disk is low; a tick goes on. */
 static void grant(struct submit_transfers *s, struct submit_transfer *t)
 {
+    if (!t->request.dry_run && !s->callbacks.has_room(s->callbacks.context)) return;
     uint64_t upto = t->received + CREDIT_WINDOW_BYTES;
     if (upto > t->request.size_bytes) upto = t->request.size_bytes;
     if (upto <= t->granted) return;
@@ -426,14 +428,19 @@ static struct submit_transfer *begin(struct submit_transfers *s, const struct su
     return t;
 }
 
-/* True when an earlier batch settles the matter. */
+/* True when an earlier batch settles the matter, or when it cannot be told whether there is one. */
 static bool answer_known(struct submit_transfers *s, const struct submit_request *r,
                          const char *key, const struct digest *content)
 {
     struct submit_known known;
+    struct error err = {0};
     bool automatic = r->key[0] == '\0';
-    if (r->dry_run || !s->callbacks.known(s->callbacks.context, r->owner, key, automatic, &known))
-        return false;
+    if (r->dry_run) return false;
+    if (!s->callbacks.known(s->callbacks.context, r->owner, key, automatic, &known, &err)) {
+        if (err.code == ERROR_NOT_FOUND) return false;
+        refuse(s, r, err.code, err.message);
+        return true;
+    }
     if (!digest_equal(&known.content, content)) {
         char words[256];
         snprintf(words, sizeof words,
@@ -450,6 +457,16 @@ static bool answer_known(struct submit_transfers *s, const struct submit_request
                                       .clips = known.clips,
                                       .existed = true});
     return true;
+}
+
+static int crowd(const struct submit_transfer *t)
+{
+    int count = 0;
+    for (const struct listener *l = t->listeners; l != NULL; l = l->next)
+        count++;
+    for (const struct waiting *w = t->waiting; w != NULL; w = w->next)
+        count++;
+    return count;
 }
 
 static void wait_for(struct submit_transfer *t, const struct submit_request *r)
@@ -490,7 +507,9 @@ void submit_transfers_open(struct submit_transfers *s, const struct submit_reque
     char *key = r->key[0] ? xstrdup(r->key) : default_key(r, &content);
     struct submit_transfer *t = find(s, r->owner, key);
     const char *why = impossible(s, r);
-    if (t != NULL && digest_equal(&t->content, &content)) {
+    if (t != NULL && crowd(t) >= SUBMIT_CROWD_MAX) {
+        refuse(s, r, ERROR_REFUSED, "too many wait for the submission with this key: try again");
+    } else if (t != NULL && digest_equal(&t->content, &content)) {
         join(s, t, r, now_ns);
     } else if (t != NULL) {
         wait_for(t, r);
@@ -583,6 +602,8 @@ void submit_transfers_tick(struct submit_transfers *s, int64_t now_ns)
             refuse_all(s, t, &why);
             end_transfer(s, t);
             next = s->first; /* waiters may have been opened: look at all again */
+        } else if (t->state == RECEIVING && t->granted == t->received) {
+            grant(s, t);
         }
         t = next;
     }

@@ -25,6 +25,7 @@
 struct models;
 
 #define SUBMIT_TRANSFERS_MAX 64
+#define SUBMIT_CROWD_MAX 64            /* who waits for one transfer, in one way or the other */
 #define SUBMIT_STALL_NS (5 * NS_PER_S) /* a silent sender yields to another opener */
 
 struct submit_request { /* SubmitOpen and who sent it; borrowed */
@@ -80,9 +81,11 @@ struct submit_known { /* an earlier batch with the key */
 struct submit_callbacks {
     void *context;
     /* The newest batch of owner and key; for a default key none that failed, was canceled or
-     * removed. */
+     * removed. ERROR_NOT_FOUND: there is none; any other error: it cannot be told. */
     bool (*known)(void *context, const char *owner, const char *key, bool default_key,
-                  struct submit_known *out);
+                  struct submit_known *out, struct error *err);
+    /* False: no bytes are taken now. */
+    bool (*has_room)(void *context);
     /* True when no batch, living or removed, has this id. */
     bool (*id_is_free)(void *context, const char *batch);
     void (*credit)(void *context, uint64_t client, uint64_t request, const char *key,
