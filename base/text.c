@@ -207,15 +207,20 @@ const char *text_nearest(const char *word, const char *const *names)
     if (word_size == 0 || word_size > NEAREST_MAX_LENGTH) return NULL;
     const char *nearest = NULL;
     size_t nearest_distance = SIZE_MAX;
+    bool same_size = false;
     for (; *names != NULL; names++) {
         size_t size = strlen(*names);
         if (size == 0 || size > NEAREST_MAX_LENGTH) continue;
         size_t distance = edit_distance(word, word_size, *names, size);
         size_t allowed = least(size, word_size) / 3; /* every third letter may be a slip */
         if (allowed == 0 && size > 1) allowed = 1;
-        if (distance > allowed || distance >= nearest_distance) continue;
+        if (distance > allowed || distance > nearest_distance) continue;
+        /* Of two as near, a slipped letter is likelier than a missing one. */
+        bool closer = distance < nearest_distance || (size == word_size && !same_size);
+        if (!closer) continue;
         nearest = *names;
         nearest_distance = distance;
+        same_size = size == word_size;
     }
     return nearest;
 }

@@ -40,7 +40,7 @@ static void print_farm(const struct call *call, const char *folder, const struct
 static bool change_workers(const char *folder, struct embedded *e, int workers, struct error *err)
 {
     char *path = path_join(folder, SUPERVISOR_WANT), text[16];
-    int length = snprintf(text, sizeof text, "%d\n", workers);
+    int length = snprintf(text, sizeof text, "%d", workers);
     bool ok = path_write_atomic(path, text, (size_t)length, 0600, err);
     free(path);
     if (ok && kill(e->pid, SIGUSR1) != 0)

@@ -316,18 +316,21 @@ static int read_want(const struct supervisor *s)
     return (int)number;
 }
 
-/* SIGUSR1: another number of workers. Workers over it drain (SIGTERM). */
+/* SIGUSR1: another number of workers. All drain (SIGTERM): those over it for good, the others come
+ * back with their new share of the cores. */
 static void change_workers(struct supervisor *s)
 {
+    struct error err = {0};
     int want = read_want(s);
     if (want < 1 || want == s->worker_count) return;
-    for (int i = want; i < s->worker_count; i++) {
+    for (int i = 0; i < s->worker_count; i++) {
         if (s->workers[i].pid) kill(s->workers[i].pid, SIGTERM);
-        s->workers[i] = (struct child){0};
     }
+    for (int i = want; i < s->worker_count; i++)
+        s->workers[i] = (struct child){0};
     s->worker_count = want;
-    struct error err = {0};
-    if (s->known && !allow_workers(s, &err)) log_error("%s", err.message);
+    if (!s->known) return;
+    if (!allow_workers(s, &err) || !write_farm_json(s, &err)) log_error("%s", err.message);
     want_workers(s);
 }
 

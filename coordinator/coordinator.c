@@ -395,6 +395,12 @@ static bool start(struct coordinator *c, struct error *err)
     return say_ready(c, err);
 }
 
+static void start_or_stop(struct coordinator *c)
+{
+    struct error err = {0};
+    if (!start(c, &err)) shell_stop(c, &err);
+}
+
 static void on_first_wake(uv_timer_t *timer)
 {
     shell_stir(timer->data);
@@ -404,9 +410,8 @@ static void on_first_wake(uv_timer_t *timer)
 static void on_models(void *context)
 {
     struct coordinator *c = context;
-    struct error err = {0};
     if (c->stopping) return;
-    if (!start(c, &err)) shell_stop(c, &err);
+    start_or_stop(c);
     (void)uv_timer_start(&c->wake, on_first_wake, 0, 0);
 }
 

@@ -201,7 +201,7 @@ static struct submit_variant *make(struct submit_variants *v, const json_t *fiel
     json_t *recipe = json_deep_copy(v->options);
     json_object_update(recipe, (json_t *)(uintptr_t)fields);
     struct submit_variant *variant = NULL;
-    uint32_t group;
+    uint32_t group = 0;
     const struct model *model = find_model(v, recipe, field, err);
     json_t *whole = model ? complete(recipe, model, field, err) : NULL;
     if (whole != NULL && group_of(v->result, model, whole, &group, err)) {

@@ -59,7 +59,7 @@ class Words(unittest.TestCase):
 
 class Submissions(unittest.TestCase):
     BAD = [
-        ('{"prompt": "a", "guidence_scale": 3}', "1", "guidance_scale"),
+        ('{"prompt": "a", "guidence_scale": 3}', "1", "guidence_scale: .*guidance_scale"),
         ('{"prompt": "a"}\n{"prompt": "b", "seed": -4}', "2", "seed"),
         ('{"prompt": "a", "seed": null}', "1", "seed"),
         ('{"prompt": "a", "num_frames": "many"}', "1", "num_frames"),
