@@ -25,10 +25,10 @@ struct attention_job {
 
 /* Scratch of a thread. */
 struct room {
-    float *keys, *values; /* panels */
-    float *scores;        /* [query][key_block rounded up to a panel] */
-    float *sums;          /* [query][head rounded up to a panel] */
-    float *tops, *totals; /* [query] */
+    float *keys, *values;           /* panels */
+    float *scores;                  /* [query][key_block rounded up to a panel] */
+    float *sums;                    /* [query][head rounded up to a panel] */
+    float *tops, *totals, *factors; /* [query] */
 };
 
 static size_t padded(const struct attention_job *j, int n)
@@ -39,7 +39,7 @@ static size_t padded(const struct attention_job *j, int n)
 static size_t room_size(const struct attention_job *j)
 {
     const size_t keys = padded(j, j->key_block), head = padded(j, j->head);
-    return keys * (size_t)j->head + (size_t)j->key_block * head + QUERY_BLOCK * (keys + head + 2);
+    return keys * (size_t)j->head + (size_t)j->key_block * head + QUERY_BLOCK * (keys + head + 3);
 }
 
 static struct room room_of(const struct attention_job *j, int thread)
@@ -51,6 +51,7 @@ static struct room room_of(const struct attention_job *j, int thread)
     r.sums = r.scores + QUERY_BLOCK * keys;
     r.tops = r.sums + QUERY_BLOCK * head;
     r.totals = r.tops + QUERY_BLOCK;
+    r.factors = r.totals + QUERY_BLOCK;
     return r;
 }
 
@@ -76,12 +77,16 @@ static void load_values(const struct attention_job *j, const struct room *r, con
 {
     const int width = j->c->kernels->width;
     float *to = r->values;
-    for (int first = 0; first < j->head; first += width) {
+    for (int first = 0; first < j->head; first += width, to += count * width) {
         const int columns = cpu_least(width, j->head - first);
-        for (int i = 0; i < count; i++, to += width) {
-            memcpy(to, v + i * j->value_step + first, (size_t)columns * sizeof *to);
-            memset(to + columns, 0, (size_t)(width - columns) * sizeof *to);
-        }
+        const struct cpu_affine copy = {.x = v + first,
+                                        .x_step = j->value_step,
+                                        .pixels = count,
+                                        .count = columns,
+                                        .y = to,
+                                        .y_step = width};
+        if (columns < width) memset(to, 0, (size_t)count * (size_t)width * sizeof *to);
+        j->c->kernels->affine(&copy);
     }
 }
 
@@ -101,23 +106,50 @@ static void score(const struct attention_job *j, const struct sequence *s, const
     cpu_tile_multiply(j->c->kernels, &tile, &product);
 }
 
+/* Each query sees one key more than the one before. */
+static void soften_causal(const struct attention_job *j, const struct sequence *s,
+                          const struct cpu_softmax *all, int first)
+{
+    for (int i = 0; i < all->rows; i++) {
+        struct cpu_softmax row = *all;
+        const int seen = s->first_query + i + 1 - first;
+        row.scores += i * all->step;
+        row.rows = 1;
+        row.count = cpu_least(all->count, seen > 0 ? seen : 0);
+        row.tops += i;
+        row.totals += i;
+        row.factors += i;
+        memset(row.scores + row.count, 0, (size_t)(all->count - row.count) * sizeof *row.scores);
+        row.factors[0] = 1;
+        if (row.count > 0) j->c->kernels->soften(&row);
+    }
+}
+
 /* Scores of keys [first, first + count) become weights; earlier sums follow. */
 static void weigh(const struct attention_job *j, const struct sequence *s, const struct room *r,
                   int first, int count)
 {
-    const size_t row_size = padded(j, j->key_block), head = padded(j, j->head);
-    for (int i = 0; i < s->queries; i++) {
-        float *row = r->scores + (size_t)i * row_size;
-        int seen = count;
-        if (j->a->causal) seen = cpu_least(count, s->first_query + i + 1 - first);
-        if (seen < count)
-            memset(row + (seen > 0 ? seen : 0), 0,
-                   (size_t)(count - (seen > 0 ? seen : 0)) * sizeof *row);
-        if (seen <= 0) continue;
-        const float before =
-            j->c->kernels->soften(row, seen, j->a->scale, &r->tops[i], &r->totals[i]);
-        if (first > 0) j->c->kernels->scale(r->sums + (size_t)i * head, before, (int)head);
-    }
+    const ptrdiff_t head = (ptrdiff_t)padded(j, j->head);
+    const struct cpu_softmax softmax = {.scores = r->scores,
+                                        .step = (ptrdiff_t)padded(j, j->key_block),
+                                        .rows = s->queries,
+                                        .count = count,
+                                        .scale = j->a->scale,
+                                        .tops = r->tops,
+                                        .totals = r->totals,
+                                        .factors = r->factors};
+    const struct cpu_scaling sums = {.x = r->sums,
+                                     .x_step = head,
+                                     .rows = s->queries,
+                                     .count = (int)head,
+                                     .factors = r->factors,
+                                     .y = r->sums,
+                                     .y_step = head};
+    if (j->a->causal)
+        soften_causal(j, s, &softmax, first);
+    else
+        j->c->kernels->soften(&softmax);
+    if (first > 0) j->c->kernels->scale(&sums);
 }
 
 static void gather_values(const struct attention_job *j, const struct sequence *s,
@@ -137,10 +169,23 @@ static void gather_values(const struct attention_job *j, const struct sequence *
     cpu_tile_multiply(j->c->kernels, &tile, &product);
 }
 
+static void put_sums(const struct attention_job *j, const struct sequence *s, const struct room *r)
+{
+    for (int i = 0; i < s->queries; i++)
+        r->factors[i] = 1 / r->totals[i];
+    const struct cpu_scaling sums = {.x = r->sums,
+                                     .x_step = (ptrdiff_t)padded(j, j->head),
+                                     .rows = s->queries,
+                                     .count = j->head,
+                                     .factors = r->factors,
+                                     .y = s->y,
+                                     .y_step = j->out_step};
+    j->c->kernels->scale(&sums);
+}
+
 static void attend_sequence(const struct attention_job *j, const struct sequence *s,
                             const struct room *r)
 {
-    const size_t head = padded(j, j->head);
     for (int i = 0; i < s->queries; i++) {
         r->tops[i] = -INFINITY;
         r->totals[i] = 0;
@@ -154,11 +199,7 @@ static void attend_sequence(const struct attention_job *j, const struct sequence
         weigh(j, s, r, first, count);
         gather_values(j, s, r, first, count);
     }
-    for (int i = 0; i < s->queries; i++) {
-        float *sums = r->sums + (size_t)i * head;
-        j->c->kernels->scale(sums, 1 / r->totals[i], j->head);
-        memcpy(s->y + i * j->out_step, sums, (size_t)j->head * sizeof *sums);
-    }
+    put_sums(j, s, r);
 }
 
 static void space_item(void *arg, int64_t item, int thread)

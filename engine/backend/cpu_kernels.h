@@ -47,7 +47,38 @@ struct cpu_affine {
     ptrdiff_t y_step;
 };
 
-/* One row of layer norms. */
+/* y[r][i] = activation(x[r][i]); GEGLU: x[r][i] * gelu(gate[r][i]). y may be x. */
+struct cpu_activation {
+    enum activation kind;
+    const float *x, *gate;
+    ptrdiff_t x_step; /* from one row to the next, of gate too */
+    int64_t rows, count;
+    float *y;
+    ptrdiff_t y_step;
+};
+
+/* Softmax of rows that come in pieces: scores become exp(scale * (score - top)), where top is
+ * raised to the largest so far; `total` is brought to the new top and grows by the new ones.
+ * factors[r] is what earlier weights of row r must be multiplied with. */
+struct cpu_softmax {
+    float *scores;
+    ptrdiff_t step;
+    int rows, count;
+    float scale;
+    float *tops, *totals, *factors; /* [rows]; at the start -infinity, 0 and anything */
+};
+
+/* y[r][i] = x[r][i] * factors[r]. y may be x. */
+struct cpu_scaling {
+    const float *x;
+    ptrdiff_t x_step;
+    int rows, count;
+    const float *factors;
+    float *y;
+    ptrdiff_t y_step;
+};
+
+/* Layer norms of rows. */
 struct cpu_layer {
     const float *scale, *shift;
     int count;
@@ -75,19 +106,15 @@ struct cpu_kernels {
 
     void (*product)(const struct cpu_product *p);
     void (*affine)(const struct cpu_affine *a);
-    void (*layer_norm)(const struct cpu_layer *l, const float *x, float *y); /* y may be x */
+    void (*layer_norm)(const struct cpu_layer *l, const float *x, ptrdiff_t x_step, int rows,
+                       float *y, ptrdiff_t y_step); /* y may be x */
     /* Adds each channel's sum and sum of squares over the pixels, in double. */
     void (*sums)(const float *x, ptrdiff_t x_step, int64_t pixels, int count, double *sum,
                  double *square);
-    /* y may be x. GEGLU: x * gelu(gate). */
-    void (*activate)(enum activation kind, const float *x, const float *gate, float *y,
-                     int64_t count);
+    void (*activate)(const struct cpu_activation *a);
     void (*add)(const float *a, const float *b, float *y, int64_t count);
-    void (*scale)(float *x, float factor, int count);
-    /* Softmax of a row that comes in pieces: scores become exp(scale * (score - top)), where top is
-     * raised to the largest so far; `total` is brought to the new top and grows by the new ones.
-     * Returns the factor that earlier weights must be multiplied with. */
-    float (*soften)(float *scores, int count, float scale, float *top, float *total);
+    void (*scale)(const struct cpu_scaling *s);
+    void (*soften)(const struct cpu_softmax *s);
     /* Winograd's transforms (Lavin and Gray, arXiv 1509.09308) for 3-tap filters and 4 outputs.
      * tile_in: a 6x6 square of pixels of `count` channels (a multiple of 8) to its 36 points;
      * line_in: the same along one axis, 6 points. */

@@ -30,6 +30,29 @@ INNER vec vec_min(vec a, vec b)
     return (vec)_mm256_min_ps((__m256)a, (__m256)b);
 }
 
+INNER vec vec_across(vec v, int n)
+{
+    if (n == 4) return (vec)_mm256_permute2f128_ps((__m256)v, (__m256)v, 1);
+    return (vec)(n == 2 ? _mm256_permute_ps((__m256)v, 0x4e) : _mm256_permute_ps((__m256)v, 0xb1));
+}
+
+/* All bits set in the first n lanes. */
+INNER __m256i first_lanes(int n)
+{
+    static const int32_t ones[2 * LANES] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(const void *)(ones + LANES - n));
+}
+
+INNER vec vec_load_some(const float *p, int n)
+{
+    return (vec)_mm256_maskload_ps(p, first_lanes(n));
+}
+
+INNER void vec_store_some(float *p, vec v, int n)
+{
+    _mm256_maskstore_ps(p, first_lanes(n), (__m256)v);
+}
+
 #include "engine/backend/cpu_kernels_body.h"
 #include "engine/backend/cpu_kernels_winograd.h"
 
@@ -65,7 +88,9 @@ INNER void end_row(const struct cpu_product *p, int row, const vec *s)
     }
 }
 
-/* `rows` is a constant wherever this is called, so that the sums live in registers. */
+/* `rows` is a constant wherever this is called, so that the sums live in registers. The panel that
+ * the next product will most likely want lies behind this one: the last rows fetch it, since large
+ * layers come from far away. */
 #define STEP(r)                                                                                    \
     if (rows > r) {                                                                                \
         const vec x = vec_of(x##r[k]);                                                             \
@@ -73,8 +98,10 @@ INNER void end_row(const struct cpu_product *p, int row, const vec *s)
         s[r][1] = FMA(x, b1, s[r][1]);                                                             \
     }
 
-INNER void product_rows(const struct cpu_product *p, int first, const int rows)
+INNER void product_rows(const struct cpu_product *p, int first, const int rows, const bool last)
 {
+    const ptrdiff_t ahead =
+        (ptrdiff_t)p->segment_count * p->depth * WIDTH * (ptrdiff_t)sizeof(float);
     const vec none = {0};
     const vec low = p->start != NULL ? vec_load(p->start) : none;
     const vec high = p->start != NULL ? vec_load(p->start + LANES) : none;
@@ -95,6 +122,7 @@ INNER void product_rows(const struct cpu_product *p, int first, const int rows)
         const float *x4 = row[rows > 4 ? 4 : 0] + from, *x5 = row[rows > 5 ? 5 : 0] + from;
         for (ptrdiff_t k = 0; k < depth; k++, panel += WIDTH) {
             const vec b0 = vec_load(panel), b1 = vec_load(panel + LANES);
+            if (last) _mm_prefetch((const char *)panel + ahead, _MM_HINT_T0);
             STEP(0) STEP(1) STEP(2) STEP(3) STEP(4) STEP(5)
         }
     }
@@ -109,23 +137,26 @@ INNER void product_rows(const struct cpu_product *p, int first, const int rows)
 KERNEL void kernel_product(const struct cpu_product *p)
 {
     int row = 0;
-    for (; row + 6 <= p->row_count; row += 6)
-        product_rows(p, row, 6);
+    for (; row + 6 < p->row_count; row += 6)
+        product_rows(p, row, 6, false);
     switch (p->row_count - row) {
+    case 6:
+        product_rows(p, row, 6, true);
+        return;
     case 5:
-        product_rows(p, row, 5);
+        product_rows(p, row, 5, true);
         return;
     case 4:
-        product_rows(p, row, 4);
+        product_rows(p, row, 4, true);
         return;
     case 3:
-        product_rows(p, row, 3);
+        product_rows(p, row, 3, true);
         return;
     case 2:
-        product_rows(p, row, 2);
+        product_rows(p, row, 2, true);
         return;
     case 1:
-        product_rows(p, row, 1);
+        product_rows(p, row, 1, true);
         return;
     default:
         return;

@@ -29,24 +29,29 @@
         }                                                                                          \
     } while (0)
 
-KERNEL void kernel_activate(enum activation kind, const float *x, const float *gate, float *y,
-                            int64_t count)
+/* The loop over rows is inside, so that an expression's constants are loaded once. */
+#define EACH_ROW(r, gate_from, EXPRESSION)                                                         \
+    for (int64_t row = 0; row < (r)->rows; row++)                                                  \
+    EACH((r)->count, (r)->x + row * (r)->x_step, (gate_from) + row * (r)->x_step,                  \
+         (r)->y + row * (r)->y_step, EXPRESSION)
+
+KERNEL void kernel_activate(const struct cpu_activation *r)
 {
-    switch (kind) {
+    switch (r->kind) {
     case ACTIVATION_SILU:
-        EACH(count, x, x, y, vec_silu(a));
+        EACH_ROW(r, r->x, vec_silu(a));
         return;
     case ACTIVATION_GELU:
-        EACH(count, x, x, y, vec_gelu(a));
+        EACH_ROW(r, r->x, vec_gelu(a));
         return;
     case ACTIVATION_QUICK_GELU:
-        EACH(count, x, x, y, vec_quick_gelu(a));
+        EACH_ROW(r, r->x, vec_quick_gelu(a));
         return;
     case ACTIVATION_GEGLU:
-        EACH(count, x, gate, y, a * vec_gelu(b));
+        EACH_ROW(r, r->gate, a * vec_gelu(b));
         return;
     default:
-        if (y != x) memcpy(y, x, (size_t)count * sizeof *y);
+        EACH_ROW(r, r->x, a);
     }
 }
 
@@ -55,55 +60,60 @@ KERNEL void kernel_add(const float *a_from, const float *b_from, float *y, int64
     EACH(count, a_from, b_from, y, a + b);
 }
 
-KERNEL void kernel_scale(float *x, float factor, int count)
+KERNEL void kernel_scale(const struct cpu_scaling *r)
 {
-    const vec f = vec_of(factor);
-    EACH(count, x, x, x, a * f);
+    EACH_ROW(r, r->x, a * vec_of(r->factors[row]));
 }
 
 /* ---- norms ---- */
 
-INNER void affine_lanes(const struct cpu_affine *a, int channel, int lanes)
+INNER void copy_pixels(const struct cpu_affine *from)
 {
-    const bool whole = lanes == LANES;
-    const float *x = a->x + channel;
-    float *y = a->y + channel;
-    const vec scale =
-        whole ? vec_load(a->scale + channel) : vec_load_some(a->scale + channel, lanes);
-    const vec shift =
-        whole ? vec_load(a->shift + channel) : vec_load_some(a->shift + channel, lanes);
-    for (int64_t p = 0; p < a->pixels; p++, x += a->x_step, y += a->y_step) {
-        vec v = whole ? vec_load(x) : vec_load_some(x, lanes);
-        v = FMA(v, scale, shift);
-        if (a->silu) v = vec_silu(v);
-        if (whole)
-            vec_store(y, v);
-        else
-            vec_store_some(y, v, lanes);
-    }
+    const float *x = from->x;
+    float *y = from->y;
+    for (int64_t p = 0; p < from->pixels; p++, x += from->x_step, y += from->y_step)
+        EACH(from->count, x, x, y, a);
 }
 
-KERNEL void copy_pixels(const struct cpu_affine *a)
+INNER vec affine_vec(vec x, vec scale, vec shift, const bool silu)
 {
-    const float *x = a->x;
-    float *y = a->y;
-    for (int64_t p = 0; p < a->pixels; p++, x += a->x_step, y += a->y_step)
-        memcpy(y, x, (size_t)a->count * sizeof *y);
+    const vec y = FMA(x, scale, shift);
+    return silu ? vec_silu(y) : y;
+}
+
+/* `silu` is a constant wherever this is called. */
+INNER void affine_pixel(const struct cpu_affine *a, const float *x, float *y, const bool silu)
+{
+    const float *scale = a->scale, *shift = a->shift;
+    int i = 0;
+    for (; i + LANES <= a->count; i += LANES)
+        vec_store(y + i,
+                  affine_vec(vec_load(x + i), vec_load(scale + i), vec_load(shift + i), silu));
+    const int rest = a->count - i;
+    if (rest == 0) return;
+    vec_store_some(y + i,
+                   affine_vec(vec_load_some(x + i, rest), vec_load_some(scale + i, rest),
+                              vec_load_some(shift + i, rest), silu),
+                   rest);
 }
 
 KERNEL void kernel_affine(const struct cpu_affine *a)
 {
+    const float *x = a->x;
+    float *y = a->y;
     if (a->scale == NULL) {
         copy_pixels(a);
         return;
     }
-    int channel = 0;
-    for (; channel + LANES <= a->count; channel += LANES)
-        affine_lanes(a, channel, LANES);
-    if (channel < a->count) affine_lanes(a, channel, a->count - channel);
+    if (a->silu)
+        for (int64_t p = 0; p < a->pixels; p++, x += a->x_step, y += a->y_step)
+            affine_pixel(a, x, y, true);
+    else
+        for (int64_t p = 0; p < a->pixels; p++, x += a->x_step, y += a->y_step)
+            affine_pixel(a, x, y, false);
 }
 
-KERNEL void kernel_layer_norm(const struct cpu_layer *l, const float *x, float *y)
+INNER void layer_row(const struct cpu_layer *l, const float *x, float *y)
 {
     const int whole = l->count / LANES * LANES, rest = l->count - whole;
     const vec none = {0};
@@ -129,24 +139,49 @@ KERNEL void kernel_layer_norm(const struct cpu_layer *l, const float *x, float *
         y[i] = (x[i] - mean) * factor * l->scale[i] + l->shift[i];
 }
 
-INNER void sum_quad(const float *x, ptrdiff_t x_step, int64_t pixels, double *sum, double *square)
+KERNEL void kernel_layer_norm(const struct cpu_layer *l, const float *x, ptrdiff_t x_step, int rows,
+                              float *y, ptrdiff_t y_step)
 {
-    quad s = *(const quad_loose *)(const void *)sum, q = *(const quad_loose *)(const void *)square;
-    for (int64_t p = 0; p < pixels; p++, x += x_step) {
-        const quad d = __builtin_convertvector(*(const half_loose *)(const void *)x, quad);
-        s += d;
-        q += d * d;
+    for (int row = 0; row < rows; row++, x += x_step, y += y_step)
+        layer_row(l, x, y);
+}
+
+#define QUADS 4 /* at once: as many chains of sums in flight, twice */
+
+/* `quads` is a constant wherever this is called. */
+INNER void sum_quads(const float *x, ptrdiff_t x_step, int64_t pixels, const int quads, double *sum,
+                     double *square)
+{
+    quad s[QUADS], q[QUADS];
+    UNROLL
+    for (int i = 0; i < quads; i++) {
+        s[i] = *(const quad_loose *)(const void *)(sum + 4 * i);
+        q[i] = *(const quad_loose *)(const void *)(square + 4 * i);
     }
-    *(quad_loose *)(void *)sum = s;
-    *(quad_loose *)(void *)square = q;
+    for (int64_t p = 0; p < pixels; p++, x += x_step) {
+        UNROLL
+        for (int i = 0; i < quads; i++) {
+            const half_loose half = *(const half_loose *)(const void *)(x + 4 * i);
+            const quad d = __builtin_convertvector(half, quad);
+            s[i] += d;
+            q[i] += d * d;
+        }
+    }
+    UNROLL
+    for (int i = 0; i < quads; i++) {
+        *(quad_loose *)(void *)(sum + 4 * i) = s[i];
+        *(quad_loose *)(void *)(square + 4 * i) = q[i];
+    }
 }
 
 KERNEL void kernel_sums(const float *x, ptrdiff_t x_step, int64_t pixels, int count, double *sum,
                         double *square)
 {
     int channel = 0;
+    for (; channel + 4 * QUADS <= count; channel += 4 * QUADS)
+        sum_quads(x + channel, x_step, pixels, QUADS, sum + channel, square + channel);
     for (; channel + 4 <= count; channel += 4)
-        sum_quad(x + channel, x_step, pixels, sum + channel, square + channel);
+        sum_quads(x + channel, x_step, pixels, 1, sum + channel, square + channel);
     for (; channel < count; channel++)
         for (int64_t p = 0; p < pixels; p++) {
             const double d = (double)x[p * x_step + channel];
@@ -169,10 +204,10 @@ INNER float top_of(const float *x, int count)
     return best;
 }
 
-KERNEL float kernel_soften(float *scores, int count, float scale, float *top, float *total)
+/* Turns scores into weights and gives their sum; `shift` is added to the scaled scores. */
+INNER float soften_row(float *scores, int count, float scale, float shift)
 {
-    const float best = top_of(scores, count), before = *top, now = best > before ? best : before;
-    const vec s = vec_of(scale), t = vec_of(-now * scale);
+    const vec s = vec_of(scale), t = vec_of(shift);
     vec sum = {0};
     int i = 0;
     for (; i + LANES <= count; i += LANES) {
@@ -180,18 +215,27 @@ KERNEL float kernel_soften(float *scores, int count, float scale, float *top, fl
         vec_store(scores + i, e);
         sum += e;
     }
-    float more = vec_sum(sum);
-    if (i < count) {
-        vec_store_some(scores + i, vec_exp(FMA(vec_load_some(scores + i, count - i), s, t)),
-                       count - i);
-        for (; i < count; i++)
-            more += scores[i];
+    float total = vec_sum(sum);
+    if (i == count) return total;
+    const vec rest = vec_exp(FMA(vec_load_some(scores + i, count - i), s, t));
+    vec_store_some(scores + i, rest, count - i);
+    for (int lane = 0; i + lane < count; lane++)
+        total += rest[lane];
+    return total;
+}
+
+KERNEL void kernel_soften(const struct cpu_softmax *s)
+{
+    float *scores = s->scores;
+    for (int r = 0; r < s->rows; r++, scores += s->step) {
+        const float best = top_of(scores, s->count), before = s->tops[r];
+        const float top = best > before ? best : before;
+        const float more = soften_row(scores, s->count, s->scale, -top * s->scale);
+        const bool first = !(s->totals[r] > 0);
+        s->factors[r] = first ? 1.0f : vec_exp(vec_of((before - top) * s->scale))[0];
+        s->tops[r] = top;
+        s->totals[r] = s->totals[r] * s->factors[r] + more;
     }
-    float lanes[LANES];
-    vec_store(lanes, vec_exp(vec_of((before - now) * scale)));
-    *top = now;
-    *total = *total * lanes[0] + more;
-    return lanes[0];
 }
 
 #endif

@@ -3,6 +3,7 @@
 #include "engine/backend/cpu_kernels.h"
 
 #include <cblas.h>
+#include <string.h>
 
 #define LANES 4
 #define WIDTH 64
@@ -27,6 +28,23 @@ INNER vec vec_min(vec a, vec b)
 {
     const veci first = a < b;
     return (vec)((first & (veci)a) | (~first & (veci)b));
+}
+
+INNER vec vec_across(vec v, int n)
+{
+    return n == 2 ? (vec){v[2], v[3], v[0], v[1]} : (vec){v[1], v[0], v[3], v[2]};
+}
+
+INNER vec vec_load_some(const float *p, int n)
+{
+    float lanes[LANES] = {0};
+    memcpy(lanes, p, (size_t)n * sizeof *p);
+    return *(const vec_loose *)(const void *)lanes;
+}
+
+INNER void vec_store_some(float *p, vec v, int n)
+{
+    memcpy(p, &v, (size_t)n * sizeof *p);
 }
 
 #include "engine/backend/cpu_kernels_body.h"

@@ -33,78 +33,85 @@ INNER void values_of(const vec m[6], vec y[4])
     y[3] = FMA(vec_of(8.0f), d, b) + m[5];
 }
 
+/* Along one axis: six values `from_step` apart to six points `to_step` apart. */
+INNER void points_line(const float *from, ptrdiff_t from_step, float *to, ptrdiff_t to_step)
+{
+    vec d[6], v[6];
+    UNROLL
+    for (int k = 0; k < 6; k++)
+        d[k] = vec_load(from + k * from_step);
+    points_of(d, v);
+    UNROLL
+    for (int k = 0; k < 6; k++)
+        vec_store(to + k * to_step, v[k]);
+}
+
 KERNEL void kernel_tile_in(const float *x, ptrdiff_t row_step, ptrdiff_t x_step, int count,
                            float *v, ptrdiff_t v_step)
 {
+    float t[6 * 6 * LANES]; /* [row][column] */
     for (int i = 0; i < count; i += LANES, x += LANES, v += LANES) {
-        vec t[6][6];
-        for (int column = 0; column < 6; column++) {
-            vec d[6], p[6];
-            for (int row = 0; row < 6; row++)
-                d[row] = vec_load(x + row * row_step + column * x_step);
-            points_of(d, p);
-            for (int row = 0; row < 6; row++)
-                t[row][column] = p[row];
-        }
-        for (int row = 0; row < 6; row++) {
-            vec p[6];
-            points_of(t[row], p);
-            for (int column = 0; column < 6; column++)
-                vec_store(v + (row * 6 + column) * v_step, p[column]);
-        }
-    }
-}
-
-INNER void put(const struct cpu_tile_out *t, ptrdiff_t at, vec v)
-{
-    if (t->add != NULL) v += vec_load(t->add + at);
-    vec_store(t->y + at, v);
-}
-
-KERNEL void kernel_tile_out(const struct cpu_tile_out *t)
-{
-    for (int i = 0; i < t->columns; i += LANES) {
-        vec s[4][6];
-        for (int column = 0; column < 6; column++) {
-            vec m[6], y[4];
-            for (int row = 0; row < 6; row++)
-                m[row] = vec_load(t->m + (row * 6 + column) * t->m_step + i);
-            values_of(m, y);
-            for (int row = 0; row < 4; row++)
-                s[row][column] = y[row];
-        }
-        const vec start = vec_load(t->start + i);
-        for (int row = 0; row < t->rows; row++) {
-            vec y[4];
-            values_of(s[row], y);
-            for (int pixel = 0; pixel < t->pixels; pixel++)
-                put(t, row * t->row_step + pixel * t->y_step + i, y[pixel] + start);
-        }
+        for (int column = 0; column < 6; column++)
+            points_line(x + column * x_step, row_step, t + column * LANES, 6 * LANES);
+        for (int row = 0; row < 6; row++)
+            points_line(t + row * 6 * LANES, LANES, v + row * 6 * v_step, v_step);
     }
 }
 
 KERNEL void kernel_line_in(const float *x, ptrdiff_t x_step, int64_t count, float *v,
                            ptrdiff_t v_step)
 {
-    for (int64_t i = 0; i < count; i += LANES) {
-        vec d[6], p[6];
-        for (int k = 0; k < 6; k++)
-            d[k] = vec_load(x + k * x_step + i);
-        points_of(d, p);
-        for (int k = 0; k < 6; k++)
-            vec_store(v + k * v_step + i, p[k]);
+    for (int64_t i = 0; i < count; i += LANES)
+        points_line(x + i, x_step, v + i, v_step);
+}
+
+/* Along one axis: six points `from_step` apart to four values. */
+INNER void values_line(const float *from, ptrdiff_t from_step, vec y[4])
+{
+    vec m[6];
+    UNROLL
+    for (int k = 0; k < 6; k++)
+        m[k] = vec_load(from + k * from_step);
+    values_of(m, y);
+}
+
+/* The wanted ones of four values, from place `at` on. */
+INNER void put_line(const struct cpu_tile_out *t, ptrdiff_t at, vec start, const vec y[4])
+{
+    UNROLL
+    for (int pixel = 0; pixel < 4; pixel++) {
+        if (pixel >= t->pixels) return;
+        const ptrdiff_t here = at + pixel * t->y_step;
+        vec v = y[pixel] + start;
+        if (t->add != NULL) v += vec_load(t->add + here);
+        vec_store(t->y + here, v);
+    }
+}
+
+KERNEL void kernel_tile_out(const struct cpu_tile_out *t)
+{
+    float s[4 * 6 * LANES]; /* [row][column] */
+    vec y[4];
+    for (int i = 0; i < t->columns; i += LANES) {
+        for (int column = 0; column < 6; column++) {
+            values_line(t->m + column * t->m_step + i, 6 * t->m_step, y);
+            UNROLL
+            for (int row = 0; row < 4; row++)
+                vec_store(s + (row * 6 + column) * LANES, y[row]);
+        }
+        for (int row = 0; row < t->rows; row++) {
+            values_line(s + row * 6 * LANES, LANES, y);
+            put_line(t, row * t->row_step + i, vec_load(t->start + i), y);
+        }
     }
 }
 
 KERNEL void kernel_line_out(const struct cpu_tile_out *t)
 {
+    vec y[4];
     for (int i = 0; i < t->columns; i += LANES) {
-        vec m[6], y[4];
-        for (int k = 0; k < 6; k++)
-            m[k] = vec_load(t->m + k * t->m_step + i);
-        values_of(m, y);
-        for (int pixel = 0; pixel < t->pixels; pixel++)
-            put(t, pixel * t->y_step + i, y[pixel] + vec_load(t->start + i));
+        values_line(t->m + i, t->m_step, y);
+        put_line(t, i, vec_load(t->start + i), y);
     }
 }
 

@@ -68,9 +68,7 @@ static struct cpu_layer layer_of(const struct weight *norm, float eps)
 static void layer_rows(const struct cpu_kernels *k, const struct cpu_layer *layer,
                        const struct tensor *x, int64_t row, int count, float *out)
 {
-    const float *from = x->data + row * x->stride;
-    for (int i = 0; i < count; i++, from += x->stride, out += layer->count)
-        k->layer_norm(layer, from, out);
+    k->layer_norm(layer, x->data + row * x->stride, x->stride, count, out, layer->count);
 }
 
 /* Rows may cross from one image into the next, which has factors of its own. */
@@ -113,13 +111,20 @@ static const float *linear_rows(const struct linear_job *j, const struct rows_pl
 static void linear_finish(const struct linear_job *j, const struct rows_place *p)
 {
     const struct cpu_kernels *k = j->c->kernels;
-    const int columns = p->last - p->first;
-    for (int i = 0; i < p->count; i++) {
-        const ptrdiff_t at = (p->row + i) * j->a->y->channels + p->first;
-        float *y = j->a->y->data + at;
-        k->activate(j->a->activation, y, NULL, y, columns);
-        if (j->a->residual != NULL) k->add(y, j->a->residual->data + at, y, columns);
-    }
+    const ptrdiff_t step = j->a->y->channels, at = p->row * step + p->first;
+    float *y = j->a->y->data + at;
+    const struct cpu_activation activation = {.kind = j->a->activation,
+                                              .x = y,
+                                              .x_step = step,
+                                              .rows = p->count,
+                                              .count = p->last - p->first,
+                                              .y = y,
+                                              .y_step = step};
+    k->activate(&activation);
+    if (j->a->residual == NULL) return;
+    const float *add = j->a->residual->data + at;
+    for (int i = 0; i < p->count; i++)
+        k->add(y + i * step, add + i * step, y + i * step, activation.count);
 }
 
 static void linear_item(void *arg, int64_t item, int thread)
@@ -211,9 +216,15 @@ static void run_middle(const struct feed_forward_job *j, const float *x, int row
                                                      .segment_count = 1};
             cpu_tile_multiply(k, &tile, &product);
         }
-        for (int i = 0; i < rows; i++)
-            k->activate(ACTIVATION_GEGLU, wide + i * 2 * width, wide + i * 2 * width + width,
-                        middle + i * MIDDLE_COLUMNS + column - first, columns);
+        const struct cpu_activation geglu = {.kind = ACTIVATION_GEGLU,
+                                             .x = wide,
+                                             .gate = wide + width,
+                                             .x_step = 2 * width,
+                                             .rows = rows,
+                                             .count = columns,
+                                             .y = middle + column - first,
+                                             .y_step = MIDDLE_COLUMNS};
+        k->activate(&geglu);
     }
 }
 

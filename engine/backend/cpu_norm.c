@@ -174,11 +174,10 @@ static void layer_chunk(void *arg, int64_t item, int thread)
     (void)thread;
     const struct pixels_job *j = arg;
     const struct tensor *x = j->source.x;
-    const int64_t last = tensor_pixels(x) - item * CHUNK_PIXELS;
-    const float *from = x->data + item * CHUNK_PIXELS * x->stride;
-    float *to = j->y->data + item * CHUNK_PIXELS * j->y->channels;
-    for (int64_t i = 0; i < last && i < CHUNK_PIXELS; i++)
-        j->kernels->layer_norm(&j->layer, from + i * x->stride, to + i * j->y->channels);
+    const int64_t first = item * CHUNK_PIXELS, left = tensor_pixels(x) - first;
+    j->kernels->layer_norm(&j->layer, x->data + first * x->stride, x->stride,
+                           (int)(left < CHUNK_PIXELS ? left : CHUNK_PIXELS),
+                           j->y->data + first * j->y->channels, j->y->channels);
 }
 
 void cpu_norm_layer(struct backend_context *c, const struct tensor *x, const struct weight *norm,

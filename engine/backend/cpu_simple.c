@@ -47,14 +47,16 @@ static void copy(float *to, const float *from, int count)
 static void activate_pixels(const struct simple_job *j, int64_t first, int64_t count)
 {
     const int channels = j->y->channels;
-    if (j->kind != ACTIVATION_GEGLU) {
-        j->kernels->activate(j->kind, pixel_of(j->a, first), NULL, pixel_of(j->y, first),
-                             count * channels);
-        return;
-    }
-    for (int64_t p = first; p < first + count; p++)
-        j->kernels->activate(j->kind, pixel_of(j->a, p), pixel_of(j->a, p) + channels,
-                             pixel_of(j->y, p), channels);
+    const float *x = pixel_of(j->a, first);
+    const struct cpu_activation a = {.kind = j->kind,
+                                     .x = x,
+                                     .gate = x + channels,
+                                     .x_step = j->a->stride,
+                                     .rows = count,
+                                     .count = channels,
+                                     .y = pixel_of(j->y, first),
+                                     .y_step = j->y->stride};
+    j->kernels->activate(&a);
 }
 
 void cpu_simple_activate(struct backend_context *c, enum activation kind, const struct tensor *x,

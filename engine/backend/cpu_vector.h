@@ -8,6 +8,8 @@
  *     KERNEL       attributes of functions of the table: static, and the instruction set
  *     FMA(a,b,c)   a * b + c, fused where the set can
  *     vec_max, vec_min   must give b where a or b is NaN
+ *     vec_across(v, n)   each lane gets the one n lanes away; n a constant: 4 (of 8), 2 or 1
+ *     vec_load_some(p, n), vec_store_some(p, v, n)   the first n lanes of memory, zeros beyond
  *
  * Sources: exp by Cody and Waite's range reduction (Software Manual for the Elementary Functions,
  * 1980) and a minimax polynomial, own fit, 9e-8 relative; the normal distribution function by a
@@ -15,7 +17,12 @@
 #ifndef ZOE_ENGINE_BACKEND_CPU_VECTOR_H
 #define ZOE_ENGINE_BACKEND_CPU_VECTOR_H
 
-#include <string.h>
+/* Before a loop of few, constant turns, so that arrays of vectors live in registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
 
 INNER vec vec_load(const float *p)
 {
@@ -32,40 +39,21 @@ INNER vec vec_of(float x)
     return x - (vec){0};
 }
 
-/* The first n lanes of memory, zeros beyond. */
-INNER vec vec_load_some(const float *p, int n)
-{
-    float lanes[LANES] = {0};
-    memcpy(lanes, p, (size_t)n * sizeof *p);
-    return vec_load(lanes);
-}
-
-INNER void vec_store_some(float *p, vec v, int n)
-{
-    float lanes[LANES];
-    vec_store(lanes, v);
-    memcpy(p, lanes, (size_t)n * sizeof *p);
-}
-
 /* Halves are added to halves, so that the order is the same for 4 and 8 lanes of equal content. */
 INNER float vec_sum(vec v)
 {
-    float lanes[LANES];
-    vec_store(lanes, v);
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            lanes[i] += lanes[i + half];
-    return lanes[0];
+    if (LANES > 4) v += vec_across(v, 4);
+    v += vec_across(v, 2);
+    v += vec_across(v, 1);
+    return v[0];
 }
 
 INNER float vec_top(vec v)
 {
-    float lanes[LANES];
-    vec_store(lanes, v);
-    float top = lanes[0];
-    for (int i = 1; i < LANES; i++)
-        top = lanes[i] > top ? lanes[i] : top;
-    return top;
+    if (LANES > 4) v = vec_max(v, vec_across(v, 4));
+    v = vec_max(v, vec_across(v, 2));
+    v = vec_max(v, vec_across(v, 1));
+    return v[0];
 }
 
 /* ---- functions ---- */

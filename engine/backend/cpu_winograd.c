@@ -20,6 +20,9 @@
 #define ITEM_TILES 16
 #define ITEM_LINES 64 /* runs of 4 frames in time */
 #define ITEM_LINES_LEAST 16
+/* Floats between one point's values and the next one's, so that a channel's points, which are
+ * written together, do not all fall into the same few places of a cache. */
+#define POINT_GAP 16
 
 /* ---- weights ---- */
 
@@ -89,7 +92,14 @@ struct points_job {
     int points, lines; /* lines: rows of each point's product */
 };
 
-/* m[point][line][width] = v[point][line][in] * weights of `panel` at that point */
+/* From one point to the next, where each has `lines` rows of `columns`. */
+static ptrdiff_t point_step(int lines, int columns)
+{
+    return (ptrdiff_t)lines * columns + POINT_GAP;
+}
+
+/* m[point][line][width] = v[point][line][in] * weights of `panel` at that point, points point_step
+ * apart */
 static void multiply_points(const struct points_job *j, const float *v, int panel, float *m)
 {
     static const ptrdiff_t none[1] = {0};
@@ -106,12 +116,14 @@ static void multiply_points(const struct points_job *j, const float *v, int pane
                             .columns = k->width};
     p.panel = j->w->points->panels + (size_t)panel * (size_t)(j->points * in) * (size_t)k->width;
     for (int point = 0; point < j->points; point++) {
-        for (int i = 0; i < j->lines; i++, v += in, m += k->width) {
-            rows[i] = v;
-            out[i] = m;
+        for (int i = 0; i < j->lines; i++) {
+            rows[i] = v + (ptrdiff_t)i * in;
+            out[i] = m + (ptrdiff_t)i * k->width;
         }
         k->product(&p);
         p.panel += (size_t)in * (size_t)k->width;
+        v += point_step(j->lines, in);
+        m += point_step(j->lines, k->width);
     }
 }
 
@@ -119,7 +131,8 @@ static size_t points_scratch(const struct cpu_kernels *k, const struct weight *w
                              int lines)
 {
     const size_t start = cpu_round_up((size_t)w->out, (size_t)k->width);
-    return start + (size_t)points * (size_t)lines * ((size_t)w->in + (size_t)k->width);
+    return start +
+           (size_t)points * (size_t)(point_step(lines, w->in) + point_step(lines, k->width));
 }
 
 /* ---- 3x3 ---- */
@@ -174,7 +187,7 @@ static void squares_in(const struct squares_job *j, const struct cpu_place *p, f
             const float *from = box + (frame * want.rows + row * OUTPUTS) * row_step +
                                 (ptrdiff_t)(column * OUTPUTS) * want.channels;
             j->c->kernels->tile_in(from, row_step, want.channels, want.channels,
-                                   v + (ptrdiff_t)t * in + want.channel, (ptrdiff_t)tiles * in);
+                                   v + (ptrdiff_t)t * in + want.channel, point_step(tiles, in));
         }
     }
 }
@@ -184,7 +197,7 @@ static void squares_out(const struct squares_job *j, const struct cpu_place *p, 
 {
     const struct tensor *y = j->a->y;
     const int tiles = p->frames * p->rows * p->columns, width = j->c->kernels->width;
-    struct cpu_tile_out out = {.m_step = (ptrdiff_t)tiles * width,
+    struct cpu_tile_out out = {.m_step = point_step(tiles, width),
                                .start = start + first,
                                .row_step = (ptrdiff_t)y->width * y->channels,
                                .y_step = y->channels,
@@ -209,10 +222,10 @@ static void squares_item(void *arg, int64_t item, int thread)
     const struct cpu_kernels *k = j->c->kernels;
     const struct cpu_place p = cpu_cut_place(&j->cut, item);
     const struct points_job points = {k, j->w, POINTS * POINTS, p.frames * p.rows * p.columns};
-    const size_t v_size = (size_t)(points.points * points.lines) * (size_t)j->w->head.in;
+    const ptrdiff_t v_size = points.points * point_step(points.lines, j->w->head.in);
     float *room = cpu_scratch(j->c, thread);
     float *v = room + cpu_round_up((size_t)j->w->head.out, (size_t)k->width);
-    float *m = v + v_size, *box = m + (size_t)(points.points * points.lines * k->width);
+    float *m = v + v_size, *box = m + points.points * point_step(points.lines, k->width);
     squares_in(j, &p, box, v);
     const float *start = cpu_start(k, j->w, j->a->channels, p.batch, room);
     for (int first = p.first; first < p.last; first += k->width) {
@@ -270,7 +283,7 @@ static void lines_in(const struct lines_job *j, const struct lines_place *p, flo
             j->c->kernels->line_in(box + (i / p->pixels * OUTPUTS) * frame_step +
                                        (ptrdiff_t)(i % p->pixels) * want.channels,
                                    frame_step, want.channels, v + (ptrdiff_t)i * in + want.channel,
-                                   (ptrdiff_t)lines * in);
+                                   point_step(lines, in));
     }
 }
 
@@ -279,7 +292,7 @@ static void lines_out(const struct lines_job *j, const struct lines_place *p, in
 {
     const struct tensor *y = j->a->y;
     const int plane = y->height * y->width, width = j->c->kernels->width;
-    struct cpu_tile_out out = {.m_step = (ptrdiff_t)(p->runs * p->pixels) * width,
+    struct cpu_tile_out out = {.m_step = point_step(p->runs * p->pixels, width),
                                .start = j->w->bias + first,
                                .y_step = (ptrdiff_t)plane * y->channels,
                                .rows = 1,
@@ -309,8 +322,8 @@ static void lines_item(void *arg, int64_t item, int thread)
     p.pixels = cpu_least(j->pixels, y->height * y->width - p.pixel);
     const struct points_job points = {k, j->w, POINTS, p.runs * p.pixels};
     float *v = cpu_scratch(j->c, thread);
-    float *m = v + (size_t)(POINTS * points.lines) * (size_t)j->w->head.in;
-    lines_in(j, &p, m + (size_t)(POINTS * points.lines * k->width), v);
+    float *m = v + POINTS * point_step(points.lines, j->w->head.in);
+    lines_in(j, &p, m + POINTS * point_step(points.lines, k->width), v);
     for (int first = 0; first < y->channels; first += k->width) {
         multiply_points(&points, v, first / k->width, m);
         lines_out(j, &p, first, m);
