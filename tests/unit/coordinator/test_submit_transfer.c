@@ -1,0 +1,177 @@
+/* Submissions on their way in, with callbacks that say what the test wants. */
+#include "ground.h"
+
+#include "base/clock.h"
+#include "coordinator/submit_transfer.h"
+#include "proto/limits.h"
+
+#define TEXT "a fox\n"
+
+struct world {
+    uv_loop_t loop;
+    struct submit_transfers *transfers;
+    enum error_code lookup; /* what asking for the key gives */
+    bool full;              /* no room on the disk */
+    int answers, credits;
+    enum error_code refused; /* of the last answer; ERROR_NONE = accepted */
+    bool existed;
+    uint64_t credited; /* end of the last credit */
+};
+
+static bool on_known(void *context, const char *owner, const char *key, bool default_key,
+                     struct submit_known *out, struct error *err)
+{
+    struct world *w = context;
+    (void)owner;
+    (void)key;
+    (void)default_key;
+    if (w->lookup != ERROR_NONE) return error_set(err, w->lookup, "as the test wants");
+    *out = (struct submit_known){.batch = "0123456789", .folder = "0123456789"};
+    return true;
+}
+
+static bool on_has_room(void *context)
+{
+    struct world *w = context;
+    return !w->full;
+}
+
+static bool on_id_is_free(void *context, const char *batch)
+{
+    (void)context;
+    (void)batch;
+    return true;
+}
+
+static void on_credit(void *context, uint64_t client, uint64_t request, const char *key,
+                      uint64_t offset, uint64_t size_bytes)
+{
+    struct world *w = context;
+    (void)client;
+    (void)request;
+    (void)key;
+    w->credits++;
+    w->credited = offset + size_bytes;
+}
+
+static void on_accept(void *context, const struct submit_ready *ready)
+{
+    (void)context;
+    (void)ready;
+    fail_msg("nothing was sent as a whole");
+}
+
+static void on_answer(void *context, const struct submit_answer *answer)
+{
+    struct world *w = context;
+    w->answers++;
+    w->refused = answer->err != NULL ? answer->err->code : ERROR_NONE;
+    w->existed = answer->existed;
+}
+
+static struct world *open_world(void **state)
+{
+    struct error err;
+    struct world *w = xcalloc(1, sizeof(*w));
+    char *incoming = ground_path(state, "incoming");
+    char *prompts = ground_path(state, "prompts");
+    char *renders = ground_path(state, "renders");
+    struct submit_options options = {.incoming = incoming, .prompts = prompts, .renders = renders};
+    struct submit_callbacks callbacks = {.context = w,
+                                         .known = on_known,
+                                         .has_room = on_has_room,
+                                         .id_is_free = on_id_is_free,
+                                         .credit = on_credit,
+                                         .accept = on_accept,
+                                         .answer = on_answer};
+    assert_int_equal(uv_loop_init(&w->loop), 0);
+    w->lookup = ERROR_NOT_FOUND;
+    w->transfers = submit_transfers_create(&w->loop, &options, NULL, &callbacks, &err);
+    assert_non_null(w->transfers);
+    free(incoming);
+    free(prompts);
+    free(renders);
+    return w;
+}
+
+static void close_world(struct world *w)
+{
+    submit_transfers_destroy(w->transfers);
+    assert_int_equal(uv_loop_close(&w->loop), 0);
+    free(w);
+}
+
+static void open_one(struct world *w, uint64_t client, const char *key, const char *content)
+{
+    struct submit_request r = {.client = client,
+                               .request = client,
+                               .owner = "ann",
+                               .key = key,
+                               .sha256 = digest_of(content, strlen(content)),
+                               .size_bytes = strlen(content),
+                               .format = SUBMIT_TEXT,
+                               .name = "",
+                               .options = ""};
+    submit_transfers_open(w->transfers, &r, NS_PER_S);
+}
+
+static void test_known_keys(void **state)
+{
+    struct world *w = open_world(state);
+    open_one(w, 1, "k", TEXT);
+    assert_int_equal(w->credits, 1);
+    assert_int_equal(w->credited, strlen(TEXT));
+    w->lookup = ERROR_NONE; /* the earlier batch has other content */
+    open_one(w, 2, "other", TEXT);
+    assert_int_equal(w->refused, ERROR_REFUSED);
+    close_world(w);
+}
+
+/* A key that cannot be looked up may well be known. */
+static void test_a_failed_lookup_accepts_nothing(void **state)
+{
+    struct world *w = open_world(state);
+    w->lookup = ERROR_IO;
+    open_one(w, 1, "k", TEXT);
+    assert_int_equal(w->answers, 1);
+    assert_int_equal(w->refused, ERROR_IO);
+    assert_int_equal(submit_transfers_count(w->transfers), 0);
+    close_world(w);
+}
+
+static void test_no_credit_while_the_disk_is_low(void **state)
+{
+    struct world *w = open_world(state);
+    w->full = true;
+    open_one(w, 1, "k", TEXT);
+    submit_transfers_tick(w->transfers, 2 * NS_PER_S);
+    assert_int_equal(w->credits, 0);
+    w->full = false;
+    submit_transfers_tick(w->transfers, 3 * NS_PER_S);
+    assert_int_equal(w->credits, 1);
+    assert_int_equal(w->answers, 0);
+    close_world(w);
+}
+
+static void test_a_crowd_is_bounded(void **state)
+{
+    struct world *w = open_world(state);
+    for (uint64_t client = 1; client <= SUBMIT_CROWD_MAX; client++)
+        open_one(w, client, "k", client % 2 == 1 ? TEXT : "another\n");
+    assert_int_equal(w->answers, 0);
+    open_one(w, SUBMIT_CROWD_MAX + 1, "k", TEXT);
+    assert_int_equal(w->answers, 1);
+    assert_int_equal(w->refused, ERROR_REFUSED);
+    close_world(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ground_test(test_known_keys),
+        ground_test(test_a_failed_lookup_accepts_nothing),
+        ground_test(test_no_credit_while_the_disk_is_low),
+        ground_test(test_a_crowd_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
