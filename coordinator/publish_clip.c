@@ -19,6 +19,8 @@
 
 /* ---- names ---- */
 
+#define DIGITS 20 /* of the largest number */
+
 /* Digits of the batch's last index. */
 static int index_width(uint64_t clip_count)
 {
@@ -28,19 +30,25 @@ static int index_width(uint64_t clip_count)
     return width;
 }
 
+/* The last `width` digits, zeros in front. */
+static const char *padded(uint64_t number, int width, char out[DIGITS + 1])
+{
+    (void)snprintf(out, DIGITS + 1, "%020" PRIu64, number);
+    return out + DIGITS - width;
+}
+
 void publish_clip_name(uint64_t clip, uint64_t clip_count, const char *prompt, int64_t seed,
                        char out[PUBLISH_NAME_SIZE])
 {
     char slug[TEXT_SLUG_MAX + 1];
-    char sub[32] = "";
+    char first[DIGITS + 1];
+    char index[DIGITS + 1];
     int width = index_width(clip_count);
+    bool flat = clip_count <= FLAT_CLIPS_MAX;
     text_slug(prompt, slug);
-    if (clip_count > FLAT_CLIPS_MAX) {
-        (void)snprintf(sub, sizeof(sub), "%0*" PRIu64 "/", width,
-                       clip / FOLDER_CLIPS * FOLDER_CLIPS);
-    }
-    (void)snprintf(out, PUBLISH_NAME_SIZE, "%s%0*" PRIu64 "_%s_s%" PRId64, sub, width, clip, slug,
-                   seed);
+    (void)snprintf(out, PUBLISH_NAME_SIZE, "%s%s%s_%s_s%" PRId64,
+                   flat ? "" : padded(clip / FOLDER_CLIPS * FOLDER_CLIPS, width, first),
+                   flat ? "" : "/", padded(clip, width, index), slug, seed);
 }
 
 char *publish_files_folder(const struct publish_target *t)
