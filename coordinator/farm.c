@@ -116,12 +116,14 @@ int64_t farm_next_deadline(const struct farm *f)
     return f->disk_low ? next : least(next, deadline_queue_first(&f->leases));
 }
 
-/* How much later than asked for this turn comes: the process was stopped, or the machine slept. */
+/* This turn comes much later than was asked for: the process was stopped, or the machine slept, and
+ * nobody knows since when. All the time since the last turn counts for nothing, or what was due
+ * first would run out before anything could be heard. */
 static int64_t jump_of(const struct farm *f, int64_t now_ns)
 {
     if (f->last_turn_ns == INT64_MIN || f->expected_ns >= now_ns) return 0;
     int64_t late = now_ns - (f->expected_ns > f->last_turn_ns ? f->expected_ns : f->last_turn_ns);
-    return late > LEASE_JUMP_NS ? late : 0;
+    return late > LEASE_JUMP_NS ? now_ns - f->last_turn_ns : 0;
 }
 
 /* L4, D1: clocks that stood still. */

@@ -196,4 +196,5 @@ void held_rebind(struct farm *f, struct worker *w, const struct farm_hello *hell
         struct attempt *a = CHAIN_OWNER(link, struct attempt, of_worker);
         if (a->mark != mark) settle_unlisted(f, w, a, hello, now_ns);
     }
+    worker_begin_next(f, w, now_ns);
 }

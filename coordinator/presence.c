@@ -48,6 +48,7 @@ struct worker *worker_heard(struct farm *f, uint64_t session, int64_t now_ns)
     deadline_set(&f->sessions_due, &w->silence, now_ns + patience_ns(w));
     if (w->presence == WORKER_PRESENT) return w;
     w->presence = WORKER_PRESENT;
+    worker_begin_next(f, w, now_ns);
     worker_settle(f, w, NULL, NULL);
     return w;
 }

@@ -298,6 +298,12 @@ static void begin_next(struct farm *f, struct slot *s, int64_t now_ns)
     lease_start(f, s->running, now_ns);
 }
 
+void worker_begin_next(struct farm *f, struct worker *w, int64_t now_ns)
+{
+    for (uint32_t i = 0; i < w->slot_count; i++)
+        begin_next(f, &w->slots[i], now_ns);
+}
+
 void worker_vacate(struct farm *f, struct attempt *a, int64_t now_ns)
 {
     struct worker *w = a->worker;

@@ -112,6 +112,8 @@ void worker_drop_slots(struct worker *w);
 bool worker_place(struct worker *w, struct attempt *a);
 /* Takes it out of its slot; a prefetched one behind it begins. */
 void worker_vacate(struct farm *f, struct attempt *a, int64_t now_ns);
+/* The worker began prefetched work by itself while it was not heard. */
+void worker_begin_next(struct farm *f, struct worker *w, int64_t now_ns);
 bool worker_slot_is_free(const struct slot *s);
 
 #endif
