@@ -192,6 +192,7 @@ static void take_unknown(struct farm *f, struct worker *w, struct batch *b,
                          const struct farm_offer *offer, int64_t now_ns)
 {
     const struct attempt_key *key = &offer->attempt;
+    const struct task *t = task_find(b, key->task.clip, key->task.task);
     switch (clip_state(b, key->task.clip)) {
     case CLIP_CANCELED:
         drop(f, w, key, DROP_CANCELED, "the batch was canceled");
@@ -199,10 +200,13 @@ static void take_unknown(struct farm *f, struct worker *w, struct batch *b,
     case CLIP_STITCHING:
     case CLIP_PUBLISHING:
     case CLIP_PUBLISHED:
-        answer_done(f, w, offer, task_find(b, key->task.clip, key->task.task));
+        answer_done(f, w, offer, t);
         return;
     case CLIP_FAILED:
-        drop(f, w, key, DROP_FENCED, "its task has failed");
+        if (t != NULL) /* in stitching only: its outputs are stored */
+            answer_done(f, w, offer, t);
+        else
+            drop(f, w, key, DROP_FENCED, "its task has failed");
         return;
     default:
         break;
@@ -270,16 +274,19 @@ void offer_init(struct attempt *a)
     deadline_init(&a->recheck, a, verify_again);
 }
 
-static void ask_once_more(struct farm *f, struct attempt *a)
+static void ask_once_more(struct farm *f, struct attempt *a, int64_t now_ns)
 {
+    static const struct attempt_detail gone = {.message = "wrong bytes, and its worker has left"};
     struct upload *u = a->upload;
+    if (a->worker->session == 0) { /* nobody would end it */
+        attempt_end(f, a, END_LOST, &gone, now_ns);
+        return;
+    }
+    credit_withdraw(f, a);
     memset(u->received, 0, sizeof(u->received));
     u->complete = false;
     start_over(u);
-    if (a->worker->session != 0)
-        join_transfers(f, u);
-    else
-        u->paused = true;
+    join_transfers(f, u);
 }
 
 void offer_uploaded(struct farm *f, struct attempt *a, bool digests_right, int64_t now_ns)
@@ -290,7 +297,7 @@ void offer_uploaded(struct farm *f, struct attempt *a, bool digests_right, int64
         complete(f, a);
         verify(f, a);
     } else if (++u->wrong_digests < TRIES) {
-        ask_once_more(f, a);
+        ask_once_more(f, a, now_ns);
     } else {
         reject(f, a, DROP_REJECTED, "its bytes have another digest than offered, twice", now_ns);
     }

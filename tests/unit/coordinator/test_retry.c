@@ -1,0 +1,453 @@
+/* What an attempt's end means: T3, T4, T7. */
+#include "field.h"
+
+#define BATCH "b000000001"
+
+static struct task_record record_of(const struct field *s, const char *batch)
+{
+    struct task_record row;
+    struct task_key key = {.batch = ""};
+    (void)snprintf(key.batch, sizeof(key.batch), "%s", batch);
+    assert_true(farm_task_record(s->f, &key, &row));
+    return row;
+}
+
+static struct field *with_one_running(struct hand **w, struct attempt_key *key)
+{
+    struct field *s = field_new();
+    *w = field_worker(s, "w1", 1);
+    field_batch(s, BATCH, 1);
+    field_turn(s);
+    *key = field_assigned(s, *w);
+    field_forget(s);
+    return s;
+}
+
+/* ---- T3 ---- */
+
+static void check_counts(const struct field *s, uint32_t counted, uint32_t failed, uint32_t losses)
+{
+    struct worker_info info;
+    struct task_record row = record_of(s, BATCH);
+    assert_true(farm_worker_info(s->f, "w1", s->now_ns, &info));
+    assert_int_equal(row.counted, counted);
+    assert_int_equal(row.losses, losses);
+    assert_int_equal(info.failed, failed);
+    assert_int_equal(info.lost, losses);
+}
+
+static void an_engine_failure_counts_against_both(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    field_fails(s, w, &key, END_FAILED);
+    check_counts(s, 1, 1, 0);
+    assert_int_equal(field_last(s, EFFECT_END_ATTEMPT)->e.end.end, END_FAILED);
+    assert_int_equal(field_events(s, "attempt.failed"), 1);
+    field_end(s);
+}
+
+static void a_hang_counts_against_both(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    field_fails(s, w, &key, END_HUNG);
+    check_counts(s, 1, 1, 0);
+    assert_int_equal(field_events(s, "attempt.hung"), 1);
+    field_end(s);
+}
+
+static void a_rejected_result_counts_against_both(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    field_offer(s, w, &key, 10);
+    field_upload(s, w, &key);
+    field_verdict(s, w, &key, VERDICT_REJECTED);
+    check_counts(s, 1, 1, 0);
+    assert_int_equal(field_last(s, EFFECT_DROPPED)->e.message.drop, DROP_REJECTED);
+    field_end(s);
+}
+
+static void handing_back_and_preemption_count_against_nobody(void **state)
+{
+    (void)state;
+    static const enum hand_back_reason reasons[] = {HAND_BACK_DRAINING, HAND_BACK_RECALLED,
+                                                    HAND_BACK_MODEL,    HAND_BACK_MEMORY,
+                                                    HAND_BACK_DISK,     HAND_BACK_PREEMPTED};
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        struct hand *w;
+        struct attempt_key key;
+        struct field *s = with_one_running(&w, &key);
+        bool preempted = reasons[i] == HAND_BACK_PREEMPTED;
+        field_hand_back(s, w, &key, reasons[i]);
+        check_counts(s, 0, 0, 0);
+        assert_int_equal(field_last(s, EFFECT_END_ATTEMPT)->e.end.end,
+                         preempted ? END_PREEMPTED : END_HANDED_BACK);
+        field_end(s);
+    }
+}
+
+static void what_the_worker_does_not_know_is_lost(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    field_hand_back(s, w, &key, HAND_BACK_UNKNOWN);
+    check_counts(s, 0, 0, 1);
+    struct attempt_key again = field_assigned(s, w);
+    field_fails(s, w, &again, END_CANCELED); /* nobody here canceled it */
+    check_counts(s, 0, 0, 2);
+    field_end(s);
+}
+
+static void a_bad_recipe_fails_at_once_and_counts_against_nobody(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct worker_info info;
+    struct field *s = with_one_running(&w, &key);
+    field_fails(s, w, &key, END_RECIPE);
+    assert_int_equal(field_state(s, BATCH), BATCH_FAILED);
+    assert_true(farm_worker_info(s->f, "w1", s->now_ns, &info));
+    assert_int_equal(info.failed, 0);
+    const struct clip_record *clip = &field_last(s, EFFECT_SAVE_CLIP)->e.clip;
+    assert_int_equal(clip->state, CLIP_FAILED);
+    const struct effect *row = &field_last(s, EFFECT_SAVE_TASK)->e;
+    assert_int_equal(row->task.state, TASK_FAILED);
+    assert_false(row->task.open);
+    field_end(s);
+}
+
+/* ---- refusals are remembered ---- */
+
+static void a_refused_model_is_not_offered_again(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct reason_info reasons[REASONS_MAX];
+    struct field *s = with_one_running(&w, &key);
+    field_hand_back(s, w, &key, HAND_BACK_MODEL);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+    assert_int_equal(farm_batch_reasons(s->f, BATCH, s->now_ns, reasons), 1);
+    assert_string_equal(reasons[0].code, "model_refused");
+    field_batch_of(s, "b000000002", 1, 0, 2); /* another model */
+    field_turn(s);
+    assert_true(field_has_assign(s, w));
+    struct attempt_key other = field_assigned(s, w);
+    field_publish(s, w, &other);
+    w->boot++; /* a new process may have got it by now */
+    field_forget(s);
+    field_hello(s, w, NULL, 0);
+    field_canary(s, w, true);
+    field_turn(s);
+    assert_true(field_has_assign(s, w));
+    field_end(s);
+}
+
+static void without_room_on_disk_a_worker_waits_for_its_next_heartbeat(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    field_hand_back(s, w, &key, HAND_BACK_DISK);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+    struct farm_heartbeat beat = {.last_message = 9, .disk_low = true};
+    farm_heartbeat(s->f, w->session, &beat, s->now_ns);
+    field_turn(s);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+    beat.disk_low = false;
+    farm_heartbeat(s->f, w->session, &beat, s->now_ns);
+    field_turn(s);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 1);
+    field_end(s);
+}
+
+/* ---- T4 ---- */
+
+static struct hand *holder(const struct field *s, struct hand *const *hands, size_t count,
+                           struct attempt_key *key)
+{
+    const struct note *n = field_last(s, EFFECT_ASSIGN);
+    for (size_t i = 0; i < count; i++) {
+        if (n->e.message.canary || strcmp(n->worker, hands[i]->name) != 0) continue;
+        *key = n->e.message.attempt;
+        return hands[i];
+    }
+    fail_msg("nobody has it");
+    return NULL;
+}
+
+/* Fails `times` on whatever worker has it, as long as somebody has. */
+static void fail_times(struct field *s, struct hand *const *hands, size_t count, int times)
+{
+    for (int i = 0; i < times; i++) {
+        struct attempt_key key;
+        struct hand *w = holder(s, hands, count, &key);
+        field_forget(s);
+        field_fails(s, w, &key, END_FAILED);
+        field_run(s, 20 * NS_PER_S);
+    }
+}
+
+static void three_distinct_workers_fail_it_for_good(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *hands[4] = {field_worker(s, "w1", 1), field_worker(s, "w2", 1),
+                             field_worker(s, "w3", 1), field_worker(s, "w4", 1)};
+    field_batch(s, BATCH, 1);
+    field_turn(s);
+    fail_times(s, hands, 4, 2);
+    assert_int_equal(field_state(s, BATCH), BATCH_RUNNING);
+    struct task_record row = record_of(s, BATCH);
+    assert_int_equal(row.blamed_count, 2);
+    assert_string_not_equal(row.blamed[0], row.blamed[1]);
+    fail_times(s, hands, 4, 1);
+    assert_int_equal(field_state(s, BATCH), BATCH_FAILED);
+    assert_int_equal(field_events(s, "clip.failed"), 1);
+    assert_int_equal(field_events(s, "batch.failed"), 1);
+    field_end(s);
+}
+
+static void the_last_of_three_may_end_well(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *hands[3] = {field_worker(s, "w1", 1), field_worker(s, "w2", 1),
+                             field_worker(s, "w3", 1)};
+    struct attempt_key key;
+    field_batch(s, BATCH, 1);
+    field_turn(s);
+    fail_times(s, hands, 3, 2);
+    struct hand *w = holder(s, hands, 3, &key);
+    field_publish(s, w, &key);
+    assert_int_equal(field_state(s, BATCH), BATCH_DONE);
+    field_end(s);
+}
+
+static void one_worker_fails_it_after_two_attempts_and_a_canary(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *hands[1] = {field_worker(s, "w1", 1)};
+    field_batch(s, BATCH, 1);
+    field_turn(s);
+    fail_times(s, hands, 1, 2);
+    assert_int_equal(field_state(s, BATCH), BATCH_RUNNING);
+    assert_true(field_last(s, EFFECT_ASSIGN)->e.message.canary);
+    field_canary(s, hands[0], true);
+    assert_int_equal(field_state(s, BATCH), BATCH_FAILED);
+    field_end(s);
+}
+
+static void a_wrong_canary_acquits_the_task(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *hands[1] = {field_worker(s, "w1", 1)};
+    struct attempt_key key;
+    field_batch(s, BATCH, 1);
+    field_turn(s);
+    fail_times(s, hands, 1, 2);
+    field_canary(s, hands[0], false);
+    assert_int_equal(field_worker_state(s, hands[0]), WORKER_QUARANTINED);
+    assert_int_equal(field_state(s, BATCH), BATCH_RUNNING);
+    field_forget(s);
+    struct hand *other = field_worker(s, "w2", 1);
+    key = field_assigned(s, other);
+    field_publish(s, other, &key);
+    assert_int_equal(field_state(s, BATCH), BATCH_DONE);
+    field_end(s);
+}
+
+static void two_workers_fail_it_when_both_have_shown_canaries(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *hands[2] = {field_worker(s, "w1", 1), field_worker(s, "w2", 1)};
+    field_batch(s, BATCH, 1);
+    field_turn(s);
+    fail_times(s, hands, 2, 2);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 2);
+    field_canary(s, hands[0], true);
+    assert_int_equal(field_state(s, BATCH), BATCH_RUNNING);
+    field_canary(s, hands[1], true);
+    assert_int_equal(field_state(s, BATCH), BATCH_FAILED);
+    field_end(s);
+}
+
+static void a_third_worker_that_comes_late_gets_its_try(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *hands[2] = {field_worker(s, "w1", 1), field_worker(s, "w2", 1)};
+    struct attempt_key key;
+    field_batch(s, BATCH, 1);
+    field_turn(s);
+    fail_times(s, hands, 2, 2);
+    struct hand *third = field_worker(s, "w3", 1);
+    key = field_assigned(s, third);
+    field_canary(s, hands[0], true);
+    field_canary(s, hands[1], true);
+    assert_int_equal(field_state(s, BATCH), BATCH_RUNNING);
+    field_publish(s, third, &key);
+    assert_int_equal(field_state(s, BATCH), BATCH_DONE);
+    field_end(s);
+}
+
+static void the_other_worker_leaves_and_the_one_decides(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *hands[2] = {field_worker(s, "w1", 1), field_worker(s, "w2", 1)};
+    struct attempt_key key;
+    field_batch(s, BATCH, 1);
+    field_turn(s);
+    struct hand *first = holder(s, hands, 2, &key);
+    struct hand *other = first == hands[0] ? hands[1] : hands[0];
+    field_fails(s, first, &key, END_FAILED);
+    key = field_assigned(s, other);
+    farm_leaving(s->f, other->session, "bye", true, s->now_ns);
+    field_forget(s);
+    field_turn(s);
+    assert_string_equal(field_last(s, EFFECT_ASSIGN)->worker, first->name);
+    field_end(s);
+}
+
+static void blame_survives_a_restart(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *hands[1] = {field_worker(s, "w1", 1)};
+    field_batch(s, BATCH, 1);
+    field_turn(s);
+    fail_times(s, hands, 1, 2);
+    field_restart(s);
+    struct task_record row = record_of(s, BATCH);
+    assert_int_equal(row.counted, 2);
+    assert_string_equal(row.blamed[0], "w1");
+    field_hello(s, hands[0], NULL, 0);
+    field_canary(s, hands[0], true);
+    assert_int_equal(field_state(s, BATCH), BATCH_FAILED);
+    field_end(s);
+}
+
+/* ---- T7 ---- */
+
+/* How long after its n-th loss the task is given again. */
+static int64_t wait_after_losses(int losses)
+{
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    int64_t began = 0;
+    for (int i = 0; i < losses; i++) {
+        field_forget(s);
+        began = s->now_ns;
+        field_hand_back(s, w, &key, HAND_BACK_UNKNOWN);
+        while (field_count(s, EFFECT_ASSIGN) == 0)
+            field_run(s, NS_PER_S / 10);
+        key = field_assigned(s, w);
+    }
+    int64_t waited = s->now_ns - began;
+    field_end(s);
+    return waited;
+}
+
+static void waits_grow_to_a_minute_with_jitter(void **state)
+{
+    (void)state;
+    static const int64_t least_s[] = {0, 2, 10, 60, 60};
+    for (int n = 1; n <= 5; n++) {
+        int64_t waited = wait_after_losses(n);
+        int64_t least = least_s[n - 1] * NS_PER_S;
+        assert_true(waited >= least);
+        assert_true(waited <= least + least / 2 + NS_PER_S / 10);
+    }
+}
+
+static void handing_back_never_waits(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    for (int i = 0; i < 10; i++) {
+        field_forget(s);
+        field_hand_back(s, w, &key, HAND_BACK_PREEMPTED);
+        key = field_assigned(s, w);
+    }
+    field_end(s);
+}
+
+static void fences_grow_over_retries_and_restarts(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    uint64_t last = key.fence;
+    for (int i = 0; i < 6; i++) {
+        field_forget(s);
+        field_hand_back(s, w, &key, HAND_BACK_PREEMPTED);
+        key = field_assigned(s, w);
+        assert_true(key.fence > last);
+        last = key.fence;
+        if (i != 2) continue;
+        field_restart(s);
+        struct farm_held held = {.attempt = key, .phase = PHASE_RENDERING, .step = 1};
+        field_hello(s, w, &held, 1);
+    }
+    field_end(s);
+}
+
+static void a_clip_that_ends_twice_counts_once(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    field_fails(s, w, &key, END_FAILED);
+    field_fails(s, w, &key, END_FAILED);
+    field_hand_back(s, w, &key, HAND_BACK_UNKNOWN);
+    check_counts(s, 1, 1, 0);
+    field_end(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_engine_failure_counts_against_both),
+        cmocka_unit_test(a_hang_counts_against_both),
+        cmocka_unit_test(a_rejected_result_counts_against_both),
+        cmocka_unit_test(handing_back_and_preemption_count_against_nobody),
+        cmocka_unit_test(what_the_worker_does_not_know_is_lost),
+        cmocka_unit_test(a_bad_recipe_fails_at_once_and_counts_against_nobody),
+        cmocka_unit_test(a_refused_model_is_not_offered_again),
+        cmocka_unit_test(without_room_on_disk_a_worker_waits_for_its_next_heartbeat),
+        cmocka_unit_test(three_distinct_workers_fail_it_for_good),
+        cmocka_unit_test(the_last_of_three_may_end_well),
+        cmocka_unit_test(one_worker_fails_it_after_two_attempts_and_a_canary),
+        cmocka_unit_test(a_wrong_canary_acquits_the_task),
+        cmocka_unit_test(two_workers_fail_it_when_both_have_shown_canaries),
+        cmocka_unit_test(a_third_worker_that_comes_late_gets_its_try),
+        cmocka_unit_test(the_other_worker_leaves_and_the_one_decides),
+        cmocka_unit_test(blame_survives_a_restart),
+        cmocka_unit_test(waits_grow_to_a_minute_with_jitter),
+        cmocka_unit_test(handing_back_never_waits),
+        cmocka_unit_test(fences_grow_over_retries_and_restarts),
+        cmocka_unit_test(a_clip_that_ends_twice_counts_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
