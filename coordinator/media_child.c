@@ -53,12 +53,17 @@ struct media_children {
 
 /* ---- ends ---- */
 
+static void drop_comment(struct media_run *r)
+{
+    if (r->comment_file == NULL) return;
+    unlink(r->comment_file);
+    free(r->comment_file);
+    r->comment_file = NULL;
+}
+
 static void free_run(struct media_run *r)
 {
-    if (r->comment_file != NULL) {
-        unlink(r->comment_file);
-        free(r->comment_file);
-    }
+    drop_comment(r);
     for (char **a = r->arguments; *a != NULL; a++)
         free(*a);
     free(r->arguments);
@@ -341,6 +346,7 @@ struct media_run *media_stitch_start(struct media_children *c, const struct medi
 void media_run_cancel(struct media_run *run)
 {
     run->done = NULL;
+    drop_comment(run); /* now: another run may make the same video before this one is closed */
     if (run->running) {
         if (!run->exited) uv_process_kill(&run->process, SIGKILL);
         return;

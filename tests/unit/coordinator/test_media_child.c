@@ -105,6 +105,42 @@ static void test_over_the_limit(void **state)
     free(out);
 }
 
+/* The same video is asked for again before the first child is gone. */
+static void test_canceled_and_begun_again(void **state)
+{
+    uv_loop_t loop;
+    struct seen first = {0};
+    struct seen second = {0};
+    char *program = script(state, "for a; do case $a in *.comment) cat $a > $a.seen;; esac; done\n"
+                                  "case $* in *slow*) exec sleep 60;; esac\n"
+                                  "echo '{\"ok\":true}'");
+    char *out = ground_path(state, "out.mp4");
+    char *handed = ground_path(state, "out.mp4.comment.seen");
+    const char *slow[] = {"slow"};
+    const char *fast[] = {"fast"};
+    struct media_stitch job = {.out = out, .segments = slow, .segment_count = 1, .frames = 1};
+    assert_int_equal(uv_loop_init(&loop), 0);
+    struct media_children *c = media_children_create(&loop, program, 1, 30000);
+    job.comment = "first";
+    struct media_run *run = media_stitch_start(c, &job, on_done, &first);
+    media_run_cancel(run);
+    job.comment = "second";
+    job.segments = fast;
+    (void)media_stitch_start(c, &job, on_done, &second);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(first.count, 0);
+    assert_int_equal(second.count, 1);
+    assert_int_equal(second.outcome, MEDIA_OK);
+    struct buf text = ground_read(handed);
+    assert_string_equal(buf_text(&text), "second");
+    buf_finish(&text);
+    media_children_destroy(c);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    free(program);
+    free(out);
+    free(handed);
+}
+
 static void test_frames(void **state)
 {
     struct digest digest = digest_of("x", 1);
@@ -126,8 +162,11 @@ static void test_frames(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ground_test(test_no_program), ground_test(test_no_place_for_the_comment),
-        ground_test(test_answers),    ground_test(test_over_the_limit),
+        ground_test(test_no_program),
+        ground_test(test_no_place_for_the_comment),
+        ground_test(test_answers),
+        ground_test(test_over_the_limit),
+        ground_test(test_canceled_and_begun_again),
         ground_test(test_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
