@@ -107,8 +107,7 @@ static int run_down(struct call *call)
     if (ok && running) ok = wait_until_gone(e.pid, &err);
     if (ok)
         print_farm(call, folder, NULL,
-                   running ? "Farm stopped; unfinished batches go on at the next `zoe farm up`"
-                           : "The farm was not running");
+                   running ? "Farm stopped; `zoe farm up` resumes it" : "The farm was not running");
     int code = ok ? 0 : call_fail(call, &err);
     embedded_finish(&e);
     free(folder);

@@ -455,6 +455,7 @@ bool supervisor_run(const struct supervisor_options *options, struct error *err)
     int lock = path_lock(lock_path, err);
     free(lock_path);
     if (lock < 0) return false;
+    (void)prctl(PR_SET_NAME, "zoe-supervisor");
     log_set_name("supervisor");
     log_set_level(LOG_INFO);
     s.bin = path_own_folder();

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -66,6 +67,7 @@ int main(int argc, char **argv)
 {
     log_set_name("zoe-engine");
     restart_with_blas_settings(argv);
+    (void)prctl(PR_SET_NAME, "zoe-engine"); /* the restart was under another name */
     if (argc < 2) {
         print_usage(stderr);
         return error_exit_code(ERROR_USAGE);

@@ -10,7 +10,7 @@ import unittest
 from farm import Farm, children_of, eventually
 
 CLIPS = 8
-LINES = [json.dumps({"prompt": f"clip {n}", "pattern": {"step_ms": 40}}) for n in range(CLIPS)]
+LINES = [json.dumps({"prompt": f"clip {n}", "pattern": {"step_ms": 100}}) for n in range(CLIPS)]
 SMALL = ["--model", "pattern", "--frames", "6", "--steps", "4"]
 
 COORDINATOR_POINTS = ["store.before_commit", "store.after_commit", "submit.accepted", "artifact.renamed", "publish.stitched", "publish.committed", "publish.renamed_sidecar",
@@ -109,7 +109,7 @@ class Faults(unittest.TestCase):
         with Farm().start(workers=2) as farm:
             accepted = farm.submit(LINES, *SMALL)
             farm.wait_published(accepted["batch"], 1)
-            stopped = engines(farm)[0]
+            stopped = eventually(lambda: engines(farm), 30, "an engine runs")[0]
             os.kill(stopped, signal.SIGSTOP)
             self.finish(farm, accepted)
             self.assertFalse(pathlib.Path(f"/proc/{stopped}/exe").exists())
@@ -150,6 +150,32 @@ class Faults(unittest.TestCase):
             finally:
                 farm.stop()
                 subprocess.run(["umount", str(disk)], check=True)
+
+    @unittest.skipUnless(os.geteuid() == 0, "mounting a small tmpfs needs root")
+    def test_full_state_disk(self):
+        """Not even the database can be written."""
+        with Farm() as farm:
+            farm.state.mkdir(parents=True)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(farm.state)], check=True)
+            try:
+                farm.start(workers=2)
+                ballast = farm.state / "ballast"
+                accepted = farm.submit(LINES, *SMALL)
+                farm.wait_published(accepted["batch"], 1)
+                fd = os.open(ballast, os.O_WRONLY | os.O_CREAT)
+                try:
+                    while True:
+                        os.write(fd, b"x" * 4096)
+                except OSError:
+                    os.close(fd)
+                eventually(lambda: farm.zoe("status", json_out=True)["store_state"] == "full", 60, "the database is full")
+                refused = farm.run("submit", "-", *SMALL, stdin="another\n")
+                self.assertEqual(refused.returncode, 6, refused.stderr)
+                ballast.unlink()
+                self.finish(farm, accepted)
+            finally:
+                farm.stop()
+                subprocess.run(["umount", str(farm.state)], check=True)
 
 
 if __name__ == "__main__":
