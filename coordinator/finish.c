@@ -132,10 +132,16 @@ static void stitch_again(struct farm *f, struct task *t)
     if (state_of(t) == CLIP_STITCHING) ask(f, t, EFFECT_STITCH);
 }
 
+static bool is_under_way(const struct task *t)
+{
+    enum clip_state state = state_of(t);
+    return t->state == TASK_DONE && (state == CLIP_STITCHING || state == CLIP_PUBLISHING);
+}
+
 void finish_failed(struct farm *f, struct task *t, enum stitch_failure failure, const char *message,
                    int64_t now_ns)
 {
-    if (t->state != TASK_DONE) return;
+    if (!is_under_way(t)) return; /* late news: a failed clip is begun again by `retry` only */
     switch (failure) {
     case STITCH_FULL:
         wait_for_space(f, t, now_ns);

@@ -179,6 +179,7 @@ void task_requeue(struct farm *f, struct task *t, int64_t wait_ns, int64_t now_n
         task_cancel(f, t, now_ns);
         return;
     }
+    deadline_clear(&f->timers, &t->again); /* it may have waited for space */
     t->state = TASK_WAITING;
     clip_set(f, t->batch, t->clip, CLIP_RETRY);
     task_save(f, t, true);

@@ -1,0 +1,180 @@
+/* Canaries: W2 and the way out of quarantine. */
+#include "field.h"
+
+#define BATCH "b000000001"
+
+static void a_right_one_admits(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_hand(s, "w1", 1);
+    field_hello(s, w, NULL, 0);
+    field_turn(s);
+    assert_int_equal(field_worker_state(s, w), WORKER_CANARY);
+    const struct effect_message *m = &field_last(s, EFFECT_ASSIGN)->e.message;
+    assert_true(m->canary);
+    assert_string_equal(m->attempt.task.batch, "");
+    assert_int_equal(m->number, 1);
+    field_canary(s, w, true);
+    assert_int_equal(field_worker_state(s, w), WORKER_IDLE);
+    assert_int_equal(field_events(s, "worker.admitted"), 1);
+    assert_true(field_last(s, EFFECT_SAVE_WORKER)->e.worker.admitted);
+    field_restart(s);
+    field_hello(s, w, NULL, 0); /* the same boot needs none again */
+    field_turn(s);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+    assert_int_equal(field_worker_state(s, w), WORKER_IDLE);
+    field_end(s);
+}
+
+/* After each wrong one the next comes 1, 5, 25, 25 min later. */
+static void wrong_ones_are_repeated_later_and_later(void **state)
+{
+    (void)state;
+    static const int64_t minutes[] = {1, 5, 25, 25};
+    struct field *s = field_new();
+    struct hand *w = field_hand(s, "w1", 1);
+    field_hello(s, w, NULL, 0);
+    for (size_t i = 0; i < 4; i++) {
+        field_canary(s, w, false);
+        assert_int_equal(field_worker_state(s, w), WORKER_QUARANTINED);
+        field_forget(s);
+        field_run(s, minutes[i] * 60 * NS_PER_S - 1);
+        assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+        field_run(s, 1);
+        assert_int_equal(field_count(s, EFFECT_ASSIGN), 1);
+    }
+    field_canary(s, w, true);
+    assert_int_equal(field_worker_state(s, w), WORKER_IDLE);
+    field_end(s);
+}
+
+static void one_that_fails_is_wrong(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_hand(s, "w1", 1);
+    struct worker_info info;
+    field_hello(s, w, NULL, 0);
+    field_turn(s);
+    uint64_t number = field_last(s, EFFECT_ASSIGN)->e.message.attempt.fence;
+    farm_canary_done(s->f, w->session, number + 1, NULL, "crash", s->now_ns); /* not that one */
+    assert_int_equal(field_worker_state(s, w), WORKER_CANARY);
+    farm_canary_done(s->f, w->session, number, NULL, "crash", s->now_ns);
+    field_turn(s);
+    assert_true(farm_worker_info(s->f, "w1", s->now_ns, &info));
+    assert_int_equal(info.state, WORKER_QUARANTINED);
+    assert_string_equal(info.reason, "canary wrong: crash");
+    farm_canary_done(s->f, w->session, number, &s->config.canary_answer, "", s->now_ns);
+    assert_int_equal(field_worker_state(s, w), WORKER_QUARANTINED);
+    field_end(s);
+}
+
+static void one_that_is_not_answered_in_a_minute_is_wrong(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_hand(s, "w1", 1);
+    field_hello(s, w, NULL, 0);
+    field_run(s, 60 * NS_PER_S - 1);
+    assert_int_equal(field_worker_state(s, w), WORKER_CANARY);
+    field_run(s, 1);
+    assert_int_equal(field_worker_state(s, w), WORKER_QUARANTINED);
+    field_end(s);
+}
+
+static void one_handed_back_is_given_again(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_hand(s, "w1", 1);
+    field_hello(s, w, NULL, 0);
+    field_turn(s);
+    struct attempt_key key = field_last(s, EFFECT_ASSIGN)->e.message.attempt;
+    field_hand_back(s, w, &key, HAND_BACK_MEMORY);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 2);
+    assert_true(field_last(s, EFFECT_ASSIGN)->e.message.attempt.fence > key.fence);
+    assert_int_equal(field_worker_state(s, w), WORKER_CANARY);
+    field_end(s);
+}
+
+static void a_reconnect_starts_it_again(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_hand(s, "w1", 1);
+    field_hello(s, w, NULL, 0);
+    field_turn(s);
+    uint64_t number = field_last(s, EFFECT_ASSIGN)->e.message.attempt.fence;
+    field_hello(s, w, NULL, 0);
+    field_turn(s);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 2);
+    farm_canary_done(s->f, w->session, number, &s->config.canary_answer, "", s->now_ns);
+    assert_int_equal(field_worker_state(s, w), WORKER_CANARY);
+    field_canary(s, w, true);
+    assert_int_equal(field_worker_state(s, w), WORKER_IDLE);
+    field_end(s);
+}
+
+static void numbers_of_an_earlier_run_are_not_reused(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_hand(s, "w1", 1);
+    field_hello(s, w, NULL, 0);
+    field_turn(s);
+    uint64_t number = field_last(s, EFFECT_ASSIGN)->e.message.attempt.fence;
+    field_restart(s);
+    field_hello(s, w, NULL, 0);
+    field_turn(s);
+    assert_true(field_last(s, EFFECT_ASSIGN)->e.message.attempt.fence > number);
+    field_end(s);
+}
+
+static void a_new_process_is_a_new_worker(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_worker(s, "w1", 1);
+    w->boot++;
+    field_hello(s, w, NULL, 0);
+    field_batch(s, BATCH, 1);
+    field_turn(s);
+    assert_int_equal(field_worker_state(s, w), WORKER_CANARY);
+    assert_int_equal(field_count(s, EFFECT_SAVE_ATTEMPT), 0);
+    assert_false(field_last(s, EFFECT_SAVE_WORKER)->e.worker.admitted);
+    field_end(s);
+}
+
+static void quarantine_survives_a_restart(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_hand(s, "w1", 1);
+    field_batch(s, BATCH, 1);
+    field_hello(s, w, NULL, 0);
+    field_canary(s, w, false);
+    field_restart(s);
+    field_hello(s, w, NULL, 0);
+    field_turn(s);
+    assert_int_equal(field_count(s, EFFECT_SAVE_ATTEMPT), 0);
+    field_canary(s, w, true);
+    assert_true(field_has_assign(s, w));
+    field_end(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_right_one_admits),
+        cmocka_unit_test(wrong_ones_are_repeated_later_and_later),
+        cmocka_unit_test(one_that_fails_is_wrong),
+        cmocka_unit_test(one_that_is_not_answered_in_a_minute_is_wrong),
+        cmocka_unit_test(one_handed_back_is_given_again),
+        cmocka_unit_test(a_reconnect_starts_it_again),
+        cmocka_unit_test(numbers_of_an_earlier_run_are_not_reused),
+        cmocka_unit_test(a_new_process_is_a_new_worker),
+        cmocka_unit_test(quarantine_survives_a_restart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
