@@ -36,7 +36,9 @@ void client_requests_hello(struct dispatch *d)
     m.build = reply_name(&r, ZOE_VERSION, LIMIT_NAME_BYTES);
     m.owner = reply_name(&r, d->sender->name, LIMIT_NAME_BYTES);
     m.role = reply_name(&r, d->sender->role_name, LIMIT_BACKEND_BYTES);
-    dispatch_reply(d, FARM__ENVELOPE__BODY_CLIENT_WELCOME, &m.base);
+    /* It promises nothing that could fail to be stored, and a client waits for nothing else. */
+    (void)outbound_reply(&d->c->outbound, true, d->peer, d->envelope->request,
+                         FARM__ENVELOPE__BODY_CLIENT_WELCOME, &m.base, OUTBOUND_ALWAYS);
     reply_finish(&r);
 }
 
