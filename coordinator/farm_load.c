@@ -141,7 +141,7 @@ bool farm_load_task(struct farm *f, const struct task_record *record, struct err
                          (unsigned)key->clip, (unsigned)key->task);
     struct task *t = task_open(f, b, key->clip, key->task);
     t->state = record->state;
-    if (record->fence > t->fence) t->fence = record->fence;
+    t->fence = record->fence;
     t->attempts = record->attempts;
     t->counted = record->counted;
     t->losses = record->losses;

@@ -121,20 +121,31 @@ static inline bool reload_same_text(const char *a, const char *b)
     return strcmp(ledger_text(x, a), ledger_text(y, b)) == 0;
 }
 
+static inline const char *reload_task_field(const struct task_record *a,
+                                            const struct task_record *b)
+{
+    if (a->state != b->state) return "the task's state";
+    if (a->fence != b->fence) return "the fence";
+    if (a->attempts != b->attempts) return "the number of attempts";
+    if (a->counted != b->counted || a->losses != b->losses) return "the counted ends";
+    if (a->blamed_count != b->blamed_count) return "the number of blamed workers";
+    for (uint32_t i = 0; i < a->blamed_count; i++) {
+        if (!reload_same_text(a->blamed[i], b->blamed[i])) return "a blamed worker";
+    }
+    bool same_winner = reload_same_text(a->winner, b->winner) && a->winner_fence == b->winner_fence;
+    if (!same_winner) return "the winner";
+    if (a->output_bytes != b->output_bytes || a->suspect != b->suspect) return "the outputs";
+    return NULL;
+}
+
 static inline bool reload_same_task(const struct farm *f, struct ledger_task *t, struct error *err)
 {
     struct task_record now, old = ledger_task_row(t);
     bool is_open = farm_task_record(f, &old.key, &now);
     if (is_open != old.open) return reload_differs(err, "openness", &old.key);
     if (!is_open) return true;
-    bool same = old.state == now.state && old.fence == now.fence && old.attempts == now.attempts &&
-                old.counted == now.counted && old.losses == now.losses &&
-                old.blamed_count == now.blamed_count && old.winner_fence == now.winner_fence &&
-                old.output_bytes == now.output_bytes && old.suspect == now.suspect &&
-                reload_same_text(old.winner, now.winner);
-    for (uint32_t i = 0; same && i < now.blamed_count; i++)
-        same = reload_same_text(old.blamed[i], now.blamed[i]);
-    return same || reload_differs(err, "the row", &old.key);
+    const char *field = reload_task_field(&old, &now);
+    return field == NULL || reload_differs(err, field, &old.key);
 }
 
 static inline uint32_t reload_live(const struct ledger *l, const char *batch)

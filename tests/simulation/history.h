@@ -1,0 +1,447 @@
+/* history: one seed's life of a farm: accidents for a while, then calm, until everything is over.
+ * After every event farm_check and the checker look at it. */
+#ifndef ZOE_TESTS_SIMULATION_HISTORY_H
+#define ZOE_TESTS_SIMULATION_HISTORY_H
+
+#include "simulation/world.h"
+
+#define HISTORY_STORMY_STEPS 900
+#define HISTORY_CALM_STEPS 20000
+#define HISTORY_BATCHES 8
+#define HISTORY_GIB (UINT64_C(1) << 30)
+
+/* ---- the coordinator's starts and ends ---- */
+
+static inline void tell_disk(struct world *w)
+{
+    bool said = w->disk_low && w->mutation != MUTATION_DEAF_DISK;
+    w->checker.disk_is_low = w->disk_low;
+    farm_disk(w->f, said ? 0 : 500 * HISTORY_GIB, 1000 * HISTORY_GIB);
+    world_check(w);
+}
+
+static inline void use_old_store(struct world *w)
+{
+    if (w->mutation != MUTATION_OLD_STORE || w->commits < 2 * WORLD_COPY_COMMITS) return;
+    if (w->old.batch_count == 0) return;
+    ledger_finish(&w->store);
+    w->store = w->old;
+    w->old = (struct ledger){0};
+}
+
+/* Memory is what the database says. */
+static inline void world_reload(struct world *w)
+{
+    farm_free(w->f);
+    w->kills++;
+    w->works.count = 0;
+    w->fresh.clips = 0;
+    w->config.first_session += 1000000;
+    memset(w->routes, 0, sizeof(w->routes));
+    use_old_store(w);
+    w->f = reload_farm(&w->store, &w->config, w->now_ns, &w->red);
+    if (w->f == NULL) {
+        w->f = farm_new(&w->config);
+        return;
+    }
+    world_check(w);
+    tell_disk(w);
+}
+
+static inline void world_kill(struct world *w)
+{
+    for (uint32_t i = 0; i < w->member_count; i++)
+        member_cut(&w->crew, &w->members[i]);
+    world_reload(w);
+}
+
+/* ---- turns ---- */
+
+static inline bool accident(struct world *w, uint32_t one_in)
+{
+    return !w->calm && chance_one_in(&w->chance, one_in);
+}
+
+static inline void send_then_commit(struct world *w)
+{
+    world_send(w);
+    if (chance_one_in(&w->chance, 50)) {
+        world_kill(w);
+        return;
+    }
+    world_commit(w);
+    effects_clear(farm_effects(w->f));
+}
+
+static inline void world_turn(struct world *w)
+{
+    farm_wall(w->f, w->now_ns / NS_PER_MS);
+    farm_turn(w->f, w->now_ns, w->calm || !chance_one_in(&w->chance, 5));
+    world_check(w);
+    if (w->mutation == MUTATION_SEND_FIRST) {
+        send_then_commit(w);
+    } else if (accident(w, 300)) {
+        world_kill(w); /* before the commit */
+    } else if (accident(w, 300)) {
+        world_reload(w); /* the commit fails: the process goes on with what is stored */
+    } else {
+        world_commit(w);
+        if (accident(w, 300)) {
+            world_kill(w); /* after the commit, before anything is sent */
+            return;
+        }
+        world_send(w);
+        effects_clear(farm_effects(w->f));
+    }
+}
+
+/* ---- what workers say ---- */
+
+static inline void who_are_you(struct member *m)
+{
+    struct down *d = queue_add(&m->downs, sizeof(*d));
+    d->kind = EFFECT_KIND_COUNT;
+}
+
+static inline void hear_hello(struct world *w, struct member *m, const struct up *u)
+{
+    struct farm_slot slots[4] = {{.backend = "cpu", .fingerprint = "f"}};
+    struct farm_hello hello = {.worker = m->name,
+                               .machine_id = m->machine,
+                               .host = m->machine,
+                               .build = "sim",
+                               .slots = slots,
+                               .slot_count = m->slots,
+                               .held = u->held,
+                               .held_count = u->held_count,
+                               .last_session = u->last_session,
+                               .last_message = u->last_message,
+                               .draining = u->draining};
+    struct route *route = &w->routes[world_index(w, m->name)];
+    memcpy(hello.boot_id, m->boot, ID_BOOT_BYTES);
+    if (u->link != m->link) return;
+    if (farm_hello(w->f, &hello, w->now_ns, &route->session, NULL)) route->link = u->link;
+}
+
+/* Another machine that was given the same key. */
+static inline void twin_says_hello(struct world *w, const struct member *m)
+{
+    struct farm_slot slot = {.backend = "cpu", .fingerprint = "f"};
+    struct farm_hello hello = {.worker = m->name,
+                               .machine_id = "twin",
+                               .host = "twin",
+                               .build = "sim",
+                               .slots = &slot,
+                               .slot_count = 1};
+    struct route *route = &w->routes[world_index(w, m->name)];
+    hello.boot_id[0] = 77;
+    if (farm_hello(w->f, &hello, w->now_ns, &route->session, NULL)) route->link = 0;
+}
+
+static inline void hear_offer(struct world *w, const struct member *m, const struct up *u)
+{
+    struct farm_offer offer = {.attempt = u->key,
+                               .matches = u->matches,
+                               .fingerprint = "f",
+                               .output_count = u->output_count,
+                               .steps_computed = CREW_STEPS};
+    struct task_record row;
+    struct ledger_task *stored = ledger_task(&w->store, &u->key.task);
+    struct temp *t = world_temp_for(w, m->name, u);
+    if (farm_offer_wants_row(w->f, &u->key.task) && stored != NULL) {
+        row = ledger_task_row(stored);
+        offer.row = &row;
+    }
+    for (uint32_t i = 0; i < u->output_count; i++) {
+        offer.outputs[i] = u->outputs[i];
+        offer.received[i] = t->received[i];
+    }
+    farm_offer(w->f, u->session, &offer, w->now_ns);
+    if (u->output_count > 0) world_hash_if_complete(w, t);
+}
+
+static inline void hear_chunk(struct world *w, const struct member *m, const struct up *u)
+{
+    uint64_t from, end, chunk_end = u->offset + u->size_bytes;
+    struct temp *t = world_temp(w, m->name, &u->key);
+    if (t == NULL || u->output >= t->output_count) return;
+    if (!farm_upload_window(w->f, u->session, &u->key, u->output, &from, &end)) return;
+    if (u->offset > from || chunk_end <= from || chunk_end > end) return;
+    t->received[u->output] = chunk_end;
+    (void)farm_received(w->f, u->session, &u->key, u->output, chunk_end, w->now_ns);
+    world_hash_if_complete(w, t);
+}
+
+static inline void hear_beat(struct world *w, const struct up *u)
+{
+    struct farm_heartbeat beat = {.last_message = u->last_message,
+                                  .held = u->held,
+                                  .held_count = u->held_count,
+                                  .draining = u->draining};
+    farm_heartbeat(w->f, u->session, &beat, w->now_ns);
+}
+
+static inline void hear_progress(struct world *w, const struct up *u)
+{
+    struct farm_held at = {.attempt = u->key,
+                           .phase = PHASE_RENDERING,
+                           .step = (uint32_t)u->offset,
+                           .steps = CREW_STEPS};
+    farm_progress(w->f, u->session, &at, w->now_ns);
+}
+
+static inline void hear_canary(struct world *w, const struct up *u)
+{
+    struct digest frames = w->config.canary_answer;
+    frames.bytes[1] ^= u->right ? 0 : 1;
+    farm_canary_done(w->f, u->session, u->key.fence, &frames, "", w->now_ns);
+}
+
+static inline void hear_ended(struct world *w, const struct up *u)
+{
+    struct farm_ended ended = {
+        .attempt = u->key, .end = u->end, .message = "so it was", .steps_computed = 3};
+    farm_ended(w->f, u->session, &ended, w->now_ns);
+}
+
+static inline void world_hear(struct world *w, struct member *m, const struct up *u)
+{
+    const char *owner = farm_session_worker(w->f, u->session);
+    bool current = owner != NULL && strcmp(owner, m->name) == 0;
+    if (u->kind == UP_HELLO) hear_hello(w, m, u);
+    if (u->kind != UP_HELLO && !current && u->session == m->session && m->connected) who_are_you(m);
+    if (u->kind != UP_HELLO && !current) return;
+    if (u->kind == UP_BEAT) hear_beat(w, u);
+    if (u->kind == UP_PROGRESS) hear_progress(w, u);
+    if (u->kind == UP_STARTED) farm_started(w->f, u->session, &u->key, w->now_ns);
+    if (u->kind == UP_BACK)
+        farm_handed_back(w->f, u->session, &u->key, u->reason, "not now", w->now_ns);
+    if (u->kind == UP_ENDED) hear_ended(w, u);
+    if (u->kind == UP_CANARY) hear_canary(w, u);
+    if (u->kind == UP_LEAVING) farm_leaving(w->f, u->session, "bye", true, w->now_ns);
+    if (u->kind == UP_OFFER) hear_offer(w, m, u);
+    if (u->kind == UP_CHUNK) hear_chunk(w, m, u);
+}
+
+/* Messages arrive in order, and some moments none does. */
+static inline void world_deliver(struct world *w, struct member *m)
+{
+    struct up u;
+    struct down d;
+    if (accident(w, 6)) return;
+    while (m->ups.count > 0 && !world_is_red(w) && !accident(w, 40)) {
+        queue_take(&m->ups, 0, sizeof(u), &u);
+        world_hear(w, m, &u);
+        world_check(w);
+    }
+    while (m->limbo.count > 0 && chance_one_in(&w->chance, 2)) {
+        queue_take(&m->limbo, chance_below(&w->chance, (uint32_t)m->limbo.count), sizeof(u), &u);
+        world_hear(w, m, &u);
+        world_check(w);
+    }
+    while (m->downs.count > 0 && m->connected && !accident(w, 40)) {
+        queue_take(&m->downs, 0, sizeof(d), &d);
+        member_hear(&w->crew, m, &d);
+    }
+}
+
+/* ---- people ---- */
+
+static inline void name_batch(char id[ID_BATCH_SIZE], uint32_t sequence)
+{
+    (void)snprintf(id, ID_BATCH_SIZE, "b00000000%u", (unsigned)(sequence % 10));
+}
+
+static inline void submit(struct world *w)
+{
+    struct chance *c = &w->chance;
+    struct batch_spec *spec = &w->fresh;
+    if (w->sequence >= HISTORY_BATCHES || spec->clips > 0 || w->disk_low) return;
+    *spec = (struct batch_spec){.name = "sim",
+                                .owner = "me",
+                                .priority = (int32_t)chance_below(c, 5) - 2,
+                                .sequence = ++w->sequence,
+                                .shapes = w->fresh_shapes,
+                                .groups = 2,
+                                .runs = w->fresh_runs,
+                                .run_count = 3};
+    for (uint32_t i = 0; i < 2; i++) {
+        w->fresh_shapes[i] = (struct shape){.model = {{(uint8_t)(i + 1)}},
+                                            .width = 64,
+                                            .height = 64,
+                                            .frames = 8,
+                                            .steps = CREW_STEPS,
+                                            .fps = 8};
+        w->fresh_runs[2 * i] = (struct clip_run){5 * i, 0};
+    }
+    w->fresh_runs[1] = (struct clip_run){3, 1};
+    spec->clips = 6 + chance_below(c, 25);
+    name_batch(spec->id, (uint32_t)spec->sequence);
+    if (!farm_batch_add(w->f, spec, &w->red)) return;
+}
+
+static inline const char *some_batch(struct world *w)
+{
+    static char id[ID_BATCH_SIZE];
+    name_batch(id, 1 + chance_below(&w->chance, (uint32_t)w->sequence + 1));
+    return id;
+}
+
+static inline void people_act(struct world *w)
+{
+    struct error why = {0};
+    const char *id = some_batch(w);
+    switch (chance_below(&w->chance, 9)) {
+    case 0:
+        (void)farm_batch_pause(w->f, id, &why);
+        break;
+    case 1:
+    case 2:
+    case 3:
+        (void)farm_batch_resume(w->f, id, &why);
+        break;
+    case 4:
+        if (chance_one_in(&w->chance, 4)) (void)farm_batch_cancel(w->f, id, w->now_ns, &why);
+        break;
+    case 5:
+        (void)farm_batch_retry(w->f, id, &why);
+        break;
+    case 6:
+        if (chance_one_in(&w->chance, 4)) (void)farm_batch_remove(w->f, id, &why);
+        break;
+    default:
+        submit(w);
+        break;
+    }
+    world_check(w);
+}
+
+static inline void resume_all(struct world *w)
+{
+    struct batch_info info;
+    for (uint64_t i = 0; farm_batch_at(w->f, i, &info); i++) {
+        char id[ID_BATCH_SIZE];
+        memcpy(id, info.id, sizeof(id));
+        if (info.state == BATCH_PAUSED) (void)farm_batch_resume(w->f, id, NULL);
+    }
+    world_check(w);
+}
+
+/* ---- accidents ---- */
+
+static inline void befall(struct world *w, struct member *m)
+{
+    if (m->connected && accident(w, m->temper == CUT_OFF ? 40 : 300)) member_cut(&w->crew, m);
+    if (m->alive && accident(w, m->temper == CRASHING ? 60 : 600)) member_die(&w->crew, m);
+    if (accident(w, 800)) (void)farm_drain(w->f, m->name, 0, "me", w->now_ns, NULL);
+    if (accident(w, 1500)) farm_revoke(w->f, m->name, w->now_ns);
+    if (accident(w, 400)) twin_says_hello(w, m);
+    world_check(w);
+}
+
+static inline void weather(struct world *w)
+{
+    if (accident(w, w->disk_low ? 15 : 250)) {
+        w->disk_low = !w->disk_low;
+        tell_disk(w);
+    }
+    if (accident(w, 300)) w->now_ns += chance_between(&w->chance, 5 * NS_PER_S, 600 * NS_PER_S);
+    if (accident(w, 20)) people_act(w);
+}
+
+static inline void be_calm(struct world *w)
+{
+    w->calm = true;
+    if (w->disk_low) {
+        w->disk_low = false;
+        tell_disk(w);
+    }
+    resume_all(w);
+}
+
+/* ---- a history ---- */
+
+static inline void world_step(struct world *w)
+{
+    w->now_ns += chance_between(&w->chance, NS_PER_S / 50, NS_PER_S / 2);
+    w->crew.now_ns = w->now_ns;
+    weather(w);
+    for (uint32_t i = 0; i < w->member_count && !world_is_red(w); i++) {
+        befall(w, &w->members[i]);
+        member_act(&w->crew, &w->members[i]);
+        world_deliver(w, &w->members[i]);
+    }
+    world_do_works(w);
+    if (!world_is_red(w)) world_turn(w);
+}
+
+static inline void world_populate(struct world *w)
+{
+    w->member_count = 1 + chance_below(&w->chance, WORLD_WORKERS);
+    for (uint32_t i = 0; i < w->member_count; i++) {
+        struct member *m = &w->members[i];
+        (void)snprintf(m->name, sizeof(m->name), "w%u", (unsigned)i);
+        (void)snprintf(m->machine, sizeof(m->machine), "m%u", (unsigned)i);
+        m->temper = i == 0 ? HONEST : (enum temper)chance_below(&w->chance, TEMPER_COUNT);
+        m->slots = 1 + chance_below(&w->chance, 3);
+    }
+}
+
+static inline struct world *world_new(uint64_t seed, enum mutation mutation)
+{
+    struct world *w = xcalloc(1, sizeof(*w));
+    chance_seed(&w->chance, seed);
+    w->mutation = mutation;
+    w->config = (struct farm_config){.seed = seed, .first_session = 1, .canary_answer = {{42}}};
+    w->f = farm_new(&w->config);
+    w->now_ns = 1000 * NS_PER_S;
+    w->crew = (struct crew){.chance = &w->chance, .now_ns = w->now_ns};
+    world_populate(w);
+    submit(w);
+    return w;
+}
+
+static inline void world_free(struct world *w)
+{
+    for (uint32_t i = 0; i < WORLD_WORKERS; i++)
+        member_finish(&w->members[i]);
+    farm_free(w->f);
+    ledger_finish(&w->store);
+    ledger_finish(&w->old);
+    checker_finish(&w->checker);
+    free(w->works.items);
+    free(w->temps);
+    free(w->files);
+    free(w);
+}
+
+/* Every batch ends, and a start from the store finds the same. */
+static inline void world_end(struct world *w)
+{
+    if (!farm_is_idle(w->f)) {
+        error_set(&w->red, ERROR_INTERNAL, "B3: the farm never came to an end");
+        return;
+    }
+    checker_see_end_of_history(&w->checker);
+    world_reload(w);
+    if (!world_is_red(w)) (void)reload_same(w->f, &w->store, w->now_ns, &w->red);
+}
+
+static inline void world_live(struct world *w)
+{
+    for (int i = 0; i < HISTORY_STORMY_STEPS && !world_is_red(w); i++)
+        world_step(w);
+    if (!world_is_red(w)) be_calm(w);
+    for (int i = 0; i < HISTORY_CALM_STEPS && !world_is_red(w); i++) {
+        world_step(w);
+        if (farm_is_idle(w->f) && w->fresh.clips == 0) break;
+    }
+    if (!world_is_red(w)) world_end(w);
+}
+
+static inline const char *world_why(const struct world *w)
+{
+    return checker_is_red(&w->checker) ? w->checker.red.message : w->red.message;
+}
+
+#endif

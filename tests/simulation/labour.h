@@ -1,0 +1,187 @@
+/* labour: what the simulated workers do of themselves as time goes by. */
+#ifndef ZOE_TESTS_SIMULATION_LABOUR_H
+#define ZOE_TESTS_SIMULATION_LABOUR_H
+
+#include "simulation/crew.h"
+
+static inline void job_end(struct member *w, struct crew_job *j, enum attempt_end end)
+{
+    member_say(w, UP_ENDED, &j->key)->end = end;
+    j->stage = STAGE_FREE;
+}
+
+static inline void job_result(struct crew *c, struct crew_job *j)
+{
+    j->stage = STAGE_RESULT;
+    j->output_count = 1 + chance_one_in(c->chance, 4);
+    for (uint32_t i = 0; i < j->output_count; i++) {
+        bool good = j->fate != FATE_BAD;
+        j->outputs[i] = (struct output){.kind = "segment",
+                                        .sha256 = nature_output(&j->key, i, good),
+                                        .size_bytes = (uint64_t)chance_between(c->chance, 0, 5000),
+                                        .frames = 8};
+        if (chance_one_in(c->chance, 20)) j->outputs[i].size_bytes = 5 * CREDIT_WINDOW_BYTES;
+    }
+}
+
+static inline void job_canary(struct crew *c, struct member *w, struct crew_job *j)
+{
+    struct up *u = member_say(w, UP_CANARY, &j->key);
+    u->right = w->temper != LYING || chance_one_in(c->chance, 2);
+    j->stage = STAGE_FREE;
+}
+
+static inline void job_step(struct crew *c, struct member *w, struct crew_job *j)
+{
+    int64_t pace_ns = w->temper == SLOW ? 4 * NS_PER_S : NS_PER_S;
+    j->next_ns = c->now_ns + chance_between(c->chance, NS_PER_S / 10, pace_ns);
+    j->moved_ns = c->now_ns;
+    j->step++;
+    if (j->fate == FATE_RECIPE) {
+        job_end(w, j, END_RECIPE);
+    } else if (j->fate == FATE_FAIL && j->step > 3) {
+        job_end(w, j, END_FAILED);
+    } else if (j->step >= CREW_STEPS) {
+        if (j->canary)
+            job_canary(c, w, j);
+        else
+            job_result(c, j);
+    } else if (w->session != 0 && !j->canary) {
+        member_say(w, UP_PROGRESS, &j->key)->offset = j->step;
+    }
+}
+
+static inline void job_run(struct crew *c, struct member *w, struct crew_job *j)
+{
+    if (j->fate == FATE_HANG && j->step > 2) {
+        bool over = c->now_ns - j->moved_ns > j->limit_ns * LEASE_KILL_PERCENT / 100;
+        if (over && j->polite) job_end(w, j, END_HUNG);
+        return;
+    }
+    if (c->now_ns >= j->next_ns) job_step(c, w, j);
+}
+
+static inline void member_offer(struct member *w, struct crew_job *j)
+{
+    struct up *u = member_say(w, UP_OFFER, &j->key);
+    u->matches = true;
+    u->output_count = j->output_count;
+    memcpy(u->outputs, j->outputs, sizeof(u->outputs));
+    j->offered_in = w->session;
+}
+
+static inline void member_work(struct crew *c, struct member *w)
+{
+    for (size_t i = 0; i < CREW_JOBS; i++) {
+        struct crew_job *j = &w->jobs[i];
+        if (j->stage == STAGE_RUNNING) job_run(c, w, j);
+        if (j->stage == STAGE_NEXT && !w->draining && !member_slot_runs(w, j->slot)) {
+            job_begin(c, j);
+            (void)member_say(w, UP_STARTED, &j->key);
+        }
+        if (j->stage == STAGE_RESULT && w->session != 0 && j->offered_in != w->session)
+            member_offer(w, j);
+    }
+}
+
+static inline bool member_is_empty(const struct member *w)
+{
+    for (size_t i = 0; i < CREW_JOBS; i++) {
+        if (w->jobs[i].stage != STAGE_FREE) return false;
+    }
+    return true;
+}
+
+static inline void member_beat(struct crew *c, struct member *w)
+{
+    if (c->now_ns < w->beat_ns) return;
+    w->beat_ns = c->now_ns + CREW_BEAT_NS;
+    member_list(w, member_say(w, UP_BEAT, NULL));
+}
+
+/* ---- lies ---- */
+
+static inline void lie_with_offer(struct crew *c, struct member *w, const struct attempt_key *key)
+{
+    struct up *u = member_say(w, UP_OFFER, key);
+    u->key.fence += chance_below(c->chance, 4);
+    u->key.task.clip += chance_below(c->chance, 2);
+    u->matches = !chance_one_in(c->chance, 4);
+    u->output_count = chance_below(c->chance, 3);
+    for (uint32_t i = 0; i < 2; i++) {
+        u->outputs[i].sha256 = nature_output(&u->key, i, false);
+        u->outputs[i].size_bytes = chance_below(c->chance, 3000);
+    }
+}
+
+static inline void lie_about(struct crew *c, struct member *w, const struct attempt_key *key)
+{
+    static const enum up_kind kinds[] = {UP_BEAT,  UP_PROGRESS, UP_STARTED, UP_BACK,
+                                         UP_ENDED, UP_OFFER,    UP_CHUNK};
+    enum up_kind kind = kinds[chance_below(c->chance, 7)];
+    if (kind == UP_OFFER) {
+        lie_with_offer(c, w, key);
+        return;
+    }
+    struct up *u = member_say(w, kind, key);
+    u->last_message = w->last_message + chance_below(c->chance, 3);
+    u->offset = chance_below(c->chance, 50);
+    u->size_bytes = chance_below(c->chance, 5000);
+    u->reason = (enum hand_back_reason)chance_below(c->chance, HAND_BACK_UNKNOWN + 1);
+    u->end = chance_one_in(c->chance, 2) ? END_FAILED : END_CANCELED;
+}
+
+static inline void member_lie(struct crew *c, struct member *w)
+{
+    size_t i = chance_below(c->chance, CREW_JOBS);
+    if (chance_one_in(c->chance, 3) && w->jobs[i].key.task.batch[0] != '\0')
+        lie_about(c, w, &w->jobs[i].key); /* also of what it had once */
+}
+
+/* ---- a moment of its life ---- */
+
+static inline void member_leave(struct crew *c, struct member *w)
+{
+    (void)member_say(w, UP_LEAVING, NULL);
+    w->leaving = true;
+    w->draining = false;
+    w->again_ns = c->now_ns + NS_PER_S;
+}
+
+/* Its last words were handed over: the process ends. */
+static inline void member_exit(struct crew *c, struct member *w)
+{
+    if (w->ups.count > 0) return;
+    w->leaving = false;
+    member_die(c, w);
+}
+
+static inline void member_talk(struct crew *c, struct member *w)
+{
+    if (w->session == 0) {
+        if (c->now_ns >= w->again_ns) member_hello(c, w);
+        return;
+    }
+    member_beat(c, w);
+    if (w->temper == LYING) member_lie(c, w);
+    if (w->draining && member_is_empty(w)) member_leave(c, w);
+}
+
+static inline void member_act(struct crew *c, struct member *w)
+{
+    if (w->leaving) {
+        member_exit(c, w);
+        return;
+    }
+    if (!w->alive && c->now_ns >= w->again_ns) member_start(c, w);
+    if (!w->alive) return;
+    member_work(c, w);
+    if (!w->connected) {
+        w->ups.count = 0; /* said to nobody */
+        if (c->now_ns >= w->again_ns) member_connect(c, w);
+        return;
+    }
+    member_talk(c, w);
+}
+
+#endif
