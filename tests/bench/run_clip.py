@@ -1,0 +1,100 @@
+"""One clip of a model by our engine and by PyTorch, in turns: both medians and their ratio.
+
+    run_clip.py BUILD [--python PYTHON] [--model DIR] [--rounds 5] [--most 15] [--threads 2]
+                [--steps 25] [--guidance 5]
+
+BUILD is a release build's folder that has bin/bench_clip; PYTHON one that has torch. A round is one
+process of each side; a process renders one clip to warm up, then the one that counts. A round in
+which other programs took more than 3 % of the machine counts for nothing and is run again, until
+there are enough rounds or --most were tried.
+"""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+FOREIGN_MOST = .03
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description='Our engine beside PyTorch.')
+    parser.add_argument('build')
+    parser.add_argument('--python', default=sys.executable)
+    parser.add_argument('--model', default=str(HERE.parents[1] / 'models' / 'shapes'))
+    parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument('--most', type=int, default=15)
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--steps', type=int, default=25)
+    parser.add_argument('--guidance', type=float, default=5.)
+    return parser.parse_args()
+
+
+def busy_seconds():
+    """CPU time of all programs since the machine started."""
+    with open('/proc/stat', encoding='ascii') as file:
+        user, nice, system, _, _, irq, softirq, steal = map(int, file.readline().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf('SC_CLK_TCK')
+
+
+def own_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def run(command):
+    """The command's last line, and the share of the machine that others took meanwhile."""
+    wall, busy, own = time.monotonic(), busy_seconds(), own_seconds()
+    text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    wall, busy, own = time.monotonic() - wall, busy_seconds() - busy, own_seconds() - own
+    return json.loads(text.splitlines()[-1]), (busy - own) / (wall * os.cpu_count())
+
+
+def sides(options):
+    common = [options.model, '--runs', '1', '--threads', str(options.threads),
+              '--steps', str(options.steps), '--guidance', str(options.guidance)]
+    return {'torch': [options.python, '-B', str(HERE / 'torch_clip.py'), *common],
+            'engine': [str(pathlib.Path(options.build) / 'bin' / 'bench_clip'), *common]}
+
+
+def one_round(commands):
+    """Both sides' seconds, or None in a disturbed round."""
+    results = {side: run(command) for side, command in commands.items()}
+    counts = all(foreign <= FOREIGN_MOST for _, foreign in results.values())
+    shown = ', '.join(f'{side} {line["seconds"]:.3f} s (others {foreign:.1%})'
+                      for side, (line, foreign) in results.items())
+    print(shown if counts else shown + ': disturbed', flush=True)
+    return {side: line['seconds'] for side, (line, _) in results.items()} if counts else None
+
+
+def machine():
+    with open('/proc/cpuinfo', encoding='utf-8') as file:
+        model = next((line.split(':')[1].strip() for line in file if line.startswith('model name')),
+                     'unknown')
+    return f'{model}, {os.cpu_count()} cores'
+
+
+def main():
+    options = arguments()
+    commands = sides(options)
+    print(machine(), datetime.date.today().isoformat(), flush=True)
+    rounds = []
+    for _ in range(options.most):
+        rounds += filter(None, [one_round(commands)])
+        if len(rounds) == options.rounds:
+            break
+    if not rounds:
+        sys.exit('run_clip: every round was disturbed')
+    ours, theirs = (statistics.median(r[side] for r in rounds) for side in ('engine', 'torch'))
+    print(f'{len(rounds)} rounds: engine {ours:.3f} s, torch {theirs:.3f} s, '
+          f'ratio {ours / theirs:.3f}')
+
+
+if __name__ == '__main__':
+    main()
