@@ -1,8 +1,10 @@
-/* Every operation of every backend against `ref`, and against itself on 1, 2 and 4 threads bit for
- * bit. Table-driven: a case is an operation with shapes; adding a backend needs nothing here,
- * adding an operation one function and its rows. */
+/* Every operation of every backend (and of each set of the cpu backend's kernels that this machine
+ * can run) against `ref`, and against itself on 1, 2 and 4 threads bit for bit. Table-driven: a
+ * case is an operation with shapes; adding a backend needs nothing here, adding an operation one
+ * function and its rows. */
 #include "fixture.h"
 
+#include "engine/backend/cpu.h"
 #include "engine/ops.h"
 
 #define KEPT_MAX 16
@@ -418,6 +420,9 @@ static const struct test_case cases[] = {
     {"attention with one head", run_attention, {1, 1, 5, 4, 32, 1, ATTENTION_SPACE, 0, 0}},
     {"attention of one pixel", run_attention, {2, 2, 1, 1, 32, 4, ATTENTION_SPACE, 0, 0}},
     {"attention, causal", run_attention, {2, 1, 1, 77, 64, 4, ATTENTION_SPACE, 1, 0}},
+    {"attention, causal, of many pixels",
+     run_attention,
+     {1, 2, 20, 20, 16, 2, ATTENTION_SPACE, 1, 0}},
     {"attention to text", run_attention, {2, 3, 4, 4, 64, 4, ATTENTION_SPACE, 0, 77}},
     {"attention to little text", run_attention, {1, 2, 3, 3, 24, 3, ATTENTION_SPACE, 0, 1}},
     {"attention over time", run_attention, {2, 16, 4, 4, 64, 4, ATTENTION_TIME, 0, 0}},
@@ -452,12 +457,31 @@ static void run_pass(struct rig *r, const struct test_case *c, bool planning)
     c->run(r, c->p);
 }
 
-static float *run_case(const struct test_case *c, const char *backend, int threads,
+struct subject {
+    const char *backend;
+    const struct cpu_kernels *kernels; /* of "cpu"; NULL = the backend's own choice */
+};
+
+static const struct subject oracle = {"ref", NULL};
+
+static struct ops *open_subject(const struct subject *s, int threads)
+{
+    struct error err = {0};
+    struct ops *ops = ops_new(s->backend, threads, &err);
+    expect_ok(ops != NULL, &err);
+    if (s->kernels == NULL) return ops;
+    ops->backend->close(ops->context);
+    ops->context = cpu_open_with(s->kernels, ops->threads, &err);
+    expect_ok(ops->context != NULL, &err);
+    ops_plan_begin(ops);
+    return ops;
+}
+
+static float *run_case(const struct test_case *c, const struct subject *subject, int threads,
                        int64_t *count_out)
 {
     struct error err = {0};
-    struct rig r = {.ops = ops_new(backend, threads, &err)};
-    expect_ok(r.ops != NULL, &err);
+    struct rig r = {.ops = open_subject(subject, threads)};
     run_pass(&r, c, true);
     expect_ok(ops_plan_end(r.ops, &err), &err);
     run_pass(&r, c, false);
@@ -470,18 +494,23 @@ static float *run_case(const struct test_case *c, const char *backend, int threa
     return r.out;
 }
 
+static const char *name_of(const struct subject *s)
+{
+    return s->kernels != NULL ? s->kernels->name : s->backend;
+}
+
 static void each_operation_agrees_with_ref(void **state)
 {
-    const struct backend *backend = *state;
+    const struct subject *subject = *state;
     int failed = 0;
     for (int i = 0; i < CASE_COUNT; i++) {
         int64_t count, other;
-        float *want = run_case(&cases[i], "ref", 1, &count);
-        float *got = run_case(&cases[i], backend->name, 2, &other);
+        float *want = run_case(&cases[i], &oracle, 1, &count);
+        float *got = run_case(&cases[i], subject, 2, &other);
         assert_int_equal(count, other);
         const double distance = relative_l2(got, want, count);
         if (!(distance <= LIMIT)) {
-            print_error("%s, %s: relative L2 %.3g is over %.3g\n", backend->name, cases[i].name,
+            print_error("%s, %s: relative L2 %.3g is over %.3g\n", name_of(subject), cases[i].name,
                         distance, LIMIT);
             failed++;
         }
@@ -493,15 +522,15 @@ static void each_operation_agrees_with_ref(void **state)
 
 static void threads_change_no_bit(void **state)
 {
-    const struct backend *backend = *state;
+    const struct subject *subject = *state;
     int failed = 0;
     for (int i = 0; i < CASE_COUNT; i++) {
         int64_t count;
-        float *one = run_case(&cases[i], backend->name, 1, &count);
+        float *one = run_case(&cases[i], subject, 1, &count);
         for (int threads = 2; threads <= 4; threads *= 2) {
-            float *more = run_case(&cases[i], backend->name, threads, &count);
+            float *more = run_case(&cases[i], subject, threads, &count);
             if (memcmp(one, more, (size_t)count * sizeof *one) != 0) {
-                print_error("%s, %s: %d threads give other bits than one\n", backend->name,
+                print_error("%s, %s: %d threads give other bits than one\n", name_of(subject),
                             cases[i].name, threads);
                 failed++;
             }
@@ -552,6 +581,24 @@ static void an_unknown_backend_is_refused(void **state)
     assert_non_null(backend_find(NULL));
 }
 
+static int test_subject(struct subject subject)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(each_operation_agrees_with_ref, &subject),
+        cmocka_unit_test_prestate(threads_change_no_bit, &subject),
+    };
+    return cmocka_run_group_tests_name(name_of(&subject), tests, NULL, NULL);
+}
+
+static int test_kernels(void)
+{
+    int count, failed = 0;
+    const struct cpu_kernels *const *rows = cpu_kernels_all(&count);
+    for (int i = 0; i < count; i++)
+        if (rows[i]->runs_here()) failed += test_subject((struct subject){"cpu", rows[i]});
+    return failed;
+}
+
 int main(void)
 {
     const struct CMUnitTest fixed[] = {
@@ -560,14 +607,8 @@ int main(void)
     };
     int count, failed = cmocka_run_group_tests_name("ref", fixed, NULL, NULL);
     const struct backend *const *backends = backend_all(&count);
-    for (int i = 0; i < count; i++) {
-        if (strcmp(backends[i]->name, "ref") == 0) continue;
-        struct backend backend = *backends[i];
-        const struct CMUnitTest tests[] = {
-            cmocka_unit_test_prestate(each_operation_agrees_with_ref, &backend),
-            cmocka_unit_test_prestate(threads_change_no_bit, &backend),
-        };
-        failed += cmocka_run_group_tests_name(backend.name, tests, NULL, NULL);
-    }
-    return failed;
+    for (int i = 0; i < count; i++)
+        if (strcmp(backends[i]->name, "ref") != 0 && strcmp(backends[i]->name, "cpu") != 0)
+            failed += test_subject((struct subject){backends[i]->name, NULL});
+    return failed + test_kernels();
 }
