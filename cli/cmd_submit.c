@@ -20,7 +20,7 @@
 #include "cli/output.h"
 
 #define DEFAULT_MODEL "shapes"
-#define SILENCE_LIMIT_NS (120 * NS_PER_S)
+#define SILENCE_LIMIT_NS (120 * NS_PER_S) /* without a word from the coordinator */
 
 /* ---- what is sent ---- */
 
@@ -159,6 +159,14 @@ struct submission {
     int code;    /* out, when it failed */
 };
 
+/* --timeout bounds the silence too: whoever gives 3 s does not wait two minutes. */
+static int64_t silence_limit(const struct call *call)
+{
+    int64_t limit_ns = SILENCE_LIMIT_NS;
+    if (!call_duration(call, "timeout", &limit_ns, NULL)) return SILENCE_LIMIT_NS;
+    return limit_ns < SILENCE_LIMIT_NS ? limit_ns : SILENCE_LIMIT_NS;
+}
+
 static void show_upload(void *context, uint64_t done, uint64_t total)
 {
     if (*(const bool *)context && total > 8u * 1024 * 1024)
@@ -211,8 +219,8 @@ static bool submit(struct zclient *client, struct submission *s)
     if (fill_open(s, &open, &err)) {
         open.sha256 = codec_digest(&digest);
         struct bytes content = {s->content.data, s->content.size};
-        answer = zclient_submit(client, &open, content, SILENCE_LIMIT_NS, show_upload, &terminal,
-                                &problem, &err);
+        answer = zclient_submit(client, &open, content, silence_limit(s->call), show_upload,
+                                &terminal, &problem, &err);
         free(open.name);
         free(open.key);
         free(open.options);
