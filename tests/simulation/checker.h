@@ -5,6 +5,7 @@
  *   I1  a clip is published once, from a stored output of an attempt whose lease was saved
  *   I2  what is acknowledged was committed before
  *   T1  an Assign leaves after its lease was committed; T3 an attempt ends exactly once
+ *   T4  a clip fails for a bad recipe, or after two ends that count, or in stitching
  *   I7  fences only grow, whatever crashes and restarts happen
  *   B2  nothing is renamed before publishing(sha256) is committed, and nothing but that file
  *   B4, D1, W2: nothing is leased of a batch that is over or paused, while the disk is low, or to
@@ -34,10 +35,13 @@ struct checker_clip {
     struct digest outputs[LIMIT_OUTPUTS];
     uint32_t output_count; /* stored and not dropped */
     bool missing;          /* somebody said that a stored output is damaged */
+    uint64_t dropped_in;   /* the commit in which it was dropped for that */
     struct digest publishing;
     bool is_publishing;
     bool published;
     bool failed;
+    uint32_t counted; /* ends that count against it, since it last failed */
+    bool nonsense;    /* the engine refused its recipe, since then */
 };
 
 struct checker_batch {
@@ -61,7 +65,10 @@ struct checker {
     struct checker_worker *workers;
     size_t clip_count, batch_count, worker_count;
     bool disk_is_low;
-    struct error red; /* the first broken promise; ERROR_NONE = green */
+    uint64_t commits;
+    struct attempt_key owed; /* assigned though it had ended: its Cancel must follow at once */
+    uint64_t owed_in;        /* session; 0 = nothing is owed */
+    struct error red;        /* the first broken promise; ERROR_NONE = green */
 };
 
 static inline bool checker_is_red(const struct checker *c)
@@ -173,9 +180,27 @@ static inline void checker_see_lease(struct checker *c, const struct farm *f,
     (void)snprintf(l->worker, sizeof(l->worker), "%s", a->worker);
 }
 
+static inline void checker_count(struct checker_clip *clip, enum attempt_end end)
+{
+    clip->counted += end == END_HUNG || end == END_FAILED || end == END_REJECTED;
+    clip->nonsense = clip->nonsense || end == END_RECIPE;
+}
+
+/* Neither loss nor preemption fails a clip, and no single failure does. */
+static inline void checker_see_failed(struct checker *c, struct checker_clip *clip,
+                                      const struct task_key *key)
+{
+    if (!clip->nonsense && clip->counted < 2 && clip->output_count == 0)
+        checker_say(c, "T4", "a clip failed without cause", key);
+    clip->failed = true;
+    clip->counted = 0;
+    clip->nonsense = false;
+}
+
 static inline void checker_see_end(struct checker *c, const struct attempt_end_record *end)
 {
     struct checker_clip *clip = checker_clip(c, end->task.batch, end->task.clip);
+    checker_count(clip, end->end);
     for (size_t i = 0; i < clip->lease_count; i++) {
         struct checker_lease *l = &clip->leases[i];
         if (l->fence != end->fence) continue;
@@ -218,6 +243,7 @@ static inline void checker_see_drop(struct checker *c, const struct task_key *ke
         checker_say(c, "I2", "outputs were dropped that are needed", key);
     clip->output_count = 0;
     clip->missing = false;
+    clip->dropped_in = c->commits;
 }
 
 static inline void checker_see_publishing(struct checker *c, struct checker_clip *clip,
@@ -236,7 +262,7 @@ static inline void checker_see_clip(struct checker *c, const struct clip_record 
     memcpy(key.batch, row->batch, sizeof(key.batch));
     if (clip->published) checker_say(c, "I1", "more was said of a published clip", &key);
     if (row->state == CLIP_PUBLISHING) checker_see_publishing(c, clip, row, &key);
-    if (row->state == CLIP_FAILED) clip->failed = true;
+    if (row->state == CLIP_FAILED) checker_see_failed(c, clip, &key);
     if (row->state != CLIP_PUBLISHED) return;
     if (!clip->is_publishing || memcmp(&clip->publishing, &row->sha256, sizeof(row->sha256)) != 0)
         checker_say(c, "B2", "published what was never publishing", &key);
@@ -297,9 +323,25 @@ static inline void checker_see_assign(struct checker *c, const struct effect_mes
     if (m->canary) return;
     const struct checker_lease *l =
         checker_lease(checker_clip(c, key->batch, key->clip), m->worker, m->attempt.fence);
-    if (l == NULL || l->ended) checker_say(c, "T1", "assigned without a committed lease", key);
-    if (batch_state_is_terminal(checker_batch(c, key->batch)->state))
-        checker_say(c, "B4", "assigned of a batch that is over", key);
+    if (l == NULL) checker_say(c, "T1", "assigned without a committed lease", key);
+    if (l == NULL || !l->ended) return;
+    if (c->owed_in != 0) checker_say(c, "T1", "assigned after its end, and not canceled", key);
+    c->owed = m->attempt;
+    c->owed_in = m->session;
+}
+
+static inline void checker_see_cancel(struct checker *c, const struct effect_message *m)
+{
+    if (m->attempt.fence == c->owed.fence && ledger_same_key(&m->attempt.task, &c->owed.task))
+        c->owed_in = 0;
+}
+
+/* All of a turn's messages are out. */
+static inline void checker_see_all_sent(struct checker *c)
+{
+    if (c->owed_in != 0)
+        checker_say(c, "T1", "assigned after its end, and not canceled", &c->owed.task);
+    c->owed_in = 0;
 }
 
 static inline void checker_see_stored(struct checker *c, const struct effect_message *m)
@@ -308,7 +350,8 @@ static inline void checker_see_stored(struct checker *c, const struct effect_mes
     struct checker_clip *clip = checker_clip(c, key->batch, key->clip);
     const struct checker_lease *l = checker_lease(clip, m->worker, m->attempt.fence);
     bool done = l != NULL && l->ended && l->end == END_DONE;
-    if (!done || (clip->output_count == 0 && !clip->published))
+    bool damaged = clip->dropped_in == c->commits; /* found only now */
+    if (!done || (clip->output_count == 0 && !clip->published && !damaged))
         checker_say(c, "I2", "acknowledged what is not stored", key);
 }
 
@@ -317,6 +360,8 @@ static inline void checker_see_message(struct checker *c, enum effect_kind kind,
 {
     checker_see_number(c, m);
     if (kind == EFFECT_ASSIGN) checker_see_assign(c, m);
+    if (kind == EFFECT_CANCEL) checker_see_cancel(c, m);
+    if (kind == EFFECT_CLOSE_SESSION && m->session == c->owed_in) c->owed_in = 0;
     if (kind == EFFECT_STORED) checker_see_stored(c, m);
     if (kind == EFFECT_CREDIT && c->disk_is_low)
         checker_say(c, "D1", "credit was given on a low disk", &m->attempt.task);

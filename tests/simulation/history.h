@@ -359,6 +359,34 @@ static inline void be_calm(struct world *w)
     resume_all(w);
 }
 
+/* ---- I6 ---- */
+
+static inline bool clip_waits(struct world *w)
+{
+    struct batch_info info;
+    for (uint64_t i = 0; farm_batch_at(w->f, i, &info); i++) {
+        if (info.state != BATCH_QUEUED && info.state != BATCH_RUNNING) continue;
+        if (info.counts.by_state[CLIP_WAITING] > 0) return true;
+    }
+    return false;
+}
+
+/* In calm weather no fresh clip waits for ten seconds while the honest worker has nothing. */
+static inline void check_idleness_from_outside(struct world *w)
+{
+    const struct member *m = &w->members[0];
+    struct worker_info info;
+    bool idle = m->session != 0 && !m->draining && member_is_empty(m) && clip_waits(w) &&
+                farm_worker_info(w->f, m->name, w->now_ns, &info) && info.state == WORKER_IDLE;
+    if (!w->calm || !idle) {
+        w->idle_ns = 0;
+        return;
+    }
+    if (w->idle_ns == 0) w->idle_ns = w->now_ns;
+    if (w->now_ns - w->idle_ns > 10 * NS_PER_S)
+        error_set(&w->red, ERROR_INTERNAL, "I6: clips wait and %s is idle", m->name);
+}
+
 /* ---- a history ---- */
 
 static inline void world_step(struct world *w)
@@ -373,6 +401,7 @@ static inline void world_step(struct world *w)
     }
     world_do_works(w);
     if (!world_is_red(w)) world_turn(w);
+    if (!world_is_red(w)) check_idleness_from_outside(w);
 }
 
 static inline void world_populate(struct world *w)

@@ -69,7 +69,8 @@ struct world {
     struct route routes[WORLD_WORKERS];
     uint32_t member_count;
     int64_t now_ns;
-    bool calm; /* no more accidents */
+    int64_t idle_ns; /* since when the honest worker has had nothing to do; 0 = it has */
+    bool calm;       /* no more accidents */
     bool disk_low;
     struct queue works;
     struct temp *temps;
@@ -334,6 +335,7 @@ static inline void world_send(struct world *w)
         if (effect_is_message(list->items[i].kind)) send_message(w, &list->items[i]);
         if (effect_is_job(list->items[i].kind)) start_job(w, &list->items[i]);
     }
+    checker_see_all_sent(&w->checker);
 }
 
 /* ---- committing ---- */
@@ -367,6 +369,7 @@ static inline void world_write(struct world *w)
 
 static inline void world_commit(struct world *w)
 {
+    w->checker.commits++;
     if (w->fresh.clips > 0) {
         ledger_accept(&w->store, &w->fresh);
         if (world_keeps_copy(w)) ledger_accept(&w->old, &w->fresh);
