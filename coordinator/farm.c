@@ -435,7 +435,9 @@ uint64_t farm_credit_borrow(struct farm *f, uint64_t wanted_bytes)
     return lent;
 }
 
+/* What was lent before the farm was read anew may come back too. */
 void farm_credit_return(struct farm *f, uint64_t size_bytes)
 {
     f->credit_bytes += size_bytes;
+    if (f->credit_bytes > CREDIT_POOL_BYTES) f->credit_bytes = CREDIT_POOL_BYTES;
 }

@@ -37,6 +37,7 @@ struct intake {
     struct opening *openings;
     int opening_count;
     int64_t ticked_ns;
+    uint64_t borrowed; /* of the pool, by submissions on their way */
 };
 
 /* ---- answers ------------------------------------------------------------------------------------
@@ -139,10 +140,22 @@ static bool on_known(void *context, const char *owner, const char *key, bool def
     return true;
 }
 
-static bool on_has_room(void *context)
+/* Half of the pool is kept for results: no crowd of clients can hold them up. */
+static uint64_t on_borrow(void *context, uint64_t wanted_bytes, bool for_good)
 {
     struct intake *in = context;
-    return !farm_disk_is_low(in->c->farm);
+    uint64_t room = CREDIT_POOL_BYTES / 2 - in->borrowed;
+    if (for_good && farm_disk_is_low(in->c->farm)) return 0;
+    uint64_t lent = farm_credit_borrow(in->c->farm, wanted_bytes < room ? wanted_bytes : room);
+    in->borrowed += lent;
+    return lent;
+}
+
+static void on_give_back(void *context, uint64_t size_bytes)
+{
+    struct intake *in = context;
+    in->borrowed -= size_bytes;
+    farm_credit_return(in->c->farm, size_bytes);
 }
 
 static bool on_id_is_free(void *context, const char *batch)
@@ -388,7 +401,8 @@ struct intake *intake_create(struct coordinator *c, struct error *err)
     struct intake *in = xcalloc(1, sizeof(*in));
     struct submit_callbacks callbacks = {.context = in,
                                          .known = on_known,
-                                         .has_room = on_has_room,
+                                         .borrow = on_borrow,
+                                         .give_back = on_give_back,
                                          .id_is_free = on_id_is_free,
                                          .credit = on_credit,
                                          .accept = on_accept,

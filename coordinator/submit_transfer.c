@@ -214,9 +214,18 @@ static void unlink_transfer(struct submit_transfers *s, struct submit_transfer *
 }
 
 /* Takes it out and frees it; whoever waited for its key is opened again. */
+/* What was granted and has not come goes back to the pool. */
+static void withdraw(struct submit_transfers *s, struct submit_transfer *t)
+{
+    if (t->granted == t->received) return;
+    s->callbacks.give_back(s->callbacks.context, t->granted - t->received);
+    t->granted = t->received;
+}
+
 static void end_transfer(struct submit_transfers *s, struct submit_transfer *t)
 {
     int64_t now_ns = clock_now_ns();
+    withdraw(s, t);
     struct waiting *waiting = t->waiting;
     t->waiting = NULL;
     unlink_transfer(s, t);
@@ -396,17 +405,18 @@ void submit_transfer_failed(struct submit_transfers *s, struct submit_transfer *
 
 /* ---- receiving ---- */
 
-/* D1: nothing more comes while the disk is low; a tick goes on. */
+/* Nothing more comes while the pool is empty or the disk is low; a tick goes on. */
 static void grant(struct submit_transfers *s, struct submit_transfer *t)
 {
-    if (!t->request.dry_run && !s->callbacks.has_room(s->callbacks.context)) return;
     uint64_t upto = t->received + CREDIT_WINDOW_BYTES;
     if (upto > t->request.size_bytes) upto = t->request.size_bytes;
     if (upto <= t->granted) return;
     uint64_t from = t->granted;
-    t->granted = upto;
+    uint64_t lent = s->callbacks.borrow(s->callbacks.context, upto - from, !t->request.dry_run);
+    if (lent == 0) return;
+    t->granted += lent;
     s->callbacks.credit(s->callbacks.context, t->request.client, t->request.request, t->key, from,
-                        upto - from);
+                        lent);
 }
 
 static struct submit_transfer *begin(struct submit_transfers *s, const struct submit_request *r,
@@ -488,7 +498,7 @@ static void join(struct submit_transfers *s, struct submit_transfer *t,
     t->request.client = r->client;
     t->request.request = r->request;
     t->heard_ns = now_ns;
-    t->granted = t->received;
+    withdraw(s, t);
     grant(s, t);
 }
 
@@ -561,6 +571,7 @@ bool submit_transfers_chunk(struct submit_transfers *s, uint64_t client, const c
         end_transfer(s, t);
         return true;
     }
+    s->callbacks.give_back(s->callbacks.context, offset + size_bytes - t->received);
     t->received = offset + size_bytes;
     if (t->received == t->request.size_bytes)
         start_check(s, t);
@@ -604,6 +615,8 @@ void submit_transfers_tick(struct submit_transfers *s, int64_t now_ns)
             next = s->first; /* waiters may have been opened: look at all again */
         } else if (t->state == RECEIVING && t->granted == t->received) {
             grant(s, t);
+        } else if (t->state == RECEIVING && now_ns - t->heard_ns > CREDIT_IDLE_NS) {
+            withdraw(s, t); /* others can use it; whoever comes back opens again */
         }
         t = next;
     }

@@ -84,8 +84,10 @@ struct submit_callbacks {
      * removed. ERROR_NOT_FOUND: there is none; any other error: it cannot be told. */
     bool (*known)(void *context, const char *owner, const char *key, bool default_key,
                   struct submit_known *out, struct error *err);
-    /* False: no bytes are taken now. */
-    bool (*has_room)(void *context);
+    /* D3, D1: how many of `wanted` bytes may come, from the farm's pool; 0 = none now, asked again
+     * at a tick. `for_good`: they will be kept. give_back: so many came, or will not come. */
+    uint64_t (*borrow)(void *context, uint64_t wanted_bytes, bool for_good);
+    void (*give_back)(void *context, uint64_t size_bytes);
     /* True when no batch, living or removed, has this id. */
     bool (*id_is_free)(void *context, const char *batch);
     void (*credit)(void *context, uint64_t client, uint64_t request, const char *key,

@@ -12,6 +12,7 @@ struct world {
     struct submit_transfers *transfers;
     enum error_code lookup; /* what asking for the key gives */
     bool full;              /* no room on the disk */
+    uint64_t lent;          /* of the farm's pool */
     int answers, credits;
     enum error_code refused; /* of the last answer; ERROR_NONE = accepted */
     bool existed;
@@ -30,10 +31,19 @@ static bool on_known(void *context, const char *owner, const char *key, bool def
     return true;
 }
 
-static bool on_has_room(void *context)
+static uint64_t on_borrow(void *context, uint64_t wanted_bytes, bool for_good)
 {
     struct world *w = context;
-    return !w->full;
+    if (w->full && for_good) return 0;
+    w->lent += wanted_bytes;
+    return wanted_bytes;
+}
+
+static void on_give_back(void *context, uint64_t size_bytes)
+{
+    struct world *w = context;
+    assert_true(size_bytes <= w->lent);
+    w->lent -= size_bytes;
 }
 
 static bool on_id_is_free(void *context, const char *batch)
@@ -79,7 +89,8 @@ static struct world *open_world(void **state)
     struct submit_options options = {.incoming = incoming, .prompts = prompts, .renders = renders};
     struct submit_callbacks callbacks = {.context = w,
                                          .known = on_known,
-                                         .has_room = on_has_room,
+                                         .borrow = on_borrow,
+                                         .give_back = on_give_back,
                                          .id_is_free = on_id_is_free,
                                          .credit = on_credit,
                                          .accept = on_accept,
@@ -153,6 +164,26 @@ static void test_no_credit_while_the_disk_is_low(void **state)
     close_world(w);
 }
 
+/* D3: credit that nobody uses goes back to the pool, and all of it at the end. */
+static void test_unused_credit_goes_back(void **state)
+{
+    struct error err = {0};
+    struct world *w = open_world(state);
+    open_one(w, 1, "k", TEXT);
+    assert_int_equal(w->lent, strlen(TEXT));
+    assert_true(
+        submit_transfers_chunk(w->transfers, 1, "ann", "k", 0, TEXT, 2, 2 * NS_PER_S, &err));
+    assert_int_equal(w->lent, strlen(TEXT) - 2);
+    submit_transfers_tick(w->transfers, 3 * NS_PER_S + CREDIT_IDLE_NS);
+    assert_int_equal(w->lent, 0);
+    open_one(w, 1, "k", TEXT); /* it comes back, and is told where to go on */
+    assert_int_equal(w->lent, strlen(TEXT) - 2);
+    submit_transfers_tick(w->transfers, 3 * NS_PER_S + SUBMIT_RESUME_NS);
+    assert_int_equal(submit_transfers_count(w->transfers), 0);
+    assert_int_equal(w->lent, 0);
+    close_world(w);
+}
+
 static void test_a_crowd_is_bounded(void **state)
 {
     struct world *w = open_world(state);
@@ -171,6 +202,7 @@ int main(void)
         ground_test(test_known_keys),
         ground_test(test_a_failed_lookup_accepts_nothing),
         ground_test(test_no_credit_while_the_disk_is_low),
+        ground_test(test_unused_credit_goes_back),
         ground_test(test_a_crowd_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
