@@ -90,6 +90,7 @@ struct crew {
     struct chance *chance;
     int64_t now_ns;
     uint64_t last_link;
+    struct attempt_key gossip; /* what some worker was given lately: liars speak of it */
 };
 
 /* ---- queues ---- */
@@ -256,6 +257,7 @@ static inline void job_begin(struct crew *c, struct crew_job *j)
 static inline void member_take(struct crew *c, struct member *w, const struct effect_message *m)
 {
     struct crew_job *j = member_job(w, &m->attempt);
+    if (!m->canary && chance_one_in(c->chance, 3)) c->gossip = m->attempt;
     if (j != NULL) return; /* sent again: it has it */
     for (size_t i = 0; i < CREW_JOBS && j == NULL; i++) {
         if (w->jobs[i].stage == STAGE_FREE) j = &w->jobs[i];

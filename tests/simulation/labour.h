@@ -133,9 +133,10 @@ static inline void lie_about(struct crew *c, struct member *w, const struct atte
 
 static inline void member_lie(struct crew *c, struct member *w)
 {
-    size_t i = chance_below(c->chance, CREW_JOBS);
-    if (chance_one_in(c->chance, 3) && w->jobs[i].key.task.batch[0] != '\0')
-        lie_about(c, w, &w->jobs[i].key); /* also of what it had once */
+    const struct attempt_key *own = &w->jobs[chance_below(c->chance, CREW_JOBS)].key;
+    const struct attempt_key *about = chance_one_in(c->chance, 2) ? own : &c->gossip;
+    if (chance_one_in(c->chance, 5) && about->task.batch[0] != '\0')
+        lie_about(c, w, about); /* also of what it had once, or never */
 }
 
 /* ---- a moment of its life ---- */

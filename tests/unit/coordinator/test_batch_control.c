@@ -446,6 +446,43 @@ static void damaged_rows_are_noticed(void **state)
     field_end(s);
 }
 
+static bool loads_batch(struct farm *f, const char *id, uint64_t sequence, uint64_t clips_counted)
+{
+    struct shape shape = field_shape(1);
+    struct clip_run run = {0};
+    struct clip_counts counts = {.by_state = {[CLIP_WAITING] = clips_counted}};
+    struct batch_record record = {.state = BATCH_QUEUED, .group_counts = &counts};
+    struct batch_spec spec = {.name = "",
+                              .owner = "",
+                              .sequence = sequence,
+                              .clips = 2,
+                              .shapes = &shape,
+                              .groups = 1,
+                              .runs = &run,
+                              .run_count = 1};
+    (void)snprintf(spec.id, sizeof(spec.id), "%s", id);
+    return farm_load_batch(f, &spec, &record, NULL);
+}
+
+static void batches_may_be_loaded_in_any_order(void **state)
+{
+    (void)state;
+    struct farm_config config = {.seed = 1};
+    struct farm *f = farm_new(&config);
+    struct batch_info info;
+    assert_true(loads_batch(f, TWO, 20, 2));
+    assert_true(loads_batch(f, ONE, 10, 2));
+    assert_true(loads_batch(f, "b000000003", 15, 2));
+    assert_true(farm_batch_at(f, 0, &info));
+    assert_string_equal(info.id, ONE);
+    assert_true(farm_batch_at(f, 1, &info));
+    assert_string_equal(info.id, "b000000003");
+    assert_true(farm_batch_at(f, 2, &info));
+    assert_string_equal(info.id, TWO);
+    assert_false(loads_batch(f, "b000000004", 30, 3)); /* counters of more clips than it has */
+    farm_free(f);
+}
+
 /* ---- adding ---- */
 
 static bool adds(const struct batch_spec *spec)
@@ -567,6 +604,7 @@ int main(void)
         cmocka_unit_test(everything_is_there_after_a_restart),
         cmocka_unit_test(damaged_pages_are_noticed),
         cmocka_unit_test(damaged_rows_are_noticed),
+        cmocka_unit_test(batches_may_be_loaded_in_any_order),
         cmocka_unit_test(specs_have_limits),
         cmocka_unit_test(an_id_is_used_once),
         cmocka_unit_test(a_batch_is_found_by_prefix_and_as_last),

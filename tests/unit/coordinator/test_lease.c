@@ -265,6 +265,7 @@ static void a_limit_does_not_run_out_on_a_silent_worker(void **state)
     struct field *s = with_one_running(&w, &key);
     field_run(s, UNKNOWN_LIMIT_NS - 5 * NS_PER_S);
     field_silence(s, 30 * NS_PER_S);
+    assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 1);
     assert_int_equal(field_last(s, EFFECT_END_ATTEMPT)->e.end.end, END_LOST);
     field_end(s);
 }

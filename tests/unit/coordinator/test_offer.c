@@ -504,6 +504,24 @@ static void wrong_bytes_are_asked_for_once_more(void **state)
     field_end(s);
 }
 
+static void what_is_checked_is_not_checked_twice(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    field_offer(s, w, &key, 10);
+    field_upload(s, w, &key);
+    field_offer(s, w, &key, 10);
+    farm_uploaded(s->f, w->name, &key, true, s->now_ns);
+    farm_uploaded(s->f, w->name, &key, false, s->now_ns);
+    field_turn(s);
+    assert_int_equal(field_count(s, EFFECT_VERIFY), 1);
+    field_verdict(s, w, &key, VERDICT_SOUND);
+    assert_int_equal(farm_clip_state(s->f, BATCH, 0), CLIP_STITCHING);
+    field_end(s);
+}
+
 static void wrong_bytes_of_a_worker_that_left_are_lost(void **state)
 {
     (void)state;
@@ -639,6 +657,7 @@ int main(void)
         cmocka_unit_test(a_replaced_session_pauses_the_upload),
         cmocka_unit_test(an_upload_that_is_never_offered_again_is_lost),
         cmocka_unit_test(wrong_bytes_are_asked_for_once_more),
+        cmocka_unit_test(what_is_checked_is_not_checked_twice),
         cmocka_unit_test(wrong_bytes_of_a_worker_that_left_are_lost),
         cmocka_unit_test(a_verdict_counts_after_its_worker_left),
         cmocka_unit_test(two_deaths_on_one_artifact_reject_it),

@@ -412,6 +412,42 @@ static void fences_grow_over_retries_and_restarts(void **state)
     field_end(s);
 }
 
+static void nobody_speaks_for_another_worker(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    struct hand *other = field_worker(s, "w2", 1);
+    field_fails(s, other, &key, END_FAILED);
+    field_hand_back(s, other, &key, HAND_BACK_UNKNOWN);
+    field_progress(s, other, &key, 9);
+    field_verdict(s, other, &key, VERDICT_REJECTED);
+    check_counts(s, 0, 0, 0);
+    assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 0);
+    field_publish(s, w, &key);
+    assert_int_equal(field_state(s, BATCH), BATCH_DONE);
+    field_end(s);
+}
+
+static void a_new_generation_raises_every_fence(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    s->config.generation = 32767; /* the last one that there is */
+    field_restart(s);
+    struct farm_held held = {.attempt = key, .phase = PHASE_RENDERING, .step = 1};
+    field_hello(s, w, &held, 1);
+    field_hand_back(s, w, &key, HAND_BACK_PREEMPTED); /* the old fence still names it */
+    assert_true(field_assigned(s, w).fence >> 48 == 32767);
+    field_batch(s, "b000000002", 1);
+    field_turn(s);
+    assert_true(field_assigned(s, w).fence >> 48 == 32767);
+    field_end(s);
+}
+
 static void a_clip_that_ends_twice_counts_once(void **state)
 {
     (void)state;
@@ -447,6 +483,8 @@ int main(void)
         cmocka_unit_test(waits_grow_to_a_minute_with_jitter),
         cmocka_unit_test(handing_back_never_waits),
         cmocka_unit_test(fences_grow_over_retries_and_restarts),
+        cmocka_unit_test(nobody_speaks_for_another_worker),
+        cmocka_unit_test(a_new_generation_raises_every_fence),
         cmocka_unit_test(a_clip_that_ends_twice_counts_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
