@@ -155,6 +155,23 @@ static void two_deaths_fail_it_and_keep_its_segments(void **state)
     field_end(s);
 }
 
+static void a_retry_counts_deaths_anew(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct error err = {0};
+    struct field *s = with_a_stored_clip(&w, &key);
+    failed(s, STITCH_DIED);
+    failed(s, STITCH_DIED);
+    assert_true(farm_batch_retry(s->f, BATCH, &err));
+    failed(s, STITCH_DIED);
+    assert_int_equal(clip(s), CLIP_STITCHING);
+    failed(s, STITCH_DIED);
+    assert_int_equal(clip(s), CLIP_FAILED);
+    field_end(s);
+}
+
 static void late_news_of_a_failed_clip_changes_nothing(void **state)
 {
     (void)state;
@@ -274,6 +291,7 @@ int main(void)
         cmocka_unit_test(neither_file_stands_and_it_is_stitched_again),
         cmocka_unit_test(without_space_it_waits_and_does_not_fail),
         cmocka_unit_test(two_deaths_fail_it_and_keep_its_segments),
+        cmocka_unit_test(a_retry_counts_deaths_anew),
         cmocka_unit_test(late_news_of_a_failed_clip_changes_nothing),
         cmocka_unit_test(a_missing_segment_reopens_its_task),
         cmocka_unit_test(a_segment_may_go_missing_while_space_is_waited_for),

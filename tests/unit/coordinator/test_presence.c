@@ -282,6 +282,38 @@ static void only_what_it_handled_can_be_missing(void **state)
     field_end(s);
 }
 
+static void what_was_listed_once_must_be_listed_again(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    struct farm_held held = held_at(&key, PHASE_RENDERING);
+    field_hello(s, w, &held, 1);
+    beat(s, w, &held, 1, 0);
+    assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 0);
+    beat(s, w, NULL, 0, 0);
+    assert_int_equal(field_last(s, EFFECT_END_ATTEMPT)->e.end.end, END_LOST);
+    field_end(s);
+}
+
+static void what_is_all_here_need_not_be_listed(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    field_offer(s, w, &key, 10);
+    field_upload(s, w, &key);
+    beat(s, w, NULL, 0, 9);
+    field_hello(s, w, NULL, 0);
+    field_turn(s);
+    assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 0);
+    field_verdict(s, w, &key, VERDICT_SOUND);
+    assert_int_equal(farm_clip_state(s->f, BATCH, 0), CLIP_STITCHING);
+    field_end(s);
+}
+
 static void a_list_that_may_be_cut_misses_nothing(void **state)
 {
     (void)state;
@@ -493,6 +525,8 @@ int main(void)
         cmocka_unit_test(a_slot_that_is_gone_ends_its_attempt),
         cmocka_unit_test(a_prefetched_one_without_a_runner_gets_a_limit),
         cmocka_unit_test(only_what_it_handled_can_be_missing),
+        cmocka_unit_test(what_was_listed_once_must_be_listed_again),
+        cmocka_unit_test(what_is_all_here_need_not_be_listed),
         cmocka_unit_test(a_list_that_may_be_cut_misses_nothing),
         cmocka_unit_test(a_heartbeat_tells_what_began),
         cmocka_unit_test(a_canary_in_a_list_is_no_stranger),

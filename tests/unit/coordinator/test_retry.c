@@ -306,6 +306,27 @@ static void a_third_worker_that_comes_late_gets_its_try(void **state)
     field_end(s);
 }
 
+static void two_failures_of_one_worker_are_one_worker(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *first = field_worker(s, "w1", 1);
+    struct attempt_key key;
+    field_batch(s, BATCH, 1);
+    field_turn(s);
+    fail_times(s, &first, 1, 2);
+    struct hand *second = field_worker(s, "w2", 1);
+    key = field_assigned(s, second);
+    field_fails(s, second, &key, END_FAILED); /* the third, but of two workers */
+    assert_int_equal(field_state(s, BATCH), BATCH_RUNNING);
+    struct hand *third = field_worker(s, "w3", 1);
+    field_run(s, 20 * NS_PER_S);
+    key = field_assigned(s, third);
+    field_publish(s, third, &key);
+    assert_int_equal(field_state(s, BATCH), BATCH_DONE);
+    field_end(s);
+}
+
 static void the_other_worker_leaves_and_the_one_decides(void **state)
 {
     (void)state;
@@ -478,6 +499,7 @@ int main(void)
         cmocka_unit_test(a_wrong_canary_acquits_the_task),
         cmocka_unit_test(two_workers_fail_it_when_both_have_shown_canaries),
         cmocka_unit_test(a_third_worker_that_comes_late_gets_its_try),
+        cmocka_unit_test(two_failures_of_one_worker_are_one_worker),
         cmocka_unit_test(the_other_worker_leaves_and_the_one_decides),
         cmocka_unit_test(blame_survives_a_restart),
         cmocka_unit_test(waits_grow_to_a_minute_with_jitter),
