@@ -37,6 +37,13 @@ bool id_is_batch(const char *text)
     return strspn(text, crockford) == ID_BATCH_LENGTH && text[ID_BATCH_LENGTH] == '\0';
 }
 
+bool id_is_batch_ref(const char *text)
+{
+    size_t size = strspn(text, crockford);
+    bool beginning = size > 0 && size <= ID_BATCH_LENGTH && text[size] == '\0';
+    return beginning || strcmp(text, "last") == 0;
+}
+
 void hex_encode(const void *data, size_t size_bytes, char *out)
 {
     const uint8_t *bytes = data;

@@ -13,7 +13,8 @@
 void id_random(void *out, size_t size_bytes);
 uint64_t id_random_u64(void);
 void id_new_batch(char out[ID_BATCH_SIZE]);
-bool id_is_batch(const char *text); /* exactly 10 characters of 0-9a-hjkmnp-tv-z */
+bool id_is_batch(const char *text);     /* exactly 10 characters of 0-9a-hjkmnp-tv-z */
+bool id_is_batch_ref(const char *text); /* the beginning of one, or "last"; not empty */
 
 /* out needs 2*size+1 bytes. */
 void hex_encode(const void *data, size_t size_bytes, char *out);

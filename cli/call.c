@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "proto/codec.h"
 
 static const struct option *find_option(const struct option *rows, const char *name, size_t length)
 {
@@ -83,10 +84,18 @@ static bool count_arguments(const struct call *call, struct error *err)
                      c->verb ? " " : "", c->verb ? c->verb : "", c->arguments);
 }
 
+/* Looked for first: what is wrong with the rest of the line is told as JSON too. */
+static bool says_json(int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--json") == 0) return true;
+    return false;
+}
+
 bool call_parse(struct call *call, const struct command *command, int argc, char **argv, bool *help,
                 struct error *err)
 {
-    *call = (struct call){.command = command};
+    *call = (struct call){.command = command, .json = says_json(argc, argv)};
     *help = false;
     bool only_words = false;
     for (int i = 0; i < argc; i++) {
@@ -101,7 +110,6 @@ bool call_parse(struct call *call, const struct command *command, int argc, char
             call->arguments[call->argument_count++] = word;
         }
     }
-    call->json = call_has(call, "json");
     call->quiet = call_has(call, "quiet");
     return count_arguments(call, err);
 }
@@ -127,6 +135,8 @@ bool call_number(const struct call *call, const char *name, int64_t min, int64_t
                      text, (long long)min, (long long)max);
 }
 
+#define DURATION_MAX_NS (1000 * 86400 * NS_PER_S)
+
 static const struct {
     char letter;
     int64_t ns;
@@ -149,7 +159,7 @@ bool duration_parse(const char *text, int64_t *out_ns)
         if (*text < '0' || *text > '9') return false;
         long long number = strtoll(text, &end, 10);
         int64_t unit = *end ? unit_ns(*end) : NS_PER_S;
-        if (!unit || number > 1000000) return false;
+        if (!unit || number > 1000000 || number > (DURATION_MAX_NS - total) / unit) return false;
         total += number * unit;
         text = *end ? end + 1 : end;
     }
@@ -165,17 +175,24 @@ bool call_duration(const struct call *call, const char *name, int64_t *out_ns, s
                      name, text);
 }
 
+static void print_as_json(const struct error *err, const char *words)
+{
+    json_t *object = json_pack("{ssssss}", "schema", "zoe.error.v1", "code", error_name(err->code),
+                               "message", words);
+    char *text = json_pretty(object);
+    fputs(text, stdout);
+    free(text);
+    json_decref(object);
+}
+
+/* What a person typed may be repeated in the words, whatever its bytes are. */
 int call_fail(const struct call *call, const struct error *err)
 {
     int code = error_exit_code(err->code);
-    if (call && call->json) {
-        json_t *object = json_pack("{ssssss}", "schema", "zoe.error.v1", "code",
-                                   error_name(err->code), "message", err->message);
-        char *text = json_pretty(object);
-        fputs(text, stdout);
-        free(text);
-        json_decref(object);
-    }
-    fprintf(stderr, "zoe: %s\n", err->message);
+    size_t size = strlen(err->message);
+    char *words = codec_clean_text(err->message, size, size, false);
+    if (call && call->json) print_as_json(err, words);
+    fprintf(stderr, "zoe: %s\n", words);
+    free(words);
     return code ? code : 1;
 }

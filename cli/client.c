@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/id.h"
 #include "proto/keys.h"
 
 static volatile sig_atomic_t interrupts; /* the signal flag of house rule 19 */
@@ -52,10 +53,28 @@ struct zclient *client_open(const struct target *target, int64_t limit_ns, struc
     return client;
 }
 
+bool client_check_batch(const char *text, struct error *err)
+{
+    if (id_is_batch_ref(text)) return true;
+    return error_set(
+        err, ERROR_NOT_FOUND,
+        "no batch can be named '%.40s': an id, its beginning or `last`; see `zoe batch "
+        "list`",
+        text);
+}
+
+/* Every command whose first argument is a BATCH. */
+static bool check_arguments(const struct call *call, struct error *err)
+{
+    bool names_batch = strncmp(call->command->arguments, "BATCH", 5) == 0;
+    return !names_batch || client_check_batch(call->arguments[0], err);
+}
+
 struct zclient *client_connect(const struct call *call, enum target_start start, struct error *err)
 {
     struct target target;
     int64_t limit_ns = 10 * NS_PER_S;
+    if (!check_arguments(call, err)) return NULL;
     if (!call_duration(call, "timeout", &limit_ns, err)) return NULL;
     if (!target_find(&target, call, start, err)) return NULL;
     signal(SIGINT, on_interrupt);

@@ -14,6 +14,9 @@
 
 #define CLIENT_LIMIT_NS (30 * NS_PER_S) /* for one answer, unless --timeout says less */
 
+/* The text can name a batch; otherwise no coordinator needs to be asked. */
+bool client_check_batch(const char *text, struct error *err);
+
 /* Finds the coordinator (starting the embedded farm as `start` allows) and says hello. NULL with
  * err. Close with zclient_close. */
 struct zclient *client_connect(const struct call *call, enum target_start start, struct error *err);

@@ -76,7 +76,9 @@ static int run_events(struct call *call)
     bool follow = call_has(call, "follow");
     const char *batch = call_option(call, "batch");
     int64_t after = 0;
-    if (!call_number(call, "after", 0, INT64_MAX, &after, &err)) return call_fail(call, &err);
+    if (!call_number(call, "after", 0, INT64_MAX, &after, &err) ||
+        (batch && !client_check_batch(batch, &err)))
+        return call_fail(call, &err);
     struct reader r = {.client = client_connect(call, TARGET_START_IF_FOLDER, &err),
                        .call = call,
                        .cursor = (uint64_t)after};

@@ -93,6 +93,8 @@ static int run_show(struct call *call)
                   call->arguments[0]);
     if (found && call->json) {
         output_print(model_json(answer->envelope->models->models[0]), "zoe.model.v1");
+    } else if (found && call->quiet) {
+        puts(call->arguments[0]);
     } else if (found) {
         json_t *object = model_json(answer->envelope->models->models[0]);
         char *text = json_pretty(object);

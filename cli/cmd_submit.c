@@ -62,6 +62,16 @@ static bool add_size(const struct call *call, json_t *options, struct error *err
     return true;
 }
 
+static bool add_default_model(json_t *options, struct error *err)
+{
+    if (json_object_get(options, "model")) return true;
+    char *model = target_model(DEFAULT_MODEL, err);
+    bool ok = model && json_object_set_new(options, "model", json_string(model)) == 0;
+    if (model && !ok) error_set(err, ERROR_USAGE, "the model's name is not valid UTF-8");
+    free(model);
+    return ok;
+}
+
 static json_t *make_options(const struct call *call, struct error *err)
 {
     json_t *options = json_object();
@@ -71,9 +81,7 @@ static json_t *make_options(const struct call *call, struct error *err)
               add_size(call, options, err);
     for (size_t i = 0; ok && i < sizeof RECIPE_FLAGS / sizeof *RECIPE_FLAGS; i++)
         ok = add_recipe_flag(call, options, RECIPE_FLAGS[i].flag, RECIPE_FLAGS[i].field, err);
-    if (ok) {
-        if (!json_object_get(options, "model"))
-            json_object_set_new(options, "model", json_string(DEFAULT_MODEL));
+    if (ok && add_default_model(options, err)) {
         json_object_set_new(options, "seed", json_integer(seed));
         json_object_set_new(options, "seeds", json_integer(seeds));
         return options;
@@ -388,7 +396,7 @@ static int run_render(struct call *call)
 }
 
 #define RECIPE_OPTIONS                                                                             \
-    {"model", 0, "NAME", "model to render with (default shapes, the demonstration model)"},        \
+    {"model", 0, "NAME", "model to render with (ZOE_MODEL; default shapes)"},                      \
         {"seed", 0, "S", "first seed, 0 to 2^63-1 (default 0)"},                                   \
         {"steps", 0, "N", "denoising steps"}, {"guidance", 0, "G", "guidance scale"},              \
         {"scheduler", 0, "NAME", "ddim or dpm++"}, {"eta", 0, "E", "DDIM's eta, 0 to 1"},          \

@@ -9,16 +9,19 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 
-static struct message *ask_workers(struct zclient *client, const char *name, struct error *err)
+static struct message *ask_workers(struct zclient *client, const char *name, const char *after,
+                                   struct error *err)
 {
-    char *text = xstrdup(name ? name : "");
+    char *text = xstrdup(name ? name : ""), *cursor = xstrdup(after ? after : "");
     Farm__WorkersWanted body = FARM__WORKERS_WANTED__INIT;
     body.name = text;
+    body.after = cursor;
     Farm__Envelope request = FARM__ENVELOPE__INIT;
     request.body_case = FARM__ENVELOPE__BODY_WORKERS_WANTED;
     request.workers_wanted = &body;
     struct message *answer = client_ask(client, &request, FARM__ENVELOPE__BODY_WORKERS, err);
     free(text);
+    free(cursor);
     return answer;
 }
 
@@ -46,7 +49,8 @@ static int run_list(struct call *call)
 {
     struct error err = {0};
     struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
-    struct message *answer = client ? ask_workers(client, NULL, &err) : NULL;
+    struct message *answer =
+        client ? ask_workers(client, NULL, call_option(call, "after"), &err) : NULL;
     const Farm__Workers *list = answer ? answer->envelope->workers : NULL;
     if (list && call->json)
         output_print_message(&list->base, "zoe.workers.v1");
@@ -55,6 +59,9 @@ static int run_list(struct call *call)
             puts(list->workers[i]->name);
     else if (list)
         print_list(list);
+    if (list && list->truncated && list->n_workers)
+        fprintf(stderr, "more: `zoe worker list --after %s`\n",
+                list->workers[list->n_workers - 1]->name);
     int code = list ? 0 : call_fail(call, &err);
     message_free(answer);
     if (client) zclient_close(client);
@@ -85,13 +92,15 @@ static int run_show(struct call *call)
 {
     struct error err = {0};
     struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
-    struct message *answer = client ? ask_workers(client, call->arguments[0], &err) : NULL;
+    struct message *answer = client ? ask_workers(client, call->arguments[0], NULL, &err) : NULL;
     bool found = answer && answer->envelope->workers->n_workers == 1;
     if (answer && !found)
         error_set(&err, ERROR_NOT_FOUND, "no worker is named '%s'; `zoe worker list` shows them",
                   call->arguments[0]);
     if (found && call->json)
         output_print_message(&answer->envelope->workers->workers[0]->base, "zoe.worker.v1");
+    else if (found && call->quiet)
+        puts(call->arguments[0]);
     else if (found)
         print_worker(answer->envelope->workers->workers[0]);
     int code = found ? 0 : call_fail(call, &err);
@@ -104,7 +113,10 @@ static int run_drain(struct call *call)
 {
     struct error err = {0};
     int64_t grace_ns = 0;
-    if (!call_duration(call, "grace", &grace_ns, &err)) return call_fail(call, &err);
+    bool ok = call_duration(call, "grace", &grace_ns, &err);
+    if (ok && grace_ns > LIMIT_GRACE_MS * NS_PER_MS)
+        ok = error_set(&err, ERROR_USAGE, "--grace: at most 7d; without it there is no limit");
+    if (!ok) return call_fail(call, &err);
     struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
     if (!client) return call_fail(call, &err);
     char *name = xstrdup(call->arguments[0]);
@@ -127,11 +139,13 @@ static int run_drain(struct call *call)
     return code;
 }
 
+static const struct option LIST_OPTIONS[] = {
+    {"after", 0, "WORKER", "the page after this worker (200 a page)"}, {0}};
 static const struct option DRAIN_OPTIONS[] = {
     {"grace", 0, "TIME", "running work may take so long (default: as long as it takes)"}, {0}};
 
-const struct command command_worker_list = {"worker",       "list", "",   0,        0,
-                                            "list workers", NULL,   NULL, run_list, false};
+const struct command command_worker_list = {
+    "worker", "list", "", 0, 0, "list workers, by name", NULL, LIST_OPTIONS, run_list, false};
 const struct command command_worker_show = {
     "worker", "show", "WORKER", 1, 1, "tell all about a worker", NULL, NULL, run_show, false};
 const struct command command_worker_drain = {

@@ -63,7 +63,8 @@ bool call_has(const struct call *call, const char *name);
 /* Numbers with limits; *out keeps its value when the option is absent. */
 bool call_number(const struct call *call, const char *name, int64_t min, int64_t max, int64_t *out,
                  struct error *err);
-/* "90", "90s", "5m", "1h30m" -> nanoseconds; *out keeps its value when absent. */
+/* "90", "90s", "5m", "1h30m", at most 1000 days -> nanoseconds; *out keeps its value when absent.
+ */
 bool call_duration(const struct call *call, const char *name, int64_t *out_ns, struct error *err);
 bool duration_parse(const char *text, int64_t *out_ns);
 

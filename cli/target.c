@@ -10,8 +10,7 @@
 #include "base/xalloc.h"
 #include "cli/embedded.h"
 
-static const char *const CONFIG_KEYS[] = {"coordinator", "server_key", "client_key",
-                                          "model",       "out",        NULL};
+static const char *const CONFIG_KEYS[] = {"coordinator", "server_key", "client_key", "model", NULL};
 
 struct sources {
     const struct call *call;
@@ -84,4 +83,15 @@ void target_finish(struct target *target)
     free(target->url);
     free(target->client_key_file);
     *target = (struct target){0};
+}
+
+char *target_model(const char *other, struct error *err)
+{
+    struct config config = {0};
+    if (!load_config(&config, err)) return NULL;
+    const char *model = getenv("ZOE_MODEL");
+    if (!model || !*model) model = config_get(&config, "model");
+    char *copy = xstrdup(model && *model ? model : other);
+    config_finish(&config);
+    return copy;
 }

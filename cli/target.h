@@ -28,4 +28,8 @@ bool target_find(struct target *target, const struct call *call, enum target_sta
                  struct error *err);
 void target_finish(struct target *target);
 
+/* The model to render with when no flag says so: ZOE_MODEL, then `model` in zoe.conf, then `other`.
+ * Caller frees; NULL with err when zoe.conf is wrong. */
+char *target_model(const char *other, struct error *err);
+
 #endif

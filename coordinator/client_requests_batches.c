@@ -170,6 +170,19 @@ static bool first_index(struct dispatch *d, const char *before, uint64_t *out)
     return false;
 }
 
+static bool check_state(struct dispatch *d, const char *state)
+{
+    struct error err = {0};
+    if (state[0] == '\0') return true;
+    for (int i = 0; i < BATCH_STATE_COUNT; i++) {
+        if (strcmp(state, batch_state_name((enum batch_state)i)) == 0) return true;
+    }
+    error_set(&err, ERROR_INVALID,
+              "no batch is ever %s: queued, running, paused, done, failed or canceled", state);
+    dispatch_problem(d, &err);
+    return false;
+}
+
 void client_requests_batches(struct dispatch *d)
 {
     const Farm__BatchesWanted *asked = d->envelope->batches_wanted;
@@ -178,7 +191,7 @@ void client_requests_batches(struct dispatch *d)
     struct reply r;
     uint64_t index = 0;
     Farm__Batches m = FARM__BATCHES__INIT;
-    if (!first_index(d, asked->before, &index)) return;
+    if (!check_state(d, asked->state) || !first_index(d, asked->before, &index)) return;
     reply_init(&r);
     m.batches = reply_alloc(&r, limit, sizeof(*m.batches));
     while (index > 0 && farm_batch_at(d->c->farm, index - 1, &info)) {

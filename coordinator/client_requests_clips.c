@@ -78,13 +78,26 @@ static bool fill_page(struct clip_page *p, const Farm__ClipsWanted *asked, struc
     return true;
 }
 
+static bool check_state(struct dispatch *d, const char *state)
+{
+    struct error err = {0};
+    if (state[0] == '\0') return true;
+    for (int i = 0; i < CLIP_STATE_COUNT; i++) {
+        if (strcmp(state, clip_state_name((enum clip_state)i)) == 0) return true;
+    }
+    error_set(&err, ERROR_INVALID,
+              "no clip is ever %s: rendering, publishing, published, failed or canceled", state);
+    dispatch_problem(d, &err);
+    return false;
+}
+
 void client_requests_clips(struct dispatch *d)
 {
     const Farm__ClipsWanted *asked = d->envelope->clips_wanted;
     struct clip_page p = {.d = d, .limit = asked->limit == 0 ? PAGE_DEFAULT : asked->limit};
     struct batch_info info;
     struct error err = {0};
-    if (!client_requests_find(d, asked->batch, &info)) return;
+    if (!check_state(d, asked->state) || !client_requests_find(d, asked->batch, &info)) return;
     memcpy(p.batch, info.id, sizeof(p.batch));
     reply_init(&p.reply);
     p.message = (Farm__Clips)FARM__CLIPS__INIT;

@@ -14,6 +14,7 @@
 #include "proto/codec.h"
 
 #define EVENTS_DEFAULT 100
+#define MODELS_QUESTIONS_MAX 64 /* each is answered by up to a page */
 
 void client_requests_hello(struct dispatch *d)
 {
@@ -176,8 +177,21 @@ static void on_scanned(void *context)
     shell_stir(c);
 }
 
+static bool may_ask_models(struct dispatch *d)
+{
+    struct error err = {0};
+    int count = 0;
+    for (const struct models_question *q = d->c->questions; q != NULL; q = q->next)
+        count++;
+    if (count < MODELS_QUESTIONS_MAX) return true;
+    error_set(&err, ERROR_REFUSED, "too many ask for the models at once: try again");
+    dispatch_problem(d, &err);
+    return false;
+}
+
 void client_requests_models(struct dispatch *d)
 {
+    if (!may_ask_models(d)) return;
     struct models_question *q = xcalloc(1, sizeof(*q));
     q->c = d->c;
     q->peer = d->peer;

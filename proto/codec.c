@@ -188,7 +188,8 @@ static size_t clean_into(const char *text, size_t size_bytes, char *out)
     size_t used = 0;
     for (size_t i = 0; i < size_bytes;) {
         unsigned char byte = (unsigned char)text[i];
-        bool control = (byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f;
+        bool c1 = byte == 0xc2 && i + 1 < size_bytes && (unsigned char)text[i + 1] < 0xa0;
+        bool control = (byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f || c1;
         size_t length = control ? 0 : utf8_length(text + i, size_bytes - i);
         if (length == 0) {
             out[used++] = '?';

@@ -76,13 +76,6 @@ static bool has_control(const char *text)
     return false;
 }
 
-static bool is_batch_ref(const char *text)
-{
-    size_t size = strlen(text);
-    return strcmp(text, "last") == 0 ||
-           (size <= ID_BATCH_LENGTH && strspn(text, "0123456789abcdefghjkmnpqrstvwxyz") == size);
-}
-
 /* An empty string may be protobuf-c's shared constant, which has no size in front of it. */
 static bool holds_nul(const struct walk *w, const char *text, const char *unset)
 {
@@ -101,7 +94,8 @@ static bool check_text_kind(const struct walk *w, const struct place *p,
         if (text[0] != '\0' && !id_is_batch(text)) return bad(w, p, "is not a batch id");
         return true;
     case VALIDATE_BATCH_REF:
-        if (!is_batch_ref(text)) return bad(w, p, "is not the name of a batch");
+        if (text[0] != '\0' && !id_is_batch_ref(text))
+            return bad(w, p, "is not the name of a batch");
         return true;
     case VALIDATE_PATH:
         if (text[0] != '\0' && !path_is_safe_relative(text)) return bad(w, p, "is not a safe path");

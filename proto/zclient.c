@@ -134,7 +134,9 @@ static bool pack(struct zclient *c, uint64_t number, Farm__Envelope *envelope, s
 {
     envelope->version = c->version;
     envelope->request = number;
-    return codec_encode(envelope, MESSAGE_FROM_ADMIN, out, err);
+    struct error why = {0};
+    if (codec_encode(envelope, MESSAGE_FROM_ADMIN, out, &why)) return true;
+    return error_set(err, ERROR_INVALID, "%s", why.message); /* it was filled in by a person */
 }
 
 static void send_hello(struct zclient *c)

@@ -85,6 +85,43 @@ class Submissions(unittest.TestCase):
             self.assertNotEqual(done.returncode, 0)
             self.assertEqual(farm.zoe("batch", "list", json_out=True)["batches"], [])
 
+    def test_impossible_words_are_the_askers_mistake(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            for word in ("NOPE", "nope", "", "last ", "0123456789a", os.fsdecode(b"\xff")):
+                done = farm.run("batch", "show", word)
+                self.assertEqual(done.returncode, 3, (word, done.stderr))
+                self.assertIn("zoe batch list", done.stderr)
+            for words, hint in ((["worker", "drain", "w", "--grace", "30d"], "7d"), (["worker", "drain", "w", "--grace", "9000000d"], "duration"),
+                                (["batch", "list", "--only", "bogus"], "queued"), (["batch", "list", "--before", "NOPE"], "before"),
+                                (["worker", "show", "x" * 300], "128"), (["client", "allow", "ab" * 32, "--name", "n" * 200], "128")):
+                done = farm.run(*words)
+                self.assertEqual(done.returncode, 2, (words, done.stderr))
+                self.assertIn(hint, done.stderr)
+                self.assertNotIn("internal", done.stderr)
+            done = farm.run("submit", "-", "--name", "a\tb", stdin="x\n")
+            self.assertEqual(done.returncode, 2, done.stderr)
+            done = farm.run("batch", "show", os.fsdecode(b"\xff"), "--json")
+            self.assertEqual((done.returncode, json.loads(done.stdout)["code"]), (3, "not_found"))
+            done = farm.run("batch", "list", "--nope", "--json")
+            self.assertEqual((done.returncode, json.loads(done.stdout)["code"]), (2, "usage"))
+
+    def test_model_from_flag_environment_and_file(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            conf = pathlib.Path(farm.env["HOME"]) / ".config/zoetrope/zoe.conf"
+            conf.parent.mkdir(parents=True)
+
+            def model(*words):
+                batch = farm.zoe("submit", "-", "--again", *words, stdin="a red circle\n", json_out=True)["batch"]
+                return farm.batch(batch)["groups"][0]["model"]
+            self.assertEqual(model(), "shapes")
+            conf.write_text("model = pattern\n")
+            self.assertEqual(model(), "pattern")
+            farm.env["ZOE_MODEL"] = "shapes"
+            self.assertEqual(model(), "shapes")
+            self.assertEqual(model("--model", "pattern"), "pattern")
+
     def test_unknown_words_warn_once(self):
         with Farm() as farm:
             farm.start_coordinator()

@@ -42,6 +42,19 @@ static void batch_names_are_checked(void **state)
     }
 }
 
+static void what_may_name_a_batch(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"0", "ab", "0123456789", "last"};
+    static const char *const bad[] = {"", "last ", "lost", "AB", "01234567890", "../x", "\xff"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        if (!id_is_batch_ref(good[i])) fail_msg("'%s' may name a batch", good[i]);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        if (id_is_batch_ref(bad[i])) fail_msg("'%s' cannot name a batch", bad[i]);
+    }
+}
+
 static void random_bytes_differ(void **state)
 {
     (void)state;
@@ -93,7 +106,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_are_unlike),  cmocka_unit_test(batch_names_are_checked),
         cmocka_unit_test(random_bytes_differ), cmocka_unit_test(hex_round_trip),
-        cmocka_unit_test(bad_hex_is_refused),
+        cmocka_unit_test(bad_hex_is_refused),  cmocka_unit_test(what_may_name_a_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,15 +108,27 @@ static void test_durations(void **state)
     static const struct {
         const char *text;
         int64_t seconds; /* -1 = refused */
-    } CASES[] = {{"90", 90},    {"90s", 90}, {"5m", 300},  {"1h30m", 5400},
-                 {"1d", 86400}, {"0", 0},    {"", -1},     {"m", -1},
-                 {"5x", -1},    {"-5", -1},  {"1.5h", -1}, {"9999999", -1}};
+    } CASES[] = {{"90", 90},          {"90s", 90},   {"5m", 300},      {"1h30m", 5400},
+                 {"1d", 86400},       {"0", 0},      {"", -1},         {"m", -1},
+                 {"5x", -1},          {"-5", -1},    {"1.5h", -1},     {"9999999", -1},
+                 {"1000d", 86400000}, {"1001d", -1}, {"1000000d", -1}, {"1000d1s", -1}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         int64_t ns = -1;
         bool ok = duration_parse(CASES[i].text, &ns);
         assert_int_equal(ok, CASES[i].seconds >= 0);
         if (ok) assert_int_equal(ns, CASES[i].seconds * NS_PER_S);
     }
+}
+
+static void test_json_is_known_before_the_rest(void **state)
+{
+    (void)state;
+    struct call call;
+    struct error err = {0};
+    assert_false(PARSE(&call, &err, "in.txt", "--nope", "--json"));
+    assert_true(call.json);
+    assert_false(PARSE(&call, &err, "--nope", "--", "--json"));
+    assert_false(call.json);
 }
 
 static void test_table_is_sound(void **state)
@@ -139,9 +151,11 @@ static void test_table_is_sound(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms), cmocka_unit_test(test_errors),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms),
+                                       cmocka_unit_test(test_errors),
                                        cmocka_unit_test(test_numbers_have_limits),
                                        cmocka_unit_test(test_durations),
+                                       cmocka_unit_test(test_json_is_known_before_the_rest),
                                        cmocka_unit_test(test_table_is_sound)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

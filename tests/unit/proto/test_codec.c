@@ -288,6 +288,9 @@ static void clean_text_passes_for_a_field(void **state)
     clean("abcdef", 3, true, "def");
     clean("abcdef", 3, false, "abc");
     clean("", 3, true, "");
+    clean("\x1b[2J \xc2\x9b"
+          "31m \xc2\xa0",
+          100, false, "?[2J ??31m \xc2\xa0"); /* terminals */
 }
 
 static void versions_overlap_or_not(void **state)
