@@ -26,7 +26,8 @@ struct child {
     struct buf heard;
     struct buf log; /* at most twice CHILD_LOG_BYTES */
     struct buf line;
-    int ends; /* how many of the three are over */
+    bool exited; /* its process id may be another's by now */
+    int ends;    /* how many of the three are over */
     int handles;
     char how[96];
     char read_buffer[READ_BYTES];
@@ -66,6 +67,7 @@ static void one_end(struct child *c)
 static void on_process_exit(uv_process_t *process, int64_t code, int signal_number)
 {
     struct child *c = process->data;
+    c->exited = true;
     if (signal_number != 0)
         snprintf(c->how, sizeof c->how, "was killed by signal %d (%s)", signal_number,
                  strsignal(signal_number));
@@ -181,12 +183,12 @@ void child_send(struct child *c, const char *type, json_t *fields)
 
 void child_kill(struct child *c)
 {
-    (void)uv_process_kill(&c->process, SIGKILL);
+    if (!c->exited) (void)uv_process_kill(&c->process, SIGKILL);
 }
 
 int child_pid(const struct child *c)
 {
-    return uv_process_get_pid(&c->process);
+    return c->exited ? 0 : uv_process_get_pid(&c->process);
 }
 
 /* ---- the beginning ---- */

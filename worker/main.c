@@ -25,13 +25,16 @@ static const char USAGE[] =
     "                      (default ${XDG_STATE_HOME:-~/.local/state}/zoetrope-worker)\n"
     "  --slots N           attempts at a time (default 1)\n"
     "  --threads N         engine threads of a slot (default cores / slots)\n"
+    "  --memory SIZE       of all engines together (default all of the machine or the\n"
+    "                      container): one that needs more than its share is killed\n"
     "  --grace TIME        after SIGTERM: how long what runs may go on (default 5s)\n"
     "  --leave-after TIME  end after so long without a coordinator (default 0 = never)\n"
     "  --models DIR        look here for models before fetching one; may be repeated\n"
     "                      (default ../share/zoetrope/models beside the program)\n"
     "  --log LEVEL         debug, info, warn or error (default info)\n"
     "  --help, --version\n\n"
-    "TIME is a number with ms, s, m, h or d; without one it is in seconds.\n";
+    "TIME is a number with ms, s, m, h or d; without one it is in seconds.\n"
+    "SIZE is a number of bytes, or one with k, m, g or t.\n";
 
 struct flags {
     const char *url;
@@ -39,6 +42,7 @@ struct flags {
     char *state;
     int64_t slots;
     int64_t threads;
+    int64_t memory_bytes;
     int64_t grace_ns;
     int64_t leave_after_ns;
     const char **models;
@@ -68,6 +72,23 @@ static bool parse_time(const char *text, int64_t *out_ns)
         return true;
     }
     return false;
+}
+
+static bool parse_bytes(const char *text, int64_t *out)
+{
+    static const char units[] = "kmgt";
+    size_t digits = strspn(text, "0123456789");
+    char number[16];
+    int64_t value;
+    if (digits >= sizeof number) return false;
+    memcpy(number, text, digits);
+    number[digits] = '\0';
+    const char *unit = text[digits] ? strchr(units, text[digits]) : NULL;
+    if (text[digits] && (!unit || text[digits + 1])) return false;
+    int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+    if (!text_parse_i64(number, 1, INT64_MAX >> shift, &value)) return false;
+    *out = value << shift;
+    return true;
 }
 
 static bool add_models(struct flags *f, const char *folder)
@@ -107,6 +128,8 @@ static bool take_flag(struct flags *f, int c, const char *value)
         return text_parse_i64(value, 1, LIMIT_SLOTS, &f->slots);
     case 't':
         return text_parse_i64(value, 1, 1024, &f->threads);
+    case 'b':
+        return parse_bytes(value, &f->memory_bytes);
     case 'g':
         return parse_time(value, &f->grace_ns);
     case 'l':
@@ -118,13 +141,19 @@ static bool take_flag(struct flags *f, int c, const char *value)
     }
 }
 
-static const struct option LONG[] = {
-    {"connect", required_argument, NULL, 'c'},     {"server-key", required_argument, NULL, 'k'},
-    {"state", required_argument, NULL, 's'},       {"slots", required_argument, NULL, 'n'},
-    {"threads", required_argument, NULL, 't'},     {"grace", required_argument, NULL, 'g'},
-    {"leave-after", required_argument, NULL, 'l'}, {"models", required_argument, NULL, 'm'},
-    {"log", required_argument, NULL, 'd'},         {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'v'},           {0}};
+static const struct option LONG[] = {{"connect", required_argument, NULL, 'c'},
+                                     {"server-key", required_argument, NULL, 'k'},
+                                     {"state", required_argument, NULL, 's'},
+                                     {"slots", required_argument, NULL, 'n'},
+                                     {"threads", required_argument, NULL, 't'},
+                                     {"memory", required_argument, NULL, 'b'},
+                                     {"grace", required_argument, NULL, 'g'},
+                                     {"leave-after", required_argument, NULL, 'l'},
+                                     {"models", required_argument, NULL, 'm'},
+                                     {"log", required_argument, NULL, 'd'},
+                                     {"help", no_argument, NULL, 'h'},
+                                     {"version", no_argument, NULL, 'v'},
+                                     {0}};
 
 /* -1 = go on, otherwise the exit code. */
 static int parse_flags(struct flags *f, int argc, char **argv)
@@ -212,6 +241,7 @@ static int run_with_keys(const struct flags *f, struct key_pair *keys, struct er
                                      .engine = engine,
                                      .slots = (int)f->slots,
                                      .threads = (int)f->threads,
+                                     .memory_bytes = (uint64_t)f->memory_bytes,
                                      .grace_ns = f->grace_ns,
                                      .leave_after_ns = f->leave_after_ns,
                                      .model_folders = f->models ? f->models : defaults,

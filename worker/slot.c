@@ -420,6 +420,11 @@ void slot_preempt(struct slot *s)
     EVENT(s, slot_core_preempt(&s->core, now_ns, &actions));
 }
 
+void slot_overgrown(struct slot *s)
+{
+    EVENT(s, slot_core_overgrown(&s->core, now_ns, &actions));
+}
+
 static void on_timer_closed(uv_handle_t *handle)
 {
     struct slot *s = handle->data;

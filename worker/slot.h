@@ -44,6 +44,7 @@ bool slot_cancel(struct slot *s, const struct attempt_name *name);
 bool slot_recall(struct slot *s, const struct attempt_name *name);
 void slot_drain(struct slot *s);
 void slot_preempt(struct slot *s);
+void slot_overgrown(struct slot *s);
 
 /* Kills the engine; memory goes when everything is closed. `on_closed` comes from the loop. */
 void slot_close(struct slot *s, void (*on_closed)(void *context), void *context);

@@ -66,13 +66,20 @@ static void end(struct slot_work *work, Farm__EndKind kind, const char *message,
     slot_work_free(work);
 }
 
-/* A canary's missing model is an answer too: handing it back would only bring it again. */
-static void no_model(struct slot_work *work, const char *message, struct slot_actions *out)
+/* A canary that cannot be rendered here is an answer too: handing it back would only bring it
+ * again. */
+static void refuse(struct slot_work *work, Farm__HandBackReason reason, uint32_t steps,
+                   const char *message, struct slot_actions *out)
 {
     if (work->canary)
-        end(work, FARM__END_KIND__END_FAILED, message, 0, out);
+        end(work, FARM__END_KIND__END_FAILED, message, steps, out);
     else
-        hand_back(work, FARM__HAND_BACK_REASON__HAND_BACK_MODEL, message, out);
+        hand_back(work, reason, message, out);
+}
+
+static void no_model(struct slot_work *work, const char *message, struct slot_actions *out)
+{
+    refuse(work, FARM__HAND_BACK_REASON__HAND_BACK_MODEL, 0, message, out);
 }
 
 static void say_place(struct slot_core *s, int64_t now_ns, struct slot_actions *out)
@@ -315,6 +322,14 @@ void slot_core_preempt(struct slot_core *s, int64_t now_ns, struct slot_actions 
         kill_engine(s, s->intent == SLOT_CANCELED ? SLOT_CANCELED : SLOT_PREEMPTED, out);
 }
 
+/* An idle engine does not grow: what is too much shows when it renders. */
+void slot_core_overgrown(struct slot_core *s, int64_t now_ns, struct slot_actions *out)
+{
+    if (s->engine == SLOT_BUSY)
+        kill_engine(s, s->intent == SLOT_CANCELED ? SLOT_CANCELED : SLOT_OVERGROWN, out);
+    pump(s, now_ns, out);
+}
+
 void slot_core_close(struct slot_core *s, int64_t now_ns, struct slot_actions *out)
 {
     slot_core_preempt(s, now_ns, out);
@@ -471,6 +486,9 @@ static void end_with_engine(struct slot_core *s, const char *how, struct slot_ac
         end(work, FARM__END_KIND__END_CANCELED, "canceled", steps, out);
     } else if (intent == SLOT_PREEMPTED) {
         hand_back(work, FARM__HAND_BACK_REASON__HAND_BACK_PREEMPTED, "the worker had to stop", out);
+    } else if (intent == SLOT_OVERGROWN) {
+        refuse(work, FARM__HAND_BACK_REASON__HAND_BACK_MEMORY, steps,
+               "the engine needed more memory than this slot has: it was killed", out);
     } else if (intent == SLOT_HUNG) {
         snprintf(message, sizeof message, "no progress for %lld s: the engine was killed", quiet_s);
         end(work, FARM__END_KIND__END_HUNG, message, steps, out);

@@ -95,7 +95,7 @@ enum slot_engine {
     SLOT_DYING, /* killed, not gone yet */
 };
 
-enum slot_intent { SLOT_NO_INTENT, SLOT_CANCELED, SLOT_HUNG, SLOT_PREEMPTED };
+enum slot_intent { SLOT_NO_INTENT, SLOT_CANCELED, SLOT_HUNG, SLOT_PREEMPTED, SLOT_OVERGROWN };
 
 struct slot_core {
     enum slot_engine engine;
@@ -138,6 +138,8 @@ bool slot_core_recall(struct slot_core *s, const struct attempt_name *name, int6
 void slot_core_drain(struct slot_core *s, int64_t now_ns, struct slot_actions *out);
 /* The grace is over: what runs is killed and goes back. */
 void slot_core_preempt(struct slot_core *s, int64_t now_ns, struct slot_actions *out);
+/* E3: the engine has more memory than the slot may have. */
+void slot_core_overgrown(struct slot_core *s, int64_t now_ns, struct slot_actions *out);
 /* The engine is killed and no other one started. */
 void slot_core_close(struct slot_core *s, int64_t now_ns, struct slot_actions *out);
 void slot_core_tick(struct slot_core *s, int64_t now_ns, struct slot_actions *out);

@@ -41,7 +41,7 @@ struct worker {
     struct slot **slots;
     size_t slot_count;
     int threads;
-    uint64_t result_bytes; /* the largest result that was asked for, as W5 estimates it */
+    uint64_t result_bytes; /* the largest result that was taken on, as W5 estimates it */
     uv_timer_t timer;
     bool draining;
     bool over; /* the grace is over: what ran was killed */
@@ -214,6 +214,16 @@ static bool has_room(struct worker *w, uint64_t *free_out)
     return outbox_has_room(&w->outbox, w->result_bytes, free_out);
 }
 
+/* A clip that is too large for this disk is refused, and says nothing about the next one. */
+static Farm__HandBackReason check_room(struct worker *w, uint64_t result_bytes)
+{
+    uint64_t available, most = result_bytes > w->result_bytes ? result_bytes : w->result_bytes;
+    if (!outbox_has_room(&w->outbox, most, &available))
+        return FARM__HAND_BACK_REASON__HAND_BACK_DISK;
+    w->result_bytes = most;
+    return FARM__HAND_BACK_REASON__HAND_BACK_NONE;
+}
+
 static struct slot_work *work_of(struct worker *w, const Farm__Assign *assign)
 {
     struct slot_work *work = xcalloc(1, sizeof *work);
@@ -229,15 +239,14 @@ static struct slot_work *work_of(struct worker *w, const Farm__Assign *assign)
 }
 
 /* The pipe carries the canonical form, which must fit. */
-static bool check_recipe(struct worker *w, const Farm__Assign *assign, struct error *err)
+static bool check_recipe(const Farm__Assign *assign, uint64_t *result_bytes, struct error *err)
 {
     json_t *recipe = json_parse(assign->recipe, strlen(assign->recipe), "recipe", err);
     if (!recipe) return false;
     char *text = json_canonical(recipe);
     bool fits = strlen(text) <= LIMIT_RECIPE_BYTES;
     if (!fits) error_set(err, ERROR_USAGE, "the recipe is too long");
-    uint64_t size = result_bytes_of(recipe);
-    if (fits && size > w->result_bytes) w->result_bytes = size;
+    *result_bytes = result_bytes_of(recipe);
     free(text);
     json_decref(recipe);
     return fits;
@@ -249,18 +258,16 @@ static void assign(struct worker *w, const Farm__Assign *assign)
     struct attempt_name name = attempt_name_read(assign->attempt);
     struct slot *slot = slot_at(w, assign->slot);
     struct outbox_entry *finished = outbox_find(&w->outbox, &name);
-    uint64_t available;
+    uint64_t result_bytes = 0;
     if (finished) {
         upload_offer(w->upload, finished);
     } else if (!slot) {
         report_handed_back(&name, FARM__HAND_BACK_REASON__HAND_BACK_UNKNOWN,
                            "there is no such slot", host_report, w);
-    } else if (!check_recipe(w, assign, &err)) {
+    } else if (!check_recipe(assign, &result_bytes, &err)) {
         report_ended(&name, FARM__END_KIND__END_RECIPE, err.message, NULL, 0, host_report, w);
     } else {
-        slot_assign(slot, work_of(w, assign),
-                    has_room(w, &available) ? FARM__HAND_BACK_REASON__HAND_BACK_NONE
-                                            : FARM__HAND_BACK_REASON__HAND_BACK_DISK);
+        slot_assign(slot, work_of(w, assign), check_room(w, result_bytes));
     }
 }
 
@@ -367,9 +374,15 @@ static void host_message(void *context, const struct message *message)
 
 /* ---- truth ---- */
 
+static uint64_t slot_share(const struct worker *w)
+{
+    uint64_t all = w->options.memory_bytes ? w->options.memory_bytes : w->probe.memory_bytes;
+    return all / w->slot_count;
+}
+
 static void tell_slots(struct worker *w, struct truth *truth)
 {
-    uint64_t share = w->probe.memory_bytes / w->slot_count;
+    uint64_t share = slot_share(w);
     truth->memory_bytes = probe_resident_bytes((int)getpid());
     for (size_t i = 0; i < w->slot_count; i++) {
         struct slot_held held[2];
@@ -562,9 +575,20 @@ static void check_alone(struct worker *w)
     drain(w, "nobody is there", clock_now_ns());
 }
 
+/* E3: rather an engine than the machine. */
+static void check_memory(struct worker *w)
+{
+    uint64_t share = slot_share(w);
+    for (size_t i = 0; share > 0 && i < w->slot_count; i++) {
+        int pid = slot_engine_pid(w->slots[i]);
+        if (pid > 0 && probe_resident_bytes(pid) > share) slot_overgrown(w->slots[i]);
+    }
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
+    check_memory(w);
     check_alone(w);
     look(w);
     if (!w->closing && w->draining && w->leave_by_ns != INT64_MAX)

@@ -19,7 +19,8 @@ struct worker_options { /* all borrowed for life */
     const struct key_pair *keys;
     const char *engine; /* path of zoe-engine */
     int slots;
-    int threads; /* a slot; 0 = cores / slots */
+    int threads;           /* a slot; 0 = cores / slots */
+    uint64_t memory_bytes; /* of all engines together; 0 = what the machine has */
     int64_t grace_ns;
     int64_t leave_after_ns; /* 0 = never */
     const char *const *model_folders;

@@ -207,6 +207,7 @@ struct stage_task {
     uint64_t fence;
     int steps;
     const char *pattern;
+    const char *recipe; /* instead of one of the pattern family */
     bool prefetch;
     bool canary;
     uint32_t limit_ms;
@@ -214,7 +215,8 @@ struct stage_task {
 
 static inline void stage_assign(struct stage *s, const struct stage_task *task)
 {
-    char *recipe = stage_recipe(7, task->steps ? task->steps : 2, task->pattern);
+    char *recipe = task->recipe ? xstrdup(task->recipe)
+                                : stage_recipe(7, task->steps ? task->steps : 2, task->pattern);
     char model[] = "pattern", none[] = "";
     Farm__Attempt attempt = stage_attempt(task->clip, task->fence ? task->fence : 1);
     Farm__Assign assign = FARM__ASSIGN__INIT;

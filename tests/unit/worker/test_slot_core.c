@@ -1,0 +1,195 @@
+/* The life of a slot, event by event. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/xalloc.h"
+#include "worker/slot_core.h"
+
+#define T0 (100 * NS_PER_S)
+
+struct scene {
+    struct slot_core core;
+    struct slot_actions actions;
+};
+
+/* One event; what came of it stands in `actions`. */
+#define DO(s, call)                                                                                \
+    do {                                                                                           \
+        struct slot_core *core = &(s)->core;                                                       \
+        struct slot_actions *out = &(s)->actions;                                                  \
+        out->count = 0;                                                                            \
+        (void)(call);                                                                              \
+    } while (0)
+
+static const struct slot_action *action(const struct scene *s, enum slot_action_kind kind)
+{
+    for (size_t i = 0; i < s->actions.count; i++)
+        if (s->actions.items[i].kind == kind) return &s->actions.items[i];
+    return NULL;
+}
+
+static struct attempt_name name_of(uint32_t clip)
+{
+    return (struct attempt_name){.batch = "0123456789", .clip = clip, .fence = 1};
+}
+
+static struct slot_work *work_of(uint32_t clip, int64_t limit_ns)
+{
+    struct slot_work *work = xcalloc(1, sizeof *work);
+    work->name = name_of(clip);
+    work->recipe = xstrdup("{}");
+    work->folder = xstrdup("/m");
+    work->limit_ns = limit_ns;
+    return work;
+}
+
+static void assign(struct scene *s, struct slot_work *work)
+{
+    DO(s, slot_core_assign(core, work, FARM__HAND_BACK_REASON__HAND_BACK_NONE, T0, out));
+}
+
+/* An engine that renders clip 0 under a limit of 100 s. */
+static void set(struct scene *s, bool canary)
+{
+    memset(s, 0, sizeof *s);
+    slot_core_init(&s->core);
+    DO(s, slot_core_start(core, T0, out));
+    assert_non_null(action(s, SLOT_SPAWN));
+    DO(s, slot_core_hello(core, T0, out));
+    struct slot_work *work = work_of(0, 100 * NS_PER_S);
+    work->canary = canary;
+    assign(s, work);
+    assert_non_null(action(s, SLOT_RENDER));
+}
+
+static void kill_at_eight_tenths_of_the_limit(void **state)
+{
+    struct scene s;
+    const struct attempt_name name = name_of(0);
+    (void)state;
+    set(&s, false);
+    DO(&s, slot_core_step(core, &name, 1, 9, T0 + 10 * NS_PER_S, out));
+    const int64_t due_ns = T0 + 90 * NS_PER_S;
+    assert_int_equal(slot_core_deadline(&s.core), due_ns);
+    DO(&s, slot_core_step(core, &name, 1, 9, due_ns - 1, out)); /* the same step is no progress */
+    DO(&s, slot_core_tick(core, due_ns - 1, out));
+    assert_null(action(&s, SLOT_KILL));
+    DO(&s, slot_core_tick(core, due_ns, out));
+    assert_non_null(action(&s, SLOT_KILL));
+    DO(&s, slot_core_done(core, &name, &(struct slot_result){.steps = 9}, due_ns, out));
+    assert_null(action(&s, SLOT_FINISHED)); /* too late */
+    DO(&s, slot_core_exited(core, "was killed", due_ns, out));
+    assert_int_equal(action(&s, SLOT_ENDED)->end, FARM__END_KIND__END_HUNG);
+    assert_int_equal(action(&s, SLOT_ENDED)->steps, 1);
+    slot_core_finish(&s.core);
+}
+
+static void too_much_memory(void **state)
+{
+    struct scene s;
+    (void)state;
+    set(&s, false);
+    DO(&s, slot_core_overgrown(core, T0, out));
+    assert_non_null(action(&s, SLOT_KILL));
+    DO(&s, slot_core_overgrown(core, T0, out));
+    assert_null(action(&s, SLOT_KILL)); /* it is dying */
+    DO(&s, slot_core_exited(core, "was killed", T0, out));
+    assert_int_equal(action(&s, SLOT_HANDED_BACK)->reason,
+                     FARM__HAND_BACK_REASON__HAND_BACK_MEMORY);
+    assert_non_null(action(&s, SLOT_SPAWN));
+    DO(&s, slot_core_hello(core, T0, out));
+    DO(&s, slot_core_overgrown(core, T0, out)); /* idle */
+    assert_null(action(&s, SLOT_KILL));
+    slot_core_finish(&s.core);
+}
+
+static void a_canary_with_too_much_memory_has_failed(void **state)
+{
+    struct scene s;
+    (void)state;
+    set(&s, true);
+    DO(&s, slot_core_overgrown(core, T0, out));
+    DO(&s, slot_core_exited(core, "was killed", T0, out));
+    assert_non_null(action(&s, SLOT_CANARY_FAILED));
+    assert_null(action(&s, SLOT_HANDED_BACK));
+    slot_core_finish(&s.core);
+}
+
+static void a_cancel_is_polite_for_five_seconds(void **state)
+{
+    struct scene s;
+    const struct attempt_name name = name_of(0);
+    (void)state;
+    set(&s, false);
+    DO(&s, slot_core_cancel(core, &name, T0, out));
+    assert_non_null(action(&s, SLOT_STOP));
+    DO(&s, slot_core_tick(core, T0 + 5 * NS_PER_S - 1, out));
+    assert_null(action(&s, SLOT_KILL));
+    DO(&s, slot_core_tick(core, T0 + 5 * NS_PER_S, out));
+    assert_non_null(action(&s, SLOT_KILL));
+    DO(&s, slot_core_exited(core, "was killed", T0 + 6 * NS_PER_S, out));
+    assert_int_equal(action(&s, SLOT_ENDED)->end, FARM__END_KIND__END_CANCELED);
+    slot_core_finish(&s.core);
+}
+
+static void a_dying_engine_comes_back_more_slowly_each_time(void **state)
+{
+    static const int64_t waits_ns[] = {0, 1 * NS_PER_S, 5 * NS_PER_S, 30 * NS_PER_S, 30 * NS_PER_S};
+    struct scene s = {0};
+    int64_t now_ns = T0;
+    (void)state;
+    slot_core_init(&s.core);
+    DO(&s, slot_core_start(core, now_ns, out));
+    for (size_t i = 0; i < sizeof waits_ns / sizeof waits_ns[0]; i++) {
+        DO(&s, slot_core_exited(core, "exited with code 1", now_ns, out));
+        assert_int_equal(action(&s, SLOT_SPAWN) != NULL, waits_ns[i] == 0);
+        if (waits_ns[i] == 0) continue;
+        assert_int_equal(slot_core_deadline(&s.core), now_ns + waits_ns[i]);
+        now_ns += waits_ns[i];
+        DO(&s, slot_core_tick(core, now_ns, out));
+        assert_non_null(action(&s, SLOT_SPAWN));
+    }
+    slot_core_finish(&s.core);
+}
+
+static void what_does_not_fit_goes_back(void **state)
+{
+    struct scene s;
+    (void)state;
+    set(&s, false);
+    assign(&s, work_of(1, NS_PER_S)); /* prefetched */
+    assert_int_equal(s.actions.count, 0);
+    assign(&s, work_of(2, NS_PER_S));
+    assert_int_equal(action(&s, SLOT_HANDED_BACK)->name.clip, 2);
+    assign(&s, work_of(1, NS_PER_S)); /* the same again */
+    assert_int_equal(s.actions.count, 0);
+    DO(&s, slot_core_drain(core, T0, out));
+    assert_int_equal(action(&s, SLOT_HANDED_BACK)->name.clip, 1);
+    assign(&s, work_of(3, NS_PER_S));
+    assert_int_equal(action(&s, SLOT_HANDED_BACK)->reason,
+                     FARM__HAND_BACK_REASON__HAND_BACK_DRAINING);
+    DO(&s, slot_core_preempt(core, T0, out));
+    DO(&s, slot_core_exited(core, "was killed", T0, out));
+    assert_int_equal(action(&s, SLOT_HANDED_BACK)->reason,
+                     FARM__HAND_BACK_REASON__HAND_BACK_PREEMPTED);
+    assert_true(slot_core_is_idle(&s.core));
+    slot_core_finish(&s.core);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kill_at_eight_tenths_of_the_limit),
+        cmocka_unit_test(too_much_memory),
+        cmocka_unit_test(a_canary_with_too_much_memory_has_failed),
+        cmocka_unit_test(a_cancel_is_polite_for_five_seconds),
+        cmocka_unit_test(a_dying_engine_comes_back_more_slowly_each_time),
+        cmocka_unit_test(what_does_not_fit_goes_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
