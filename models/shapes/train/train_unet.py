@@ -328,6 +328,9 @@ class Worker:
 
     def share_gradients(self):
         """Replaces every gradient by its mean over the workers."""
+        for parameter in self.parameters: # of the head there is none when all prompts are empty
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
         own = [parameter.grad.flatten() for parameter in self.parameters]
         self.shared.gradients[self.rank] = torch.cat(own)
         self.shared.barrier.wait()
