@@ -359,7 +359,10 @@ static void a_removed_batch_gives_its_reserve_back(void **state)
     field_turn(s);
     assert_int_equal(field_state(s, ONE), BATCH_FAILED);
     field_offer(s, w, &key, 1000);
+    const uint64_t gib = UINT64_C(1) << 30;
     must(s, remove_it);
+    farm_disk(s->f, gib, 1000 * gib); /* just enough when nothing is reserved */
+    assert_false(farm_disk_is_low(s->f));
     field_offer(s, w, &key, 1000);
     assert_int_equal(field_last(s, EFFECT_DROPPED)->e.message.drop, DROP_UNKNOWN);
     field_end(s);

@@ -163,6 +163,55 @@ static void quarantine_survives_a_restart(void **state)
     field_end(s);
 }
 
+static void quarantine_survives_silence_and_a_restart(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_worker(s, "w1", 1);
+    struct attempt_key key = {.task = {.batch = BATCH}, .fence = 1};
+    field_batch(s, BATCH, 1);
+    field_turn(s);
+    for (int i = 0; i < 2; i++) { /* two failures: it must show a canary (T4), and cannot */
+        key = field_assigned(s, w);
+        field_fails(s, w, &key, END_FAILED);
+    }
+    field_canary(s, w, false);
+    field_silence(s, 12 * NS_PER_S);
+    assert_int_equal(field_worker_state(s, w), WORKER_UNREACHABLE);
+    field_restart(s);
+    field_hello(s, w, NULL, 0);
+    field_turn(s);
+    assert_int_equal(field_worker_state(s, w), WORKER_CANARY);
+    assert_int_equal(field_count(s, EFFECT_SAVE_ATTEMPT), 0);
+    field_end(s);
+}
+
+static void a_wanted_canary_comes_before_more_work(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_worker(s, "w1", 1);
+    struct attempt_key first = {.task = {.batch = BATCH}, .fence = 1};
+    struct running_info running;
+    field_batch(s, BATCH, 9);
+    field_turn(s);
+    field_fails(s, w, &first, END_FAILED);
+    for (int i = 0; i < 20 && field_worker_state(s, w) != WORKER_CANARY; i++) {
+        if (farm_worker_running(s->f, "w1", s->now_ns, &running, 1) == 0) break;
+        struct attempt_key key = running.attempt;
+        if (key.task.clip == 0)
+            field_fails(s, w, &key, END_FAILED);
+        else
+            field_publish(s, w, &key);
+    }
+    assert_true(field_find(s, EFFECT_ASSIGN, "w1")->e.message.canary);
+    assert_true(farm_clip_state(s->f, BATCH, 8) == CLIP_WAITING);
+    field_canary(s, w, true);
+    assert_int_equal(farm_clip_state(s->f, BATCH, 0), CLIP_FAILED);
+    assert_true(field_has_assign(s, w));
+    field_end(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +224,8 @@ int main(void)
         cmocka_unit_test(numbers_of_an_earlier_run_are_not_reused),
         cmocka_unit_test(a_new_process_is_a_new_worker),
         cmocka_unit_test(quarantine_survives_a_restart),
+        cmocka_unit_test(quarantine_survives_silence_and_a_restart),
+        cmocka_unit_test(a_wanted_canary_comes_before_more_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

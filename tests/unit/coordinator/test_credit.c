@@ -80,6 +80,23 @@ static void an_offer_made_again_starts_credit_anew(void **state)
     field_end(s);
 }
 
+static void the_clock_stands_while_the_pool_is_empty(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct field *s = with_uploads(&w, 1, 2 * CREDIT_WINDOW_BYTES);
+    struct attempt_key key = {.task = {.batch = BATCH}, .fence = 1};
+    uint64_t lent = farm_credit_borrow(s->f, CREDIT_POOL_BYTES);
+    assert_true(farm_received(s->f, w->session, &key, 0, CREDIT_WINDOW_BYTES, s->now_ns));
+    assert_int_equal(farm_credit_borrow(s->f, CREDIT_POOL_BYTES), CREDIT_WINDOW_BYTES);
+    field_run(s, 2 * CREDIT_IDLE_NS);
+    assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 0);
+    farm_credit_return(s->f, lent + CREDIT_WINDOW_BYTES);
+    field_turn(s);
+    assert_int_equal(field_last(s, EFFECT_CREDIT)->e.message.offset, CREDIT_WINDOW_BYTES);
+    field_end(s);
+}
+
 static void the_last_window_is_what_is_missing(void **state)
 {
     (void)state;
@@ -102,6 +119,7 @@ int main(void)
         cmocka_unit_test(every_end_gives_its_credit_back),
         cmocka_unit_test(a_session_that_ends_gives_its_credit_back),
         cmocka_unit_test(an_offer_made_again_starts_credit_anew),
+        cmocka_unit_test(the_clock_stands_while_the_pool_is_empty),
         cmocka_unit_test(the_last_window_is_what_is_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

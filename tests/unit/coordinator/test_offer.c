@@ -504,6 +504,22 @@ static void wrong_bytes_are_asked_for_once_more(void **state)
     field_end(s);
 }
 
+static void a_result_on_offer_is_neither_failed_nor_handed_back(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    field_offer(s, w, &key, 10);
+    field_hand_back(s, w, &key, HAND_BACK_UNKNOWN); /* late words */
+    field_fails(s, w, &key, END_FAILED);
+    assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 0);
+    field_upload(s, w, &key);
+    field_verdict(s, w, &key, VERDICT_SOUND);
+    assert_int_equal(farm_clip_state(s->f, BATCH, 0), CLIP_STITCHING);
+    field_end(s);
+}
+
 static void what_is_checked_is_not_checked_twice(void **state)
 {
     (void)state;
@@ -657,6 +673,7 @@ int main(void)
         cmocka_unit_test(a_replaced_session_pauses_the_upload),
         cmocka_unit_test(an_upload_that_is_never_offered_again_is_lost),
         cmocka_unit_test(wrong_bytes_are_asked_for_once_more),
+        cmocka_unit_test(a_result_on_offer_is_neither_failed_nor_handed_back),
         cmocka_unit_test(what_is_checked_is_not_checked_twice),
         cmocka_unit_test(wrong_bytes_of_a_worker_that_left_are_lost),
         cmocka_unit_test(a_verdict_counts_after_its_worker_left),

@@ -193,6 +193,41 @@ static void prefetched_work_is_recalled_for_an_idle_slot(void **state)
     field_end(s);
 }
 
+/* Something happens that lets the scheduler look again. */
+static void look_again(struct field *s)
+{
+    farm_disk(s->f, 0, UINT64_C(1) << 40);
+    farm_disk(s->f, UINT64_C(1) << 39, UINT64_C(1) << 40);
+    field_turn(s);
+}
+
+static void one_idle_slot_recalls_one(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    (void)field_worker(s, "w1", 2);
+    field_batch(s, ONE, 4);
+    field_turn(s);
+    (void)field_worker(s, "w2", 1);
+    look_again(s);
+    look_again(s);
+    assert_int_equal(field_count(s, EFFECT_RECALL), 1);
+    field_end(s);
+}
+
+static void one_prefetched_attempt_is_recalled_once(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    (void)field_worker(s, "w1", 1);
+    field_batch(s, ONE, 2);
+    field_turn(s);
+    (void)field_worker(s, "w2", 3);
+    look_again(s);
+    assert_int_equal(field_count(s, EFFECT_RECALL), 1);
+    field_end(s);
+}
+
 static void a_recall_may_come_too_late(void **state)
 {
     (void)state;
@@ -320,6 +355,8 @@ int main(void)
         cmocka_unit_test(a_retried_clip_comes_before_fresh_ones),
         cmocka_unit_test(a_worker_that_failed_it_takes_other_clips),
         cmocka_unit_test(prefetched_work_is_recalled_for_an_idle_slot),
+        cmocka_unit_test(one_idle_slot_recalls_one),
+        cmocka_unit_test(one_prefetched_attempt_is_recalled_once),
         cmocka_unit_test(a_recall_may_come_too_late),
         cmocka_unit_test(what_is_about_to_begin_is_not_recalled),
         cmocka_unit_test(a_pause_recalls_prefetched_work),
