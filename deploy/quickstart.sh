@@ -15,4 +15,10 @@ build() {
 (cd "$root" && build)
 
 "$zoe" farm up --workers 2
-"$zoe" submit "$root/examples/shapes.txt" --model shapes --seeds 2 --name quickstart --out "$out"
+pages=$("$zoe" submit "$root/examples/shapes.txt" --model shapes --seeds 2 --name quickstart --out "$out")
+sheet=${pages%%$'\n'*}
+page=${pages##*$'\n'}
+
+printf '\nClips\n'
+printf '  %s\n' "$(dirname "$sheet")"/*.mp4
+printf 'Contact sheet\n  %s\nPage to open in a browser\n  %s\n' "$sheet" "$page"
