@@ -176,6 +176,8 @@ static void quarantine_survives_silence_and_a_restart(void **state)
         field_fails(s, w, &key, END_FAILED);
     }
     field_canary(s, w, false);
+    struct error err = {0};
+    assert_true(farm_batch_cancel(s->f, BATCH, s->now_ns, &err)); /* nothing asks for one now */
     field_silence(s, 12 * NS_PER_S);
     assert_int_equal(field_worker_state(s, w), WORKER_UNREACHABLE);
     field_restart(s);

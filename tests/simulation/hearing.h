@@ -1,0 +1,160 @@
+/* hearing: what workers say reaches the core, as the shell of a simulated farm passes it on. */
+#ifndef ZOE_TESTS_SIMULATION_HEARING_H
+#define ZOE_TESTS_SIMULATION_HEARING_H
+
+#include "simulation/world.h"
+
+static inline bool accident(struct world *w, uint32_t one_in)
+{
+    return !w->calm && chance_one_in(&w->chance, one_in);
+}
+
+static inline void who_are_you(struct member *m)
+{
+    struct down *d = queue_add(&m->downs, sizeof(*d));
+    d->kind = EFFECT_KIND_COUNT;
+}
+
+static inline void hear_hello(struct world *w, struct member *m, const struct up *u)
+{
+    struct farm_slot slots[4] = {{.backend = "cpu", .fingerprint = "f"}};
+    struct farm_hello hello = {.worker = m->name,
+                               .machine_id = m->machine,
+                               .host = m->machine,
+                               .build = "sim",
+                               .slots = slots,
+                               .slot_count = m->slots,
+                               .held = u->held,
+                               .held_count = u->held_count,
+                               .last_session = u->last_session,
+                               .last_message = u->last_message,
+                               .draining = u->draining};
+    struct route *route = &w->routes[world_index(w, m->name)];
+    memcpy(hello.boot_id, m->boot, ID_BOOT_BYTES);
+    if (u->link != m->link) return;
+    if (farm_hello(w->f, &hello, w->now_ns, &route->session, NULL)) route->link = u->link;
+}
+
+/* Another machine that was given the same key. */
+static inline void twin_says_hello(struct world *w, const struct member *m)
+{
+    struct farm_slot slot = {.backend = "cpu", .fingerprint = "f"};
+    struct farm_hello hello = {.worker = m->name,
+                               .machine_id = "twin",
+                               .host = "twin",
+                               .build = "sim",
+                               .slots = &slot,
+                               .slot_count = 1};
+    struct route *route = &w->routes[world_index(w, m->name)];
+    hello.boot_id[0] = 77;
+    if (farm_hello(w->f, &hello, w->now_ns, &route->session, NULL)) route->link = 0;
+}
+
+static inline void hear_offer(struct world *w, const struct member *m, const struct up *u)
+{
+    struct farm_offer offer = {.attempt = u->key,
+                               .matches = u->matches,
+                               .fingerprint = "f",
+                               .output_count = u->output_count,
+                               .steps_computed = CREW_STEPS};
+    struct task_record row;
+    struct ledger_task *stored = ledger_task(&w->store, &u->key.task);
+    struct temp *t = world_temp_for(w, m->name, u);
+    if (farm_offer_wants_row(w->f, &u->key.task) && stored != NULL) {
+        row = ledger_task_row(stored);
+        offer.row = &row;
+    }
+    for (uint32_t i = 0; i < u->output_count; i++) {
+        offer.outputs[i] = u->outputs[i];
+        offer.received[i] = t->received[i];
+    }
+    farm_offer(w->f, u->session, &offer, w->now_ns);
+    if (u->output_count > 0) world_hash_if_complete(w, t);
+}
+
+static inline void hear_chunk(struct world *w, const struct member *m, const struct up *u)
+{
+    uint64_t from, end, chunk_end = u->offset + u->size_bytes;
+    struct temp *t = world_temp(w, m->name, &u->key);
+    if (t == NULL || u->output >= t->output_count) return;
+    if (!farm_upload_window(w->f, u->session, &u->key, u->output, &from, &end)) return;
+    if (u->offset > from || chunk_end <= from || chunk_end > end) return;
+    t->received[u->output] = chunk_end;
+    (void)farm_received(w->f, u->session, &u->key, u->output, chunk_end, w->now_ns);
+    world_hash_if_complete(w, t);
+}
+
+static inline void hear_beat(struct world *w, const struct up *u)
+{
+    struct farm_heartbeat beat = {.last_message = u->last_message,
+                                  .held = u->held,
+                                  .held_count = u->held_count,
+                                  .draining = u->draining};
+    farm_heartbeat(w->f, u->session, &beat, w->now_ns);
+}
+
+static inline void hear_progress(struct world *w, const struct up *u)
+{
+    struct farm_held at = {.attempt = u->key,
+                           .phase = PHASE_RENDERING,
+                           .step = (uint32_t)u->offset,
+                           .steps = CREW_STEPS};
+    farm_progress(w->f, u->session, &at, w->now_ns);
+}
+
+static inline void hear_canary(struct world *w, const struct up *u)
+{
+    struct digest frames = w->config.canary_answer;
+    frames.bytes[1] ^= u->right ? 0 : 1;
+    farm_canary_done(w->f, u->session, u->key.fence, &frames, "", w->now_ns);
+}
+
+static inline void hear_ended(struct world *w, const struct up *u)
+{
+    struct farm_ended ended = {
+        .attempt = u->key, .end = u->end, .message = "so it was", .steps_computed = 3};
+    farm_ended(w->f, u->session, &ended, w->now_ns);
+}
+
+static inline void world_hear(struct world *w, struct member *m, const struct up *u)
+{
+    const char *owner = farm_session_worker(w->f, u->session);
+    bool current = owner != NULL && strcmp(owner, m->name) == 0;
+    if (u->kind == UP_HELLO) hear_hello(w, m, u);
+    if (u->kind != UP_HELLO && !current && u->session == m->session && m->connected) who_are_you(m);
+    if (u->kind != UP_HELLO && !current) return;
+    if (u->kind == UP_BEAT) hear_beat(w, u);
+    if (u->kind == UP_PROGRESS) hear_progress(w, u);
+    if (u->kind == UP_STARTED) farm_started(w->f, u->session, &u->key, w->now_ns);
+    if (u->kind == UP_BACK)
+        farm_handed_back(w->f, u->session, &u->key, u->reason, "not now", w->now_ns);
+    if (u->kind == UP_ENDED) hear_ended(w, u);
+    if (u->kind == UP_CANARY) hear_canary(w, u);
+    if (u->kind == UP_LEAVING) farm_leaving(w->f, u->session, "bye", true, w->now_ns);
+    if (u->kind == UP_OFFER) hear_offer(w, m, u);
+    if (u->kind == UP_CHUNK) hear_chunk(w, m, u);
+}
+
+/* Messages arrive in order, and some moments none does. */
+static inline void world_deliver(struct world *w, struct member *m)
+{
+    struct up u;
+    struct down d;
+    if (accident(w, 6)) return;
+    while (m->ups.count > 0 && !world_is_red(w) && !accident(w, 40)) {
+        queue_take(&m->ups, 0, sizeof(u), &u);
+        world_hear(w, m, &u);
+        world_check(w);
+    }
+    while (m->limbo.count > 0 && chance_one_in(&w->chance, 2)) {
+        queue_take(&m->limbo, chance_below(&w->chance, (uint32_t)m->limbo.count), sizeof(u), &u);
+        world_hear(w, m, &u);
+        world_check(w);
+    }
+    while (m->downs.count > 0 && m->connected && !accident(w, 40)) {
+        queue_take(&m->downs, 0, sizeof(d), &d);
+        member_hear(&w->crew, m, &d);
+    }
+}
+
+#endif
