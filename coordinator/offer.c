@@ -12,6 +12,9 @@
 
 #define RECHECK_NS (5 * NS_PER_S)
 #define TRIES 2 /* wrong digests, and deaths of a media child (M1) */
+/* Ends without a result after which old results are not waited for any more: who offers and never
+ * sends would keep a task for ever. */
+#define ADOPTIONS_END 10
 
 /* ---- answers ---- */
 
@@ -213,6 +216,8 @@ static void take_unknown(struct farm *f, struct worker *w, struct batch *b,
     }
     if (!offer->matches)
         drop(f, w, key, DROP_MISMATCH, "not what the task asks for");
+    else if (t != NULL && t->losses + t->counted >= ADOPTIONS_END)
+        drop(f, w, key, DROP_FENCED, "too many results of it never came");
     else if (!task_fence_is_ours(f, key->fence))
         drop(f, w, key, DROP_FENCED, "not our fence");
     else

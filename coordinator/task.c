@@ -181,6 +181,7 @@ void task_requeue(struct farm *f, struct task *t, int64_t wait_ns, int64_t now_n
     }
     deadline_clear(&f->timers, &t->again); /* it may have waited for space */
     t->state = TASK_WAITING;
+    f->settle_wanted = true; /* what T4 asks for may have come while it was leased */
     clip_set(f, t->batch, t->clip, CLIP_RETRY);
     task_save(f, t, true);
     if (wait_ns > 0)

@@ -348,6 +348,26 @@ static void a_result_for_a_task_that_never_began_is_adopted(void **state)
     field_end(s);
 }
 
+static void who_offers_and_never_sends_is_not_waited_for_for_ever(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    struct attempt_key old = key;
+    field_hand_back(s, w, &key, HAND_BACK_MODEL); /* it takes no such work, but offers it */
+    for (int i = 0; i < 10; i++) {
+        field_offer(s, w, &old, 10);
+        field_run(s, CREDIT_IDLE_NS);
+        assert_int_equal(field_last(s, EFFECT_END_ATTEMPT)->e.end.end, END_LOST);
+    }
+    size_t saved = field_count(s, EFFECT_SAVE_ATTEMPT);
+    field_offer(s, w, &old, 10);
+    assert_int_equal(dropped(s), DROP_FENCED);
+    assert_int_equal(field_count(s, EFFECT_SAVE_ATTEMPT), saved);
+    field_end(s);
+}
+
 /* ---- credit ---- */
 
 static void a_window_is_two_mebibytes(void **state)
@@ -666,6 +686,7 @@ int main(void)
         cmocka_unit_test(an_older_database_jumps_its_counter),
         cmocka_unit_test(a_fence_of_a_later_generation_is_not_ours),
         cmocka_unit_test(a_result_for_a_task_that_never_began_is_adopted),
+        cmocka_unit_test(who_offers_and_never_sends_is_not_waited_for_for_ever),
         cmocka_unit_test(a_window_is_two_mebibytes),
         cmocka_unit_test(outputs_come_in_order),
         cmocka_unit_test(the_pool_goes_to_the_oldest_offer_first),

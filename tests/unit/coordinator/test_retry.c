@@ -327,6 +327,26 @@ static void two_failures_of_one_worker_are_one_worker(void **state)
     field_end(s);
 }
 
+/* While the canary is rendered an old result is adopted, and then lost. */
+static void a_canary_counts_though_the_task_was_leased_meanwhile(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *first = field_worker(s, "w1", 1);
+    field_batch(s, BATCH, 1);
+    field_turn(s);
+    fail_times(s, &first, 1, 2);
+    struct hand *second = field_worker(s, "w2", 1);
+    struct attempt_key old = field_assigned(s, second);
+    field_hand_back(s, second, &old, HAND_BACK_MODEL);
+    field_offer(s, second, &old, 1000);
+    field_canary(s, first, true);
+    assert_int_equal(field_state(s, BATCH), BATCH_RUNNING);
+    field_run(s, CREDIT_IDLE_NS);
+    assert_int_equal(field_state(s, BATCH), BATCH_FAILED);
+    field_end(s);
+}
+
 static void the_other_worker_leaves_and_the_one_decides(void **state)
 {
     (void)state;
@@ -500,6 +520,7 @@ int main(void)
         cmocka_unit_test(two_workers_fail_it_when_both_have_shown_canaries),
         cmocka_unit_test(a_third_worker_that_comes_late_gets_its_try),
         cmocka_unit_test(two_failures_of_one_worker_are_one_worker),
+        cmocka_unit_test(a_canary_counts_though_the_task_was_leased_meanwhile),
         cmocka_unit_test(the_other_worker_leaves_and_the_one_decides),
         cmocka_unit_test(blame_survives_a_restart),
         cmocka_unit_test(waits_grow_to_a_minute_with_jitter),
