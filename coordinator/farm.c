@@ -314,11 +314,17 @@ bool farm_upload_window(const struct farm *f, uint64_t session, const struct att
     return true;
 }
 
-static struct attempt *attempt_by_name(struct farm *f, const char *worker,
+static struct attempt *attempt_by_name(const struct farm *f, const char *worker,
                                        const struct attempt_key *key)
 {
     const struct worker *w = worker_find(f, worker);
     return w != NULL ? attempt_find(f, w, key) : NULL;
+}
+
+bool farm_has_upload(const struct farm *f, const char *worker, const struct attempt_key *key)
+{
+    const struct attempt *a = attempt_by_name(f, worker, key);
+    return a != NULL && a->upload != NULL;
 }
 
 void farm_uploaded(struct farm *f, const char *worker, const struct attempt_key *key,

@@ -177,6 +177,8 @@ bool farm_received(struct farm *f, uint64_t session, const struct attempt_key *k
 /* How many bytes of this output may arrive now: [*offset_out, *end_out). False: none. */
 bool farm_upload_window(const struct farm *f, uint64_t session, const struct attempt_key *key,
                         uint32_t output, uint64_t *offset_out, uint64_t *end_out);
+/* Whether a live attempt of this name has something on offer: its temporary files are of use. */
+bool farm_has_upload(const struct farm *f, const char *worker, const struct attempt_key *key);
 /* All bytes of all outputs are in and hashed. Wrong: started again once, then rejected. */
 void farm_uploaded(struct farm *f, const char *worker, const struct attempt_key *key,
                    bool digests_right, int64_t now_ns);

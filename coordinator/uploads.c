@@ -355,8 +355,10 @@ void uploads_stored(struct uploads *u, const char *worker, const struct attempt_
     if (e != NULL) remove_upload(u, e, false);
 }
 
+/* An attempt that ended and was adopted anew in the same turn goes on with its files. */
 void uploads_discard(struct uploads *u, const char *worker, const struct attempt_key *key)
 {
+    if (farm_has_upload(u->c->farm, worker, key)) return;
     struct upload *e = find(u, worker, key);
     if (e != NULL) remove_upload(u, e, false);
     char name[UPLOADS_NAME_SIZE];

@@ -266,11 +266,14 @@ static void a_result_of_an_ended_attempt_is_adopted(void **state)
     struct hand *w;
     struct attempt_key key;
     struct field *s = with_a_lost_result(&w, &key);
+    assert_false(farm_has_upload(s->f, w->name, &key));
     field_offer(s, w, &key, 1000);
+    assert_true(farm_has_upload(s->f, w->name, &key));
     const struct attempt_record *row = &field_last(s, EFFECT_SAVE_ATTEMPT)->e.attempt;
     assert_true(row->fence > key.fence);
     assert_int_equal(row->worker_fence, key.fence);
     field_publish(s, w, &key);
+    assert_false(farm_has_upload(s->f, w->name, &key));
     assert_int_equal(field_state(s, BATCH), BATCH_DONE);
     assert_int_equal(field_last(s, EFFECT_STORED)->e.message.attempt.fence, key.fence);
     offer_with_row(s, w, &key);
