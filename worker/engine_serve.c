@@ -195,17 +195,20 @@ static void cancel_attempt(struct serve *s, const char *attempt)
     if (s->job) engine_job_cancel(s->job);
 }
 
+/* Takes the message: one that is to be rendered belongs to the other thread from here on. */
 static void take_message(struct serve *s, json_t *message)
 {
+    json_t *done = message;
     pthread_mutex_lock(&s->lock);
     if (strcmp(pipe_type(message), "render") == 0) {
-        json_decref(s->request);
-        s->request = json_incref(message);
+        done = s->request;
+        s->request = message;
     } else if (strcmp(pipe_type(message), "cancel") == 0) {
         cancel_attempt(s, json_string_value(json_object_get(message, "attempt")));
     }
     pthread_cond_signal(&s->changed);
     pthread_mutex_unlock(&s->lock);
+    json_decref(done);
 }
 
 static void *hear(void *arg)
@@ -213,10 +216,8 @@ static void *hear(void *arg)
     struct serve *s = arg;
     struct error err = {0};
     json_t *message;
-    while ((message = pipe_read(STDIN_FILENO, &err)) != NULL) {
+    while ((message = pipe_read(STDIN_FILENO, &err)) != NULL)
         take_message(s, message);
-        json_decref(message);
-    }
     if (err.code != ERROR_NONE) log_error("%s", err.message);
     _exit(err.code == ERROR_NONE ? 0
                                  : 1); /* the worker is gone: nobody wants what is being rendered */

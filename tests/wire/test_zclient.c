@@ -30,7 +30,7 @@ struct server {
     bool drops_link;    /* closes and opens its socket in the middle of a submit, once */
     zsock_peer parked_peer;
     uint64_t parked_request;
-    int hellos;
+    atomic_int hellos;
     struct chunk_receiver receiver;
     struct digest_stream digest;
     uint8_t received[CONTENT_BYTES];

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -149,7 +150,7 @@ static inline struct zsock *wire_bind(struct wire *w, const struct zsock_options
 struct wire_impostor {
     uv_tcp_t tcp;
     char url[64];
-    int visitors;
+    atomic_int visitors;             /* the server of a test may run in a thread of its own */
     void (*on_visit)(void *context); /* may be NULL */
     void *context;
 };

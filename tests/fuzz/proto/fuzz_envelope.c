@@ -5,7 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/text.h"
 #include "base/xalloc.h"
 #include "proto/codec.h"
 
@@ -25,6 +27,17 @@ static void encode_again(const struct message *m, enum message_from from, size_t
     buf_finish(&packed);
 }
 
+/* What is read of a broken one, and what is shown of its text. */
+static void look_at_the_rest(const uint8_t *data, size_t size)
+{
+    (void)codec_request_of((struct bytes){data, size});
+    for (int keep_end = 0; keep_end < 2; keep_end++) {
+        char *clean = codec_clean_text((const char *)data, size, 40, keep_end == 1);
+        ZOE_ASSERT(strlen(clean) <= 40 && text_is_utf8(clean, strlen(clean)));
+        free(clean);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const enum message_from senders[] = {MESSAGE_FROM_WORKER, MESSAGE_FROM_SUBMIT,
@@ -32,6 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                                 MESSAGE_TO_CLIENT};
     static const uint8_t zeros[255];
     if (size < 2) return 0;
+    look_at_the_rest(data + 2, size < 514 ? size - 2 : 512);
     enum message_from from = senders[data[0] % 5];
     struct bytes payload = {data[1] > 0 ? zeros : NULL, data[1]};
     struct error err = {0};
