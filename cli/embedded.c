@@ -60,6 +60,7 @@ static bool read_json(const char *folder, const char *name, struct embedded *out
                           .server_key = take_text(object, "public_key"),
                           .client_key_file = take_text(object, "client_key_file")};
     json_decref(object);
+    if (out->pid <= 1) out->workers = 0; /* nobody that could be sent a signal */
     bool whole = out->clients_url && out->server_key && out->client_key_file;
     if (!whole) embedded_finish(out);
     return whole;

@@ -81,13 +81,6 @@ _Noreturn static void become(const char *bin, const char *program, char *const a
     _exit(127);
 }
 
-static void mark_started(struct child *c, pid_t pid)
-{
-    c->pid = pid;
-    c->started_ns = clock_now_ns();
-    c->start_at_ns = 0;
-}
-
 static void schedule_restart(struct child *c)
 {
     if (clock_now_ns() - c->started_ns > HEALTHY_NS) c->failures = 0;
@@ -95,6 +88,19 @@ static void schedule_restart(struct child *c)
     c->failures++;
     c->start_at_ns = clock_now_ns() + RESTART_NS[step];
     c->pid = 0;
+}
+
+/* Never keeps a pid that is none: a signal to -1 is for everybody. */
+static void mark_started(struct child *c, pid_t pid)
+{
+    c->started_ns = clock_now_ns();
+    if (pid > 0) {
+        c->pid = pid;
+        c->start_at_ns = 0;
+        return;
+    }
+    log_error("cannot start a process: %s", strerror(errno));
+    schedule_restart(c);
 }
 
 /* Both ends are closed in other children. */
@@ -125,13 +131,13 @@ static void start_coordinator(struct supervisor *s)
                                NULL};
     pid_t pid = fork();
     if (pid == 0) become(s->bin, "zoe-coordinator", arguments, ends[1]);
+    mark_started(&s->coordinator, pid);
     free(arguments[4]);
     free(arguments[6]);
     close(ends[1]);
     if (s->line_fd >= 0) close(s->line_fd);
     s->line_fd = ends[0];
     buf_clear(&s->line);
-    mark_started(&s->coordinator, pid);
 }
 
 static char *worker_folder(const struct supervisor *s, int index)
@@ -152,8 +158,8 @@ static void start_worker(struct supervisor *s, int index)
                                "--leave-after", WORKER_LEAVE_SECONDS, NULL};
     pid_t pid = fork();
     if (pid == 0) become(s->bin, "zoe-worker", arguments, -1);
-    free(folder);
     mark_started(&s->workers[index], pid);
+    free(folder);
 }
 
 /* ---- the coordinator is up ---- */
@@ -455,6 +461,7 @@ bool supervisor_run(const struct supervisor_options *options, struct error *err)
     int lock = path_lock(lock_path, err);
     free(lock_path);
     if (lock < 0) return false;
+    if (s.ready_fd >= 0) (void)fcntl(s.ready_fd, F_SETFD, FD_CLOEXEC);
     (void)prctl(PR_SET_NAME, "zoe-supervisor");
     log_set_name("supervisor");
     log_set_level(LOG_INFO);

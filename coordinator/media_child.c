@@ -178,7 +178,7 @@ static void on_limit(uv_timer_t *timer)
 {
     struct media_run *r = timer->data;
     r->over_limit = true;
-    uv_process_kill(&r->process, SIGKILL);
+    if (!r->exited) uv_process_kill(&r->process, SIGKILL);
 }
 
 static void give_room(uv_handle_t *handle, size_t suggested, uv_buf_t *out)

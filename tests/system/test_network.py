@@ -76,7 +76,8 @@ class Strangers(unittest.TestCase):
                 eventually(lambda: farm.zoe("status", json_out=True)["refused_keys"] > 0, 30, "the refusal is counted")
                 log = (farm.folder / "coordinator.log").read_text()
                 self.assertIn("refused", log)
-                self.assertEqual(len(farm.zoe("worker", "list", json_out=True)["workers"]), 1)
+                workers = eventually(lambda: farm.zoe("worker", "list", json_out=True)["workers"], 30, "the other one joins")
+                self.assertEqual([w["name"] for w in workers], ["w1"])
             finally:
                 farm.end(stranger)
 

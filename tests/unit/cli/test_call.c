@@ -6,9 +6,12 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
+#include "base/path.h"
 #include "cli/command.h"
 
 static int run_nothing(struct call *call)
@@ -149,6 +152,44 @@ static void test_table_is_sound(void **state)
     }
 }
 
+/* A word of mdoc(7): followed by a blank or the end of its line. */
+static bool has_word(const char *text, const char *macro, const char *word)
+{
+    char wanted[64];
+    int size = snprintf(wanted, sizeof wanted, "%s %s", macro, word);
+    for (const char *at = text; (at = strstr(at, wanted)) != NULL; at++)
+        if (at[size] == ' ' || at[size] == '\n') return true;
+    return false;
+}
+
+static bool tells_option(const char *page, const struct option *o)
+{
+    char name[40], letter[2] = {o->letter, 0};
+    snprintf(name, sizeof name, "-%s", o->name);
+    return has_word(page, "Fl", name) || (o->letter && has_word(page, "Fl", letter));
+}
+
+static void test_the_manual_knows_every_word(void **state)
+{
+    (void)state;
+    int count;
+    struct error err = {0};
+    struct buf page = BUF_INIT;
+    const struct command *const *rows = commands_all(&count);
+    assert_true(path_read(TEST_SOURCE "/docs/man/zoe.1", 1 << 20, &page, &err));
+    for (int i = 0; i < count; i++) {
+        if (rows[i]->hidden) continue;
+        const char *last = rows[i]->verb ? rows[i]->verb : rows[i]->noun;
+        if (!strstr(buf_text(&page), last)) fail_msg("zoe.1 does not tell %s", last);
+        for (const struct option *o = rows[i]->options; o && o->name; o++)
+            if (!tells_option(buf_text(&page), o))
+                fail_msg("zoe.1 does not tell --%s of %s", o->name, last);
+    }
+    for (const struct option *o = commands_common_options(); o->name; o++)
+        if (!tells_option(buf_text(&page), o)) fail_msg("zoe.1 does not tell --%s", o->name);
+    buf_finish(&page);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms),
@@ -156,6 +197,7 @@ int main(void)
                                        cmocka_unit_test(test_numbers_have_limits),
                                        cmocka_unit_test(test_durations),
                                        cmocka_unit_test(test_json_is_known_before_the_rest),
-                                       cmocka_unit_test(test_table_is_sound)};
+                                       cmocka_unit_test(test_table_is_sound),
+                                       cmocka_unit_test(test_the_manual_knows_every_word)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
