@@ -216,6 +216,8 @@ static void take_unknown(struct farm *f, struct worker *w, struct batch *b,
     }
     if (!offer->matches)
         drop(f, w, key, DROP_MISMATCH, "not what the task asks for");
+    else if (w->quarantined)
+        drop(f, w, key, DROP_FENCED, "its worker renders wrong frames");
     else if (t != NULL && t->losses + t->counted >= ADOPTIONS_END)
         drop(f, w, key, DROP_FENCED, "too many results of it never came");
     else if (!task_fence_is_ours(f, key->fence))

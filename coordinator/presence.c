@@ -148,14 +148,14 @@ static bool check_hello(const struct worker *w, const struct farm_hello *hello, 
                      w->host[0] != '\0' ? w->host : "another machine");
 }
 
-/* Another process under the same name: what the old one had is lost, what it had shown is void. */
+/* Another process under the same name: what the old one had is lost, what it had shown is void. Out
+ * of quarantine leads a right canary only; it may try at once. */
 static void start_anew(struct farm *f, struct worker *w, const struct farm_hello *hello,
                        int64_t now_ns)
 {
     end_attempts(f, w, END_LOST, "its worker was started anew", false, now_ns);
     memcpy(w->boot_id, hello->boot_id, ID_BOOT_BYTES);
     w->admitted = false;
-    w->quarantined = false;
     w->draining = false;
     w->refusal_count = 0;
     w->pace_count = 0;

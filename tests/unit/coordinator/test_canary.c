@@ -146,6 +146,28 @@ static void a_new_process_is_a_new_worker(void **state)
     field_end(s);
 }
 
+/* A new process may try at once; until it is right, what the old one rendered is not believed. */
+static void quarantine_survives_a_new_process(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_worker(s, "w1", 1);
+    field_batch(s, BATCH, 1);
+    field_turn(s);
+    struct attempt_key key = field_assigned(s, w);
+    w->boot++;
+    field_hello(s, w, NULL, 0);
+    field_canary(s, w, false);
+    w->boot++;
+    field_hello(s, w, NULL, 0);
+    field_offer(s, w, &key, 1000);
+    assert_int_equal(field_last(s, EFFECT_DROPPED)->e.message.drop, DROP_FENCED);
+    assert_int_equal(field_worker_state(s, w), WORKER_QUARANTINED);
+    field_canary(s, w, true);
+    assert_int_equal(field_worker_state(s, w), WORKER_BUSY);
+    field_end(s);
+}
+
 static void quarantine_survives_a_restart(void **state)
 {
     (void)state;
@@ -225,6 +247,7 @@ int main(void)
         cmocka_unit_test(a_reconnect_starts_it_again),
         cmocka_unit_test(numbers_of_an_earlier_run_are_not_reused),
         cmocka_unit_test(a_new_process_is_a_new_worker),
+        cmocka_unit_test(quarantine_survives_a_new_process),
         cmocka_unit_test(quarantine_survives_a_restart),
         cmocka_unit_test(quarantine_survives_silence_and_a_restart),
         cmocka_unit_test(a_wanted_canary_comes_before_more_work),
