@@ -47,6 +47,11 @@ struct attempt_key attempt_key(const struct attempt *a)
     return (struct attempt_key){.task = task_key(a->task), .fence = a->worker_fence};
 }
 
+bool attempt_needs_worker(const struct attempt *a)
+{
+    return a->upload == NULL || !a->upload->complete;
+}
+
 struct attempt *attempt_find(const struct farm *f, const struct worker *w,
                              const struct attempt_key *key)
 {

@@ -85,6 +85,8 @@ void attempt_dismiss(struct farm *f, struct attempt *a, enum attempt_end end, en
 /* By the worker's own name for it; NULL when it does not live there. */
 struct attempt *attempt_find(const struct farm *f, const struct worker *w,
                              const struct attempt_key *key);
+/* What is all here needs its worker no more: its verdict decides. */
+bool attempt_needs_worker(const struct attempt *a);
 struct attempt_key attempt_key(const struct attempt *a); /* as its worker names it */
 
 #endif

@@ -62,15 +62,10 @@ static void take_report(struct farm *f, struct attempt *a, const struct farm_hel
     lease_progress(f, a, held, now_ns);
 }
 
-static bool needs_worker(const struct attempt *a)
-{
-    return a->upload == NULL || !a->upload->complete;
-}
-
 /* It was sent early enough to be listed, and is not. */
 static bool is_missing(const struct attempt *a, uint64_t session, uint64_t last_message)
 {
-    return needs_worker(a) && a->sent_session == session && a->sent_number <= last_message;
+    return attempt_needs_worker(a) && a->sent_session == session && a->sent_number <= last_message;
 }
 
 static void end_missing(struct farm *f, struct attempt *a, int64_t now_ns)
@@ -112,7 +107,7 @@ static enum attempt_place place_of(const struct farm_held *held)
 
 static void restart_clock(struct farm *f, struct attempt *a, int64_t now_ns)
 {
-    if (!needs_worker(a) || a->place == ATTEMPT_NEXT)
+    if (!attempt_needs_worker(a) || a->place == ATTEMPT_NEXT)
         lease_stand(f, a);
     else if (a->place == ATTEMPT_AWAY)
         lease_await_bytes(f, a, now_ns);
@@ -170,7 +165,7 @@ static void send_again(struct farm *f, struct worker *w, struct attempt *a, int6
 static void settle_unlisted(struct farm *f, struct worker *w, struct attempt *a,
                             const struct farm_hello *hello, int64_t now_ns)
 {
-    if (!needs_worker(a)) return;
+    if (!attempt_needs_worker(a)) return;
     bool handled =
         hello->last_session != 0 && is_missing(a, hello->last_session, hello->last_message);
     if (handled || a->upload != NULL)

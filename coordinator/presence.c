@@ -73,12 +73,6 @@ static void close_session(struct farm *f, struct worker *w, const char *why)
     offer_pause(f, CHAIN_OWNER(link, struct attempt, of_worker));
 }
 
-/* What is all here needs its worker no more: its verdict decides. */
-static bool needs_worker(const struct attempt *a)
-{
-    return a->upload == NULL || !a->upload->complete;
-}
-
 static void end_attempts(struct farm *f, struct worker *w, enum attempt_end end, const char *why,
                          bool all, int64_t now_ns)
 {
@@ -86,7 +80,7 @@ static void end_attempts(struct farm *f, struct worker *w, enum attempt_end end,
     CHAIN_EACH(link, &w->attempts)
     {
         struct attempt *a = CHAIN_OWNER(link, struct attempt, of_worker);
-        if (all || needs_worker(a)) attempt_end(f, a, end, &detail, now_ns);
+        if (all || attempt_needs_worker(a)) attempt_end(f, a, end, &detail, now_ns);
     }
 }
 
