@@ -204,6 +204,23 @@ char *json_pretty(const json_t *value)
     return write_all(value, PRETTY);
 }
 
+const char *json_shown(const json_t *value, char out[JSON_SHOWN_SIZE])
+{
+    char *whole = json_line(value);
+    const size_t size = strlen(whole), room = JSON_SHOWN_SIZE - sizeof("...");
+    size_t kept = size;
+    if (size > room) {
+        kept = room;
+        while (kept > 0 && ((unsigned char)whole[kept] & 0xc0) == 0x80) {
+            kept--;
+        }
+    }
+    memcpy(out, whole, kept);
+    memcpy(out + kept, size > kept ? "..." : "", size > kept ? sizeof("...") : 1);
+    free(whole);
+    return out;
+}
+
 static bool missing(const char *key, const char *what, struct error *err)
 {
     return error_set(err, ERROR_INVALID, "%s: there is no member '%s'", what, key);

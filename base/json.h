@@ -29,6 +29,9 @@ char *json_pretty(const json_t *value);
 /* One line, keys in insertion order, numbers as json_pretty: for --json output and logs. Caller
  * frees. */
 char *json_line(const json_t *value);
+/* The first 64 bytes of that for an error message, cut between characters; gives `out`. */
+#define JSON_SHOWN_SIZE 68
+const char *json_shown(const json_t *value, char out[JSON_SHOWN_SIZE]);
 
 /* Typed members of an object. The *_or forms give the fallback when the member is absent or null; a
  * member of the wrong type is an error (false). `what` names the document. */

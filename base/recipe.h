@@ -1,5 +1,5 @@
-/* recipe: everything needed to render a clip again, as JSON with diffusers' names. This file holds
- * the field table (name, alias, type, limits), the parser and the canonical form. It knows no
+/* recipe: everything needed to render a clip again, as JSON with diffusers' names: the field table
+ * (recipe_fields.c: name, alias, type, limits), the parser and the canonical form. It knows no
  * model: defaults that a model decides are filled by recipe_fill from its zoetrope.json.
  *
  * The same fields stand in a submit line, on the wire, in a sidecar and in an MP4's comment tag. */
@@ -16,16 +16,35 @@
 #define RECIPE_PROMPT_MAX_BYTES 8192
 #define RECIPE_SEED_MAX INT64_MAX
 
-enum recipe_type { RECIPE_TEXT, RECIPE_INT, RECIPE_REAL, RECIPE_CHOICE, RECIPE_OBJECT };
+#define RECIPE_NAME_MAX_BYTES 255
+#define RECIPE_PATH_MAX_BYTES 4096
+#define RECIPE_BATCH_MAX 64
+#define RECIPE_PLACE_MAX 1023 /* of a track: frames and steps count from 0 */
+
+enum recipe_type {
+    RECIPE_TEXT,
+    RECIPE_INT,
+    RECIPE_REAL,
+    RECIPE_CHOICE,
+    RECIPE_BOOL,
+    RECIPE_LIST,       /* [0, 15]: numbers; on a command line "0,15" */
+    RECIPE_TRACK,      /* {"0": 12, "10": 6}: numbers at places, straight lines between */
+    RECIPE_TEXT_TRACK, /* the same with texts */
+    RECIPE_LORAS,      /* [{"name": "x", "strength": 0.8}]; on a command line "x:0.8,y" */
+    RECIPE_OBJECT,     /* the pattern's */
+};
 
 struct recipe_field {
     const char *name;  /* canonical, diffusers' */
     const char *alias; /* short flag ("steps"), or NULL */
     enum recipe_type type;
-    double min,
-        max; /* inclusive; of INT and REAL (a seed goes to 2^63-1 exactly), and bytes of a TEXT */
+    /* Inclusive: of INT and REAL (a seed goes to 2^63-1 exactly), of each number of LIST and
+     * TRACK, of a LoRA's strength, and bytes of a TEXT. */
+    double min, max;
     int64_t multiple;           /* an INT must be divisible by it; 0 = any */
     const char *const *choices; /* NULL-terminated, for CHOICE */
+    bool whole;                 /* LIST: integers only */
+    int count_min, count_max;   /* members of LIST, TRACK and LORAS; count_min 0 = 1 */
     bool shapes_group;   /* lines that differ in it form groups (model, size, frames, steps, fps) */
     const char *summary; /* one line for --help and docs */
 };
@@ -46,7 +65,8 @@ json_t *recipe_value_from_text(const struct recipe_field *field, const char *tex
                                struct error *err);
 
 /* Checks a whole recipe object: known fields only (aliases are renamed in place; "size" becomes
- * width and height; integers in REAL fields become reals), types, ranges. Fields may be absent,
+ * width and height; integers in REAL fields become reals; a LoRA without strength gets 1), types,
+ * ranges. Fields may be absent,
  * null is an error. After an error the object may be half renamed. */
 bool recipe_check(json_t *recipe, struct error *err);
 
@@ -54,7 +74,8 @@ bool recipe_check(json_t *recipe, struct error *err);
  * never model, prompt or seed), then from the built-in defaults; sets "model" to `model_name` when
  * absent (NULL: then it must be there). After it every field that a render needs is present: model
  * prompt negative_prompt seed num_inference_steps guidance_scale scheduler eta width height
- * num_frames fps noise. An absent prompt or seed is an error. */
+ * num_frames fps noise. Everything else stays absent: off, or as the model's own files say. An
+ * absent prompt or seed is an error. */
 bool recipe_fill(json_t *recipe, const char *model_name, const json_t *defaults, struct error *err);
 
 /* Canonical text (json_canonical) and its SHA-256. Caller frees. */

@@ -88,13 +88,45 @@ static bool read_numbers(struct request *r, const json_t *recipe, struct error *
     return true;
 }
 
+/* Fields that the engine does not follow yet. */
+static bool refuse_unbuilt(const json_t *recipe, struct error *err)
+{
+    static const char *const unbuilt[] = {
+        "timestep_spacing",
+        "use_karras_sigmas",
+        "prediction_type",
+        "batch_size",
+        "batch_index",
+        "cuda_threads",
+        "guidance_rescale",
+        "guidance_interval",
+        "guidance_by_step",
+        "clip_skip",
+        "prompt_syntax",
+        "tokenizer",
+        "prompts_by_frame",
+        "loras",
+        "init_video",
+        "init_image",
+        "mask",
+        "strength",
+        "encode",
+        "hold_frames",
+        "loop",
+    };
+    for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++)
+        if (json_object_get(recipe, unbuilt[i]) != NULL)
+            return error_set(err, ERROR_USAGE, "%s: not built", unbuilt[i]);
+    return true;
+}
+
 bool request_parse(struct request *r, const json_t *facts, const json_t *recipe, struct error *err)
 {
     memset(r, 0, sizeof *r);
     json_t *checked = json_deep_copy(recipe);
     const bool legal = recipe_check(checked, err);
     json_decref(checked);
-    return legal && read_numbers(r, recipe, err) &&
+    return legal && refuse_unbuilt(recipe, err) && read_numbers(r, recipe, err) &&
            read_sized(recipe, "num_inference_steps", facts, "steps", &r->steps, err) &&
            read_sized(recipe, "width", facts, "width", &r->width, err) &&
            read_sized(recipe, "height", facts, "height", &r->height, err) &&

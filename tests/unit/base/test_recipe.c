@@ -136,8 +136,8 @@ static void wrong_types(void **state)
     expect_refused("{\"guidance_scale\":null}", "must be a number from 0 to 100");
     expect_refused("{\"prompt\":7}", "prompt is 7; it must be a text");
     expect_refused("{\"prompt\":null}", "prompt is null");
-    expect_refused("{\"scheduler\":\"euler\"}",
-                   "scheduler is \"euler\"; it must be one of: ddim, dpm++");
+    expect_refused("{\"scheduler\":\"heun\"}",
+                   "scheduler is \"heun\"; it must be one of: ddim, dpm++");
     expect_refused("{\"scheduler\":1}", "scheduler is 1;");
     expect_refused("{\"noise\":\"gpu\"}", "noise is \"gpu\"; it must be one of: torch-cpu");
 }
@@ -213,6 +213,50 @@ static void pattern_members(void **state)
     expect_refused("{\"pattern\":7}", "pattern is 7; it must be an object");
 }
 
+/* Fields that are no plain numbers or texts: what passes, what does not and why. */
+static void lists_tracks_and_loras(void **state)
+{
+    (void)state;
+    static const char *const good[] = {
+        "{\"use_karras_sigmas\":true}",
+        "{\"hold_frames\":[0,15]}",
+        "{\"guidance_interval\":[0,0.5]}",
+        "{\"guidance_by_step\":{\"0\":12,\"10\":6.5}}",
+        "{\"prompts_by_frame\":{\"0\":\"a cat\",\"1023\":\"a dog\"}}",
+        "{\"loras\":[{\"name\":\"x\",\"strength\":-4}]}",
+    };
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        expect_checked(good[i], good[i]);
+    expect_checked("{\"loras\":[{\"name\":\"x\"}]}",
+                   "{\"loras\":[{\"name\":\"x\",\"strength\":1}]}");
+    static const struct {
+        const char *text, *message;
+    } bad[] = {
+        {"{\"loop\":1}", "loop is 1; it must be true or false"},
+        {"{\"hold_frames\":0}", "it must be a list of numbers"},
+        {"{\"hold_frames\":[]}", "has 0 members; it must have from 1"},
+        {"{\"hold_frames\":[1.5]}", "must be an integer from 0 to 1023"},
+        {"{\"hold_frames\":[1024]}", "must be an integer from 0 to 1023"},
+        {"{\"guidance_interval\":[0]}", "has 1 members; it must have from 2 to 2"},
+        {"{\"guidance_interval\":[0,1.1]}", "must be a number from 0 to 1"},
+        {"{\"guidance_by_step\":[1]}", "it must look like"},
+        {"{\"guidance_by_step\":{}}", "has 0 members"},
+        {"{\"guidance_by_step\":{\"-1\":1}}", "'-1' is no place"},
+        {"{\"guidance_by_step\":{\"01\":1}}", "'01' is no place"},
+        {"{\"guidance_by_step\":{\"1024\":1}}", "'1024' is no place"},
+        {"{\"guidance_by_step\":{\"0\":101}}", "must be a number from 0 to 100"},
+        {"{\"prompts_by_frame\":{\"0\":7}}", "it must be a text"},
+        {"{\"prompts_by_frame\":{\"0\":\"\"}}", "it must have from 1"},
+        {"{\"loras\":\"x\"}", "it must be a list"},
+        {"{\"loras\":[\"x\"]}", "must look like"},
+        {"{\"loras\":[{\"name\":\"\"}]}", "must look like"},
+        {"{\"loras\":[{\"name\":\"x\",\"path\":\"y\"}]}", "must look like"},
+        {"{\"loras\":[{\"name\":\"x\",\"strength\":4.5}]}", "must be a number from -4 to 4"},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        expect_refused(bad[i].text, bad[i].message);
+}
+
 static void expect_read(const char *name, const char *text, const char *canonical)
 {
     struct error err = {0};
@@ -253,6 +297,18 @@ static void command_line_values(void **state)
     expect_read("pattern", "{\"step_ms\": 5}", "{\"step_ms\":5}");
     expect_read("pattern", "{", NULL);
     expect_read("pattern", "[]", NULL);
+    expect_read("loop", "true", "true");
+    expect_read("loop", "yes", NULL);
+    expect_read("hold_frames", "0,15", "[0,15]");
+    expect_read("hold_frames", "[0]", "[0]");
+    expect_read("hold_frames", "0,,1", NULL);
+    expect_read("guidance_interval", "0.1,0.8", "[0.10000000000000001,0.80000000000000004]");
+    expect_read("guidance_by_step", "{\"0\": 9}", "{\"0\":9}");
+    expect_read("guidance_by_step", "9", NULL);
+    expect_read("loras", "x:0.5,y",
+                "[{\"name\":\"x\",\"strength\":0.5},{\"name\":\"y\",\"strength\":1}]");
+    expect_read("loras", "x:much", NULL);
+    expect_read("loras", ":1", NULL);
     json_t *real = recipe_value_from_text(recipe_field_find("guidance"), "5", NULL);
     assert_true(json_is_real(real));
     json_decref(real);
@@ -391,6 +447,7 @@ int main(void)
         cmocka_unit_test(prompts_at_their_limits),
         cmocka_unit_test(long_values_are_shown_short),
         cmocka_unit_test(pattern_members),
+        cmocka_unit_test(lists_tracks_and_loras),
         cmocka_unit_test(command_line_values),
         cmocka_unit_test(filling),
         cmocka_unit_test(built_in_defaults_are_legal),
