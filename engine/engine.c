@@ -68,5 +68,5 @@ bool engine_fingerprint_of(const struct engine_options *options, char out[ENGINE
 bool engine_check_recipe(const json_t *facts, const json_t *recipe, struct error *err)
 {
     struct request request;
-    return request_parse(&request, facts, recipe, err);
+    return request_parse_recipe(&request, facts, recipe, err);
 }

@@ -5,7 +5,7 @@
  * stepped by its caller:
  *
  *     model = engine_open("models/shapes", &options, &err);
- *     job = engine_job_new(model, recipes, B, &err);
+ *     job = engine_job_new(model, requests, B, &err);
  *     while (engine_job_step_index(job) < engine_job_step_count(job))
  *         if (!engine_job_step(job, &err)) ...
  *     engine_job_decode(job, 0, 0, frames, rgb, &err);
@@ -82,10 +82,25 @@ struct engine_shape {
     int64_t latent_count; /* floats of one request's latents */
 };
 
-/* Every recipe is filled and has the same width, height, num_frames, num_inference_steps, scheduler
- * and guidance_scale. Texts are encoded here. ERROR_USAGE for a recipe that the model cannot do,
- * naming field and range. */
-struct engine_job *engine_job_new(struct engine_model *model, const json_t *const *recipes,
+/* Pictures that a recipe starts from, of the recipe's width and height, borrowed for the call;
+ * data NULL: none. */
+struct engine_images {
+    int frames; /* the recipe's num_frames, or 1: for all of them */
+    int width, height;
+    const uint8_t *data; /* rows top-down: RGB24 [frames][height][width][3], or of a mask one byte a
+                            pixel [frames][height][width], 255 = made anew, 0 = kept */
+};
+
+struct engine_request {
+    const json_t *recipe;      /* filled (base/recipe.h) */
+    struct engine_images init; /* what init_video or init_image names */
+    struct engine_images mask; /* what mask names */
+};
+
+/* Recipes have the same width, height, num_frames, num_inference_steps, scheduler and
+ * guidance_scale. Texts and pictures are encoded here. ERROR_USAGE for a recipe that the model
+ * cannot do, naming field and range. */
+struct engine_job *engine_job_new(struct engine_model *model, const struct engine_request *requests,
                                   int count, struct error *err);
 void engine_job_free(struct engine_job *job); /* NULL is fine */
 

@@ -23,11 +23,11 @@ struct engine_job {
 
 /* ---- making ---- */
 
-static bool parse_requests(const struct engine_model *model, const json_t *const *recipes,
+static bool parse_requests(const struct engine_model *model, const struct engine_request *asked,
                            int count, struct request *requests, struct error *err)
 {
     for (int i = 0; i < count; i++)
-        if (!request_parse(&requests[i], model->facts, recipes[i], err) ||
+        if (!request_parse(&requests[i], model->facts, &asked[i], err) ||
             !request_same_shape(&requests[0], &requests[i], err))
             return false;
     return true;
@@ -46,7 +46,7 @@ static bool fill_job(struct engine_job *job, struct error *err)
     return job->frame != NULL;
 }
 
-struct engine_job *engine_job_new(struct engine_model *model, const json_t *const *recipes,
+struct engine_job *engine_job_new(struct engine_model *model, const struct engine_request *asked,
                                   int count, struct error *err)
 {
     struct request requests[REQUESTS_MAX];
@@ -54,7 +54,7 @@ struct engine_job *engine_job_new(struct engine_model *model, const json_t *cons
         error_set(err, ERROR_USAGE, "a job takes 1 to %d requests", REQUESTS_MAX);
         return NULL;
     }
-    if (!parse_requests(model, recipes, count, requests, err)) return NULL;
+    if (!parse_requests(model, asked, count, requests, err)) return NULL;
     struct engine_job *job = xcalloc(1, sizeof *job);
     job->model = model;
     model->ops->tick = NULL;

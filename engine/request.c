@@ -120,7 +120,8 @@ static bool refuse_unbuilt(const json_t *recipe, struct error *err)
     return true;
 }
 
-bool request_parse(struct request *r, const json_t *facts, const json_t *recipe, struct error *err)
+bool request_parse_recipe(struct request *r, const json_t *facts, const json_t *recipe,
+                          struct error *err)
 {
     memset(r, 0, sizeof *r);
     json_t *checked = json_deep_copy(recipe);
@@ -132,6 +133,37 @@ bool request_parse(struct request *r, const json_t *facts, const json_t *recipe,
            read_sized(recipe, "height", facts, "height", &r->height, err) &&
            read_sized(recipe, "num_frames", facts, "frames", &r->frames, err) &&
            read_choices(r, facts, recipe, err) && read_pattern(r, facts, recipe, err);
+}
+
+/* A picture is there when the recipe names one, and the other way round. */
+static bool take_images(const struct request *r, const char *field, bool named,
+                        const struct engine_images *images, struct engine_images *out,
+                        struct error *err)
+{
+    if (named != (images->data != NULL))
+        return error_set(err, ERROR_USAGE, "%s: %s", field,
+                         named ? "the picture is missing"
+                               : "a picture that the recipe does not name");
+    if (!named) return true;
+    if (images->width != r->width || images->height != r->height ||
+        (images->frames != 1 && images->frames != r->frames))
+        return error_set(err, ERROR_USAGE, "%s: %d frames of %dx%d do not suit %d of %dx%d", field,
+                         images->frames, images->width, images->height, r->frames, r->width,
+                         r->height);
+    *out = *images;
+    return true;
+}
+
+bool request_parse(struct request *r, const json_t *facts, const struct engine_request *asked,
+                   struct error *err)
+{
+    const json_t *recipe = asked->recipe;
+    const bool init = json_object_get(recipe, "init_video") != NULL ||
+                      json_object_get(recipe, "init_image") != NULL;
+    return request_parse_recipe(r, facts, recipe, err) &&
+           take_images(r, "init_video", init, &asked->init, &r->init, err) &&
+           take_images(r, "mask", json_object_get(recipe, "mask") != NULL, &asked->mask, &r->mask,
+                       err);
 }
 
 bool request_same_shape(const struct request *a, const struct request *b, struct error *err)

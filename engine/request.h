@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "engine/engine.h"
 #include "engine/noise/noise.h"
 #include "engine/sampler/sampler.h"
 
@@ -27,11 +28,16 @@ struct request {
     const struct sampler *sampler;
     const struct noise *noise;
     struct request_pattern pattern;
+    struct engine_images init, mask; /* data NULL: none */
 };
 
 /* `facts` as engine_describe gives them. The recipe is filled (recipe_fill). ERROR_USAGE names
  * field and range. */
-bool request_parse(struct request *r, const json_t *facts, const json_t *recipe, struct error *err);
+bool request_parse_recipe(struct request *r, const json_t *facts, const json_t *recipe,
+                          struct error *err);
+/* The same with its pictures, which must be there when the recipe names them, and of its size. */
+bool request_parse(struct request *r, const json_t *facts, const struct engine_request *asked,
+                   struct error *err);
 
 /* Can they be one job? ERROR_USAGE names the field that differs. */
 bool request_same_shape(const struct request *a, const struct request *b, struct error *err);

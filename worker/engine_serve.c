@@ -158,7 +158,8 @@ static bool render_job(struct render *r, struct engine_job *job, struct error *e
 static bool render_request(struct render *r, const char *folder, struct error *err)
 {
     if (!ensure_model(r, folder, err)) return false;
-    struct engine_job *job = engine_job_new(r->serve->model, &r->recipe, 1, err);
+    const struct engine_request request = {.recipe = r->recipe};
+    struct engine_job *job = engine_job_new(r->serve->model, &request, 1, err);
     if (!job) return false;
     publish_job(r, job);
     bool ok = render_job(r, job, err);

@@ -135,7 +135,8 @@ static bool trace_recipe(const struct trace_options *o, struct engine_model *mod
                          const json_t *recipe, struct error *err)
 {
     struct trace t = {.full = o->full};
-    t.job = engine_job_new(model, &recipe, 1, err);
+    const struct engine_request request = {.recipe = recipe};
+    t.job = engine_job_new(model, &request, 1, err);
     if (t.job == NULL) return false;
     const bool ok = record(&t, o->out, err);
     engine_job_free(t.job);

@@ -91,7 +91,8 @@ static bool render_clip(struct engine_model *model, const json_t *recipe, struct
                         struct error *err)
 {
     const int64_t start = clock_now_ns();
-    struct engine_job *job = engine_job_new(model, &recipe, 1, err);
+    const struct engine_request request = {.recipe = recipe};
+    struct engine_job *job = engine_job_new(model, &request, 1, err);
     if (job == NULL) return false;
     const bool ok = finish_clip(job, start, t, err);
     engine_job_free(job);

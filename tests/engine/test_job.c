@@ -16,7 +16,7 @@ static struct engine_model *open_model(const char *folder, const char *backend, 
 static struct engine_job *try_job(struct engine_model *model, const char *extra, struct error *err)
 {
     json_t *recipe = fixture_recipe("tiny", extra);
-    const json_t *recipes[] = {recipe};
+    const struct engine_request recipes[] = {{.recipe = recipe}};
     struct engine_job *job = engine_job_new(model, recipes, 1, err);
     json_decref(recipe);
     return job;
@@ -39,7 +39,7 @@ static void impossible_recipes_are_refused(void **state)
         json_t *recipe = fixture_recipe("tiny", "{}"), *more = json_loads(cases[i].extra, 0, NULL);
         json_object_update(recipe, more);
         json_decref(more);
-        const json_t *recipes[] = {recipe};
+        const struct engine_request recipes[] = {{.recipe = recipe}};
         assert_null(engine_job_new(model, recipes, 1, &err));
         assert_int_equal(err.code, ERROR_USAGE);
         if (strstr(err.message, cases[i].named) == NULL)
@@ -77,7 +77,7 @@ static void requests_of_a_job_must_agree(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct error err = {0};
         json_t *a = fixture_recipe("tiny", "{}"), *b = fixture_recipe("tiny", cases[i].extra);
-        const json_t *recipes[] = {a, b};
+        const struct engine_request recipes[] = {{.recipe = a}, {.recipe = b}};
         assert_null(engine_job_new(model, recipes, 2, &err));
         assert_int_equal(err.code, ERROR_USAGE);
         assert_non_null(strstr(err.message, cases[i].named));

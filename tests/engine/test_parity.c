@@ -162,7 +162,7 @@ static struct engine_job *open_job(struct engine_model *model, const char *extra
 {
     struct error err = {0};
     json_t *recipe = fixture_recipe("tiny", extra);
-    const json_t *recipes[] = {recipe};
+    const struct engine_request recipes[] = {{.recipe = recipe}};
     struct engine_job *job = engine_job_new(model, recipes, 1, &err);
     json_decref(recipe);
     expect_ok(job != NULL, &err);
@@ -255,7 +255,7 @@ static void jobs_do_not_disturb_each_other(void **state)
     json_t *a = fixture_recipe("tiny", "{\"num_inference_steps\": 2}");
     json_t *b =
         fixture_recipe("tiny", "{\"num_inference_steps\": 2, \"seed\": 7, \"prompt\": \"snow\"}");
-    const json_t *both[] = {a, b}, *second[] = {b};
+    const struct engine_request both[] = {{.recipe = a}, {.recipe = b}}, second[] = {{.recipe = b}};
     float together[2][LATENT_COUNT], alone[LATENT_COUNT];
     struct engine_job *pair = engine_job_new(model, both, 2, &err);
     struct engine_job *single = engine_job_new(model, second, 1, &err);

@@ -23,7 +23,7 @@ static struct engine_model *open_pattern(void)
 static struct engine_job *try_job(struct engine_model *model, const char *extra, struct error *err)
 {
     json_t *recipe = fixture_recipe("pattern", extra);
-    const json_t *recipes[] = {recipe};
+    const struct engine_request recipes[] = {{.recipe = recipe}};
     struct engine_job *job = engine_job_new(model, recipes, 1, err);
     json_decref(recipe);
     return job;
@@ -70,7 +70,8 @@ static void the_canary_is_right(void **state)
     expect_ok(canary != NULL, &err);
     const json_t *recipe = json_object_get(canary, "recipe");
     struct engine_model *model = open_pattern();
-    struct engine_job *job = engine_job_new(model, &recipe, 1, &err);
+    const struct engine_request request = {.recipe = recipe};
+    struct engine_job *job = engine_job_new(model, &request, 1, &err);
     expect_ok(job != NULL && run_steps(job, &err), &err);
     uint8_t *rgb = malloc(FRAMES * FRAME_BYTES);
     expect_ok(engine_job_decode(job, 0, 0, FRAMES, rgb, &err), &err);
