@@ -9,7 +9,7 @@
 #include "engine/model/diffusion.h"
 #include "engine/model/text_encoder.h"
 #include "engine/model/unet3d.h"
-#include "engine/model/vae_decoder.h"
+#include "engine/model/vae.h"
 #include "engine/tokenizer.h"
 
 #define FRAMES_MAX 1024
@@ -24,7 +24,7 @@ struct modelscope {
     struct tokenizer *tokenizer;
     struct text_encoder *text;
     struct unet3d *unet;
-    struct vae_decoder *vae;
+    struct vae *vae;
 };
 
 static struct modelscope *modelscope_of(struct diffusion_model *m)
@@ -65,7 +65,7 @@ static bool plan(struct diffusion_model *d, const struct diffusion_size *size,
     struct modelscope *m = modelscope_of(d);
     const struct unet3d_shape shape = unet_shape(size);
     return unet3d_plan(m->unet, &shape, condition, err) &&
-           vae_decoder_plan(m->vae, size->height, size->width, err);
+           vae_plan_decode(m->vae, size->height, size->width, err);
 }
 
 static bool denoise(struct diffusion_model *d, const struct diffusion_size *size,
@@ -79,7 +79,7 @@ static bool denoise(struct diffusion_model *d, const struct diffusion_size *size
 static bool decode(struct diffusion_model *d, int height, int width, const float *latents,
                    float *pixels, struct error *err)
 {
-    return vae_decoder_run(modelscope_of(d)->vae, height, width, latents, pixels, err);
+    return vae_decode(modelscope_of(d)->vae, height, width, latents, pixels, err);
 }
 
 /* ---- opening ---- */
@@ -88,7 +88,7 @@ static void modelscope_close(void *model)
 {
     struct modelscope *m = model;
     if (m == NULL) return;
-    vae_decoder_close(m->vae);
+    vae_close(m->vae);
     unet3d_close(m->unet);
     text_encoder_close(m->text);
     tokenizer_close(m->tokenizer);
@@ -121,7 +121,7 @@ static bool open_networks(struct modelscope *m, const char *folder, struct ops *
 {
     char *unet = path_join(folder, "unet"), *vae = path_join(folder, "vae");
     m->unet = unet3d_open(unet, ops, err);
-    if (m->unet != NULL) m->vae = vae_decoder_open(vae, ops, err);
+    if (m->unet != NULL) m->vae = vae_open(vae, ops, err);
     free(unet);
     free(vae);
     return m->vae != NULL;
@@ -130,7 +130,7 @@ static bool open_networks(struct modelscope *m, const char *folder, struct ops *
 static bool parts_fit(const struct modelscope *m, const char *folder, struct error *err)
 {
     const struct unet_config *unet = unet3d_config(m->unet);
-    const struct vae_config *vae = vae_decoder_config(m->vae);
+    const struct vae_config *vae = vae_config_of(m->vae);
     if (unet->text_channels != text_encoder_width(m->text))
         return error_set(err, ERROR_INVALID,
                          "%s: the UNet wants texts of %d channels, the encoder makes %d", folder,
@@ -149,9 +149,9 @@ static void fill_hooks(struct modelscope *m, struct ops *ops)
 {
     struct diffusion_model *d = &m->diffusion;
     d->ops = ops;
-    d->latent_scale = 1 / vae_decoder_config(m->vae)->scaling_factor;
-    d->latent_channels = vae_decoder_config(m->vae)->latent_channels;
-    d->spatial_factor = vae_config_factor(vae_decoder_config(m->vae));
+    d->latent_scale = 1 / vae_config_of(m->vae)->scaling_factor;
+    d->latent_channels = vae_config_of(m->vae)->latent_channels;
+    d->spatial_factor = vae_config_factor(vae_config_of(m->vae));
     d->tokens = tokenizer_length(m->tokenizer);
     d->text_channels = text_encoder_width(m->text);
     d->encode = encode;

@@ -5,7 +5,7 @@
 #include "base/path.h"
 #include "engine/model/text_encoder.h"
 #include "engine/model/unet3d.h"
-#include "engine/model/vae_decoder.h"
+#include "engine/model/vae.h"
 #include "engine/noise/noise.h"
 #include "engine/tokenizer.h"
 
@@ -135,15 +135,15 @@ static void vae_decoding_agrees(void **state)
     float *out = calloc(3 * PIXELS, sizeof *out), *expected = calloc(3 * PIXELS, sizeof *expected);
     float in[LATENTS];
     struct ops *ops = open_ops();
-    struct vae_decoder *d = vae_decoder_open(TINY "/vae", ops, &err);
-    expect_ok(d != NULL && vae_decoder_plan(d, H, W, &err), &err);
+    struct vae *d = vae_open(TINY "/vae", ops, &err);
+    expect_ok(d != NULL && vae_plan_decode(d, H, W, &err), &err);
     for (int i = 0; i < 2; i++) {
         to_last(z + i * LATENTS, 1, 4, H * W, in);
         to_last(want + i * 3 * PIXELS, 1, 3, PIXELS, expected);
-        expect_ok(vae_decoder_run(d, H, W, in, out, &err), &err);
+        expect_ok(vae_decode(d, H, W, in, out, &err), &err);
         expect_close("vae", out, expected, 3 * PIXELS, 1e-4);
     }
-    vae_decoder_close(d);
+    vae_close(d);
     ops_free(ops);
     free(z), free(want), free(out), free(expected);
     safetensors_close(golden);
@@ -170,6 +170,30 @@ static struct engine_job *open_job(struct engine_model *model, const char *extra
 }
 
 enum { LATENT_COUNT = 4 * 4 * 8 * 8 };
+
+static void vae_encoding_agrees(void **state)
+{
+    (void)state;
+    enum { H = 4, W = 6, MOMENTS = 8 * H * W, PIXELS = 64 * H * W };
+    struct error err = {0};
+    struct safetensors *golden = golden_open();
+    float *x = golden_floats(golden, "vae.x", 2 * 3 * PIXELS);
+    float *want = golden_floats(golden, "vae.moments", 2 * MOMENTS);
+    float *in = calloc(3 * PIXELS, sizeof *in), out[MOMENTS], expected[MOMENTS];
+    struct ops *ops = open_ops();
+    struct vae *v = vae_open(TINY "/vae", ops, &err);
+    expect_ok(v != NULL && vae_has_encoder(v) && vae_plan_encode(v, H, W, &err), &err);
+    for (int i = 0; i < 2; i++) {
+        to_last(x + i * 3 * PIXELS, 1, 3, PIXELS, in);
+        to_last(want + i * MOMENTS, 1, 8, H * W, expected);
+        expect_ok(vae_encode(v, H, W, in, out, &err), &err);
+        expect_close("moments", out, expected, MOMENTS, 1e-4);
+    }
+    vae_close(v);
+    ops_free(ops);
+    free(x), free(want), free(in);
+    safetensors_close(golden);
+}
 
 static void check_trajectory(const char *scheduler, const char *key, bool frames)
 {
@@ -303,6 +327,7 @@ int main(void)
         cmocka_unit_test(unet_agrees_at_even_sizes),
         cmocka_unit_test(unet_agrees_at_odd_sizes),
         cmocka_unit_test(vae_decoding_agrees),
+        cmocka_unit_test(vae_encoding_agrees),
         cmocka_unit_test(ddim_trajectory_and_frames_agree),
         cmocka_unit_test(dpmpp_trajectory_agrees),
         cmocka_unit_test(decoded_bytes_agree),

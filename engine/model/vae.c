@@ -1,0 +1,87 @@
+#include "engine/model/vae.h"
+
+#include <stdlib.h>
+
+#include "base/xalloc.h"
+#include "engine/model/vae_half.h"
+
+struct vae {
+    struct ops *ops;
+    struct weight_set set;
+    struct vae_config config;
+    struct vae_half decoder, encoder;
+    bool has_encoder;
+};
+
+static bool load_weights(struct vae *v, const char *folder, struct error *err)
+{
+    static const char *const files[] = {"diffusion_pytorch_model.safetensors",
+                                        "diffusion_pytorch_model.fp16.safetensors", NULL};
+    struct weights *w = weights_open(folder, files, v->ops, &v->set, err);
+    if (w == NULL) return false;
+    v->has_encoder = weights_has(w, "encoder.conv_in.weight");
+    vae_half_load_decoder(&v->decoder, w, &v->config);
+    if (v->has_encoder) vae_half_load_encoder(&v->encoder, w, &v->config);
+    if (!v->has_encoder) weights_ignore_prefix(w, "quant_conv.");
+    return weights_finish(w, err);
+}
+
+struct vae *vae_open(const char *folder, struct ops *ops, struct error *err)
+{
+    struct vae *v = xcalloc(1, sizeof *v);
+    v->ops = v->decoder.ops = v->encoder.ops = ops;
+    bool ok = vae_config_read(folder, &v->config, err);
+    v->decoder.groups = v->encoder.groups = v->config.groups;
+    if (ok && load_weights(v, folder, err)) return v;
+    vae_close(v);
+    return NULL;
+}
+
+void vae_close(struct vae *v)
+{
+    if (v == NULL) return;
+    weight_set_release(&v->set, v->ops);
+    vae_half_finish(&v->decoder);
+    vae_half_finish(&v->encoder);
+    free(v);
+}
+
+const struct vae_config *vae_config_of(const struct vae *v)
+{
+    return &v->config;
+}
+
+bool vae_has_encoder(const struct vae *v)
+{
+    return v->has_encoder;
+}
+
+bool vae_plan_decode(struct vae *v, int height, int width, struct error *err)
+{
+    ops_plan_begin(v->ops);
+    vae_half_forward(&v->decoder, height, width, NULL, NULL, NULL);
+    return ops_plan_end(v->ops, err);
+}
+
+bool vae_decode(struct vae *v, int height, int width, const float *latents, float *pixels,
+                struct error *err)
+{
+    ops_run_begin(v->ops);
+    return vae_half_forward(&v->decoder, height, width, latents, pixels, err);
+}
+
+bool vae_plan_encode(struct vae *v, int height, int width, struct error *err)
+{
+    const int factor = vae_config_factor(&v->config);
+    ops_plan_begin(v->ops);
+    vae_half_forward(&v->encoder, height * factor, width * factor, NULL, NULL, NULL);
+    return ops_plan_end(v->ops, err);
+}
+
+bool vae_encode(struct vae *v, int height, int width, const float *pixels, float *moments,
+                struct error *err)
+{
+    const int factor = vae_config_factor(&v->config);
+    ops_run_begin(v->ops);
+    return vae_half_forward(&v->encoder, height * factor, width * factor, pixels, moments, err);
+}
