@@ -10,10 +10,9 @@
 #include "base/table.h"
 #include "base/xalloc.h"
 #include "engine/unicode.h"
+#include "engine/vocabulary.h"
 
-#define FILE_LIMIT_BYTES ((size_t)16 << 20)
 #define LENGTH_DEFAULT 77
-#define END_OF_WORD "</w>"
 #define NO_MERGE INT32_MAX
 
 struct merge {
@@ -38,50 +37,21 @@ static int32_t find_id(const struct tokenizer *t, const char *symbol)
     return (int32_t)(intptr_t)table_get_text(&t->ids, symbol) - 1;
 }
 
-static bool load_vocabulary(struct tokenizer *t, const char *folder, struct error *err)
-{
-    char *path = path_join(folder, "vocab.json");
-    json_t *vocab = json_parse_file(path, FILE_LIMIT_BYTES, err), *value;
-    const char *symbol;
-    bool ok = vocab != NULL;
-    json_object_foreach(vocab, symbol, value)
-    {
-        const json_int_t id = json_is_integer(value) ? json_integer_value(value) : -1;
-        ok = id >= 0 && id < INT32_MAX - 1;
-        if (!ok) {
-            error_set(err, ERROR_INVALID, "%s: \"%.40s\" has no id", path, symbol);
-            break;
-        }
-        table_set_text(&t->ids, symbol, (void *)(intptr_t)(id + 1));
-        if (id >= t->vocabulary) t->vocabulary = (int)id + 1;
-    }
-    if (ok && t->vocabulary == 0) ok = error_set(err, ERROR_INVALID, "%s: no vocabulary", path);
-    json_decref(vocab);
-    free(path);
-    return ok;
-}
-
-static bool maps_to_itself(int byte)
-{
-    return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-}
-
 static bool load_bytes(struct tokenizer *t, const char *folder, struct error *err)
 {
-    uint32_t spare = 256;
     struct buf symbol = BUF_INIT;
     bool ok = true;
     for (int byte = 0; ok && byte < 256; byte++) {
         buf_clear(&symbol);
-        unicode_append(&symbol, maps_to_itself(byte) ? (uint32_t)byte : spare++);
+        unicode_append(&symbol, vocabulary_letter(byte));
         t->byte_ids[byte] = find_id(t, buf_text(&symbol));
-        buf_append_text(&symbol, END_OF_WORD);
+        buf_append_text(&symbol, VOCABULARY_END_OF_WORD);
         t->last_byte_ids[byte] = find_id(t, buf_text(&symbol));
         ok = t->byte_ids[byte] >= 0 && t->last_byte_ids[byte] >= 0;
     }
     buf_finish(&symbol);
     return ok ? true
-              : error_set(err, ERROR_INVALID, "%s/vocab.json lacks symbols of single bytes",
+              : error_set(err, ERROR_INVALID, "%s: the vocabulary lacks symbols of single bytes",
                           folder);
 }
 
@@ -135,7 +105,7 @@ static bool load_merges(struct tokenizer *t, const char *folder, struct error *e
 {
     char *path = path_join(folder, "merges.txt");
     struct buf text = BUF_INIT;
-    bool ok = path_read(path, FILE_LIMIT_BYTES, &text, err);
+    bool ok = path_read(path, VOCABULARY_FILE_LIMIT_BYTES, &text, err);
     if (ok) {
         char *copy = buf_take_text(&text);
         ok = parse_merges(t, copy, path, err);
@@ -160,7 +130,7 @@ static json_t *optional_file(const char *folder, const char *name, bool *ok, str
     json_t *object = json_object();
     if (*ok && path_exists(path)) {
         json_decref(object);
-        object = json_parse_file(path, FILE_LIMIT_BYTES, err);
+        object = json_parse_file(path, VOCABULARY_FILE_LIMIT_BYTES, err);
         *ok = object != NULL;
     }
     free(path);
@@ -217,7 +187,7 @@ struct tokenizer *tokenizer_open(const char *folder, const char *default_pad, st
     struct tokenizer *t = xcalloc(1, sizeof *t);
     table_init(&t->ids);
     table_init(&t->merges);
-    if (load_vocabulary(t, folder, err) && load_bytes(t, folder, err) &&
+    if (vocabulary_read(folder, &t->ids, &t->vocabulary, err) && load_bytes(t, folder, err) &&
         load_merges(t, folder, err) && load_specials(t, folder, default_pad, err))
         return t;
     tokenizer_close(t);

@@ -17,9 +17,9 @@
 
 struct tokenizer;
 
-/* Reads FOLDER/vocab.json, merges.txt, special_tokens_map.json and tokenizer_config.json.
- * `default_pad` is used when no file names a pad token: "!" or "<|endoftext|>". ERROR_INVALID names
- * the file. */
+/* Reads FOLDER/vocab.json (without it the vocabulary follows from the merges), merges.txt,
+ * special_tokens_map.json and tokenizer_config.json. `default_pad` is used when no file names a pad
+ * token: "!" or "<|endoftext|>". ERROR_INVALID names the file. */
 struct tokenizer *tokenizer_open(const char *folder, const char *default_pad, struct error *err);
 void tokenizer_close(struct tokenizer *t); /* NULL is fine */
 

@@ -208,6 +208,81 @@ static void merges_go_by_rank(void **state)
     scratch_remove(folder);
 }
 
+/* ---- CLIP's own merges, as shipped ---- */
+
+#define CLIP TEST_SOURCE "/tokenizers/clip"
+#define CLIP_BEGIN 49406
+#define CLIP_END 49407
+#define VECTOR_MAX 24
+
+static const struct {
+    const char *text;
+    int count;
+    int32_t ids[VECTOR_MAX];
+} clip_vectors[] = {
+    {"Spiderman is surfing", 3, {18427, 533, 15762}},
+    {"An astronaut riding a horse", 5, {550, 18376, 6765, 320, 4558}},
+    {"A panda eating bamboo on a rock.", 8, {320, 12952, 4371, 16748, 525, 320, 2172, 269}},
+    {"", 0, {0}},
+    {"Darth Vader surfing a wave, 4k, it's 1999!!",
+     16,
+     {23164, 21908, 15762, 320, 4535, 267, 275, 330, 267, 585, 568, 272, 280, 280, 280, 748}},
+    {"caf\xc3\xa9 na\xc3\xafve \xe2\x80\x94 \xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e \xf0\x9f\x98\x80",
+     10,
+     {15304, 1097, 35689, 563, 2005, 39121, 44353, 34002, 508, 7334}},
+};
+
+static void clip_ids_are_clips(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct tokenizer *t = tokenizer_open(CLIP, "<|endoftext|>", &err);
+    expect_ok(t != NULL, &err);
+    assert_int_equal(tokenizer_vocabulary(t), 49408);
+    assert_int_equal(tokenizer_length(t), LENGTH);
+    for (size_t i = 0; i < sizeof clip_vectors / sizeof clip_vectors[0]; i++) {
+        const int count = clip_vectors[i].count;
+        int32_t ids[LENGTH];
+        assert_int_equal(tokenizer_encode(t, clip_vectors[i].text, ids), count);
+        assert_int_equal(ids[0], CLIP_BEGIN);
+        assert_memory_equal(ids + 1, clip_vectors[i].ids, (size_t)count * sizeof *ids);
+        for (int k = count + 1; k < LENGTH; k++)
+            assert_int_equal(ids[k], CLIP_END);
+    }
+    tokenizer_close(t);
+}
+
+/* The later encoders pad with "!", and then every "!" is that token. */
+static void clip_pads_with_zeros_where_asked(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct tokenizer *t = tokenizer_open(CLIP, "!", &err);
+    expect_ok(t != NULL, &err);
+    int32_t ids[LENGTH];
+    assert_int_equal(tokenizer_encode(t, "a wave!", ids), 3);
+    const int32_t want[] = {CLIP_BEGIN, 320, 4535, 0, CLIP_END, 0, 0};
+    assert_memory_equal(ids, want, sizeof want);
+    tokenizer_close(t);
+}
+
+static void a_vocabulary_follows_from_merges(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    char *folder = scratch_folder();
+    scratch_write_text(folder, "merges.txt", "#version: 0.2\na b\nab c</w>\n");
+    struct tokenizer *t = tokenizer_open(folder, "<|endoftext|>", &err);
+    expect_ok(t != NULL, &err);
+    int32_t ids[LENGTH];
+    assert_int_equal(tokenizer_vocabulary(t), 512 + 2 + 2);
+    assert_int_equal(tokenizer_encode(t, "abc ! ab", ids), 4);
+    const int32_t want[] = {514, 513, 256, 'a' - '!', 256 + 'b' - '!', 515};
+    assert_memory_equal(ids, want, sizeof want);
+    tokenizer_close(t);
+    scratch_remove(folder);
+}
+
 static void broken_vocabularies_are_refused(void **state)
 {
     (void)state;
@@ -276,6 +351,9 @@ int main(void)
         cmocka_unit_test(long_texts_are_cut),
         cmocka_unit_test(a_hostile_word_is_taken),
         cmocka_unit_test(merges_go_by_rank),
+        cmocka_unit_test(clip_ids_are_clips),
+        cmocka_unit_test(clip_pads_with_zeros_where_asked),
+        cmocka_unit_test(a_vocabulary_follows_from_merges),
         cmocka_unit_test(broken_vocabularies_are_refused),
         cmocka_unit_test(code_points_are_classified),
         cmocka_unit_test(text_and_code_points_agree),
