@@ -79,7 +79,7 @@ static bool read_numbers(struct request *r, const json_t *recipe, struct error *
 {
     int64_t seed;
     if (!json_get_int(recipe, "seed", &seed, "recipe", err) ||
-        !json_get_real_or(recipe, "guidance_scale", 1, &r->guidance, "recipe", err) ||
+        !guidance_read(&r->guidance, recipe, err) ||
         !json_get_real_or(recipe, "eta", 0, &r->eta, "recipe", err) ||
         !json_get_text(recipe, "prompt", &r->prompt, "recipe", err) ||
         !json_get_text_or(recipe, "negative_prompt", "", &r->negative, "recipe", err))
@@ -98,9 +98,6 @@ static bool refuse_unbuilt(const json_t *recipe, struct error *err)
         "batch_size",
         "batch_index",
         "cuda_threads",
-        "guidance_rescale",
-        "guidance_interval",
-        "guidance_by_step",
         "clip_skip",
         "prompt_syntax",
         "tokenizer",
@@ -174,7 +171,8 @@ bool request_same_shape(const struct request *a, const struct request *b, struct
     if (a->frames != b->frames) field = "num_frames";
     if (a->steps != b->steps) field = "num_inference_steps";
     if (a->sampler != b->sampler) field = "scheduler";
-    if ((a->guidance > 1) != (b->guidance > 1)) field = "guidance_scale (above 1 or not)";
+    if ((a->guidance.scale > 1) != (b->guidance.scale > 1))
+        field = "guidance_scale (above 1 or not)";
     if (field == NULL) return true;
     return error_set(err, ERROR_USAGE, "requests of one job must agree in %s", field);
 }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "engine/engine.h"
+#include "engine/guidance.h"
 #include "engine/noise/noise.h"
 #include "engine/sampler/sampler.h"
 
@@ -24,7 +25,8 @@ struct request {
     const char *prompt, *negative;
     uint64_t seed;
     int steps, width, height, frames;
-    double guidance, eta;
+    struct guidance guidance;
+    double eta;
     const struct sampler *sampler;
     const struct noise *noise;
     struct request_pattern pattern;

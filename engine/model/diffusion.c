@@ -47,10 +47,10 @@ struct family_job *diffusion_job_new(void *model, const struct request *requests
     struct family_job *j = xcalloc(1, sizeof *j);
     j->model = model;
     j->count = count;
-    j->rows = requests[0].guidance > 1 ? 2 * count : count;
     j->steps = requests[0].steps;
     j->sampler = requests[0].sampler;
     j->noise = requests[0].noise;
+    diffusion_guidance_begin(j, requests);
     if (measure(j, &requests[0], err) && allocate(j, err) && diffusion_start(j, requests, err) &&
         diffusion_text_begin(j, requests, err) &&
         j->model->plan(j->model, &j->size, j->condition, err))
@@ -70,7 +70,7 @@ void diffusion_job_free(struct family_job *j)
     free(j->timesteps);
     free(j->samplers);
     free(j->noises);
-    free(j->guidance);
+    diffusion_guidance_end(j);
     free(j->latents);
     free(j->prediction);
     free(j->input);

@@ -17,8 +17,10 @@ struct family_job {
     struct sampler_state **samplers; /* per request, as the next two */
     const struct noise *noise;
     struct noise_state **noises;
-    double *guidance;
-    void *condition;
+    double *scales;        /* of guidance, [count][steps]; 1 = none */
+    double *rescales;      /* [count] */
+    void *condition;       /* of all rows */
+    void *unguided;        /* of the prompts alone; made when a step first wants it */
     int32_t *ids;          /* [rows][tokens] */
     float *embeddings;     /* [rows][tokens][text_channels] */
     float *latents;        /* [count][C][F][h][w] */
@@ -39,6 +41,16 @@ int64_t diffusion_plane(const struct family_job *j);
 
 bool diffusion_text_begin(struct family_job *j, const struct request *requests, struct error *err);
 void diffusion_text_end(struct family_job *j);
+/* What the network is told at a step: [negative.., prompt..], or the prompts alone. NULL: err. */
+const void *diffusion_text_at(struct family_job *j, int index, struct error *err);
+
+/* ---- diffusion_guidance.c ---- */
+
+void diffusion_guidance_begin(struct family_job *j, const struct request *requests); /* sets rows */
+void diffusion_guidance_end(struct family_job *j);
+bool diffusion_guided_at(const struct family_job *j, int index);
+/* From output, what the network said of all rows, to the request's prediction. */
+void diffusion_guide(struct family_job *j, int request, int index);
 
 /* ---- diffusion_start.c: schedules, samplers, noise, first latents ---- */
 

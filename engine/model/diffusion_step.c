@@ -3,21 +3,6 @@
 
 #include "engine/model/diffusion_job.h"
 
-/* e = u + g (c - u), back to the latents' layout. */
-static void guide(struct family_job *j, int request)
-{
-    const int channels = j->model->latent_channels;
-    float *first = j->output + request * j->latent_count;
-    float *prediction = j->prediction + request * j->latent_count;
-    if (j->rows > j->count) {
-        const float *cond = first + j->count * j->latent_count;
-        const float scale = (float)j->guidance[request];
-        for (int64_t i = 0; i < j->latent_count; i++)
-            first[i] += scale * (cond[i] - first[i]);
-    }
-    diffusion_channels_first(first, channels, diffusion_plane(j), prediction);
-}
-
 struct noise_source {
     struct family_job *job;
     int request;
@@ -45,11 +30,13 @@ bool diffusion_job_step(struct family_job *j, int index, struct ops *ops, struct
     for (int i = 0; i < j->count; i++)
         diffusion_channels_last(j->latents + i * j->latent_count, m->latent_channels,
                                 diffusion_plane(j), j->input + i * j->latent_count);
-    if (!m->denoise(m, &j->size, j->condition, j->timesteps[index], j->input, j->output, err))
+    const void *condition = diffusion_text_at(j, index, err);
+    if (condition == NULL ||
+        !m->denoise(m, &j->size, condition, j->timesteps[index], j->input, j->output, err))
         return false;
     for (int i = 0; i < j->count; i++) {
         struct noise_source source = {j, i};
-        guide(j, i);
+        diffusion_guide(j, i, index);
         j->sampler->step(j->samplers[i], index, j->latents + i * j->latent_count,
                          j->prediction + i * j->latent_count, draw_noise, &source);
     }

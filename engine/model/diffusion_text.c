@@ -36,9 +36,22 @@ bool diffusion_text_begin(struct family_job *j, const struct request *requests, 
     return j->condition != NULL;
 }
 
+/* Steps without guidance want the prompts alone: the second half of the rows. */
+const void *diffusion_text_at(struct family_job *j, int index, struct error *err)
+{
+    const size_t row = (size_t)j->model->tokens * (size_t)j->model->text_channels;
+    const float *prompts = j->embeddings + (size_t)(j->rows - j->count) * row;
+    if (j->rows == j->count || diffusion_guided_at(j, index)) return j->condition;
+    if (j->unguided != NULL) return j->unguided;
+    j->unguided = j->model->condition(j->model, prompts, j->count, err);
+    if (j->unguided == NULL || !j->model->plan(j->model, &j->size, j->unguided, err)) return NULL;
+    return j->unguided;
+}
+
 void diffusion_text_end(struct family_job *j)
 {
     if (j->condition != NULL) j->model->condition_free(j->model, j->condition);
+    if (j->unguided != NULL) j->model->condition_free(j->model, j->unguided);
     free(j->ids);
     free(j->embeddings);
 }
