@@ -35,9 +35,9 @@ struct engine_options {
 };
 
 /* Facts of a model folder as JSON (new reference), from its small files only; no weights are read.
- * Members: schema 1, name, family, summary, licence, window, spatial_factor, latent_channels,
- * steps, frames, width and height {min max step} each, schedulers [..], noises [..], guidance
- * (bool), defaults {..}, words [..]. Absent facts are null. */
+ * Members: schema 1, name, family, output ("video" or "image"), summary, licence, window,
+ * spatial_factor, latent_channels, steps, frames, width and height {min max step} each, schedulers
+ * [..], noises [..], guidance (bool), defaults {..}, words [..]. Absent facts are null. */
 json_t *engine_describe(const char *folder, struct error *err);
 
 /* NULL with ERROR_NOT_FOUND, ERROR_INVALID (names every missing, extra and misshapen tensor and

@@ -167,8 +167,9 @@ static bool copy_manifest(json_t *facts, const json_t *manifest, struct error *e
 
 json_t *model_folder_facts(const struct model_folder *m, struct error *err)
 {
-    json_t *facts = json_pack("{s:i, s:s, s:s}", "schema", FACTS_SCHEMA, "name", m->name, "family",
-                              m->family->name);
+    json_t *facts =
+        json_pack("{s:i, s:s, s:s, s:s}", "schema", FACTS_SCHEMA, "name", m->name, "family",
+                  m->family->name, "output", m->family->image ? "image" : "video");
     ZOE_ASSERT(facts != NULL);
     if (copy_manifest(facts, m->manifest, err) && m->family->describe(m, facts, err)) return facts;
     json_decref(facts);

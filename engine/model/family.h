@@ -16,6 +16,7 @@ struct family {
     const char *name;
     const char *const
         *pipelines;    /* diffusers' _class_name values that mean this family, NULL-terminated */
+    bool image;        /* a clip is one picture, not a video */
     bool uses_backend; /* false: results are exact integers everywhere, the fingerprint says so */
 
     /* Adds spatial_factor, latent_channels, steps, frames, width, height, schedulers, noises,

@@ -3,12 +3,13 @@
 #include "base/xalloc.h"
 #include "engine/model/family.h"
 
-extern const struct family family_modelscope, family_pattern;
+extern const struct family family_modelscope, family_pattern, family_stable_diffusion;
 
 /* One row a family. */
 static const struct family *const families[] = {
     &family_modelscope,
     &family_pattern,
+    &family_stable_diffusion,
 };
 
 #define FAMILY_COUNT ((int)(sizeof families / sizeof families[0]))

@@ -1,4 +1,4 @@
-/* transformer: the attention blocks of UNet3D. A spatial one attends to the pixels of its image,
+/* transformer: the attention blocks of a UNet. A spatial one attends to the pixels of its image,
  * then to the text; a temporal one attends twice to the frames of its pixel. Both: group norm,
  * projection in, block, projection out, residual. */
 #ifndef ZOE_ENGINE_MODEL_TRANSFORMER_H

@@ -1,4 +1,5 @@
-/* unet_config: what a UNet3DConditionModel's config.json says, checked; no weights. */
+/* unet_config: what the config.json of a UNet2DConditionModel (images) or UNet3DConditionModel
+ * (videos) says, checked; no weights. */
 #ifndef ZOE_ENGINE_MODEL_UNET_CONFIG_H
 #define ZOE_ENGINE_MODEL_UNET_CONFIG_H
 
@@ -9,12 +10,13 @@
 #define UNET_LEVELS_MAX 8
 
 struct unet_config {
+    bool temporal; /* frames see each other: temporal convolutions and transformers */
     int levels, channels[UNET_LEVELS_MAX];
-    bool
-        attention[UNET_LEVELS_MAX]; /* per level, finest first: spatial and temporal transformers */
+    bool attention[UNET_LEVELS_MAX]; /* per level, finest first: transformers */
+    int heads[UNET_LEVELS_MAX];      /* likewise, of each attention */
     int layers_per_block;
     int in_channels, out_channels;
-    int head_dim; /* the config calls it attention_head_dim and means it, whatever the class says */
+    int first_head_dim; /* of the first temporal transformer, whose width is its own */
     int text_channels;
     int groups;
     double eps;

@@ -4,7 +4,7 @@
 
 #include "base/path.h"
 #include "engine/model/text_encoder.h"
-#include "engine/model/unet3d.h"
+#include "engine/model/unet.h"
 #include "engine/model/vae.h"
 #include "engine/noise/noise.h"
 #include "engine/tokenizer.h"
@@ -77,7 +77,7 @@ static void to_last(const float *from, int batch, int channels, int plane, float
 
 struct unet_case {
     const char *x, *eps;
-    struct unet3d_shape shape;
+    struct unet_shape shape;
     double timestep;
     int prompts[2];
 };
@@ -86,7 +86,7 @@ static void check_unet(const struct unet_case *c)
 {
     struct error err = {0};
     struct safetensors *golden = golden_open();
-    const struct unet3d_shape s = c->shape;
+    const struct unet_shape s = c->shape;
     const int plane = s.frames * s.height * s.width, count = s.batch * 4 * plane;
     float *x = golden_floats(golden, c->x, count), *want = golden_floats(golden, c->eps, count);
     float *emb = golden_floats(golden, "clip.emb", 5 * TOKENS * WIDTH);
@@ -99,14 +99,14 @@ static void check_unet(const struct unet_case *c)
     to_last(x, s.batch, 4, plane, in);
     to_last(want, s.batch, 4, plane, expected);
     struct ops *ops = open_ops();
-    struct unet3d *u = unet3d_open(TINY "/unet", ops, &err);
+    struct unet *u = unet_open(TINY "/unet", ops, &err);
     expect_ok(u != NULL, &err);
-    struct unet3d_text *t = unet3d_text_new(u, text, s.batch, TOKENS, &err);
-    expect_ok(t != NULL && unet3d_plan(u, &s, t, &err), &err);
-    expect_ok(unet3d_run(u, &s, t, c->timestep, in, out, &err), &err);
+    struct unet_text *t = unet_text_new(u, text, s.batch, TOKENS, &err);
+    expect_ok(t != NULL && unet_plan(u, &s, t, &err), &err);
+    expect_ok(unet_run(u, &s, t, c->timestep, in, out, &err), &err);
     expect_close(c->eps, out, expected, count, 1e-4);
-    unet3d_text_free(t);
-    unet3d_close(u);
+    unet_text_free(t);
+    unet_close(u);
     ops_free(ops);
     free(x), free(want), free(emb), free(in), free(out), free(expected), free(text);
     safetensors_close(golden);

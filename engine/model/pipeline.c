@@ -1,5 +1,6 @@
-/* modelscope: ModelScope text-to-video and its relatives (ZeroScope, shapes) from a diffusers
- * folder: CLIP text encoder, UNet3D, AutoencoderKL, epsilon prediction. */
+/* The parts of a folder, put together. */
+#include "engine/model/pipeline.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 #include "base/xalloc.h"
 #include "engine/model/diffusion.h"
 #include "engine/model/text_encoder.h"
-#include "engine/model/unet3d.h"
+#include "engine/model/unet.h"
 #include "engine/model/vae.h"
 #include "engine/tokenizer.h"
 
@@ -19,17 +20,17 @@
 /* Stable Diffusion 1's encoder pads with the end token, the later ones with "!". */
 #define SD1_TEXT_WIDTH 768
 
-struct modelscope {
+struct pipeline {
     struct diffusion_model diffusion; /* first: hooks get this pointer */
     struct tokenizer *tokenizer;
     struct text_encoder *text;
-    struct unet3d *unet;
+    struct unet *unet;
     struct vae *vae;
 };
 
-static struct modelscope *modelscope_of(struct diffusion_model *m)
+static struct pipeline *pipeline_of(struct diffusion_model *m)
 {
-    return (struct modelscope *)(void *)m;
+    return (struct pipeline *)(void *)m;
 }
 
 /* ---- hooks ---- */
@@ -37,7 +38,7 @@ static struct modelscope *modelscope_of(struct diffusion_model *m)
 static bool encode(struct diffusion_model *d, const char *text, int32_t *ids, float *embedding,
                    struct error *err)
 {
-    struct modelscope *m = modelscope_of(d);
+    struct pipeline *m = pipeline_of(d);
     tokenizer_encode(m->tokenizer, text, ids);
     return text_encoder_run(m->text, ids, 1, d->tokens, embedding, err);
 }
@@ -45,26 +46,26 @@ static bool encode(struct diffusion_model *d, const char *text, int32_t *ids, fl
 static void *condition(struct diffusion_model *d, const float *embeddings, int rows,
                        struct error *err)
 {
-    return unet3d_text_new(modelscope_of(d)->unet, embeddings, rows, d->tokens, err);
+    return unet_text_new(pipeline_of(d)->unet, embeddings, rows, d->tokens, err);
 }
 
 static void condition_free(struct diffusion_model *d, void *condition)
 {
     (void)d;
-    unet3d_text_free(condition);
+    unet_text_free(condition);
 }
 
-static struct unet3d_shape unet_shape(const struct diffusion_size *size)
+static struct unet_shape unet_shape(const struct diffusion_size *size)
 {
-    return (struct unet3d_shape){size->batch, size->frames, size->height, size->width};
+    return (struct unet_shape){size->batch, size->frames, size->height, size->width};
 }
 
 static bool plan(struct diffusion_model *d, const struct diffusion_size *size,
                  const void *condition, struct error *err)
 {
-    struct modelscope *m = modelscope_of(d);
-    const struct unet3d_shape shape = unet_shape(size);
-    return unet3d_plan(m->unet, &shape, condition, err) &&
+    struct pipeline *m = pipeline_of(d);
+    const struct unet_shape shape = unet_shape(size);
+    return unet_plan(m->unet, &shape, condition, err) &&
            vae_plan_decode(m->vae, size->height, size->width, err);
 }
 
@@ -72,24 +73,24 @@ static bool denoise(struct diffusion_model *d, const struct diffusion_size *size
                     const void *condition, double timestep, const float *latents, float *out,
                     struct error *err)
 {
-    const struct unet3d_shape shape = unet_shape(size);
-    return unet3d_run(modelscope_of(d)->unet, &shape, condition, timestep, latents, out, err);
+    const struct unet_shape shape = unet_shape(size);
+    return unet_run(pipeline_of(d)->unet, &shape, condition, timestep, latents, out, err);
 }
 
 static bool decode(struct diffusion_model *d, int height, int width, const float *latents,
                    float *pixels, struct error *err)
 {
-    return vae_decode(modelscope_of(d)->vae, height, width, latents, pixels, err);
+    return vae_decode(pipeline_of(d)->vae, height, width, latents, pixels, err);
 }
 
 /* ---- opening ---- */
 
-static void modelscope_close(void *model)
+void pipeline_close(void *model)
 {
-    struct modelscope *m = model;
+    struct pipeline *m = model;
     if (m == NULL) return;
     vae_close(m->vae);
-    unet3d_close(m->unet);
+    unet_close(m->unet);
     text_encoder_close(m->text);
     tokenizer_close(m->tokenizer);
     noise_schedule_finish(&m->diffusion.schedule);
@@ -104,7 +105,7 @@ static bool open_schedule(struct noise_schedule *s, const char *folder, struct e
     return ok;
 }
 
-static bool open_text(struct modelscope *m, const char *folder, struct ops *ops, struct error *err)
+static bool open_text(struct pipeline *m, const char *folder, struct ops *ops, struct error *err)
 {
     char *encoder = path_join(folder, "text_encoder"), *tokens = path_join(folder, "tokenizer");
     m->text = text_encoder_open(encoder, ops, err);
@@ -116,20 +117,20 @@ static bool open_text(struct modelscope *m, const char *folder, struct ops *ops,
     return m->tokenizer != NULL;
 }
 
-static bool open_networks(struct modelscope *m, const char *folder, struct ops *ops,
+static bool open_networks(struct pipeline *m, const char *folder, struct ops *ops,
                           struct error *err)
 {
     char *unet = path_join(folder, "unet"), *vae = path_join(folder, "vae");
-    m->unet = unet3d_open(unet, ops, err);
+    m->unet = unet_open(unet, ops, err);
     if (m->unet != NULL) m->vae = vae_open(vae, ops, err);
     free(unet);
     free(vae);
     return m->vae != NULL;
 }
 
-static bool parts_fit(const struct modelscope *m, const char *folder, struct error *err)
+static bool parts_fit(const struct pipeline *m, const char *folder, struct error *err)
 {
-    const struct unet_config *unet = unet3d_config(m->unet);
+    const struct unet_config *unet = unet_config(m->unet);
     const struct vae_config *vae = vae_config_of(m->vae);
     if (unet->text_channels != text_encoder_width(m->text))
         return error_set(err, ERROR_INVALID,
@@ -145,7 +146,7 @@ static bool parts_fit(const struct modelscope *m, const char *folder, struct err
     return true;
 }
 
-static void fill_hooks(struct modelscope *m, struct ops *ops)
+static void fill_hooks(struct pipeline *m, struct ops *ops)
 {
     struct diffusion_model *d = &m->diffusion;
     d->ops = ops;
@@ -162,16 +163,16 @@ static void fill_hooks(struct modelscope *m, struct ops *ops)
     d->decode = decode;
 }
 
-static void *modelscope_open(const struct model_folder *folder, struct ops *ops, struct error *err)
+void *pipeline_open(const struct model_folder *folder, struct ops *ops, struct error *err)
 {
-    struct modelscope *m = xcalloc(1, sizeof *m);
+    struct pipeline *m = xcalloc(1, sizeof *m);
     const char *path = folder->path;
     if (open_schedule(&m->diffusion.schedule, path, err) && open_text(m, path, ops, err) &&
         open_networks(m, path, ops, err) && parts_fit(m, path, err)) {
         fill_hooks(m, ops);
         return m;
     }
-    modelscope_close(m);
+    pipeline_close(m);
     return NULL;
 }
 
@@ -204,7 +205,17 @@ static bool describe_schedule(const char *folder, json_t *facts, int factor, str
     return true;
 }
 
-static bool modelscope_describe(const struct model_folder *folder, json_t *facts, struct error *err)
+/* A family is for images or for videos, and so is a UNet. */
+static bool suits(const struct unet_config *unet, const struct model_folder *folder,
+                  struct error *err)
+{
+    if (unet->temporal != folder->family->image) return true;
+    return error_set(err, ERROR_INVALID, "%s: its UNet is for %s, its pipeline for %s",
+                     folder->path, unet->temporal ? "videos" : "images",
+                     unet->temporal ? "images" : "videos");
+}
+
+bool pipeline_describe(const struct model_folder *folder, json_t *facts, struct error *err)
 {
     struct unet_config unet;
     struct vae_config vae;
@@ -212,37 +223,18 @@ static bool modelscope_describe(const struct model_folder *folder, json_t *facts
     const bool ok = unet_config_read(unet_path, &unet, err) && vae_config_read(vae_path, &vae, err);
     free(unet_path);
     free(vae_path);
-    if (!ok) return false;
+    if (!ok || !suits(&unet, folder, err)) return false;
     const int factor = vae_config_factor(&vae);
     json_object_set_new(facts, "spatial_factor", json_integer(factor));
     json_object_set_new(facts, "latent_channels", json_integer(vae.latent_channels));
-    json_object_set_new(facts, "frames", family_range(1, FRAMES_MAX, 1));
+    json_object_set_new(facts, "frames",
+                        family_range(1, folder->family->image ? 1 : FRAMES_MAX, 1));
     json_object_set_new(facts, "width", family_range(factor, PIXELS_MAX, factor));
     json_object_set_new(facts, "height", family_range(factor, PIXELS_MAX, factor));
     json_object_set_new(facts, "schedulers", family_samplers());
     json_object_set_new(facts, "noises", family_noises());
     json_object_set_new(facts, "guidance", json_true());
+    if (folder->family->image)
+        json_object_set_new(json_object_get(facts, "defaults"), "num_frames", json_integer(1));
     return describe_schedule(folder->path, facts, factor, err);
 }
-
-static const char *const pipelines[] = {"TextToVideoSDPipeline", "VideoToVideoSDPipeline", NULL};
-
-extern const struct family family_modelscope;
-const struct family family_modelscope = {
-    .name = "modelscope",
-    .pipelines = pipelines,
-    .uses_backend = true,
-    .describe = modelscope_describe,
-    .open = modelscope_open,
-    .close = modelscope_close,
-    .job_new = diffusion_job_new,
-    .job_free = diffusion_job_free,
-    .job_shape = diffusion_job_shape,
-    .job_steps = diffusion_job_steps,
-    .job_timestep = diffusion_job_timestep,
-    .job_latents = diffusion_job_latents,
-    .job_step = diffusion_job_step,
-    .job_decode = diffusion_job_decode,
-    .job_text = diffusion_job_text,
-    .job_prediction = diffusion_job_prediction,
-};

@@ -1,236 +1,31 @@
-/* Structure and tensor names: docs/engine.md, "UNet3D". */
-#include "engine/model/unet3d.h"
+/* Structure and tensor names: docs/engine.md, "UNet". */
+#include "engine/model/unet.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/xalloc.h"
-#include "engine/model/transformer.h"
-#include "engine/weights.h"
+#include "engine/model/unet_blocks.h"
 
 #define TIME_CONV_EPS 1e-5f
-#define TIME_CONVS 4
-#define TRANSFORMER_IN_HEADS 8
-#define NAME_SIZE 160
 
-enum block_kind {
-    BLOCK_RES,
-    BLOCK_RES_SKIP, /* takes the last skip as more input channels */
-    BLOCK_TIME_CONV,
-    BLOCK_SPACE,
-    BLOCK_TIME,
-    BLOCK_PUSH, /* keeps x as a skip */
-    BLOCK_DOWN,
-    BLOCK_UP, /* to the size of the last skip */
-};
-
-struct block {
-    enum block_kind kind;
-    int out; /* channels */
-    const struct weight *norm1, *conv1, *temb, *norm2, *conv2,
-        *shortcut; /* RES; DOWN and UP: conv1 */
-    const struct weight *time_norms[TIME_CONVS], *time_convs[TIME_CONVS];
-    struct transformer transformer;
-    int text_slot; /* SPACE */
-};
-
-struct unet3d {
-    struct ops *ops;
-    struct weight_set set;
-    struct unet_config config;
-    const struct weight *conv_in, *time1, *time2, *norm_out, *conv_out;
-    struct block *blocks;
-    int block_count, space_count, push_count;
-    struct tensor *skips; /* of the running forward, [push_count] */
-    float *wave;          /* sinusoid of the running forward */
-};
-
-struct unet3d_text {
-    struct unet3d *unet;
+struct unet_text {
+    struct unet *unet;
     int rows;
     void *memory;
     struct tensor *kv; /* per spatial transformer */
 };
 
-/* ---- loading ---- */
-
-struct loader {
-    struct unet3d *unet;
-    struct weights *weights;
-    char name[NAME_SIZE];
-    int skips[3 * UNET_LEVELS_MAX + 64 * UNET_LEVELS_MAX]; /* channels */
-    int skip_count;
-};
-
-__attribute__((format(printf, 2, 3))) static const char *named(struct loader *l, const char *format,
-                                                               ...)
+struct unet *unet_open(const char *folder, struct ops *ops, struct error *err)
 {
-    va_list args;
-    va_start(args, format);
-    vsnprintf(l->name, sizeof l->name, format, args);
-    va_end(args);
-    return l->name;
-}
-
-static struct block *add_block(struct unet3d *u, enum block_kind kind, int out)
-{
-    u->blocks = xrealloc_array(u->blocks, (size_t)u->block_count + 1, sizeof *u->blocks);
-    struct block *b = &u->blocks[u->block_count++];
-    memset(b, 0, sizeof *b);
-    b->kind = kind;
-    b->out = out;
-    return b;
-}
-
-static void load_res(struct loader *l, enum block_kind kind, const char *prefix, int in, int out)
-{
-    struct weights *w = l->weights;
-    struct block *b = add_block(l->unet, kind, out);
-    b->norm1 = weights_norm(w, named(l, "%s.norm1", prefix), in);
-    b->conv1 = weights_conv2d(w, named(l, "%s.conv1", prefix), in, out, 3);
-    b->temb = weights_linear(w, named(l, "%s.time_emb_proj", prefix),
-                             4 * l->unet->config.channels[0], out, true);
-    b->norm2 = weights_norm(w, named(l, "%s.norm2", prefix), out);
-    b->conv2 = weights_conv2d(w, named(l, "%s.conv2", prefix), out, out, 3);
-    if (in != out)
-        b->shortcut = weights_conv2d(w, named(l, "%s.conv_shortcut", prefix), in, out, 1);
-}
-
-/* The position of norm and convolution inside their sequence: later ones have a dropout before the
- * convolution. */
-static void load_time_conv(struct loader *l, const char *prefix, int channels)
-{
-    struct block *b = add_block(l->unet, BLOCK_TIME_CONV, channels);
-    for (int i = 0; i < TIME_CONVS; i++) {
-        b->time_norms[i] =
-            weights_norm(l->weights, named(l, "%s.conv%d.0", prefix, i + 1), channels);
-        b->time_convs[i] =
-            weights_conv_time(l->weights, named(l, "%s.conv%d.%d", prefix, i + 1, i == 0 ? 2 : 3),
-                              channels, channels);
-    }
-}
-
-static void load_transformer(struct loader *l, const char *prefix, bool temporal, int channels,
-                             int inner, int heads)
-{
-    struct unet3d *u = l->unet;
-    struct block *b = add_block(u, temporal ? BLOCK_TIME : BLOCK_SPACE, channels);
-    const struct transformer_shape shape = {temporal, channels,         inner,
-                                            heads,    u->config.groups, u->config.text_channels};
-    transformer_load(&b->transformer, l->weights, prefix, &shape);
-    if (!temporal) b->text_slot = u->space_count++;
-}
-
-/* Residual block, temporal convolution and, where the level has them, both transformers; `where` is
- * "down_blocks.0" and the like. */
-static void load_layer(struct loader *l, enum block_kind kind, const char *where, int j, int in,
-                       int out, bool attention)
-{
-    const int heads = out / l->unet->config.head_dim;
-    char prefix[64];
-    snprintf(prefix, sizeof prefix, "%s.resnets.%d", where, j);
-    load_res(l, kind, prefix, in, out);
-    snprintf(prefix, sizeof prefix, "%s.temp_convs.%d", where, j);
-    load_time_conv(l, prefix, out);
-    if (!attention) return;
-    snprintf(prefix, sizeof prefix, "%s.attentions.%d", where, j);
-    load_transformer(l, prefix, false, out, out, heads);
-    snprintf(prefix, sizeof prefix, "%s.temp_attentions.%d", where, j);
-    load_transformer(l, prefix, true, out, out, heads);
-}
-
-static void push(struct loader *l, int channels)
-{
-    add_block(l->unet, BLOCK_PUSH, channels);
-    l->unet->push_count++;
-    l->skips[l->skip_count++] = channels;
-}
-
-static void load_down(struct loader *l)
-{
-    const struct unet_config *c = &l->unet->config;
-    char where[32];
-    int in = c->channels[0];
-    push(l, in);
-    for (int level = 0; level < c->levels; level++) {
-        const int out = c->channels[level];
-        snprintf(where, sizeof where, "down_blocks.%d", level);
-        for (int j = 0; j < c->layers_per_block; j++, in = out) {
-            load_layer(l, BLOCK_RES, where, j, in, out, c->attention[level]);
-            push(l, out);
-        }
-        if (level == c->levels - 1) continue;
-        struct block *b = add_block(l->unet, BLOCK_DOWN, out);
-        b->conv1 =
-            weights_conv2d(l->weights, named(l, "%s.downsamplers.0.conv", where), out, out, 3);
-        push(l, out);
-    }
-}
-
-static void load_middle(struct loader *l)
-{
-    const struct unet_config *c = &l->unet->config;
-    const int channels = c->channels[c->levels - 1];
-    load_layer(l, BLOCK_RES, "mid_block", 0, channels, channels, true);
-    load_layer(l, BLOCK_RES, "mid_block", 1, channels, channels, false);
-}
-
-static void load_up(struct loader *l)
-{
-    const struct unet_config *c = &l->unet->config;
-    char where[32];
-    int in = c->channels[c->levels - 1];
-    for (int i = 0; i < c->levels; i++) {
-        const int level = c->levels - 1 - i, out = c->channels[level];
-        snprintf(where, sizeof where, "up_blocks.%d", i);
-        for (int j = 0; j <= c->layers_per_block; j++, in = out)
-            load_layer(l, BLOCK_RES_SKIP, where, j, in + l->skips[--l->skip_count], out,
-                       c->attention[level]);
-        if (level == 0) continue;
-        struct block *b = add_block(l->unet, BLOCK_UP, out);
-        b->conv1 = weights_conv2d(l->weights, named(l, "%s.upsamplers.0.conv", where), out, out, 3);
-    }
-}
-
-static bool load_weights(struct unet3d *u, const char *folder, struct error *err)
-{
-    static const char *const files[] = {"diffusion_pytorch_model.safetensors",
-                                        "diffusion_pytorch_model.fp16.safetensors", NULL};
-    const struct unet_config *c = &u->config;
-    const int first = c->channels[0], inner = TRANSFORMER_IN_HEADS * c->head_dim;
-    struct weights *w = weights_open(folder, files, u->ops, &u->set, err);
-    if (w == NULL) return false;
-    struct loader *l = xcalloc(1, sizeof *l);
-    l->unet = u;
-    l->weights = w;
-    u->conv_in = weights_conv2d(w, "conv_in", c->in_channels, first, 3);
-    u->time1 = weights_linear(w, "time_embedding.linear_1", first, 4 * first, true);
-    u->time2 = weights_linear(w, "time_embedding.linear_2", 4 * first, 4 * first, true);
-    load_transformer(l, "transformer_in", true, first, inner, TRANSFORMER_IN_HEADS);
-    load_down(l);
-    load_middle(l);
-    load_up(l);
-    u->norm_out = weights_norm(w, "conv_norm_out", first);
-    u->conv_out = weights_conv2d(w, "conv_out", first, c->out_channels, 3);
-    free(l);
-    u->skips = xcalloc((size_t)u->push_count, sizeof *u->skips);
-    u->wave = xcalloc((size_t)first, sizeof *u->wave);
-    return weights_finish(w, err);
-}
-
-struct unet3d *unet3d_open(const char *folder, struct ops *ops, struct error *err)
-{
-    struct unet3d *u = xcalloc(1, sizeof *u);
+    struct unet *u = xcalloc(1, sizeof *u);
     u->ops = ops;
-    if (unet_config_read(folder, &u->config, err) && load_weights(u, folder, err)) return u;
-    unet3d_close(u);
+    if (unet_config_read(folder, &u->config, err) && unet_load(u, folder, err)) return u;
+    unet_close(u);
     return NULL;
 }
 
-void unet3d_close(struct unet3d *u)
+void unet_close(struct unet *u)
 {
     if (u == NULL) return;
     weight_set_release(&u->set, u->ops);
@@ -240,16 +35,16 @@ void unet3d_close(struct unet3d *u)
     free(u);
 }
 
-const struct unet_config *unet3d_config(const struct unet3d *u)
+const struct unet_config *unet_config(const struct unet *u)
 {
     return &u->config;
 }
 
 /* ---- text ---- */
 
-static void text_forward(struct unet3d_text *t, const float *embeddings, int tokens)
+static void text_forward(struct unet_text *t, const float *embeddings, int tokens)
 {
-    struct unet3d *u = t->unet;
+    struct unet *u = t->unet;
     struct ops *ops = u->ops;
     struct tensor x = ops_take(ops, t->rows, 1, 1, tokens, u->config.text_channels);
     ops->backend->write(ops->context, &x, embeddings);
@@ -266,9 +61,9 @@ static void text_forward(struct unet3d_text *t, const float *embeddings, int tok
 
 /* All keys and values lie in one block of memory of their own, laid out like an arena that only
  * grows. */
-static bool text_memory(struct unet3d_text *t, int tokens, struct error *err)
+static bool text_memory(struct unet_text *t, int tokens, struct error *err)
 {
-    struct unet3d *u = t->unet;
+    struct unet *u = t->unet;
     const struct backend *backend = u->ops->backend;
     struct arena arena;
     arena_init(&arena);
@@ -287,10 +82,10 @@ static bool text_memory(struct unet3d_text *t, int tokens, struct error *err)
     return t->memory != NULL;
 }
 
-struct unet3d_text *unet3d_text_new(struct unet3d *u, const float *embeddings, int rows, int tokens,
-                                    struct error *err)
+struct unet_text *unet_text_new(struct unet *u, const float *embeddings, int rows, int tokens,
+                                struct error *err)
 {
-    struct unet3d_text *t = xcalloc(1, sizeof *t);
+    struct unet_text *t = xcalloc(1, sizeof *t);
     t->unet = u;
     t->rows = rows;
     t->kv = xcalloc((size_t)u->space_count + 1, sizeof *t->kv);
@@ -304,11 +99,11 @@ struct unet3d_text *unet3d_text_new(struct unet3d *u, const float *embeddings, i
         text_forward(t, embeddings, tokens);
         return t;
     }
-    unet3d_text_free(t);
+    unet_text_free(t);
     return NULL;
 }
 
-void unet3d_text_free(struct unet3d_text *t)
+void unet_text_free(struct unet_text *t)
 {
     if (t == NULL) return;
     t->unet->ops->backend->memory_free(t->unet->ops->context, t->memory);
@@ -319,16 +114,16 @@ void unet3d_text_free(struct unet3d_text *t)
 /* ---- forward ---- */
 
 struct run {
-    const struct unet3d *unet;
+    const struct unet *unet;
     struct ops *ops;
-    const struct unet3d_text *text;
+    const struct unet_text *text;
     struct tensor x;
     struct tensor temb; /* SiLU of the time embedding, shared by all videos */
     struct tensor *skips;
     int skip_count;
 };
 
-static struct norm_args norm_of(const struct unet3d *u, const struct weight *weight)
+static struct norm_args norm_of(const struct unet *u, const struct weight *weight)
 {
     return (struct norm_args){
         .weight = weight, .groups = u->config.groups, .eps = (float)u->config.eps, .silu = true};
@@ -519,7 +314,7 @@ static void embed_time(struct run *r, double timestep)
     ops_give(ops, &middle);
 }
 
-static void enter(struct run *r, const struct unet3d_shape *s, const float *latents)
+static void enter(struct run *r, const struct unet_shape *s, const float *latents)
 {
     const struct unet_config *c = &r->unet->config;
     struct tensor z = ops_take(r->ops, s->batch, s->frames, s->height, s->width, c->in_channels);
@@ -543,9 +338,9 @@ static void leave(struct run *r, float *out)
     ops_give(r->ops, &r->temb);
 }
 
-static bool forward(const struct unet3d *u, const struct unet3d_shape *shape,
-                    const struct unet3d_text *text, double timestep, const float *latents,
-                    float *out, struct error *err)
+static bool forward(const struct unet *u, const struct unet_shape *shape,
+                    const struct unet_text *text, double timestep, const float *latents, float *out,
+                    struct error *err)
 {
     struct run r = {.unet = u, .ops = u->ops, .text = text, .skips = u->skips};
     bool ok = true;
@@ -559,16 +354,16 @@ static bool forward(const struct unet3d *u, const struct unet3d_shape *shape,
     return ok;
 }
 
-bool unet3d_plan(struct unet3d *u, const struct unet3d_shape *shape, const struct unet3d_text *text,
-                 struct error *err)
+bool unet_plan(struct unet *u, const struct unet_shape *shape, const struct unet_text *text,
+               struct error *err)
 {
     ops_plan_begin(u->ops);
     forward(u, shape, text, 0, NULL, NULL, NULL);
     return ops_plan_end(u->ops, err);
 }
 
-bool unet3d_run(struct unet3d *u, const struct unet3d_shape *shape, const struct unet3d_text *text,
-                double timestep, const float *latents, float *out, struct error *err)
+bool unet_run(struct unet *u, const struct unet_shape *shape, const struct unet_text *text,
+              double timestep, const float *latents, float *out, struct error *err)
 {
     ZOE_ASSERT(text->rows % shape->batch == 0);
     ops_run_begin(u->ops);
