@@ -5,6 +5,8 @@
 #include "base/xalloc.h"
 #include "engine/fingerprint.h"
 #include "engine/job.h"
+#include "engine/lora/lora_set.h"
+#include "engine/loras.h"
 #include "engine/model_folder.h"
 
 json_t *engine_describe(const char *folder, struct error *err)
@@ -16,6 +18,23 @@ json_t *engine_describe(const char *folder, struct error *err)
     return facts;
 }
 
+/* The LoRAs' files are needed only until the merged weights are prepared. */
+static bool open_weights(struct engine_model *model, const struct model_folder *folder,
+                         const json_t *loras, struct error *err)
+{
+    struct loras l;
+    if (!loras_begin(&l, folder, loras, err)) return false;
+    model->ops->loras = l.set;
+    model->state = model->family->open(folder, model->ops, err);
+    model->ops->loras = NULL;
+    if (l.set != NULL) {
+        model->loras = json_deep_copy(loras);
+        model->lora_report = lora_set_report(l.set);
+    }
+    loras_end(&l);
+    return model->state != NULL;
+}
+
 static bool open_parts(struct engine_model *model, const struct model_folder *folder,
                        const struct engine_options *options, struct error *err)
 {
@@ -23,9 +42,7 @@ static bool open_parts(struct engine_model *model, const struct model_folder *fo
     model->facts = model_folder_facts(folder, err);
     if (model->facts == NULL) return false;
     model->ops = ops_new(options->backend, options->threads, err);
-    if (model->ops == NULL) return false;
-    model->state = model->family->open(folder, model->ops, err);
-    return model->state != NULL;
+    return model->ops != NULL && open_weights(model, folder, options->loras, err);
 }
 
 struct engine_model *engine_open(const char *folder, const struct engine_options *options,
@@ -47,6 +64,8 @@ void engine_close(struct engine_model *model)
     if (model->state != NULL) model->family->close(model->state);
     ops_free(model->ops);
     json_decref(model->facts);
+    json_decref(model->loras);
+    json_decref(model->lora_report);
     free(model);
 }
 

@@ -32,12 +32,16 @@ struct engine_job;
 struct engine_options {
     const char *backend; /* NULL: the best one built for this machine */
     int threads;         /* >= 1 */
+    const json_t *loras; /* [{"path": a LoRA's file or folder, "strength": 0.8}, ..] merged into the
+                            model's weights in this order; NULL: none */
 };
 
 /* Facts of a model folder as JSON (new reference), from its small files only; no weights are read.
  * Members: schema 1, name, family, output ("video" or "image"), summary, licence, window,
  * spatial_factor, latent_channels, steps, frames, width and height {min max step} each, schedulers
- * [..], noises [..], guidance (bool), defaults {..}, words [..]. Absent facts are null. */
+ * [..], noises [..], guidance (bool), loras (bool: takes some), defaults {..}, words [..]. Absent
+ * facts are null. A folder of the family "lora" has files [engine_lora_describe] instead of those
+ * from spatial_factor on. */
 json_t *engine_describe(const char *folder, struct error *err);
 
 /* NULL with ERROR_NOT_FOUND, ERROR_INVALID (names every missing, extra and misshapen tensor and
@@ -60,6 +64,22 @@ bool engine_fingerprint_of(const struct engine_options *options, char out[ENGINE
 /* Checks a filled recipe (base/recipe.h) against a model's facts (engine_describe): the same checks
  * that engine_job_new makes. */
 bool engine_check_recipe(const json_t *facts, const json_t *recipe, struct error *err);
+
+/* ---- LoRAs ---- */
+
+/* What kind of LoRA the files at `path` (a file, or a folder of them) are, from their headers:
+ * [{file, form, tensors, modules {unet, text_encoder}}, ..]. NULL with ERROR_INVALID for what is
+ * none. New reference. */
+json_t *engine_lora_describe(const char *path, struct error *err);
+
+/* Which of their tensors a model takes: [{file, form, strength, tensors, matched, unmatched,
+ * modules, rank {min, max}, strangers ["key: why", ..]}, ..], one a file, at most 32 strangers
+ * each. No weights are read. NULL with ERROR_USAGE, naming a few keys, when a file has none that
+ * fits. New reference. */
+json_t *engine_lora_match(const char *folder, const json_t *loras, struct error *err);
+
+/* The same of an open model, borrowed; NULL when it has no LoRAs. */
+const json_t *engine_lora_report(const struct engine_model *model);
 
 /* ---- jobs ---- */
 

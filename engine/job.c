@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "engine/loras.h"
 
 #define REQUESTS_MAX 64
 
@@ -28,6 +29,7 @@ static bool parse_requests(const struct engine_model *model, const struct engine
 {
     for (int i = 0; i < count; i++)
         if (!request_parse(&requests[i], model->facts, &asked[i], err) ||
+            !loras_check(model->loras, asked[i].recipe, err) ||
             !request_same_shape(&requests[0], &requests[i], err))
             return false;
     return true;

@@ -11,6 +11,7 @@ struct engine_model {
     const struct family *family;
     void *state; /* the family's */
     json_t *facts;
+    json_t *loras, *lora_report; /* the options' and what came of them; NULL: none */
 };
 
 #endif

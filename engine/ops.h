@@ -14,6 +14,8 @@
 
 #include "engine/backend.h"
 
+struct lora_set;
+
 /* Between blocks a forward asks whether to go on; `fraction` is how much of it is done. */
 typedef void ops_tick_fn(void *arg, double fraction);
 
@@ -26,7 +28,8 @@ struct ops {
     size_t memory_bytes;
     ops_tick_fn *tick; /* or NULL */
     void *tick_arg;
-    const atomic_bool *cancel; /* or NULL */
+    const atomic_bool *cancel;    /* or NULL */
+    const struct lora_set *loras; /* of the model that is being opened (weights.c); or NULL */
 };
 
 struct ops *ops_new(const char *backend_name, int threads, struct error *err);

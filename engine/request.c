@@ -102,7 +102,6 @@ static bool refuse_unbuilt(const json_t *recipe, struct error *err)
         "prompt_syntax",
         "tokenizer",
         "prompts_by_frame",
-        "loras",
         "init_video",
         "init_image",
         "mask",

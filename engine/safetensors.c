@@ -24,6 +24,7 @@ struct safetensors {
     struct safetensors_entry *entries;
     int count;
     struct table by_name;
+    json_t *metadata;
 };
 
 void safetensors_shape_text(int rank, const int64_t *dim, char *out, size_t out_size)
@@ -149,7 +150,10 @@ static bool parse_header(struct safetensors *s, json_t *header, const char *path
     s->entries = xcalloc(json_object_size(header), sizeof *s->entries);
     json_object_foreach(header, name, value)
     {
-        if (strcmp(name, "__metadata__") == 0) continue;
+        if (strcmp(name, "__metadata__") == 0) {
+            s->metadata = json_incref(value);
+            continue;
+        }
         if (!parse_entry(s, name, value, &s->entries[s->count], path, err)) return false;
         s->count++;
     }
@@ -192,8 +196,14 @@ void safetensors_close(struct safetensors *s)
         free(s->entries[i].name);
     free(s->entries);
     table_finish(&s->by_name);
+    json_decref(s->metadata);
     if (s->map != NULL) munmap(s->map, s->map_bytes);
     free(s);
+}
+
+const json_t *safetensors_metadata(const struct safetensors *s)
+{
+    return s->metadata;
 }
 
 int safetensors_count(const struct safetensors *s)

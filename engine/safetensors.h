@@ -7,6 +7,7 @@
 #ifndef ZOE_ENGINE_SAFETENSORS_H
 #define ZOE_ENGINE_SAFETENSORS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +33,9 @@ struct safetensors;
 /* NULL with ERROR_NOT_FOUND, ERROR_IO or ERROR_INVALID; errors name the file. */
 struct safetensors *safetensors_open(const char *path, struct error *err);
 void safetensors_close(struct safetensors *s); /* NULL is fine */
+
+/* The header's "__metadata__" object, or NULL; borrowed. */
+const json_t *safetensors_metadata(const struct safetensors *s);
 
 int safetensors_count(const struct safetensors *s);
 const struct safetensors_entry *safetensors_at(const struct safetensors *s,

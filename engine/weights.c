@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/path.h"
 #include "base/xalloc.h"
+#include "engine/lora/lora_set.h"
 #include "engine/safetensors.h"
 
 #define IGNORE_MAX 8
@@ -28,6 +29,8 @@ struct weights {
     struct error failure;
     const char *prefixes[IGNORE_MAX], *suffixes[IGNORE_MAX];
     int prefix_count, suffix_count;
+    float *merged[2 * WEIGHT_PARTS]; /* tensors changed by LoRAs, until they are prepared */
+    int merged_count;
 };
 
 void weight_set_release(struct weight_set *set, struct ops *ops)
@@ -115,8 +118,15 @@ static void name_left_over(struct weights *w)
     }
 }
 
+static void drop_merged(struct weights *w)
+{
+    while (w->merged_count > 0)
+        free(w->merged[--w->merged_count]);
+}
+
 static void weights_free(struct weights *w)
 {
+    drop_merged(w);
     safetensors_close(w->file);
     free(w->path);
     free(w->used);
@@ -166,6 +176,23 @@ static bool shape_fits(const struct safetensors_entry *e, int rank, const int64_
     return true;
 }
 
+/* The tensor with the model's LoRAs merged into it, as a float32 copy. */
+static bool change(struct weights *w, const char *name, struct weight_array *array)
+{
+    struct error why = {0};
+    if (w->failed || w->problem_count > 0) return true; /* nothing will be prepared any more */
+    if (!lora_set_changes(w->ops->loras, name)) return true;
+    ZOE_ASSERT(w->merged_count < 2 * WEIGHT_PARTS);
+    float *merged = lora_set_merge(w->ops->loras, name, array, w->ops->threads, &why);
+    if (merged == NULL) {
+        problem(w, "%s", why.message);
+        return false;
+    }
+    w->merged[w->merged_count++] = merged;
+    *array = (struct weight_array){merged, TENSOR_F32, array->count};
+    return true;
+}
+
 static bool take(struct weights *w, const char *name, int rank, const int64_t *dim,
                  struct weight_array *out)
 {
@@ -187,7 +214,7 @@ static bool take(struct weights *w, const char *name, int rank, const int64_t *d
         return false;
     }
     *out = (struct weight_array){e->data, e->dtype, e->count};
-    return true;
+    return change(w, name, out);
 }
 
 static bool take_member(struct weights *w, const char *name, const char *member, int rank,
@@ -202,8 +229,11 @@ static bool take_member(struct weights *w, const char *name, const char *member,
 
 static const struct weight *prepare(struct weights *w, const struct weight_spec *spec)
 {
-    if (w->failed || w->problem_count > 0) return NULL;
-    struct weight *made = w->ops->backend->prepare(w->ops->context, spec, &w->failure);
+    struct weight *made = NULL;
+    if (!w->failed && w->problem_count == 0)
+        made = w->ops->backend->prepare(w->ops->context, spec, &w->failure);
+    drop_merged(w);
+    if (w->problem_count > 0) return NULL;
     if (made == NULL) {
         w->failed = true;
         return NULL;

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "worker/engine_describe.h"
+#include "worker/engine_lora.h"
 #include "worker/engine_serve.h"
 #include "worker/engine_trace.h"
 
@@ -19,6 +20,7 @@ static const struct command {
     const char *summary;
 } commands[] = {
     {"describe", engine_describe_main, "print what a model is and can do, as JSON"},
+    {"lora", engine_lora_main, "print what a LoRA is, and how much of it a model takes"},
     {"serve", engine_serve_main, "render what a worker asks for on stdin"},
     {"trace", engine_trace_main, "render one recipe and keep everything on the way"},
 };

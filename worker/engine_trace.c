@@ -5,24 +5,27 @@
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "base/path.h"
 #include "base/recipe.h"
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "engine/engine.h"
 #include "engine/safetensors.h"
 #include "engine/threads.h"
+#include "worker/engine_lora.h"
 
 #define RECIPE_LIMIT_BYTES ((size_t)1 << 20)
 
 static const char usage[] =
     "usage: zoe-engine trace --model DIR --recipe FILE --out FILE.safetensors\n"
-    "                        [--backend NAME] [--threads N] [--full]\n"
+    "                        [--lora PATH[:STRENGTH]]... [--backend NAME] [--threads N] [--full]\n"
     "Renders one recipe and writes tokens, text, timesteps, latents and frames; with --full the\n"
     "guided predictions too.\n";
 
 struct trace_options {
     const char *model, *recipe, *out;
     struct engine_options engine;
+    json_t *loras;
     bool full;
 };
 
@@ -118,10 +121,28 @@ static bool record(struct trace *t, const char *out, struct error *err)
 
 /* ---- setting up ---- */
 
-static json_t *read_recipe(const char *path, const char *model, struct error *err)
+/* The LoRAs of the command line stand in for those of the recipe, which are only names. */
+static void name_loras(json_t *recipe, const json_t *loras)
+{
+    size_t i;
+    const json_t *lora;
+    json_t *named = json_array();
+    if (json_array_size(loras) > 0) json_object_set(recipe, "loras", named);
+    json_array_foreach(loras, i, lora)
+    {
+        const char *path = json_string_value(json_object_get(lora, "path"));
+        json_array_append_new(named, json_pack("{ss sO}", "name", path_basename(path), "strength",
+                                               json_object_get(lora, "strength")));
+    }
+    json_decref(named);
+}
+
+static json_t *read_recipe(const char *path, const char *model, const json_t *loras,
+                           struct error *err)
 {
     json_t *facts = engine_describe(model, err);
     json_t *recipe = facts != NULL ? json_parse_file(path, RECIPE_LIMIT_BYTES, err) : NULL;
+    if (json_is_object(recipe)) name_loras(recipe, loras);
     const bool ok = recipe != NULL && recipe_check(recipe, err) &&
                     recipe_fill(recipe, json_string_value(json_object_get(facts, "name")),
                                 json_object_get(facts, "defaults"), err);
@@ -146,8 +167,9 @@ static bool trace_recipe(const struct trace_options *o, struct engine_model *mod
 static int trace(const struct trace_options *o)
 {
     struct error err = {0};
-    json_t *recipe = read_recipe(o->recipe, o->model, &err);
+    json_t *recipe = read_recipe(o->recipe, o->model, o->loras, &err);
     struct engine_model *model = recipe != NULL ? engine_open(o->model, &o->engine, &err) : NULL;
+    if (model != NULL) engine_lora_print(engine_lora_report(model));
     const bool ok = model != NULL && trace_recipe(o, model, recipe, &err);
     engine_close(model);
     json_decref(recipe);
@@ -172,6 +194,8 @@ static bool take_option(struct trace_options *o, int option)
     case 'b':
         o->engine.backend = optarg;
         return true;
+    case 'l':
+        return engine_lora_option(o->loras, optarg);
     case 'f':
         o->full = true;
         return true;
@@ -184,26 +208,38 @@ static bool take_option(struct trace_options *o, int option)
     }
 }
 
-int engine_trace_main(int argc, char **argv)
+static int run(struct trace_options *o, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"model", required_argument, NULL, 'm'},   {"recipe", required_argument, NULL, 'r'},
-        {"out", required_argument, NULL, 'o'},     {"backend", required_argument, NULL, 'b'},
-        {"threads", required_argument, NULL, 't'}, {"full", no_argument, NULL, 'f'},
-        {"help", no_argument, NULL, 'h'},          {0}};
-    struct trace_options o = {.engine = {.threads = 1}};
+    static const struct option options[] = {{"model", required_argument, NULL, 'm'},
+                                            {"recipe", required_argument, NULL, 'r'},
+                                            {"out", required_argument, NULL, 'o'},
+                                            {"backend", required_argument, NULL, 'b'},
+                                            {"threads", required_argument, NULL, 't'},
+                                            {"full", no_argument, NULL, 'f'},
+                                            {"lora", required_argument, NULL, 'l'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     int option;
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (option == 'h') {
             fputs(usage, stdout);
             return 0;
         }
-        if (!take_option(&o, option)) {
+        if (!take_option(o, option)) {
             fputs(usage, stderr);
             return error_exit_code(ERROR_USAGE);
         }
     }
-    if (o.model != NULL && o.recipe != NULL && o.out != NULL && optind == argc) return trace(&o);
+    if (o->model != NULL && o->recipe != NULL && o->out != NULL && optind == argc) return trace(o);
     fputs(usage, stderr);
     return error_exit_code(ERROR_USAGE);
+}
+
+int engine_trace_main(int argc, char **argv)
+{
+    struct trace_options o = {.engine = {.threads = 1}, .loras = json_array()};
+    o.engine.loras = o.loras;
+    const int code = run(&o, argc, argv);
+    json_decref(o.loras);
+    return code;
 }

@@ -18,6 +18,7 @@ struct family {
         *pipelines;    /* diffusers' _class_name values that mean this family, NULL-terminated */
     bool image;        /* a clip is one picture, not a video */
     bool uses_backend; /* false: results are exact integers everywhere, the fingerprint says so */
+    bool takes_loras;  /* its unet/ and text_encoder/ can be changed by LoRAs */
 
     /* Adds spatial_factor, latent_channels, steps, frames, width, height, schedulers, noises,
      * guidance; may complete defaults. */

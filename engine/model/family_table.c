@@ -3,13 +3,14 @@
 #include "base/xalloc.h"
 #include "engine/model/family.h"
 
-extern const struct family family_modelscope, family_pattern, family_stable_diffusion;
+extern const struct family family_lora, family_modelscope, family_pattern, family_stable_diffusion;
 
 /* One row a family. */
 static const struct family *const families[] = {
     &family_modelscope,
     &family_pattern,
     &family_stable_diffusion,
+    &family_lora,
 };
 
 #define FAMILY_COUNT ((int)(sizeof families / sizeof families[0]))

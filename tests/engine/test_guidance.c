@@ -73,7 +73,7 @@ static void rescaling_gives_the_deviation_of_the_prompt(void **state)
 static void render(const char *extra, float *latents)
 {
     struct error err = {0};
-    const struct engine_options options = {"cpu", 1};
+    const struct engine_options options = {.backend = "cpu", .threads = 1};
     struct engine_model *model = engine_open(TINY, &options, &err);
     expect_ok(model != NULL, &err);
     json_t *recipe = fixture_recipe("tiny", extra);

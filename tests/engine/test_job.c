@@ -7,7 +7,7 @@ enum { LATENT_COUNT = 4 * 4 * 8 * 8 };
 static struct engine_model *open_model(const char *folder, const char *backend, int threads)
 {
     struct error err = {0};
-    const struct engine_options options = {backend, threads};
+    const struct engine_options options = {.backend = backend, .threads = threads};
     struct engine_model *model = engine_open(folder, &options, &err);
     expect_ok(model != NULL, &err);
     return model;
@@ -218,7 +218,9 @@ static void fingerprints_name_what_decides_bits(void **state)
     (void)state;
     struct error err = {0};
     char one[ENGINE_FINGERPRINT_SIZE], two[ENGINE_FINGERPRINT_SIZE], exact[ENGINE_FINGERPRINT_SIZE];
-    const struct engine_options single = {"ref", 1}, several = {"ref", 3}, unknown = {"abacus", 1};
+    const struct engine_options single = {.backend = "ref", .threads = 1},
+                                several = {.backend = "ref", .threads = 3},
+                                unknown = {.backend = "abacus", .threads = 1};
     expect_ok(engine_fingerprint_of(&single, one, &err), &err);
     expect_ok(engine_fingerprint_of(&several, two, &err), &err);
     assert_string_equal(one, two);

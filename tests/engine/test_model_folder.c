@@ -4,7 +4,7 @@
 
 static struct engine_model *open_folder(const char *folder, struct error *err)
 {
-    const struct engine_options options = {"ref", 1};
+    const struct engine_options options = {.backend = "ref", .threads = 1};
     return engine_open(folder, &options, err);
 }
 

@@ -152,7 +152,7 @@ static void vae_decoding_agrees(void **state)
 static struct engine_model *open_tiny(void)
 {
     struct error err = {0};
-    const struct engine_options options = {backend_name, 2};
+    const struct engine_options options = {.backend = backend_name, .threads = 2};
     struct engine_model *model = engine_open(TINY, &options, &err);
     expect_ok(model != NULL, &err);
     return model;

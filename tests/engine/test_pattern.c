@@ -14,7 +14,7 @@ enum { WIDTH = 64, HEIGHT = 64, FRAMES = 4, FRAME_BYTES = 3 * WIDTH * HEIGHT };
 static struct engine_model *open_pattern(void)
 {
     struct error err = {0};
-    const struct engine_options options = {NULL, 1};
+    const struct engine_options options = {.backend = NULL, .threads = 1};
     struct engine_model *model = engine_open(PATTERN, &options, &err);
     expect_ok(model != NULL, &err);
     return model;
