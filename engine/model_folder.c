@@ -18,7 +18,8 @@
 static const struct config_rule rules[] = {
     {"name", CONFIG_READ, NULL},   {"family", CONFIG_READ, NULL},  {"licence", CONFIG_READ, NULL},
     {"window", CONFIG_READ, NULL}, {"summary", CONFIG_READ, NULL}, {"defaults", CONFIG_READ, NULL},
-    {"words", CONFIG_READ, NULL},  {NULL, CONFIG_IGNORE, NULL},
+    {"words", CONFIG_READ, NULL},  {"config", CONFIG_READ, NULL},  {"base", CONFIG_READ, NULL},
+    {NULL, CONFIG_IGNORE, NULL},
 };
 
 static json_t *read_optional(const char *folder, const char *name, struct error *err)
@@ -102,29 +103,32 @@ static bool find_family(struct model_folder *m, struct error *err)
         return error_set(err, ERROR_INVALID, "%s/zoetrope.json: no family is called \"%s\"",
                          m->path, name);
     }
-    json_t *index = read_optional(m->path, "model_index.json", err);
-    if (index == NULL) return false;
-    bool ok = json_get_text_or(index, "_class_name", NULL, &pipeline, "model_index.json", err);
-    if (ok && pipeline == NULL)
-        ok = error_set(err, ERROR_NOT_FOUND, "%s holds neither zoetrope.json nor model_index.json",
-                       m->path);
-    if (ok) m->family = family_find_pipeline(pipeline);
-    if (ok && m->family == NULL)
-        ok = error_set(err, ERROR_INVALID, "%s/model_index.json: \"%s\" is not built", m->path,
-                       pipeline);
-    json_decref(index);
-    return ok;
+    m->parts = model_parts_open(m->path, m->manifest, err);
+    if (m->parts == NULL) return false;
+    pipeline = model_parts_pipeline(m->parts, err);
+    if (pipeline == NULL) return false;
+    m->family = family_find_pipeline(pipeline);
+    if (m->family != NULL) return true;
+    return error_set(err, ERROR_INVALID, "%s: a pipeline \"%s\" is not built", m->path, pipeline);
+}
+
+static bool open_parts(struct model_folder *m, struct error *err)
+{
+    if (m->parts == NULL && m->family->has_parts)
+        m->parts = model_parts_open(m->path, m->manifest, err);
+    return m->parts != NULL || !m->family->has_parts;
 }
 
 bool model_folder_open(struct model_folder *m, const char *path, struct error *err)
 {
     memset(m, 0, sizeof *m);
-    if (!path_is_folder(path)) return error_set(err, ERROR_NOT_FOUND, "%s is not a folder", path);
+    if (!path_exists(path))
+        return error_set(err, ERROR_NOT_FOUND, "%s: no such model folder", path);
     m->path = xstrdup(path);
     m->manifest = read_optional(path, "zoetrope.json", err);
     if (m->manifest != NULL && config_rules_check(m->manifest, rules, "zoetrope.json", err) &&
         check_defaults(m->manifest, path, err) && check_words(m->manifest, path, err) &&
-        read_name(m, err) && find_family(m, err))
+        read_name(m, err) && find_family(m, err) && open_parts(m, err))
         return true;
     model_folder_close(m);
     return false;
@@ -132,6 +136,7 @@ bool model_folder_open(struct model_folder *m, const char *path, struct error *e
 
 void model_folder_close(struct model_folder *m)
 {
+    model_parts_close(m->parts);
     free(m->path);
     free(m->name);
     json_decref(m->manifest);

@@ -1,5 +1,6 @@
-/* model_folder: what a folder says about itself: zoetrope.json when it is there, else
- * model_index.json. Reads small files only. */
+/* model_folder: what a folder says about itself: zoetrope.json when it is there, else the form of
+ * its files. A checkpoint file is taken for a folder that holds nothing else. Reads small files and
+ * headers only. */
 #ifndef ZOE_ENGINE_MODEL_FOLDER_H
 #define ZOE_ENGINE_MODEL_FOLDER_H
 
@@ -7,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "engine/model_parts.h"
 
 struct family;
 
@@ -15,6 +17,7 @@ struct model_folder {
     char *name;       /* zoetrope.json's, else the folder's */
     json_t *manifest; /* zoetrope.json, or an empty object */
     const struct family *family;
+    struct model_parts *parts; /* NULL for families without networks */
 };
 
 bool model_folder_open(struct model_folder *m, const char *path, struct error *err);

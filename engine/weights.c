@@ -6,10 +6,8 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/path.h"
 #include "base/xalloc.h"
 #include "engine/lora/lora_set.h"
-#include "engine/safetensors.h"
 
 #define IGNORE_MAX 8
 #define NAME_SIZE 256
@@ -18,8 +16,7 @@
 #define PROBLEMS_SHOWN 12
 
 struct weights {
-    struct safetensors *file;
-    char *path;
+    struct tensor_file *file; /* borrowed */
     struct ops *ops;
     struct weight_set *set;
     bool *used; /* per entry of the file */
@@ -50,39 +47,16 @@ static void weight_set_add(struct weight_set *set, struct weight *item)
     set->items[set->count++] = item;
 }
 
-static char *find_file(const char *folder, const char *const *candidates, struct error *err)
-{
-    struct buf tried = BUF_INIT;
-    for (int i = 0; candidates[i] != NULL; i++) {
-        char *path = path_join(folder, candidates[i]);
-        if (path_exists(path)) {
-            buf_finish(&tried);
-            return path;
-        }
-        free(path);
-        buf_printf(&tried, "%s%s", i > 0 ? ", " : "", candidates[i]);
-    }
-    error_set(err, ERROR_NOT_FOUND, "%s holds none of: %s", folder, buf_text(&tried));
-    buf_finish(&tried);
-    return NULL;
-}
-
-struct weights *weights_open(const char *folder, const char *const *candidates, struct ops *ops,
+struct weights *weights_open(struct model_parts *parts, enum model_part part, struct ops *ops,
                              struct weight_set *set, struct error *err)
 {
-    char *path = find_file(folder, candidates, err);
-    if (path == NULL) return NULL;
-    struct safetensors *file = safetensors_open(path, err);
-    if (file == NULL) {
-        free(path);
-        return NULL;
-    }
+    struct tensor_file *file = model_parts_tensors(parts, part, err);
+    if (file == NULL) return NULL;
     struct weights *w = xcalloc(1, sizeof *w);
     w->file = file;
-    w->path = path;
     w->ops = ops;
     w->set = set;
-    w->used = xcalloc((size_t)safetensors_count(file) + 1, sizeof *w->used);
+    w->used = xcalloc((size_t)tensor_file_count(file) + 1, sizeof *w->used);
     return w;
 }
 
@@ -112,8 +86,8 @@ static bool ignored(const struct weights *w, const char *name)
 
 static void name_left_over(struct weights *w)
 {
-    for (int i = 0; i < safetensors_count(w->file); i++) {
-        const char *name = safetensors_at(w->file, i)->name;
+    for (int i = 0; i < tensor_file_count(w->file); i++) {
+        const char *name = tensor_file_at(w->file, i)->name;
         if (!w->used[i] && !ignored(w, name)) problem(w, "extra %s", name);
     }
 }
@@ -127,8 +101,6 @@ static void drop_merged(struct weights *w)
 static void weights_free(struct weights *w)
 {
     drop_merged(w);
-    safetensors_close(w->file);
-    free(w->path);
     free(w->used);
     buf_finish(&w->problems);
     free(w);
@@ -143,14 +115,15 @@ bool weights_finish(struct weights *w, struct error *err)
     if (ok && w->problem_count > PROBLEMS_SHOWN)
         buf_printf(&w->problems, "; and %d more", w->problem_count - PROBLEMS_SHOWN);
     if (ok && w->problem_count > 0)
-        ok = error_set(err, ERROR_INVALID, "%s: %s", w->path, buf_text(&w->problems));
+        ok = error_set(err, ERROR_INVALID, "%s: %s", tensor_file_path(w->file),
+                       buf_text(&w->problems));
     weights_free(w);
     return ok;
 }
 
 bool weights_has(const struct weights *w, const char *name)
 {
-    return safetensors_find(w->file, name) != NULL;
+    return tensor_file_find(w->file, name) != NULL;
 }
 
 void weights_ignore_prefix(struct weights *w, const char *prefix)
@@ -168,7 +141,7 @@ void weights_ignore_suffix(struct weights *w, const char *suffix)
 /* ---- asking ---- */
 
 /* Trailing ones beyond `rank` in the file are as good as none: [64,64,1,1] is a [64,64]. */
-static bool shape_fits(const struct safetensors_entry *e, int rank, const int64_t *dim)
+static bool shape_fits(const struct tensor_entry *e, int rank, const int64_t *dim)
 {
     if (e->rank < rank) return false;
     for (int i = 0; i < e->rank; i++)
@@ -197,24 +170,27 @@ static bool take(struct weights *w, const char *name, int rank, const int64_t *d
                  struct weight_array *out)
 {
     char want[96], have[96];
-    const struct safetensors_entry *e = safetensors_find(w->file, name);
-    safetensors_shape_text(rank, dim, want, sizeof want);
+    const struct tensor_entry *e = tensor_file_find(w->file, name);
+    tensor_shape_text(rank, dim, want, sizeof want);
     if (e == NULL) {
         problem(w, "missing %s %s", name, want);
         return false;
     }
-    w->used[e - safetensors_at(w->file, 0)] = true;
+    w->used[e - tensor_file_at(w->file, 0)] = true;
     if (!shape_fits(e, rank, dim)) {
-        safetensors_shape_text(e->rank, e->dim, have, sizeof have);
+        tensor_shape_text(e->rank, e->dim, have, sizeof have);
         problem(w, "%s is %s, not %s", name, have, want);
         return false;
     }
     if (e->dtype != TENSOR_F32 && e->dtype != TENSOR_F16 && e->dtype != TENSOR_BF16) {
-        problem(w, "%s holds %s, not floats", name, tensor_dtype_name(e->dtype));
+        problem(w, "%s holds %s; F32, F16 and BF16 are read", name, tensor_dtype_name(e->dtype));
         return false;
     }
-    *out = (struct weight_array){e->data, e->dtype, e->count};
-    return change(w, name, out);
+    struct error why = {0};
+    const void *data = tensor_file_data(w->file, e, &why);
+    if (data == NULL) problem(w, "%s", why.message);
+    *out = (struct weight_array){data, e->dtype, e->count};
+    return data != NULL && change(w, name, out);
 }
 
 static bool take_member(struct weights *w, const char *name, const char *member, int rank,

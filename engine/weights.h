@@ -1,11 +1,11 @@
-/* weights: the named tensors of one model part (a file), handed to a backend as prepared weights.
+/* weights: the named tensors of one part of a model, handed to a backend as prepared weights.
  *
  * Model code asks for each tensor it needs with the shape its config demands. Problems are
  * collected, not reported one by one: weights_finish names every missing, misshapen and left-over
  * tensor in one error. The prepared weights live in a weight_set, which owns them after loading;
- * the file may be closed then.
+ * the parts may be closed then.
  *
- *     struct weights *w = weights_open(folder, candidates, ops, &set, &err);
+ *     struct weights *w = weights_open(parts, PART_UNET, ops, &set, &err);
  *     m->proj = weights_linear(w, "proj_in", 64, 64, true);   NULL when something was wrong
  *     ok = weights_finish(w, &err);                           frees w */
 #ifndef ZOE_ENGINE_WEIGHTS_H
@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include "engine/model_parts.h"
 #include "engine/ops.h"
 
 struct weight_set { /* zero-initialised is empty */
@@ -24,9 +25,8 @@ void weight_set_release(struct weight_set *set, struct ops *ops);
 
 struct weights;
 
-/* Opens the first of `candidates` (NULL-terminated) that exists in `folder`. `ops` and `set` are
- * borrowed. ERROR_NOT_FOUND names them all. */
-struct weights *weights_open(const char *folder, const char *const *candidates, struct ops *ops,
+/* `parts`, `ops` and `set` are borrowed. */
+struct weights *weights_open(struct model_parts *parts, enum model_part part, struct ops *ops,
                              struct weight_set *set, struct error *err);
 bool weights_finish(struct weights *w, struct error *err); /* w == NULL gives false and keeps err */
 

@@ -17,6 +17,7 @@ struct family {
     const char *const
         *pipelines;    /* diffusers' _class_name values that mean this family, NULL-terminated */
     bool image;        /* a clip is one picture, not a video */
+    bool has_parts;    /* its folders are model_parts: opened with the folder */
     bool uses_backend; /* false: results are exact integers everywhere, the fingerprint says so */
     bool takes_loras;  /* its unet/ and text_encoder/ can be changed by LoRAs */
 

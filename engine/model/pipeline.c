@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "base/path.h"
 #include "base/xalloc.h"
 #include "engine/model/diffusion.h"
 #include "engine/model/text_encoder.h"
@@ -15,7 +14,6 @@
 
 #define FRAMES_MAX 1024
 #define PIXELS_MAX 4096
-#define CONFIG_LIMIT_BYTES ((size_t)1 << 20)
 
 /* Stable Diffusion 1's encoder pads with the end token, the later ones with "!". */
 #define SD1_TEXT_WIDTH 768
@@ -97,34 +95,28 @@ void pipeline_close(void *model)
     free(m);
 }
 
-static bool open_schedule(struct noise_schedule *s, const char *folder, struct error *err)
+static bool open_schedule(struct noise_schedule *s, struct model_parts *parts, struct error *err)
 {
-    char *path = path_join(folder, "scheduler/scheduler_config.json");
-    const bool ok = noise_schedule_read(path, s, err);
-    free(path);
-    return ok;
+    const char *what;
+    const json_t *config = model_parts_config(parts, PART_SCHEDULER, &what, err);
+    return config != NULL && noise_schedule_parse(config, what, s, err);
 }
 
-static bool open_text(struct pipeline *m, const char *folder, struct ops *ops, struct error *err)
+static bool open_text(struct pipeline *m, struct model_parts *parts, struct ops *ops,
+                      struct error *err)
 {
-    char *encoder = path_join(folder, "text_encoder"), *tokens = path_join(folder, "tokenizer");
-    m->text = text_encoder_open(encoder, ops, err);
-    if (m->text != NULL)
-        m->tokenizer = tokenizer_open(
-            tokens, text_encoder_width(m->text) == SD1_TEXT_WIDTH ? "<|endoftext|>" : "!", err);
-    free(encoder);
-    free(tokens);
+    m->text = text_encoder_open(parts, ops, err);
+    if (m->text == NULL) return false;
+    const bool sd1 = text_encoder_width(m->text) == SD1_TEXT_WIDTH;
+    m->tokenizer = tokenizer_open(model_parts_tokenizer(parts), sd1 ? "<|endoftext|>" : "!", err);
     return m->tokenizer != NULL;
 }
 
-static bool open_networks(struct pipeline *m, const char *folder, struct ops *ops,
+static bool open_networks(struct pipeline *m, struct model_parts *parts, struct ops *ops,
                           struct error *err)
 {
-    char *unet = path_join(folder, "unet"), *vae = path_join(folder, "vae");
-    m->unet = unet_open(unet, ops, err);
-    if (m->unet != NULL) m->vae = vae_open(vae, ops, err);
-    free(unet);
-    free(vae);
+    m->unet = unet_open(parts, ops, err);
+    if (m->unet != NULL) m->vae = vae_open(parts, ops, err);
     return m->vae != NULL;
 }
 
@@ -166,9 +158,9 @@ static void fill_hooks(struct pipeline *m, struct ops *ops)
 void *pipeline_open(const struct model_folder *folder, struct ops *ops, struct error *err)
 {
     struct pipeline *m = xcalloc(1, sizeof *m);
-    const char *path = folder->path;
-    if (open_schedule(&m->diffusion.schedule, path, err) && open_text(m, path, ops, err) &&
-        open_networks(m, path, ops, err) && parts_fit(m, path, err)) {
+    struct model_parts *parts = folder->parts;
+    if (open_schedule(&m->diffusion.schedule, parts, err) && open_text(m, parts, ops, err) &&
+        open_networks(m, parts, ops, err) && parts_fit(m, folder->path, err)) {
         fill_hooks(m, ops);
         return m;
     }
@@ -180,23 +172,21 @@ void *pipeline_open(const struct model_folder *folder, struct ops *ops, struct e
 
 /* What the folder's scheduler allows; its scheduler and size as defaults, where the manifest names
  * none. */
-static bool describe_schedule(const char *folder, json_t *facts, int factor, struct error *err)
+static bool describe_schedule(struct model_parts *parts, json_t *facts, int factor,
+                              struct error *err)
 {
     json_t *defaults = json_object_get(facts, "defaults");
     struct noise_schedule schedule;
     int sample;
-    if (!open_schedule(&schedule, folder, err)) return false;
+    if (!open_schedule(&schedule, parts, err)) return false;
     const struct sampler *own = sampler_find_class(schedule.class_name);
     json_object_set_new(facts, "steps", family_range(1, schedule.train_steps - 1, 1));
     noise_schedule_finish(&schedule);
     if (own != NULL && json_object_get(defaults, "scheduler") == NULL)
         json_object_set_new(defaults, "scheduler", json_string(own->name));
-    char *path = path_join(folder, "unet/config.json");
-    json_t *config = json_parse_file(path, CONFIG_LIMIT_BYTES, err);
+    const json_t *config = model_parts_config(parts, PART_UNET, NULL, err);
     const json_t *size = json_object_get(config, "sample_size");
     sample = json_is_integer(size) ? (int)json_integer_value(size) : 0;
-    json_decref(config);
-    free(path);
     if (sample < 1 || sample > PIXELS_MAX / factor) return true;
     if (json_object_get(defaults, "width") == NULL)
         json_object_set_new(defaults, "width", json_integer(sample * factor));
@@ -219,11 +209,9 @@ bool pipeline_describe(const struct model_folder *folder, json_t *facts, struct 
 {
     struct unet_config unet;
     struct vae_config vae;
-    char *unet_path = path_join(folder->path, "unet"), *vae_path = path_join(folder->path, "vae");
-    const bool ok = unet_config_read(unet_path, &unet, err) && vae_config_read(vae_path, &vae, err);
-    free(unet_path);
-    free(vae_path);
-    if (!ok || !suits(&unet, folder, err)) return false;
+    if (!unet_config_read(folder->parts, &unet, err) ||
+        !vae_config_read(folder->parts, &vae, err) || !suits(&unet, folder, err))
+        return false;
     const int factor = vae_config_factor(&vae);
     json_object_set_new(facts, "spatial_factor", json_integer(factor));
     json_object_set_new(facts, "latent_channels", json_integer(vae.latent_channels));
@@ -236,5 +224,5 @@ bool pipeline_describe(const struct model_folder *folder, json_t *facts, struct 
     json_object_set_new(facts, "guidance", json_true());
     if (folder->family->image)
         json_object_set_new(json_object_get(facts, "defaults"), "num_frames", json_integer(1));
-    return describe_schedule(folder->path, facts, factor, err);
+    return describe_schedule(folder->parts, facts, factor, err);
 }

@@ -15,7 +15,7 @@ bool pipeline_describe(const struct model_folder *folder, json_t *facts, struct 
 
 /* Every member of such a family's row but name, pipelines and image. */
 #define PIPELINE_FAMILY_ROWS                                                                       \
-    .uses_backend = true, .takes_loras = true, .describe = pipeline_describe,                      \
+    .uses_backend = true, .has_parts = true, .takes_loras = true, .describe = pipeline_describe,   \
     .open = pipeline_open, .close = pipeline_close, .job_new = diffusion_job_new,                  \
     .job_free = diffusion_job_free, .job_shape = diffusion_job_shape,                              \
     .job_steps = diffusion_job_steps, .job_timestep = diffusion_job_timestep,                      \

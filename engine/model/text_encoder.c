@@ -7,12 +7,10 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "base/path.h"
 #include "base/xalloc.h"
 #include "engine/model/config_rules.h"
 #include "engine/weights.h"
 
-#define CONFIG_LIMIT_BYTES ((size_t)1 << 20)
 #define LAYERS_MAX 128
 
 struct layer {
@@ -93,14 +91,11 @@ static bool read_sizes(struct text_encoder *e, const json_t *config, const char 
     return true;
 }
 
-static bool read_config(struct text_encoder *e, const char *folder, struct error *err)
+static bool read_config(struct text_encoder *e, struct model_parts *parts, struct error *err)
 {
-    char *path = path_join(folder, "config.json");
-    json_t *config = json_parse_file(path, CONFIG_LIMIT_BYTES, err);
-    const bool ok = config != NULL && read_sizes(e, config, path, err);
-    json_decref(config);
-    free(path);
-    return ok;
+    const char *what;
+    const json_t *config = model_parts_config(parts, PART_TEXT, &what, err);
+    return config != NULL && read_sizes(e, config, what, err);
 }
 
 static void load_layer(struct text_encoder *e, struct weights *w, int index)
@@ -124,10 +119,9 @@ static void load_layer(struct text_encoder *e, struct weights *w, int index)
     l->down = weights_linear(w, name, e->inner, e->width, true);
 }
 
-static bool load_weights(struct text_encoder *e, const char *folder, struct error *err)
+static bool load_weights(struct text_encoder *e, struct model_parts *parts, struct error *err)
 {
-    static const char *const files[] = {"model.safetensors", "model.fp16.safetensors", NULL};
-    struct weights *w = weights_open(folder, files, e->ops, &e->set, err);
+    struct weights *w = weights_open(parts, PART_TEXT, e->ops, &e->set, err);
     if (w == NULL) return false;
     e->tokens = weights_embedding(w, "text_model.embeddings.token_embedding.weight", e->vocabulary,
                                   e->width);
@@ -141,11 +135,12 @@ static bool load_weights(struct text_encoder *e, const char *folder, struct erro
     return weights_finish(w, err);
 }
 
-struct text_encoder *text_encoder_open(const char *folder, struct ops *ops, struct error *err)
+struct text_encoder *text_encoder_open(struct model_parts *parts, struct ops *ops,
+                                       struct error *err)
 {
     struct text_encoder *e = xcalloc(1, sizeof *e);
     e->ops = ops;
-    if (read_config(e, folder, err) && load_weights(e, folder, err)) return e;
+    if (read_config(e, parts, err) && load_weights(e, parts, err)) return e;
     text_encoder_close(e);
     return NULL;
 }

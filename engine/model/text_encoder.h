@@ -5,12 +5,14 @@
 
 #include <stdint.h>
 
+#include "engine/model_parts.h"
 #include "engine/ops.h"
 
 struct text_encoder;
 
-/* Reads FOLDER/config.json and its weights. `ops` is borrowed for the encoder's life. */
-struct text_encoder *text_encoder_open(const char *folder, struct ops *ops, struct error *err);
+/* `ops` is borrowed for the encoder's life. */
+struct text_encoder *text_encoder_open(struct model_parts *parts, struct ops *ops,
+                                       struct error *err);
 void text_encoder_close(struct text_encoder *e); /* NULL is fine */
 
 int text_encoder_width(const struct text_encoder *e);      /* channels of an embedding */

@@ -16,11 +16,11 @@ struct unet_text {
     struct tensor *kv; /* per spatial transformer */
 };
 
-struct unet *unet_open(const char *folder, struct ops *ops, struct error *err)
+struct unet *unet_open(struct model_parts *parts, struct ops *ops, struct error *err)
 {
     struct unet *u = xcalloc(1, sizeof *u);
     u->ops = ops;
-    if (unet_config_read(folder, &u->config, err) && unet_load(u, folder, err)) return u;
+    if (unet_config_read(parts, &u->config, err) && unet_load(u, parts, err)) return u;
     unet_close(u);
     return NULL;
 }

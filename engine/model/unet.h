@@ -10,7 +10,7 @@
 
 struct unet;
 
-struct unet *unet_open(const char *folder, struct ops *ops, struct error *err);
+struct unet *unet_open(struct model_parts *parts, struct ops *ops, struct error *err);
 void unet_close(struct unet *u); /* NULL is fine */
 const struct unet_config *unet_config(const struct unet *u);
 

@@ -42,6 +42,6 @@ struct unet {
 
 /* Asks the folder for every tensor of the config and fills the list of blocks. On failure the
  * caller still calls unet_close. */
-bool unet_load(struct unet *u, const char *folder, struct error *err);
+bool unet_load(struct unet *u, struct model_parts *parts, struct error *err);
 
 #endif

@@ -4,10 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "base/path.h"
 #include "engine/model/config_rules.h"
-
-#define CONFIG_LIMIT_BYTES ((size_t)1 << 20)
 
 /* Of both classes. */
 #define SHARED_RULES                                                                               \
@@ -185,12 +182,9 @@ static bool parse(struct unet_config *c, const json_t *config, const char *what,
            check_divisions(c, what, err);
 }
 
-bool unet_config_read(const char *folder, struct unet_config *out, struct error *err)
+bool unet_config_read(struct model_parts *parts, struct unet_config *out, struct error *err)
 {
-    char *path = path_join(folder, "config.json");
-    json_t *config = json_parse_file(path, CONFIG_LIMIT_BYTES, err);
-    const bool ok = config != NULL && parse(out, config, path, err);
-    json_decref(config);
-    free(path);
-    return ok;
+    const char *what;
+    const json_t *config = model_parts_config(parts, PART_UNET, &what, err);
+    return config != NULL && parse(out, config, what, err);
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "engine/model_parts.h"
 
 #define UNET_LEVELS_MAX 8
 
@@ -22,6 +23,6 @@ struct unet_config {
     double eps;
 };
 
-bool unet_config_read(const char *folder, struct unet_config *out, struct error *err);
+bool unet_config_read(struct model_parts *parts, struct unet_config *out, struct error *err);
 
 #endif

@@ -153,13 +153,11 @@ static void load_up(struct loader *l)
     }
 }
 
-bool unet_load(struct unet *u, const char *folder, struct error *err)
+bool unet_load(struct unet *u, struct model_parts *parts, struct error *err)
 {
-    static const char *const files[] = {"diffusion_pytorch_model.safetensors",
-                                        "diffusion_pytorch_model.fp16.safetensors", NULL};
     const struct unet_config *c = &u->config;
     const int first = c->channels[0];
-    struct weights *w = weights_open(folder, files, u->ops, &u->set, err);
+    struct weights *w = weights_open(parts, PART_UNET, u->ops, &u->set, err);
     if (w == NULL) return false;
     struct loader *l = xcalloc(1, sizeof *l);
     l->unet = u;

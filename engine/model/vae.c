@@ -13,11 +13,9 @@ struct vae {
     bool has_encoder;
 };
 
-static bool load_weights(struct vae *v, const char *folder, struct error *err)
+static bool load_weights(struct vae *v, struct model_parts *parts, struct error *err)
 {
-    static const char *const files[] = {"diffusion_pytorch_model.safetensors",
-                                        "diffusion_pytorch_model.fp16.safetensors", NULL};
-    struct weights *w = weights_open(folder, files, v->ops, &v->set, err);
+    struct weights *w = weights_open(parts, PART_VAE, v->ops, &v->set, err);
     if (w == NULL) return false;
     v->has_encoder = weights_has(w, "encoder.conv_in.weight");
     vae_half_load_decoder(&v->decoder, w, &v->config);
@@ -26,13 +24,13 @@ static bool load_weights(struct vae *v, const char *folder, struct error *err)
     return weights_finish(w, err);
 }
 
-struct vae *vae_open(const char *folder, struct ops *ops, struct error *err)
+struct vae *vae_open(struct model_parts *parts, struct ops *ops, struct error *err)
 {
     struct vae *v = xcalloc(1, sizeof *v);
     v->ops = v->decoder.ops = v->encoder.ops = ops;
-    bool ok = vae_config_read(folder, &v->config, err);
+    bool ok = vae_config_read(parts, &v->config, err);
     v->decoder.groups = v->encoder.groups = v->config.groups;
-    if (ok && load_weights(v, folder, err)) return v;
+    if (ok && load_weights(v, parts, err)) return v;
     vae_close(v);
     return NULL;
 }

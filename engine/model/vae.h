@@ -8,7 +8,7 @@
 
 struct vae;
 
-struct vae *vae_open(const char *folder, struct ops *ops, struct error *err);
+struct vae *vae_open(struct model_parts *parts, struct ops *ops, struct error *err);
 void vae_close(struct vae *v); /* NULL is fine */
 const struct vae_config *vae_config_of(const struct vae *v);
 bool vae_has_encoder(const struct vae *v); /* some files hold the decoder only */

@@ -4,10 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "base/path.h"
 #include "engine/model/config_rules.h"
-
-#define CONFIG_LIMIT_BYTES ((size_t)1 << 20)
 
 static const struct config_rule rules[] = {
     {"block_out_channels", CONFIG_READ, NULL},
@@ -77,17 +74,14 @@ static bool parse_config(struct vae_config *c, const json_t *config, const char 
            check_groups(c, what, err);
 }
 
-bool vae_config_read(const char *folder, struct vae_config *out, struct error *err)
+bool vae_config_read(struct model_parts *parts, struct vae_config *out, struct error *err)
 {
-    char *path = path_join(folder, "config.json");
-    json_t *config = json_parse_file(path, CONFIG_LIMIT_BYTES, err);
-    bool ok = config != NULL && parse_config(out, config, path, err);
-    if (ok && (out->layers_per_block > 64 || out->out_channels != 3))
-        ok = error_set(err, ERROR_INVALID,
-                       "%s: layers_per_block must be at most 64, out_channels 3", path);
-    json_decref(config);
-    free(path);
-    return ok;
+    const char *what;
+    const json_t *config = model_parts_config(parts, PART_VAE, &what, err);
+    if (config == NULL || !parse_config(out, config, what, err)) return false;
+    if (out->layers_per_block <= 64 && out->out_channels == 3) return true;
+    return error_set(err, ERROR_INVALID, "%s: layers_per_block must be at most 64, out_channels 3",
+                     what);
 }
 
 int vae_config_factor(const struct vae_config *c)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "engine/model_parts.h"
 
 #define VAE_LEVELS_MAX 8
 
@@ -16,7 +17,7 @@ struct vae_config {
     bool mid_attention;
 };
 
-bool vae_config_read(const char *folder, struct vae_config *out, struct error *err);
+bool vae_config_read(struct model_parts *parts, struct vae_config *out, struct error *err);
 int vae_config_factor(const struct vae_config *c); /* pixels per latent, each way */
 
 #endif

@@ -51,20 +51,16 @@ static void load_res(struct loader *l, const char *prefix, int in, int out)
         b->shortcut = weights_conv2d(w, named(l, "%s.conv_shortcut", prefix), in, out, 1);
 }
 
-/* The names of the attention's matrices changed over the years; both are read. */
 static void load_attention(struct loader *l, const char *middle, int channels)
 {
-    static const char *const now[] = {"to_q", "to_k", "to_v", NULL};
-    static const char *const then[] = {"query", "key", "value", NULL};
+    static const char *const qkv[] = {"to_q", "to_k", "to_v", NULL};
     char prefix[NAME_SIZE];
     snprintf(prefix, sizeof prefix, "%s.attentions.0.", middle);
     struct weights *w = l->weights;
     struct vae_block *b = add_block(l->half, VAE_BLOCK_ATTENTION, channels);
-    const bool old = weights_has(w, named(l, "%squery.weight", prefix));
     b->norm1 = weights_norm(w, named(l, "%sgroup_norm", prefix), channels);
-    b->qkv = weights_linear_stack(w, prefix, old ? then : now, channels, channels, true);
-    b->proj = weights_linear(w, named(l, "%s%s", prefix, old ? "proj_attn" : "to_out.0"), channels,
-                             channels, true);
+    b->qkv = weights_linear_stack(w, prefix, qkv, channels, channels, true);
+    b->proj = weights_linear(w, named(l, "%sto_out.0", prefix), channels, channels, true);
 }
 
 static void load_middle(struct loader *l, const char *half, int channels, bool attention)

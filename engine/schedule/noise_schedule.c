@@ -132,10 +132,18 @@ bool noise_schedule_read(const char *path, struct noise_schedule *out, struct er
 {
     memset(out, 0, sizeof *out);
     json_t *config = json_parse_file(path, CONFIG_LIMIT_BYTES, err);
-    const bool ok = config != NULL && parse(out, config, path, err);
+    const bool ok = config != NULL && noise_schedule_parse(config, path, out, err);
     json_decref(config);
-    if (!ok) noise_schedule_finish(out);
     return ok;
+}
+
+bool noise_schedule_parse(const json_t *config, const char *what, struct noise_schedule *out,
+                          struct error *err)
+{
+    memset(out, 0, sizeof *out);
+    if (parse(out, config, what, err)) return true;
+    noise_schedule_finish(out);
+    return false;
 }
 
 void noise_schedule_finish(struct noise_schedule *s)

@@ -49,6 +49,9 @@ struct noise_schedule {
 
 /* Reads a scheduler_config.json. ERROR_INVALID names values that are not built. */
 bool noise_schedule_read(const char *path, struct noise_schedule *out, struct error *err);
+/* The same of one that was read already; `what` names it in errors. */
+bool noise_schedule_parse(const json_t *config, const char *what, struct noise_schedule *out,
+                          struct error *err);
 void noise_schedule_finish(struct noise_schedule *s);
 
 #endif

@@ -43,6 +43,14 @@ static void token_ids_are_exact(void **state)
     safetensors_close(golden);
 }
 
+static struct model_parts *open_tiny_parts(void)
+{
+    struct error err = {0};
+    struct model_parts *parts = model_parts_open(TINY, NULL, &err);
+    expect_ok(parts != NULL, &err);
+    return parts;
+}
+
 static void text_embeddings_agree(void **state)
 {
     (void)state;
@@ -56,11 +64,13 @@ static void text_embeddings_agree(void **state)
     for (int i = 0; i < 5 * TOKENS; i++)
         ids[i] = (int32_t)((const int64_t *)ids64->data)[i];
     struct ops *ops = open_ops();
-    struct text_encoder *e = text_encoder_open(TINY "/text_encoder", ops, &err);
+    struct model_parts *parts = open_tiny_parts();
+    struct text_encoder *e = text_encoder_open(parts, ops, &err);
     expect_ok(e != NULL, &err);
     expect_ok(text_encoder_run(e, ids, 5, TOKENS, got, &err), &err);
     expect_close("text", got, want, count, 1e-4);
     text_encoder_close(e);
+    model_parts_close(parts);
     ops_free(ops);
     free(want);
     free(got);
@@ -99,7 +109,8 @@ static void check_unet(const struct unet_case *c)
     to_last(x, s.batch, 4, plane, in);
     to_last(want, s.batch, 4, plane, expected);
     struct ops *ops = open_ops();
-    struct unet *u = unet_open(TINY "/unet", ops, &err);
+    struct model_parts *parts = open_tiny_parts();
+    struct unet *u = unet_open(parts, ops, &err);
     expect_ok(u != NULL, &err);
     struct unet_text *t = unet_text_new(u, text, s.batch, TOKENS, &err);
     expect_ok(t != NULL && unet_plan(u, &s, t, &err), &err);
@@ -107,6 +118,7 @@ static void check_unet(const struct unet_case *c)
     expect_close(c->eps, out, expected, count, 1e-4);
     unet_text_free(t);
     unet_close(u);
+    model_parts_close(parts);
     ops_free(ops);
     free(x), free(want), free(emb), free(in), free(out), free(expected), free(text);
     safetensors_close(golden);
@@ -135,7 +147,8 @@ static void vae_decoding_agrees(void **state)
     float *out = calloc(3 * PIXELS, sizeof *out), *expected = calloc(3 * PIXELS, sizeof *expected);
     float in[LATENTS];
     struct ops *ops = open_ops();
-    struct vae *d = vae_open(TINY "/vae", ops, &err);
+    struct model_parts *parts = open_tiny_parts();
+    struct vae *d = vae_open(parts, ops, &err);
     expect_ok(d != NULL && vae_plan_decode(d, H, W, &err), &err);
     for (int i = 0; i < 2; i++) {
         to_last(z + i * LATENTS, 1, 4, H * W, in);
@@ -144,6 +157,7 @@ static void vae_decoding_agrees(void **state)
         expect_close("vae", out, expected, 3 * PIXELS, 1e-4);
     }
     vae_close(d);
+    model_parts_close(parts);
     ops_free(ops);
     free(z), free(want), free(out), free(expected);
     safetensors_close(golden);
@@ -181,7 +195,8 @@ static void vae_encoding_agrees(void **state)
     float *want = golden_floats(golden, "vae.moments", 2 * MOMENTS);
     float *in = calloc(3 * PIXELS, sizeof *in), out[MOMENTS], expected[MOMENTS];
     struct ops *ops = open_ops();
-    struct vae *v = vae_open(TINY "/vae", ops, &err);
+    struct model_parts *parts = open_tiny_parts();
+    struct vae *v = vae_open(parts, ops, &err);
     expect_ok(v != NULL && vae_has_encoder(v) && vae_plan_encode(v, H, W, &err), &err);
     for (int i = 0; i < 2; i++) {
         to_last(x + i * 3 * PIXELS, 1, 3, PIXELS, in);
@@ -190,6 +205,7 @@ static void vae_encoding_agrees(void **state)
         expect_close("moments", out, expected, MOMENTS, 1e-4);
     }
     vae_close(v);
+    model_parts_close(parts);
     ops_free(ops);
     free(x), free(want), free(in);
     safetensors_close(golden);
