@@ -52,7 +52,7 @@ static bool read_choices(struct request *r, const json_t *facts, const json_t *r
                          scheduler);
     if (r->noise == NULL || !named_in(facts, "noises", noise))
         return error_set(err, ERROR_USAGE, "noise: \"%s\" is not built for this model", noise);
-    if (r->eta > 0 && !r->sampler->takes_eta)
+    if (r->eta > 0 && r->sampler->draws != SAMPLER_DRAWS_WITH_ETA)
         return error_set(err, ERROR_USAGE, "eta: %s takes none", scheduler);
     return true;
 }

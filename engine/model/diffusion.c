@@ -63,11 +63,11 @@ void diffusion_job_free(struct family_job *j)
 {
     if (j == NULL) return;
     for (int i = 0; j->samplers != NULL && i < j->count; i++)
-        j->sampler->end(j->samplers[i]);
+        sampler_end(j->samplers[i]);
     for (int i = 0; j->noises != NULL && i < j->count; i++)
         j->noise->end(j->noises[i]);
     diffusion_text_end(j);
-    free(j->timesteps);
+    sampler_path_free(j->path);
     free(j->samplers);
     free(j->noises);
     diffusion_guidance_end(j);
@@ -102,7 +102,7 @@ int diffusion_job_steps(const struct family_job *j)
 
 double diffusion_job_timestep(const struct family_job *j, int step)
 {
-    return j->timesteps[step];
+    return j->path->timesteps[step];
 }
 
 float *diffusion_job_latents(struct family_job *j, int request)

@@ -12,9 +12,9 @@ struct family_job {
     struct diffusion_size size;
     int64_t latent_count; /* floats of one request */
     int steps;
-    double *timesteps;
+    struct sampler_path *path; /* timesteps and noise levels of all requests */
     const struct sampler *sampler;
-    struct sampler_state **samplers; /* per request, as the next two */
+    struct sampler_run **samplers; /* per request, as the next two */
     const struct noise *noise;
     struct noise_state **noises;
     double *scales;        /* of guidance, [count][steps]; 1 = none */

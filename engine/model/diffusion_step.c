@@ -32,13 +32,13 @@ bool diffusion_job_step(struct family_job *j, int index, struct ops *ops, struct
                                 diffusion_plane(j), j->input + i * j->latent_count);
     const void *condition = diffusion_text_at(j, index, err);
     if (condition == NULL ||
-        !m->denoise(m, &j->size, condition, j->timesteps[index], j->input, j->output, err))
+        !m->denoise(m, &j->size, condition, j->path->timesteps[index], j->input, j->output, err))
         return false;
     for (int i = 0; i < j->count; i++) {
         struct noise_source source = {j, i};
         diffusion_guide(j, i, index);
-        j->sampler->step(j->samplers[i], index, j->latents + i * j->latent_count,
-                         j->prediction + i * j->latent_count, draw_noise, &source);
+        sampler_step(j->samplers[i], index, j->latents + i * j->latent_count,
+                     j->prediction + i * j->latent_count, draw_noise, &source);
     }
     j->stepped = true;
     return true;

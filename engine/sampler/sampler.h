@@ -1,6 +1,7 @@
-/* sampler: turns noise predictions into less noisy latents, step by step. A table of rows; the
- * numbers equal those of diffusers' scheduler of the same name. Latents and history are float32 in
- * host memory; one thread at a time; no randomness of its own. */
+/* sampler: turns noise predictions into less noisy latents, step by step. A table of rows, each a
+ * pure function over a run's shared state; the numbers equal those of diffusers' scheduler of the
+ * same name. Latents and history are float32 in host memory; one thread at a time; no randomness of
+ * its own. */
 #ifndef ZOE_ENGINE_SAMPLER_SAMPLER_H
 #define ZOE_ENGINE_SAMPLER_SAMPLER_H
 
@@ -10,29 +11,26 @@
 #include "base/error.h"
 #include "engine/schedule/noise_schedule.h"
 
+#define SAMPLER_KEPT_MAX 3
+
 /* Fills `out` with fresh standard normal noise in the layout of the latents. */
 typedef void sampler_noise_fn(void *arg, float *out);
 
-struct sampler_setup { /* borrowed for the life of the state */
-    const struct noise_schedule *schedule;
-    const double *timesteps;
-    int steps;
-    int64_t count; /* floats of one request's latents */
-    double eta;    /* of DDIM: 0 none, 1 all of the variance as fresh noise */
-};
+enum sampler_draws { SAMPLER_DRAWS_NOTHING, SAMPLER_DRAWS_WITH_ETA, SAMPLER_DRAWS_ALWAYS };
 
-struct sampler_state;
+struct sampler_run;
 
 struct sampler {
     const char *name;      /* "ddim": the recipe's */
     const char *scheduler; /* "DDIMScheduler": diffusers' class */
     const char *spacing;   /* default timestep_spacing */
     bool counts_end;       /* see noise_schedule_spacing_args */
-    bool takes_eta;
-    struct sampler_state *(*begin)(const struct sampler_setup *setup, struct error *err);
-    void (*end)(struct sampler_state *state); /* NULL is fine */
-    /* x: latents before step `index`, replaced by those after it. Steps come in order. */
-    void (*step)(struct sampler_state *state, int index, float *x, const float *prediction,
+    bool sigma_space; /* latents are clean + sigma * noise, not alpha * clean + sigma * noise */
+    enum sampler_draws draws; /* fresh noise in its steps; only WITH_ETA takes eta */
+    int kept;                 /* tensors of history, at most SAMPLER_KEPT_MAX */
+    /* x: latents before step `index`, replaced by those after it. Steps come in order, from the
+     * setup's first. */
+    void (*step)(struct sampler_run *run, int index, float *x, const float *prediction,
                  sampler_noise_fn *noise, void *noise_arg);
 };
 
@@ -40,8 +38,53 @@ const struct sampler *sampler_find(const char *name);             /* NULL when u
 const struct sampler *sampler_find_class(const char *class_name); /* by diffusers' class */
 const struct sampler *const *sampler_all(int *count_out);
 
-/* Timesteps of a sampler on a folder's schedule. ERROR_USAGE when so many steps do not fit. */
-bool sampler_timesteps(const struct sampler *sampler, const struct noise_schedule *schedule,
-                       int steps, double *timesteps, struct error *err);
+/* ---- the path: which noise levels are visited ---- */
+
+struct sampler_path {
+    const struct sampler *sampler;
+    int steps;
+    double *timesteps; /* [steps]: what the network sees */
+    double *sigmas;    /* [steps + 1]: noise over signal; the last is what remains */
+};
+
+/* The path of a sampler on a folder's schedule. NULL with ERROR_USAGE when so many steps do not
+ * fit. */
+struct sampler_path *sampler_path_new(const struct sampler *sampler,
+                                      const struct noise_schedule *schedule, int steps,
+                                      struct error *err);
+void sampler_path_free(struct sampler_path *path); /* NULL is fine */
+
+/* ---- a run: the state of one clip on its path ---- */
+
+struct sampler_setup {
+    const struct noise_schedule *schedule; /* this and the path: borrowed for the run's life */
+    const struct sampler_path *path;
+    int first;     /* step it starts at, with empty history; 0 = all noise */
+    int64_t count; /* floats of the latents */
+    double eta;    /* of DDIM: 0 none, 1 all of the variance as fresh noise */
+};
+
+struct sampler_run { /* what a checkpoint holds: kept[0 .. sampler->kept) and filled */
+    struct sampler_setup setup;
+    float *kept[SAMPLER_KEPT_MAX]; /* history, [count] each; the row says what is where */
+    int filled;                    /* steps that left their trace in it; the row says up to what */
+    float *noise;                  /* [count], scratch; NULL when nothing is drawn */
+};
+
+struct sampler_run *sampler_begin(const struct sampler_setup *setup, struct error *err);
+void sampler_end(struct sampler_run *run); /* NULL is fine */
+
+/* sampler->step of the path's sampler. */
+void sampler_step(struct sampler_run *run, int index, float *x, const float *prediction,
+                  sampler_noise_fn *noise, void *noise_arg);
+
+/* The network sees latents times this. */
+double sampler_scale_input(const struct sampler_path *path, int index);
+/* Start latents are standard normal noise times this (diffusers' init_noise_sigma). */
+double sampler_start_scale(const struct sampler_path *path);
+/* Noised latents at step `index` are clean_gain * clean + noise_gain * noise (diffusers'
+ * add_noise); 1 and 0 at index == steps. */
+void sampler_mix(const struct sampler_setup *setup, int index, double *clean_gain,
+                 double *noise_gain);
 
 #endif

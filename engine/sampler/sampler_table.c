@@ -31,16 +31,3 @@ const struct sampler *const *sampler_all(int *count_out)
     *count_out = SAMPLER_COUNT;
     return samplers;
 }
-
-bool sampler_timesteps(const struct sampler *sampler, const struct noise_schedule *schedule,
-                       int steps, double *timesteps, struct error *err)
-{
-    const struct noise_schedule_spacing *spacing = schedule->spacing;
-    if (spacing == NULL) spacing = noise_schedule_spacing_find(sampler->spacing);
-    const struct noise_schedule_spacing_args args = {schedule->train_steps, steps,
-                                                     schedule->steps_offset, sampler->counts_end};
-    if (steps >= 1 && spacing->fill(&args, timesteps)) return true;
-    return error_set(err, ERROR_USAGE,
-                     "num_inference_steps: %d steps of %s do not fit %d training steps", steps,
-                     sampler->name, schedule->train_steps);
-}

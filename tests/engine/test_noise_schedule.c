@@ -81,11 +81,13 @@ static void too_many_steps_are_refused(void **state)
     (void)state;
     struct error err = {0};
     struct noise_schedule s = tiny_schedule();
-    double t[2000];
-    assert_true(sampler_timesteps(sampler_find("ddim"), &s, 999, t, &err));
-    assert_false(sampler_timesteps(sampler_find("ddim"), &s, 1001, t, &err));
+    struct sampler_path *path = sampler_path_new(sampler_find("ddim"), &s, 999, &err);
+    expect_ok(path != NULL, &err);
+    sampler_path_free(path);
+    assert_null(sampler_path_new(sampler_find("ddim"), &s, 1001, &err));
     assert_int_equal(err.code, ERROR_USAGE);
-    assert_false(sampler_timesteps(sampler_find("dpm++"), &s, 1500, t, &err));
+    assert_null(sampler_path_new(sampler_find("dpm++"), &s, 1500, &err));
+    assert_null(sampler_path_new(sampler_find("dpm++"), &s, 0, &err));
     noise_schedule_finish(&s);
 }
 
@@ -109,26 +111,27 @@ static void check_toy(const struct toy_case *c)
     struct error err = {0};
     struct noise_schedule s = tiny_schedule();
     const struct sampler *sampler = sampler_find(c->sampler);
-    double t[64];
     float x[8], e[8];
-    expect_ok(sampler_timesteps(sampler, &s, c->steps, t, &err), &err);
-    const struct sampler_setup setup = {&s, t, c->steps, 8, c->eta};
-    struct sampler_state *sampling = sampler->begin(&setup, &err);
+    struct sampler_path *path = sampler_path_new(sampler, &s, c->steps, &err);
+    expect_ok(path != NULL, &err);
+    const struct sampler_setup setup = {.schedule = &s, .path = path, .count = 8, .eta = c->eta};
+    struct sampler_run *sampling = sampler_begin(&setup, &err);
     struct noise_state *noise = noise_find("torch-cpu")->begin(0);
     expect_ok(sampling != NULL, &err);
     for (int i = 0; i < 8; i++)
         x[i] = -2 + 4 * (float)i / 7;
     for (int step = 0; step < c->steps; step++) {
         for (int i = 0; i < 8; i++)
-            e[i] = 0.5f * x[i] + 0.1f * sinf(3 * x[i]) * (float)t[step] / 1000;
-        sampler->step(sampling, step, x, e, toy_noise, noise);
+            e[i] = 0.5f * x[i] + 0.1f * sinf(3 * x[i]) * (float)path->timesteps[step] / 1000;
+        sampler_step(sampling, step, x, e, toy_noise, noise);
         if (step == 0 && c->after_one != 0) assert_true(fabs(x[0] - c->after_one) < 2e-5);
     }
     if (fabs(x[0] - c->after_all) > 5e-5)
         fail_msg("%s, %d steps: %.7g instead of %.7g", c->sampler, c->steps, (double)x[0],
                  c->after_all);
     noise_find("torch-cpu")->end(noise);
-    sampler->end(sampling);
+    sampler_end(sampling);
+    sampler_path_free(path);
     noise_schedule_finish(&s);
 }
 

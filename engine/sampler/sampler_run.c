@@ -1,0 +1,68 @@
+/* What all samplers share: the state of a run, and what its latents look like between steps. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/xalloc.h"
+#include "engine/sampler/sampler.h"
+
+static bool draws_noise(const struct sampler_setup *setup)
+{
+    const enum sampler_draws draws = setup->path->sampler->draws;
+    return draws == SAMPLER_DRAWS_ALWAYS || (draws == SAMPLER_DRAWS_WITH_ETA && setup->eta > 0);
+}
+
+static bool allocate(struct sampler_run *run, struct error *err)
+{
+    const size_t count = (size_t)run->setup.count;
+    for (int i = 0; i < run->setup.path->sampler->kept; i++) {
+        run->kept[i] = alloc_checked(count, sizeof *run->kept[i], "solver history", err);
+        if (run->kept[i] == NULL) return false;
+    }
+    if (!draws_noise(&run->setup)) return true;
+    run->noise = alloc_checked(count, sizeof *run->noise, "noise", err);
+    return run->noise != NULL;
+}
+
+struct sampler_run *sampler_begin(const struct sampler_setup *setup, struct error *err)
+{
+    struct sampler_run *run = xcalloc(1, sizeof *run);
+    run->setup = *setup;
+    if (allocate(run, err)) return run;
+    sampler_end(run);
+    return NULL;
+}
+
+void sampler_end(struct sampler_run *run)
+{
+    if (run == NULL) return;
+    for (int i = 0; i < SAMPLER_KEPT_MAX; i++)
+        free(run->kept[i]);
+    free(run->noise);
+    free(run);
+}
+
+void sampler_step(struct sampler_run *run, int index, float *x, const float *prediction,
+                  sampler_noise_fn *noise, void *noise_arg)
+{
+    run->setup.path->sampler->step(run, index, x, prediction, noise, noise_arg);
+}
+
+double sampler_scale_input(const struct sampler_path *path, int index)
+{
+    const double sigma = path->sigmas[index];
+    return path->sampler->sigma_space ? 1 / sqrt(sigma * sigma + 1) : 1;
+}
+
+double sampler_start_scale(const struct sampler_path *path)
+{
+    return path->sampler->sigma_space ? path->sigmas[0] : 1;
+}
+
+void sampler_mix(const struct sampler_setup *setup, int index, double *clean_gain,
+                 double *noise_gain)
+{
+    const double sigma = index < setup->path->steps ? setup->path->sigmas[index] : 0;
+    const double shrink = setup->path->sampler->sigma_space ? 1 : 1 / sqrt(sigma * sigma + 1);
+    *clean_gain = shrink;
+    *noise_gain = sigma * shrink;
+}
