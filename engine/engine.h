@@ -39,9 +39,9 @@ struct engine_options {
 /* Facts of a model folder as JSON (new reference), from its small files only; no weights are read.
  * Members: schema 1, name, family, output ("video" or "image"), summary, licence, window,
  * spatial_factor, latent_channels, steps, frames, width and height {min max step} each, schedulers
- * [..], noises [..], guidance (bool), loras (bool: takes some), defaults {..}, words [..]. Absent
- * facts are null. A folder of the family "lora" has files [engine_lora_describe] instead of those
- * from spatial_factor on. */
+ * [..], noises [..], guidance (bool), init (bool: starts from pictures), loras (bool: takes some),
+ * defaults {..}, words [..]. Absent facts are null. A folder of the family "lora" has files
+ * [engine_lora_describe] instead of those from spatial_factor on. */
 json_t *engine_describe(const char *folder, struct error *err);
 
 /* NULL with ERROR_NOT_FOUND, ERROR_INVALID (names every missing, extra and misshapen tensor and
@@ -103,12 +103,13 @@ struct engine_shape {
 };
 
 /* Pictures that a recipe starts from, of the recipe's width and height, borrowed for the call;
- * data NULL: none. */
+ * neither data nor values: none. Rows run top-down. */
 struct engine_images {
     int frames; /* the recipe's num_frames, or 1: for all of them */
     int width, height;
-    const uint8_t *data; /* rows top-down: RGB24 [frames][height][width][3], or of a mask one byte a
-                            pixel [frames][height][width], 255 = made anew, 0 = kept */
+    const uint8_t *data; /* RGB24 [frames][height][width][3]; of a mask one byte a pixel
+                            [frames][height][width], 255 = made anew, 0 = kept */
+    const float *values; /* in place of data, not for masks: [frames][height][width][3] in -1..1 */
 };
 
 struct engine_request {

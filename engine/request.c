@@ -92,28 +92,23 @@ static bool read_numbers(struct request *r, const json_t *recipe, struct error *
 static bool refuse_unbuilt(const json_t *recipe, struct error *err)
 {
     static const char *const unbuilt[] = {
-        "timestep_spacing",
-        "use_karras_sigmas",
-        "prediction_type",
-        "batch_size",
-        "batch_index",
-        "cuda_threads",
-        "clip_skip",
-        "prompt_syntax",
-        "tokenizer",
-        "prompts_by_frame",
-        "init_video",
-        "init_image",
-        "mask",
-        "strength",
-        "encode",
-        "hold_frames",
-        "loop",
+        "timestep_spacing", "use_karras_sigmas", "prediction_type", "batch_size",
+        "batch_index",      "cuda_threads",      "clip_skip",       "prompt_syntax",
+        "tokenizer",        "prompts_by_frame",
     };
     for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++)
         if (json_object_get(recipe, unbuilt[i]) != NULL)
             return error_set(err, ERROR_USAGE, "%s: not built", unbuilt[i]);
     return true;
+}
+
+/* Families without latents have nothing to start from. */
+static bool check_start(const struct request *r, const json_t *facts, struct error *err)
+{
+    if (json_is_true(json_object_get(facts, "init")) || (!r->start.init && !r->start.loop))
+        return true;
+    return error_set(err, ERROR_USAGE, "%s: not for this model",
+                     r->start.init ? "init_video, init_image" : "loop");
 }
 
 bool request_parse_recipe(struct request *r, const json_t *facts, const json_t *recipe,
@@ -128,7 +123,9 @@ bool request_parse_recipe(struct request *r, const json_t *facts, const json_t *
            read_sized(recipe, "width", facts, "width", &r->width, err) &&
            read_sized(recipe, "height", facts, "height", &r->height, err) &&
            read_sized(recipe, "num_frames", facts, "frames", &r->frames, err) &&
-           read_choices(r, facts, recipe, err) && read_pattern(r, facts, recipe, err);
+           read_choices(r, facts, recipe, err) &&
+           request_start_read(&r->start, recipe, r->frames, r->steps, err) &&
+           check_start(r, facts, err) && read_pattern(r, facts, recipe, err);
 }
 
 /* A picture is there when the recipe names one, and the other way round. */
@@ -136,7 +133,7 @@ static bool take_images(const struct request *r, const char *field, bool named,
                         const struct engine_images *images, struct engine_images *out,
                         struct error *err)
 {
-    if (named != (images->data != NULL))
+    if (named != (images->data != NULL || images->values != NULL))
         return error_set(err, ERROR_USAGE, "%s: %s", field,
                          named ? "the picture is missing"
                                : "a picture that the recipe does not name");
@@ -154,12 +151,9 @@ bool request_parse(struct request *r, const json_t *facts, const struct engine_r
                    struct error *err)
 {
     const json_t *recipe = asked->recipe;
-    const bool init = json_object_get(recipe, "init_video") != NULL ||
-                      json_object_get(recipe, "init_image") != NULL;
     return request_parse_recipe(r, facts, recipe, err) &&
-           take_images(r, "init_video", init, &asked->init, &r->init, err) &&
-           take_images(r, "mask", json_object_get(recipe, "mask") != NULL, &asked->mask, &r->mask,
-                       err);
+           take_images(r, "init_video", r->start.init, &asked->init, &r->init, err) &&
+           take_images(r, "mask", r->start.masked, &asked->mask, &r->mask, err);
 }
 
 bool request_same_shape(const struct request *a, const struct request *b, struct error *err)
@@ -170,6 +164,8 @@ bool request_same_shape(const struct request *a, const struct request *b, struct
     if (a->frames != b->frames) field = "num_frames";
     if (a->steps != b->steps) field = "num_inference_steps";
     if (a->sampler != b->sampler) field = "scheduler";
+    if (a->start.strength != b->start.strength) field = "strength";
+    if (a->start.loop != b->start.loop) field = "loop";
     if ((a->guidance.scale > 1) != (b->guidance.scale > 1))
         field = "guidance_scale (above 1 or not)";
     if (field == NULL) return true;

@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "engine/guidance.h"
 #include "engine/noise/noise.h"
+#include "engine/request_start.h"
 #include "engine/sampler/sampler.h"
 
 /* Steps count from 1; 0 = never. */
@@ -29,6 +30,7 @@ struct request {
     double eta;
     const struct sampler *sampler;
     const struct noise *noise;
+    struct request_start start;
     struct request_pattern pattern;
     struct engine_images init, mask; /* data NULL: none */
 };

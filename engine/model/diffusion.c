@@ -50,6 +50,7 @@ struct family_job *diffusion_job_new(void *model, const struct request *requests
     j->steps = requests[0].steps;
     j->sampler = requests[0].sampler;
     j->noise = requests[0].noise;
+    j->loop = requests[0].start.loop;
     diffusion_guidance_begin(j, requests);
     if (measure(j, &requests[0], err) && allocate(j, err) && diffusion_start(j, requests, err) &&
         diffusion_text_begin(j, requests, err) &&
@@ -62,14 +63,8 @@ struct family_job *diffusion_job_new(void *model, const struct request *requests
 void diffusion_job_free(struct family_job *j)
 {
     if (j == NULL) return;
-    for (int i = 0; j->samplers != NULL && i < j->count; i++)
-        sampler_end(j->samplers[i]);
-    for (int i = 0; j->noises != NULL && i < j->count; i++)
-        j->noise->end(j->noises[i]);
+    diffusion_start_end(j);
     diffusion_text_end(j);
-    sampler_path_free(j->path);
-    free(j->samplers);
-    free(j->noises);
     diffusion_guidance_end(j);
     free(j->latents);
     free(j->prediction);
@@ -97,12 +92,12 @@ struct engine_shape diffusion_job_shape(const struct family_job *j)
 
 int diffusion_job_steps(const struct family_job *j)
 {
-    return j->steps;
+    return j->steps - j->first;
 }
 
 double diffusion_job_timestep(const struct family_job *j, int step)
 {
-    return j->path->timesteps[step];
+    return j->path->timesteps[j->first + step];
 }
 
 float *diffusion_job_latents(struct family_job *j, int request)

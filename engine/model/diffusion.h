@@ -32,6 +32,10 @@ struct diffusion_model {
     bool (*denoise)(struct diffusion_model *m, const struct diffusion_size *size,
                     const void *condition, double timestep, const float *latents, float *out,
                     struct error *err);
+    /* One frame: pixels [H][W][3] in [-1, 1] -> moments [h][w][2C]: means, then logarithms of
+     * variances. NULL when there is no encoder. Plans for itself. */
+    bool (*encode_pixels)(struct diffusion_model *m, int height, int width, const float *pixels,
+                          float *moments, struct error *err);
     /* One frame: scaled latents [h][w][C] -> pixels [H][W][3], nominal [-1, 1]. */
     bool (*decode)(struct diffusion_model *m, int height, int width, const float *latents,
                    float *pixels, struct error *err);

@@ -32,7 +32,20 @@ bool diffusion_guided_at(const struct family_job *j, int index)
     return false;
 }
 
-void diffusion_guide(struct family_job *j, int request, int index)
+/* Back to the latents' layout and order of frames. */
+static void put_back(const struct family_job *j, const float *from, int turn, float *to)
+{
+    const int channels = j->model->latent_channels, frames = j->size.frames;
+    const int64_t cells = (int64_t)j->size.height * j->size.width;
+    for (int f = 0; f < frames; f++) {
+        const int at = (f + turn) % frames;
+        for (int64_t p = 0; p < cells; p++)
+            for (int c = 0; c < channels; c++)
+                to[(c * frames + at) * cells + p] = *from++;
+    }
+}
+
+void diffusion_guide(struct family_job *j, int request, int index, int turn)
 {
     const int64_t count = j->latent_count;
     const double scale = j->scales[request * j->steps + index];
@@ -46,6 +59,5 @@ void diffusion_guide(struct family_job *j, int request, int index)
             guided = j->output + (j->count + request) * count;
         }
     }
-    diffusion_channels_first(guided, j->model->latent_channels, diffusion_plane(j),
-                             j->prediction + request * count);
+    put_back(j, guided, turn, j->prediction + request * count);
 }

@@ -11,7 +11,8 @@ struct family_job {
                         guidance */
     struct diffusion_size size;
     int64_t latent_count; /* floats of one request */
-    int steps;
+    int steps, first;     /* of the whole schedule; the first one that is run */
+    bool loop;
     struct sampler_path *path; /* timesteps and noise levels of all requests */
     const struct sampler *sampler;
     struct sampler_run **samplers; /* per request, as the next two */
@@ -28,6 +29,9 @@ struct family_job {
     float *input;          /* [count][F][h][w][C] */
     float *output;         /* [rows][F][h][w][C] */
     float *frame, *pixels; /* of one decoded frame, channels last */
+    float *clean, *fixed;  /* as latents: of the pictures a job starts from, and the noise they are
+                              held with; or NULL */
+    float *fresh;          /* [count][F][h][w]: the share that is made anew; NULL: everything */
     bool stepped;
 };
 
@@ -49,11 +53,29 @@ const void *diffusion_text_at(struct family_job *j, int index, struct error *err
 void diffusion_guidance_begin(struct family_job *j, const struct request *requests); /* sets rows */
 void diffusion_guidance_end(struct family_job *j);
 bool diffusion_guided_at(const struct family_job *j, int index);
-/* From output, what the network said of all rows, to the request's prediction. */
-void diffusion_guide(struct family_job *j, int request, int index);
+/* From output, what the network said of all rows, to the request's prediction. Its frame 0 is the
+ * clip's frame `turn`. */
+void diffusion_guide(struct family_job *j, int request, int index, int turn);
 
 /* ---- diffusion_start.c: schedules, samplers, noise, first latents ---- */
 
 bool diffusion_start(struct family_job *j, const struct request *requests, struct error *err);
+void diffusion_start_end(struct family_job *j);
+
+/* ---- diffusion_noise.c: fresh noise in the layout of the latents ---- */
+
+void diffusion_draw_start(struct family_job *j, int request, float *out);
+void diffusion_draw_frames(struct family_job *j, int request, float *out);
+
+/* ---- diffusion_init.c: a request's pictures to clean latents ---- */
+
+bool diffusion_init(struct family_job *j, int request, const struct request *r, struct error *err);
+
+/* ---- diffusion_hold.c: what stays of them ---- */
+
+bool diffusion_hold_begin(struct family_job *j, const struct request *requests, struct error *err);
+void diffusion_hold_end(struct family_job *j);
+/* Puts it in place as it is before step `index`; steps = after the last. */
+void diffusion_hold(struct family_job *j, int request, int index);
 
 #endif

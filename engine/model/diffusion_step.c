@@ -1,6 +1,4 @@
 /* One denoising step of a job. */
-#include <string.h>
-
 #include "engine/model/diffusion_job.h"
 
 struct noise_source {
@@ -8,37 +6,57 @@ struct noise_source {
     int request;
 };
 
-/* The reference's scheduler sees frames as a batch: its noise comes as [F][C][h][w]. */
-static void draw_noise(void *arg, float *out)
+static void draw(void *arg, float *out)
 {
     const struct noise_source *source = arg;
-    struct family_job *j = source->job;
-    const int channels = j->model->latent_channels, frames = j->size.frames;
-    const size_t cells = (size_t)j->size.height * (size_t)j->size.width;
-    float *drawn = j->input; /* free between denoising and the next step; one request fits */
-    j->noise->normal(j->noises[source->request], drawn, (size_t)j->latent_count);
-    for (int f = 0; f < frames; f++)
-        for (int c = 0; c < channels; c++)
-            memcpy(out + (size_t)(c * frames + f) * cells,
-                   drawn + (size_t)(f * channels + c) * cells, cells * sizeof *out);
+    diffusion_draw_frames(source->job, source->request, out);
 }
 
-bool diffusion_job_step(struct family_job *j, int index, struct ops *ops, struct error *err)
+/* A clip that shall loop is shown to the network from another frame in every step, so that no seam
+ * has a place to be. The golden section spreads these places evenly over any number of steps. */
+static int frame_turn(const struct family_job *j, int index)
+{
+    const double golden = 0.6180339887498949, turns = (index + 1) * golden;
+    return j->loop ? (int)((turns - (int)turns) * j->size.frames) : 0;
+}
+
+/* Latents [C][F][h][w] to what the network sees: scaled, channels last, frame `turn` first. */
+static void show(struct family_job *j, int request, double gain, int turn)
+{
+    const int channels = j->model->latent_channels, frames = j->size.frames;
+    const int64_t cells = (int64_t)j->size.height * j->size.width;
+    const float *latents = j->latents + request * j->latent_count;
+    float *out = j->input + request * j->latent_count;
+    for (int f = 0; f < frames; f++) {
+        const int from = (f + turn) % frames;
+        for (int64_t p = 0; p < cells; p++)
+            for (int c = 0; c < channels; c++)
+                *out++ = (float)gain * latents[(c * frames + from) * cells + p];
+    }
+}
+
+static bool predict(struct family_job *j, int index, int turn, struct error *err)
 {
     struct diffusion_model *m = j->model;
-    (void)ops;
-    for (int i = 0; i < j->count; i++)
-        diffusion_channels_last(j->latents + i * j->latent_count, m->latent_channels,
-                                diffusion_plane(j), j->input + i * j->latent_count);
+    const double gain = sampler_scale_input(j->path, index);
     const void *condition = diffusion_text_at(j, index, err);
-    if (condition == NULL ||
-        !m->denoise(m, &j->size, condition, j->path->timesteps[index], j->input, j->output, err))
-        return false;
+    if (condition == NULL) return false;
+    for (int i = 0; i < j->count; i++)
+        show(j, i, gain, turn);
+    return m->denoise(m, &j->size, condition, j->path->timesteps[index], j->input, j->output, err);
+}
+
+bool diffusion_job_step(struct family_job *j, int step, struct ops *ops, struct error *err)
+{
+    const int index = j->first + step, turn = frame_turn(j, index);
+    (void)ops;
+    if (!predict(j, index, turn, err)) return false;
     for (int i = 0; i < j->count; i++) {
         struct noise_source source = {j, i};
-        diffusion_guide(j, i, index);
+        diffusion_guide(j, i, index, turn);
         sampler_step(j->samplers[i], index, j->latents + i * j->latent_count,
-                     j->prediction + i * j->latent_count, draw_noise, &source);
+                     j->prediction + i * j->latent_count, draw, &source);
+        diffusion_hold(j, i, index + 1);
     }
     j->stepped = true;
     return true;

@@ -303,6 +303,7 @@ static bool describe(const struct model_folder *folder, json_t *facts, struct er
     json_object_set_new(facts, "schedulers", family_samplers());
     json_object_set_new(facts, "noises", family_noises());
     json_object_set_new(facts, "guidance", json_false());
+    json_object_set_new(facts, "init", json_false());
     return true;
 }
 

@@ -75,6 +75,14 @@ static bool denoise(struct diffusion_model *d, const struct diffusion_size *size
     return unet_run(pipeline_of(d)->unet, &shape, condition, timestep, latents, out, err);
 }
 
+static bool encode_pixels(struct diffusion_model *d, int height, int width, const float *pixels,
+                          float *moments, struct error *err)
+{
+    struct vae *vae = pipeline_of(d)->vae;
+    return vae_plan_encode(vae, height, width, err) &&
+           vae_encode(vae, height, width, pixels, moments, err);
+}
+
 static bool decode(struct diffusion_model *d, int height, int width, const float *latents,
                    float *pixels, struct error *err)
 {
@@ -153,6 +161,7 @@ static void fill_hooks(struct pipeline *m, struct ops *ops)
     d->plan = plan;
     d->denoise = denoise;
     d->decode = decode;
+    if (vae_has_encoder(m->vae)) d->encode_pixels = encode_pixels;
 }
 
 void *pipeline_open(const struct model_folder *folder, struct ops *ops, struct error *err)
@@ -222,6 +231,7 @@ bool pipeline_describe(const struct model_folder *folder, json_t *facts, struct 
     json_object_set_new(facts, "schedulers", family_samplers());
     json_object_set_new(facts, "noises", family_noises());
     json_object_set_new(facts, "guidance", json_true());
+    json_object_set_new(facts, "init", json_true());
     if (folder->family->image)
         json_object_set_new(json_object_get(facts, "defaults"), "num_frames", json_integer(1));
     return describe_schedule(folder->parts, facts, factor, err);
