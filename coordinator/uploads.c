@@ -132,15 +132,17 @@ static void remove_upload(struct uploads *u, struct upload *e, bool keep)
 /* ---- files --------------------------------------------------------------------------------------
  */
 
-static void file_name(const struct upload *e, uint32_t output, char out[UPLOADS_NAME_SIZE + 8])
+#define FILE_NAME_SIZE (UPLOADS_NAME_SIZE + 12) /* a dot, ten digits, the end */
+
+static void file_name(const struct upload *e, uint32_t output, char out[FILE_NAME_SIZE])
 {
-    (void)snprintf(out, UPLOADS_NAME_SIZE + 8, "%s.%u", e->name, output);
+    (void)snprintf(out, FILE_NAME_SIZE, "%s.%u", e->name, output);
 }
 
 static bool open_file(struct upload *e, uint32_t output, struct error *err)
 {
     if (e->files[output] != NULL) return true;
-    char name[UPLOADS_NAME_SIZE + 8];
+    char name[FILE_NAME_SIZE];
     const struct output *o = &e->offer.outputs[output];
     file_name(e, output, name);
     e->files[output] =
