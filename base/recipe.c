@@ -79,7 +79,9 @@ static void fill_strengths(json_t *loras)
     json_t *lora = NULL;
     json_array_foreach(loras, i, lora)
     {
-        if (json_object_get(lora, "strength") == NULL) set_new(lora, "strength", json_real(1));
+        const json_t *given = json_object_get(lora, "strength");
+        if (json_is_real(given)) continue;
+        set_new(lora, "strength", json_real(given != NULL ? json_number_value(given) : 1));
     }
 }
 

@@ -66,8 +66,11 @@ json_t *recipe_value_from_text(const struct recipe_field *field, const char *tex
 
 /* Checks a whole recipe object: known fields only (aliases are renamed in place; "size" becomes
  * width and height; integers in REAL fields become reals; a LoRA without strength gets 1), types,
- * ranges. Fields may be absent,
- * null is an error. After an error the object may be half renamed. */
+ * ranges. Fields may be absent, null is an error. A LoRA's "digest" is its model digest
+ * (base/model_digest.h): who accepts a recipe adds it, and who is given one must use that very
+ * LoRA. After an error the object may be half renamed. A LoRA's "digest" is that of its folder
+ * (base/model_digest.h): whoever accepts a recipe adds it, and whoever is given one uses that very
+ * LoRA. */
 bool recipe_check(json_t *recipe, struct error *err);
 
 /* Checks, then fills what is absent from `defaults` (zoetrope.json "defaults" object, may be NULL;

@@ -215,12 +215,19 @@ static bool check_lora(const struct recipe_field *field, const json_t *lora, str
     char text[JSON_SHOWN_SIZE];
     const json_t *name = json_object_get(lora, "name");
     const json_t *strength = json_object_get(lora, "strength");
-    const size_t known = (name != NULL) + (size_t)(strength != NULL);
+    const json_t *digest = json_object_get(lora, "digest");
+    const size_t known = (name != NULL) + (size_t)(strength != NULL) + (size_t)(digest != NULL);
     if (!json_is_string(name) || json_string_length(name) == 0 ||
         json_string_length(name) > RECIPE_NAME_MAX_BYTES || json_object_size(lora) != known) {
         return error_set(err, ERROR_USAGE,
                          "%s: %s must look like {\"name\": \"x\", \"strength\": 0.8}", field->name,
                          json_shown(lora, text));
+    }
+    struct digest parsed;
+    if (digest != NULL &&
+        (!json_is_string(digest) || !digest_parse(json_string_value(digest), &parsed))) {
+        return error_set(err, ERROR_USAGE, "%s: \"digest\" is %s; it must be 64 hex digits",
+                         field->name, json_shown(digest, text));
     }
     return strength == NULL || check_real(field, strength, err);
 }

@@ -39,10 +39,15 @@ static bool unknown_option(const struct command *command, const char *word, stru
                      command->noun, command->verb ? " " : "", command->verb ? command->verb : "");
 }
 
+static bool repeats(const struct option *option)
+{
+    return option->value && strstr(option->value, "...");
+}
+
 static bool add_value(struct call *call, const struct option *option, const char *value,
                       struct error *err)
 {
-    if (call_has(call, option->name))
+    if (call_has(call, option->name) && !repeats(option))
         return error_set(err, ERROR_USAGE, "--%s is given twice", option->name);
     if (call->value_count == CALL_VALUES) return error_set(err, ERROR_USAGE, "too many options");
     call->values[call->value_count++] = (struct call_value){option->name, value};
@@ -118,6 +123,15 @@ const char *call_option(const struct call *call, const char *name)
 {
     for (int i = 0; i < call->value_count; i++)
         if (strcmp(call->values[i].name, name) == 0) return call->values[i].value;
+    return NULL;
+}
+
+const char *call_option_next(const struct call *call, const char *name, int *cursor)
+{
+    while (*cursor < call->value_count) {
+        const struct call_value *value = &call->values[(*cursor)++];
+        if (strcmp(value->name, name) == 0) return value->value;
+    }
     return NULL;
 }
 

@@ -62,6 +62,26 @@ static bool add_size(const struct call *call, json_t *options, struct error *err
     return true;
 }
 
+/* --lora NAME:0.8 --lora OTHER, or several in one, as in a submit line. */
+static bool add_loras(const struct call *call, json_t *options, struct error *err)
+{
+    const struct recipe_field *field = recipe_field_find("loras");
+    const char *text;
+    json_t *all = json_array();
+    bool ok = true;
+    for (int at = 0; ok && (text = call_option_next(call, "lora", &at)) != NULL;) {
+        json_t *some = recipe_value_from_text(field, text, err);
+        ok = some != NULL && json_array_extend(all, some) == 0;
+        json_decref(some);
+    }
+    if (ok && json_array_size(all) > 0) {
+        ok = recipe_check_value(field, all, err);
+        json_object_set(options, field->name, all);
+    }
+    json_decref(all);
+    return ok || error_wrap(err, "--lora");
+}
+
 static bool add_default_model(json_t *options, struct error *err)
 {
     if (json_object_get(options, "model")) return true;
@@ -78,7 +98,7 @@ static json_t *make_options(const struct call *call, struct error *err)
     int64_t seed = 0, seeds = 1;
     bool ok = call_number(call, "seed", 0, RECIPE_SEED_MAX, &seed, err) &&
               call_number(call, "seeds", 1, LIMIT_SEEDS, &seeds, err) &&
-              add_size(call, options, err);
+              add_size(call, options, err) && add_loras(call, options, err);
     for (size_t i = 0; ok && i < sizeof RECIPE_FLAGS / sizeof *RECIPE_FLAGS; i++)
         ok = add_recipe_flag(call, options, RECIPE_FLAGS[i].flag, RECIPE_FLAGS[i].field, err);
     if (ok && add_default_model(options, err)) {
@@ -402,6 +422,7 @@ static int run_render(struct call *call)
         {"scheduler", 0, "NAME", "ddim or dpm++"}, {"eta", 0, "E", "DDIM's eta, 0 to 1"},          \
         {"frames", 0, "N", "frames a clip"}, {"fps", 0, "N", "frames a second"},                   \
         {"size", 0, "WxH", "size in pixels"}, {"negative", 0, "TEXT", "negative prompt"},          \
+        {"lora", 0, "NAME[:STRENGTH]...", "LoRA that changes the model; may be repeated"},         \
         {"name", 0, "TEXT", "name of the batch, for people"},                                      \
         {"key", 0, "KEY", "idempotency key: the same key and content is the same batch"},          \
         {"priority", 0, "N", "higher goes first (-1000 to 1000, default 0)"},                      \

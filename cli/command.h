@@ -14,7 +14,8 @@
 struct option {
     const char *name;  /* long name without dashes; NULL ends a list */
     char letter;       /* short form, or 0 */
-    const char *value; /* placeholder ("N", "DIR"); NULL = a switch */
+    const char *value; /* placeholder ("N", "DIR"); NULL = a switch; "..." at its end: may be
+                          given several times */
     const char *help;
 };
 
@@ -60,6 +61,8 @@ const char *commands_nearest(int argc, char **argv);
 /* Value of an option (borrowed), or NULL; switches give "". */
 const char *call_option(const struct call *call, const char *name);
 bool call_has(const struct call *call, const char *name);
+/* One value after the other of an option that repeats: *cursor starts at 0; NULL after the last. */
+const char *call_option_next(const struct call *call, const char *name, int *cursor);
 /* Numbers with limits; *out keeps its value when the option is absent. */
 bool call_number(const struct call *call, const char *name, int64_t min, int64_t max, int64_t *out,
                  struct error *err);

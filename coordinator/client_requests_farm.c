@@ -163,6 +163,7 @@ static void on_scanned(void *context)
     fill_models(&r, list, q->name, &m);
     if (q->name[0] != '\0' && m.n_models == 0) {
         const char *nearest = model_list_nearest(list, q->name);
+        if (nearest == NULL) nearest = model_list_nearest_lora(list, q->name);
         error_set(&err, ERROR_NOT_FOUND,
                   nearest ? "there is no model %s; did you mean %s?" : "there is no model %s",
                   q->name, nearest);

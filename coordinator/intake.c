@@ -178,6 +178,7 @@ struct plan { /* a batch_spec's arrays */
 static void fill_shape(struct shape *out, const struct submit_group *group)
 {
     out->model = group->model_digest;
+    out->loras = group->loras;
     (void)snprintf(out->model_name, sizeof(out->model_name), "%s", group->model);
     out->width = (uint32_t)group->width;
     out->height = (uint32_t)group->height;

@@ -8,6 +8,7 @@
 /* A key without the padding and the tail of the name, which may hold anything. */
 struct lane_key {
     struct digest model;
+    struct digest loras;
     uint32_t numbers[5];
 };
 
@@ -15,6 +16,7 @@ struct lane *lane_of(struct farm *f, const struct shape *shape)
 {
     struct lane_key key = {
         .model = shape->model,
+        .loras = shape->loras,
         .numbers = {shape->width, shape->height, shape->frames, shape->steps, shape->fps}};
     struct lane *lane = table_get(&f->lanes, &key, sizeof(key));
     if (lane != NULL) return lane;

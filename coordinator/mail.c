@@ -47,7 +47,21 @@ static void close_session(struct letter *l)
     session_remove(&l->c->sessions, l->session);
 }
 
-/* The recipe as canonical text, the model that renders it. */
+static void fill_loras(struct letter *l, Farm__Assign *m, const json_t *recipe)
+{
+    const json_t *loras = json_object_get(recipe, "loras"), *lora;
+    size_t i;
+    m->loras = reply_alloc(&l->memory, LIMIT_LORAS, sizeof(*m->loras));
+    json_array_foreach(loras, i, lora)
+    {
+        struct digest digest;
+        const char *hex = json_string_value(json_object_get(lora, "digest"));
+        if (m->n_loras < LIMIT_LORAS && hex != NULL && digest_parse(hex, &digest))
+            m->loras[m->n_loras++] = reply_digest(&l->memory, &digest);
+    }
+}
+
+/* The recipe as canonical text, the model that renders it and the LoRAs that change it. */
 static bool fill_assign(struct letter *l, Farm__Assign *m, struct error *err)
 {
     struct coordinator *c = l->c;
@@ -65,6 +79,7 @@ static bool fill_assign(struct letter *l, Farm__Assign *m, struct error *err)
     m->model = reply_name(&l->memory, json_string_value(json_object_get(recipe, "model")),
                           LIMIT_NAME_BYTES);
     m->model_digest = reply_digest(&l->memory, &l->message->model);
+    fill_loras(l, m, recipe);
     free(text);
     json_decref(recipe);
     return true;

@@ -130,6 +130,13 @@ static bool describe(const char *engine, const char *folder, int64_t limit_ms, s
 
 /* ---- probing ---- */
 
+static void take_facts(struct model *m, const json_t *facts)
+{
+    const char *family = json_string_value(json_object_get(facts, "family"));
+    m->is_lora = family != NULL && strcmp(family, "lora") == 0;
+    m->description = json_canonical(facts);
+}
+
 static bool take_description(struct model *m, const struct buf *answer, struct error *err)
 {
     const char *name;
@@ -138,7 +145,7 @@ static bool take_description(struct model *m, const struct buf *answer, struct e
     if (ok) {
         free(m->name);
         m->name = xstrdup(name);
-        m->description = json_canonical(facts);
+        take_facts(m, facts);
     }
     json_decref(facts);
     return ok;
@@ -227,8 +234,11 @@ struct model *model_probe_unpack(const json_t *entry, const char *folder,
     struct model *m = xcalloc(1, sizeof *m);
     m->folder = xstrdup(folder);
     m->name = xstrdup(name);
-    m->description = xstrdup(description);
-    if (unpack_files(json_object_get(entry, "files"), &m->owned)) {
+    json_t *facts = json_parse(description, strlen(description), "description", NULL);
+    const bool described = facts != NULL;
+    if (described) take_facts(m, facts);
+    json_decref(facts);
+    if (described && unpack_files(json_object_get(entry, "files"), &m->owned)) {
         adopt_files(m);
         return m;
     }

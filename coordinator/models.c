@@ -92,15 +92,26 @@ const struct model *model_list_find_digest(const struct model_list *list,
     return NULL;
 }
 
-const char *model_list_nearest(const struct model_list *list, const char *name)
+static const char *nearest_of(const struct model_list *list, const char *name, bool loras)
 {
     const char **names = xcalloc(list->count + 1, sizeof *names);
     size_t count = 0;
     for (size_t i = 0; i < list->count; i++)
-        if (list->models[i]->problem == NULL) names[count++] = list->models[i]->name;
+        if (list->models[i]->problem == NULL && list->models[i]->is_lora == loras)
+            names[count++] = list->models[i]->name;
     const char *nearest = text_nearest(name, names);
     free(names);
     return nearest;
+}
+
+const char *model_list_nearest(const struct model_list *list, const char *name)
+{
+    return nearest_of(list, name, false);
+}
+
+const char *model_list_nearest_lora(const struct model_list *list, const char *name)
+{
+    return nearest_of(list, name, true);
 }
 
 const char *model_list_default(const struct model_list *list)
@@ -109,7 +120,7 @@ const char *model_list_default(const struct model_list *list)
     size_t usable = 0;
     if (model_list_find(list, "shapes") != NULL) return "shapes";
     for (size_t i = 0; i < list->count; i++) {
-        if (list->models[i]->problem != NULL) continue;
+        if (list->models[i]->problem != NULL || list->models[i]->is_lora) continue;
         only = list->models[i]->name;
         usable++;
     }

@@ -26,6 +26,7 @@ struct model {
     uint64_t size_bytes;
     char *description;              /* JSON line of `zoe-engine describe`; "" with a problem */
     char *problem;                  /* why it cannot be used; NULL = it can */
+    bool is_lora;                   /* it changes models and renders nothing by itself */
     const struct model_file *files; /* those of the digest, sorted by path */
     size_t file_count;
     struct model_files owned; /* models.c's own */
@@ -41,8 +42,9 @@ struct model_list {
 const struct model *model_list_find(const struct model_list *list, const char *name);
 const struct model *model_list_find_digest(const struct model_list *list,
                                            const struct digest *digest);
-/* Nearest usable name for an unknown one, or NULL. */
+/* Nearest usable name for an unknown one, of those that render, and of the LoRAs; or NULL. */
 const char *model_list_nearest(const struct model_list *list, const char *name);
+const char *model_list_nearest_lora(const struct model_list *list, const char *name);
 /* What renders when nobody names a model: "shapes", else the only usable one, else NULL. */
 const char *model_list_default(const struct model_list *list);
 

@@ -122,6 +122,7 @@ struct clip_counts {
 struct shape { /* what a group's clips have in common */
     struct digest model;
     char model_name[LIMIT_NAME_BYTES + 1];
+    struct digest loras; /* of the recipe's LoRAs with their strengths; zero = none */
     uint32_t width;
     uint32_t height;
     uint32_t frames;

@@ -128,11 +128,14 @@ static char *pack_shapes(const struct shape *shapes, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         char model[DIGEST_TEXT_SIZE];
         digest_text(&shapes[i].model, model);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i}", "name",
-                                              shapes[i].model_name, "model", model, "width",
-                                              (int)shapes[i].width, "height", (int)shapes[i].height,
-                                              "frames", (int)shapes[i].frames, "steps",
-                                              (int)shapes[i].steps, "fps", (int)shapes[i].fps));
+        json_t *shape = json_pack(
+            "{s:s, s:s, s:i, s:i, s:i, s:i, s:i}", "name", shapes[i].model_name, "model", model,
+            "width", (int)shapes[i].width, "height", (int)shapes[i].height, "frames",
+            (int)shapes[i].frames, "steps", (int)shapes[i].steps, "fps", (int)shapes[i].fps);
+        digest_text(&shapes[i].loras, model);
+        if (!digest_is_zero(&shapes[i].loras))
+            json_object_set_new(shape, "loras", json_string(model));
+        json_array_append_new(list, shape);
     }
     char *text = json_dumps(list, JSON_COMPACT);
     json_decref(list);
@@ -141,13 +144,14 @@ static char *pack_shapes(const struct shape *shapes, uint32_t count)
 
 static bool unpack_shape(json_t *object, struct shape *out)
 {
-    const char *name, *model;
+    const char *name, *model, *loras = NULL;
     int width, height, frames, steps, fps;
     memset(out, 0, sizeof *out);
-    if (json_unpack(object, "{s:s, s:s, s:i, s:i, s:i, s:i, s:i}", "name", &name, "model", &model,
-                    "width", &width, "height", &height, "frames", &frames, "steps", &steps, "fps",
-                    &fps) != 0 ||
-        strlen(name) > LIMIT_NAME_BYTES || !digest_parse(model, &out->model))
+    if (json_unpack(object, "{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s?s}", "name", &name, "model",
+                    &model, "width", &width, "height", &height, "frames", &frames, "steps", &steps,
+                    "fps", &fps, "loras", &loras) != 0 ||
+        strlen(name) > LIMIT_NAME_BYTES || !digest_parse(model, &out->model) ||
+        (loras != NULL && !digest_parse(loras, &out->loras)))
         return false;
     memcpy(out->model_name, name, strlen(name) + 1);
     out->width = (uint32_t)width;

@@ -9,8 +9,8 @@
  * white space around a prompt dropped. JSONL: recipe names or their aliases; `seed` a number or a
  * list of numbers, which replaces the options' seeds; a line is at most LIMIT_SUBMIT_LINE_BYTES.
  * Options: an object of recipe fields (no prompt) plus `seed` S (default 0) and `seeds` N (default
- * 1): S .. S+N-1 for every prompt. Lines that differ in model, size, frames, steps or fps form
- * groups, at most LIMIT_GROUPS. */
+ * 1): S .. S+N-1 for every prompt. Lines that differ in model, LoRAs, size, frames, steps or fps
+ * form groups, at most LIMIT_GROUPS. */
 #ifndef ZOE_COORDINATOR_SUBMIT_FILE_H
 #define ZOE_COORDINATOR_SUBMIT_FILE_H
 
@@ -39,6 +39,7 @@ struct submit_problem {
 struct submit_group {
     char *model; /* name */
     struct digest model_digest;
+    struct digest loras; /* of the pinned list; zero = none */
     int64_t width, height, frames, steps;
     double fps;
     json_t *base; /* recipe without prompt and seed, complete */

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/recipe.h"
 #include "base/xalloc.h"
+#include "coordinator/submit_loras.h"
 
 #define FIELD_SIZE 64
 #define VARIANTS_KEPT 4096 /* a file whose lines all differ must not fill the memory */
@@ -83,6 +84,11 @@ static const struct model *find_model(const struct submit_variants *v, const jso
         return NULL;
     }
     const struct model *model = model_list_find(models, name);
+    if (model != NULL && model->is_lora) {
+        error_set(err, ERROR_INVALID,
+                  "'%.100s' is a LoRA: give it with --lora to the model that it changes", name);
+        return NULL;
+    }
     const char *nearest = model ? NULL : model_list_nearest(models, name);
     if (model == NULL)
         error_set(err, ERROR_INVALID, "there is no model '%.100s'%s%s%s", name,
@@ -91,8 +97,15 @@ static const struct model *find_model(const struct submit_variants *v, const jso
     return model;
 }
 
+static bool pin_loras(const struct submit_variants *v, json_t *recipe, const json_t *facts,
+                      char *field, struct error *err)
+{
+    return submit_loras_pin(recipe, facts, v->input->models, err) || fault(field, "loras");
+}
+
 /* Everything but prompt and seed, complete. New reference or NULL. */
-static json_t *complete(json_t *recipe, const struct model *model, char *field, struct error *err)
+static json_t *complete(const struct submit_variants *v, json_t *recipe, const struct model *model,
+                        char *field, struct error *err)
 {
     json_t *facts = json_parse(model->description, strlen(model->description), "description", err);
     json_object_set_new(recipe, "prompt", json_string("x"));
@@ -100,7 +113,7 @@ static json_t *complete(json_t *recipe, const struct model *model, char *field, 
     fault(field, "");
     bool ok = facts != NULL &&
               recipe_fill(recipe, model->name, json_object_get(facts, "defaults"), err) &&
-              check_facts(facts, recipe, field, err);
+              check_facts(facts, recipe, field, err) && pin_loras(v, recipe, facts, field, err);
     json_object_del(recipe, "prompt");
     json_object_del(recipe, "seed");
     json_decref(facts);
@@ -117,8 +130,10 @@ static int64_t number(const json_t *recipe, const char *name)
 static bool same_shape(const struct submit_group *g, const struct model *model,
                        const json_t *recipe)
 {
-    return strcmp(g->model, model->name) == 0 && g->width == number(recipe, "width") &&
-           g->height == number(recipe, "height") && g->frames == number(recipe, "num_frames") &&
+    const struct digest loras = submit_loras_digest(recipe);
+    return digest_equal(&g->loras, &loras) && strcmp(g->model, model->name) == 0 &&
+           g->width == number(recipe, "width") && g->height == number(recipe, "height") &&
+           g->frames == number(recipe, "num_frames") &&
            g->steps == number(recipe, "num_inference_steps") &&
            g->fps == (double)number(recipe, "fps");
 }
@@ -130,6 +145,7 @@ static struct submit_group *add_group(struct submit_result *r, const struct mode
     struct submit_group *g = &r->groups[r->group_count++];
     *g = (struct submit_group){.model = xstrdup(model->name),
                                .model_digest = model->digest,
+                               .loras = submit_loras_digest(recipe),
                                .width = number(recipe, "width"),
                                .height = number(recipe, "height"),
                                .frames = number(recipe, "num_frames"),
@@ -149,8 +165,8 @@ static bool group_of(struct submit_result *r, const struct model *model, json_t 
     }
     if (r->group_count == LIMIT_GROUPS)
         return error_set(err, ERROR_INVALID,
-                         "the lines differ in more than %d combinations of model, size, frames, "
-                         "steps and fps: split the file",
+                         "the lines differ in more than %d combinations of model, LoRAs, size, "
+                         "frames, steps and fps: split the file",
                          LIMIT_GROUPS);
     *out = r->group_count;
     add_group(r, model, recipe);
@@ -198,12 +214,13 @@ void submit_variants_finish(struct submit_variants *v)
 static struct submit_variant *make(struct submit_variants *v, const json_t *fields, char *field,
                                    struct error *err)
 {
-    json_t *recipe = json_deep_copy(v->options);
-    json_object_update(recipe, (json_t *)(uintptr_t)fields);
+    json_t *recipe = json_deep_copy(v->options), *own = json_deep_copy(fields);
+    json_object_update(recipe, own);
+    json_decref(own);
     struct submit_variant *variant = NULL;
     uint32_t group = 0;
     const struct model *model = find_model(v, recipe, field, err);
-    json_t *whole = model ? complete(recipe, model, field, err) : NULL;
+    json_t *whole = model ? complete(v, recipe, model, field, err) : NULL;
     if (whole != NULL && group_of(v->result, model, whole, &group, err)) {
         variant = xcalloc(1, sizeof *variant);
         variant->group = group;

@@ -175,7 +175,9 @@ static bool has_refused(const struct worker *w, const struct lane *lane)
     for (uint32_t i = 0; i < w->refusal_count; i++) {
         const struct refusal *r = &w->refusals[i];
         if (r->lane == lane) return true;
-        if (r->lane == NULL && digest_equal(&r->model, &lane->shape.model)) return true;
+        if (r->lane == NULL && digest_equal(&r->model, &lane->shape.model) &&
+            digest_equal(&r->loras, &lane->shape.loras))
+            return true;
     }
     return false;
 }
@@ -191,7 +193,7 @@ void worker_refuse(struct farm *f, struct worker *w, const struct lane *lane, bo
     if (has_refused(w, lane)) return;
     w->refusals = xrealloc_array(w->refusals, w->refusal_count + 1, sizeof(w->refusals[0]));
     w->refusals[w->refusal_count++] =
-        (struct refusal){lane->shape.model, whole_model ? NULL : lane};
+        (struct refusal){lane->shape.model, lane->shape.loras, whole_model ? NULL : lane};
     f->settle_wanted = true;
 }
 

@@ -17,8 +17,8 @@ struct slot {
 };
 
 struct refusal { /* never asked again of this boot */
-    struct digest model;
-    const struct lane *lane; /* NULL: the whole model */
+    struct digest model, loras;
+    const struct lane *lane; /* NULL: the whole model with these LoRAs */
 };
 
 struct canary {

@@ -6,8 +6,8 @@
 #include "base/clock.h"
 
 /* Protocol numbers this build speaks. */
-#define PROTOCOL_MIN 1
-#define PROTOCOL_MAX 1
+#define PROTOCOL_MIN 2 /* 2: Assign names LoRAs, which an older worker would not bring */
+#define PROTOCOL_MAX 2
 
 /* Messages. */
 #define LIMIT_ENVELOPE_BYTES (64 * 1024) /* control messages */
@@ -26,6 +26,7 @@
 #define LIMIT_SLOTS 64
 #define LIMIT_HELD 256
 #define LIMIT_MODELS 256
+#define LIMIT_LORAS 8 /* of one recipe */
 #define LIMIT_MODEL_FILES 1024
 #define LIMIT_PAGE 200 /* rows in one list answer */
 #define LIMIT_INPUT_PROBLEMS 20

@@ -69,6 +69,7 @@ static const struct validate_rule assign[] = {
     NAME(model, 0, LIMIT_NAME_BYTES),
     DIGEST(model_digest, 1),
     RANGE(limit_ms, 1, LIMIT_LAST_MS),
+    DIGESTS(loras, LIMIT_LORAS),
 };
 static const struct validate_rule progress[] = {
     SUB(attempt, 1),

@@ -23,8 +23,8 @@
 struct serve {
     struct engine_options options;
     struct engine_model *model; /* rendering thread */
-    char *model_folder;
-    int64_t parent; /* process id of the worker; 0 = not told */
+    char *model_key;            /* folder and LoRAs */
+    int64_t parent;             /* process id of the worker; 0 = not told */
 
     pthread_mutex_t lock; /* everything below */
     pthread_cond_t changed;
@@ -89,16 +89,45 @@ static void speak_failed(struct render *r, const struct error *err)
 
 /* ---- rendering ---- */
 
-static bool ensure_model(struct render *r, const char *folder, struct error *err)
+static char *key_of(const char *folder, const json_t *loras)
+{
+    char *text = loras ? json_canonical(loras) : xstrdup("");
+    char *key = xasprintf("%s\n%s", folder, text);
+    free(text);
+    return key;
+}
+
+static void warn_of_strangers(const json_t *report)
+{
+    size_t i;
+    const json_t *file;
+    json_array_foreach(report, i, file)
+    {
+        const json_int_t left_out = json_integer_value(json_object_get(file, "unmatched"));
+        if (left_out > 0)
+            log_warn("LoRA %s: %lld of its tensors do not belong to this model",
+                     json_string_value(json_object_get(file, "file")), (long long)left_out);
+    }
+}
+
+/* A model that is open belongs to its LoRAs and their strengths. */
+static bool ensure_model(struct render *r, const char *folder, const json_t *loras,
+                         struct error *err)
 {
     struct serve *s = r->serve;
-    if (s->model && strcmp(s->model_folder, folder) == 0) return true;
+    char *key = key_of(folder, loras);
+    if (s->model && strcmp(s->model_key, key) == 0) {
+        free(key);
+        return true;
+    }
     speak(r, "loading", json_object());
     engine_close(s->model);
-    free(s->model_folder);
-    s->model_folder = NULL;
+    free(s->model_key);
+    s->model_key = key;
+    s->options.loras = loras;
     s->model = engine_open(folder, &s->options, err);
-    if (s->model) s->model_folder = xstrdup(folder);
+    s->options.loras = NULL; /* the request's */
+    if (s->model) warn_of_strangers(engine_lora_report(s->model));
     return s->model != NULL;
 }
 
@@ -155,9 +184,10 @@ static bool render_job(struct render *r, struct engine_job *job, struct error *e
     return true;
 }
 
-static bool render_request(struct render *r, const char *folder, struct error *err)
+static bool render_request(struct render *r, const char *folder, const json_t *loras,
+                           struct error *err)
 {
-    if (!ensure_model(r, folder, err)) return false;
+    if (!ensure_model(r, folder, loras, err)) return false;
     const struct engine_request request = {.recipe = r->recipe};
     struct engine_job *job = engine_job_new(r->serve->model, &request, 1, err);
     if (!job) return false;
@@ -182,7 +212,7 @@ static void handle_request(struct serve *s, json_t *request)
         log_error("%s", err.message);
         _exit(1);
     }
-    if (render_request(&r, folder, &err)) return;
+    if (render_request(&r, folder, json_object_get(request, "loras"), &err)) return;
     log_error("%s", err.message);
     speak_failed(&r, &err);
 }

@@ -294,7 +294,7 @@ struct outbox_entry *outbox_add(struct outbox *o, const struct slot_work *work,
     e->name = work->name;
     e->recipe = xstrdup(work->recipe);
     e->recipe_digest = work->recipe_digest;
-    e->model = work->model;
+    e->model = work->models[0].digest;
     e->fingerprint = xstrdup(fingerprint);
     e->result = *result;
     e->fd = -1;

@@ -4,7 +4,8 @@
  * conversation.
  *
  * worker -> child
- *   render   recipe (filled), model (folder), output (segment file to write), attempt
+ *   render   recipe (filled), model (folder), output (segment file to write), attempt; loras
+ *            [{path, strength}] when the recipe has some
  *   cancel   attempt                            stop politely
  * child -> worker
  *   hello    fingerprint, backend               once, first

@@ -227,6 +227,20 @@ static void do_kill(struct slot *s, const struct slot_action *a)
     if (s->child) child_kill(s->child);
 }
 
+/* Folders as assigned, strengths as the recipe has them. */
+static json_t *loras_of(const struct slot_work *work, const json_t *recipe)
+{
+    json_t *loras = json_array();
+    const json_t *named = json_object_get(recipe, "loras");
+    for (size_t i = 1; i < work->model_count; i++) {
+        const json_t *lora = json_array_get(named, i - 1);
+        const double strength = json_number_value(json_object_get(lora, "strength"));
+        json_array_append_new(
+            loras, json_pack("{ss sf}", "path", work->models[i].folder, "strength", strength));
+    }
+    return loras;
+}
+
 static void do_render(struct slot *s, const struct slot_action *a)
 {
     char name[ATTEMPT_NAME_TEXT_SIZE];
@@ -236,7 +250,8 @@ static void do_render(struct slot *s, const struct slot_action *a)
     json_t *recipe = json_parse(work->recipe, strlen(work->recipe), "recipe", NULL);
     json_t *fields = json_object();
     json_object_set_new(fields, "recipe", recipe);
-    json_object_set_new(fields, "model", json_string(work->folder));
+    json_object_set_new(fields, "model", json_string(work->models[0].folder));
+    if (work->model_count > 1) json_object_set_new(fields, "loras", loras_of(work, recipe));
     json_object_set_new(fields, "output", json_string(output));
     json_object_set_new(fields, "attempt", json_string(name));
     child_log_clear(s->child);

@@ -16,7 +16,8 @@ void slot_work_free(struct slot_work *work)
 {
     if (!work) return;
     free(work->recipe);
-    free(work->folder);
+    for (size_t i = 0; i < work->model_count; i++)
+        free(work->models[i].folder);
     free(work);
 }
 
@@ -30,6 +31,13 @@ void slot_core_finish(struct slot_core *s)
     slot_work_free(s->running);
     slot_work_free(s->next);
     memset(s, 0, sizeof *s);
+}
+
+static bool has_models(const struct slot_work *work)
+{
+    for (size_t i = 0; i < work->model_count; i++)
+        if (!work->models[i].folder) return false;
+    return true;
 }
 
 /* ---- actions ---- */
@@ -142,16 +150,18 @@ static bool may_promote(const struct slot_core *s, int64_t now_ns)
 static void begin(struct slot_core *s, struct slot_work *work, int64_t now_ns)
 {
     s->running = work;
+    s->fetched_bytes = 0;
     s->place = (struct slot_place){.phase = FARM__PHASE__PHASE_NONE};
     s->said = s->place;
-    set_phase(s, work->folder ? FARM__PHASE__PHASE_LOADING : FARM__PHASE__PHASE_FETCHING, now_ns);
+    set_phase(s, has_models(work) ? FARM__PHASE__PHASE_LOADING : FARM__PHASE__PHASE_FETCHING,
+              now_ns);
 }
 
 static void promote(struct slot_core *s, int64_t now_ns, struct slot_actions *out)
 {
     begin(s, s->next, now_ns);
     s->next = NULL;
-    if (s->engine == SLOT_READY && s->running->folder) { /* the engine's idle time counts */
+    if (s->engine == SLOT_READY && has_models(s->running)) { /* the engine's idle time counts */
         s->engine = SLOT_BUSY;
         act(out, SLOT_RENDER, s->running)->work = s->running;
     }
@@ -170,7 +180,7 @@ static void pump(struct slot_core *s, int64_t now_ns, struct slot_actions *out)
 {
     if (may_promote(s, now_ns)) promote(s, now_ns, out);
     if (s->engine == SLOT_COLD && !s->closed && now_ns >= s->restart_ns) spawn(s, now_ns, out);
-    if (s->engine == SLOT_READY && s->running && s->running->folder) {
+    if (s->engine == SLOT_READY && s->running && has_models(s->running)) {
         s->engine = SLOT_BUSY;
         act(out, SLOT_RENDER, s->running)->work = s->running;
     }
@@ -194,6 +204,13 @@ bool slot_core_holds(const struct slot_core *s, const struct attempt_name *name)
     return is_named(s->running, name) || is_named(s->next, name);
 }
 
+static void want_models(const struct slot_work *work, struct slot_actions *out)
+{
+    for (size_t i = 0; i < work->model_count; i++)
+        if (!work->models[i].folder)
+            act(out, SLOT_WANT_MODEL, work)->model = work->models[i].digest;
+}
+
 void slot_core_assign(struct slot_core *s, struct slot_work *work, Farm__HandBackReason reason,
                       int64_t now_ns, struct slot_actions *out)
 {
@@ -208,7 +225,7 @@ void slot_core_assign(struct slot_core *s, struct slot_work *work, Farm__HandBac
     } else if (s->running && s->next) {
         hand_back(work, FARM__HAND_BACK_REASON__HAND_BACK_RECALLED, "the slot is taken", out);
     } else {
-        if (!work->folder) act(out, SLOT_WANT_MODEL, work)->model = work->model;
+        want_models(work, out);
         if (s->running || s->engine == SLOT_DYING)
             s->next = work;
         else
@@ -219,12 +236,27 @@ void slot_core_assign(struct slot_core *s, struct slot_work *work, Farm__HandBac
 
 static bool waits_for(const struct slot_work *work, const struct digest *model)
 {
-    return work && !work->folder && digest_equal(&work->model, model);
+    for (size_t i = 0; work && i < work->model_count; i++)
+        if (!work->models[i].folder && digest_equal(&work->models[i].digest, model)) return true;
+    return false;
 }
 
 static void set_folder(struct slot_work *work, const struct digest *model, const char *folder)
 {
-    if (waits_for(work, model)) work->folder = xstrdup(folder);
+    for (size_t i = 0; work && i < work->model_count; i++)
+        if (!work->models[i].folder && digest_equal(&work->models[i].digest, model))
+            work->models[i].folder = xstrdup(folder);
+}
+
+/* One of several has come: the bytes of the next count on from here. */
+static void note_arrival(struct slot_core *s, int64_t now_ns)
+{
+    if (has_models(s->running)) {
+        set_phase(s, FARM__PHASE__PHASE_LOADING, now_ns);
+    } else {
+        s->fetched_bytes = s->place.amount;
+        s->sign_ns = now_ns;
+    }
 }
 
 static void fail_model(struct slot_core *s, const struct digest *model, const char *message,
@@ -242,9 +274,10 @@ void slot_core_model(struct slot_core *s, const struct digest *model, const char
     if (!folder) {
         fail_model(s, model, message, out);
     } else {
-        if (waits_for(s->running, model)) set_phase(s, FARM__PHASE__PHASE_LOADING, now_ns);
+        const bool wanted = waits_for(s->running, model);
         set_folder(s->running, model, folder);
         set_folder(s->next, model, folder);
+        if (wanted) note_arrival(s, now_ns);
     }
     pump(s, now_ns, out);
 }
@@ -252,8 +285,8 @@ void slot_core_model(struct slot_core *s, const struct digest *model, const char
 void slot_core_fetched(struct slot_core *s, const struct digest *model, uint64_t bytes,
                        int64_t now_ns, struct slot_actions *out)
 {
-    if (!waits_for(s->running, model) || bytes <= s->place.amount) return;
-    s->place.amount = bytes;
+    if (!waits_for(s->running, model) || s->fetched_bytes + bytes <= s->place.amount) return;
+    s->place.amount = s->fetched_bytes + bytes;
     s->sign_ns = now_ns;
     say_progress(s, now_ns, out);
 }
@@ -507,7 +540,7 @@ void slot_core_exited(struct slot_core *s, const char *how, int64_t now_ns,
     s->restart_ns = now_ns + (wanted ? 0 : RESTART_NS[step]);
     if (!wanted && s->deaths < RESTART_STEPS) s->deaths++;
     s->engine = SLOT_COLD;
-    if (s->running && s->running->folder) end_with_engine(s, how, out);
+    if (s->running && has_models(s->running)) end_with_engine(s, how, out);
     s->intent = SLOT_NO_INTENT;
     pump(s, now_ns, out);
 }
@@ -517,7 +550,7 @@ void slot_core_exited(struct slot_core *s, const char *how, int64_t now_ns,
 static int64_t hang_ns(const struct slot_core *s)
 {
     if (s->engine == SLOT_STARTING && !s->running) return s->engine_ns + SLOT_START_NS;
-    if (!s->running || !s->running->folder || s->intent != SLOT_NO_INTENT) return INT64_MAX;
+    if (!s->running || !has_models(s->running) || s->intent != SLOT_NO_INTENT) return INT64_MAX;
     if (s->engine != SLOT_BUSY && s->engine != SLOT_STARTING) return INT64_MAX;
     return s->sign_ns + s->running->limit_ns / 100 * LEASE_KILL_PERCENT;
 }

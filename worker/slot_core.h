@@ -14,20 +14,26 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "proto/limits.h"
 #include "worker/attempt_name.h"
 
 #define SLOT_CANCEL_NS (5 * NS_PER_S)      /* a polite cancel may take so long (E2) */
 #define SLOT_START_NS (60 * NS_PER_S)      /* an engine says hello within that */
 #define SLOT_PROGRESS_NS (100 * NS_PER_MS) /* at least so long between two reports of one phase */
 
+struct slot_model {
+    struct digest digest;
+    char *folder; /* NULL until it is known to be here */
+};
+
 struct slot_work { /* an Assign; owned by the core from slot_core_assign on */
     struct attempt_name name;
     bool canary;
     char *recipe; /* canonical JSON */
     struct digest recipe_digest;
-    struct digest model;
     int64_t limit_ns; /* no progress for so long ends the attempt at the coordinator */
-    char *folder;     /* of the model; NULL until it is known to be here */
+    struct slot_model models[1 + LIMIT_LORAS]; /* the model, then its LoRAs */
+    size_t model_count;
 };
 void slot_work_free(struct slot_work *work); /* NULL is fine */
 
@@ -81,7 +87,7 @@ struct slot_action {
     char message[512];
 };
 
-#define SLOT_ACTIONS_MAX 12
+#define SLOT_ACTIONS_MAX (12 + LIMIT_LORAS)
 struct slot_actions {
     struct slot_action items[SLOT_ACTIONS_MAX];
     size_t count;
@@ -106,6 +112,7 @@ struct slot_core {
     struct slot_work *running;
     struct slot_work *next;
     struct slot_place place; /* of running */
+    uint64_t fetched_bytes;  /* of the models of running that have come already */
     bool loading;            /* the engine opens a model and has computed nothing since */
     double fraction;         /* of the present step or frame */
     int64_t sign_ns;         /* last progress of running */

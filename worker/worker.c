@@ -224,6 +224,14 @@ static Farm__HandBackReason check_room(struct worker *w, uint64_t result_bytes)
     return FARM__HAND_BACK_REASON__HAND_BACK_NONE;
 }
 
+static void add_model(struct worker *w, struct slot_work *work, const ProtobufCBinaryData *digest)
+{
+    struct slot_model *model = &work->models[work->model_count++];
+    (void)codec_digest_get(digest, &model->digest);
+    const char *folder = model_cache_find(w->cache, &model->digest);
+    model->folder = folder ? xstrdup(folder) : NULL;
+}
+
 static struct slot_work *work_of(struct worker *w, const Farm__Assign *assign)
 {
     struct slot_work *work = xcalloc(1, sizeof *work);
@@ -231,10 +239,10 @@ static struct slot_work *work_of(struct worker *w, const Farm__Assign *assign)
     work->canary = assign->canary;
     work->recipe = xstrdup(assign->recipe);
     work->recipe_digest = digest_of(assign->recipe, strlen(assign->recipe));
-    (void)codec_digest_get(&assign->model_digest, &work->model);
     work->limit_ns = (int64_t)assign->limit_ms * NS_PER_MS;
-    const char *folder = model_cache_find(w->cache, &work->model);
-    work->folder = folder ? xstrdup(folder) : NULL;
+    add_model(w, work, &assign->model_digest);
+    for (size_t i = 0; i < assign->n_loras; i++)
+        add_model(w, work, &assign->loras[i]);
     return work;
 }
 

@@ -24,6 +24,7 @@ static const struct option OPTIONS[] = {{"size", 's', "WxH", "size"},
                                         {"again", 0, NULL, "again"},
                                         {"count", 'n', "N", "count"},
                                         {"for", 0, "TIME", "time"},
+                                        {"with", 0, "NAME...", "may be repeated"},
                                         {0}};
 static const struct command COMMAND = {"test", "this", "FILE [DIR]", 1,           2,
                                        "test", NULL,   OPTIONS,      run_nothing, false};
@@ -190,14 +191,25 @@ static void test_the_manual_knows_every_word(void **state)
     buf_finish(&page);
 }
 
+static void test_repeated(void **state)
+{
+    (void)state;
+    struct call call;
+    struct error err = {0};
+    const char *words[] = {"a", "--with", "x:1", "--again", "--with=y"};
+    int cursor = 0;
+    assert_true(parse(&call, &err, 5, words));
+    assert_string_equal(call_option_next(&call, "with", &cursor), "x:1");
+    assert_string_equal(call_option_next(&call, "with", &cursor), "y");
+    assert_null(call_option_next(&call, "with", &cursor));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms),
-                                       cmocka_unit_test(test_errors),
-                                       cmocka_unit_test(test_numbers_have_limits),
-                                       cmocka_unit_test(test_durations),
-                                       cmocka_unit_test(test_json_is_known_before_the_rest),
-                                       cmocka_unit_test(test_table_is_sound),
-                                       cmocka_unit_test(test_the_manual_knows_every_word)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_repeated),       cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_errors),         cmocka_unit_test(test_numbers_have_limits),
+        cmocka_unit_test(test_durations),      cmocka_unit_test(test_json_is_known_before_the_rest),
+        cmocka_unit_test(test_table_is_sound), cmocka_unit_test(test_the_manual_knows_every_word)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@
     "\",\"width\":{\"min\":8,\"max\":4096,\"step\":8},"                                            \
     "\"height\":{\"min\":8,\"max\":4096,\"step\":8},\"frames\":{\"min\":1,\"max\":1024,\"step\":"  \
     "1},"                                                                                          \
-    "\"schedulers\":[\"ddim\",\"dpm++\"],\"noises\":[\"torch-cpu\"]," words                        \
+    "\"loras\":true,\"schedulers\":[\"ddim\",\"dpm++\"],\"noises\":[\"torch-cpu\"]," words         \
     "\"defaults\":{\"num_inference_steps\":4,\"guidance_scale\":3,\"width\":64,\"height\":64,"     \
     "\"num_frames\":16,\"fps\":8,\"scheduler\":\"ddim\"}}"
 
@@ -31,8 +31,12 @@ static struct model shapes = {
         (char[]){FACTS("shapes", "modelscope", "\"words\":[\"a\",\"red\",\"circle\"],")}};
 static struct model pattern = {.name = (char[]){"pattern"},
                                .description = (char[]){FACTS("pattern", "pattern", "")}};
-static struct model *both[] = {&pattern, &shapes};
-static const struct model_list models = {.models = both, .count = 2};
+static struct model noir = {.name = (char[]){"noir"},
+                            .digest = {{0xab}},
+                            .is_lora = true,
+                            .description = (char[]){"{\"family\":\"lora\"}"}};
+static struct model *all[] = {&noir, &pattern, &shapes};
+static const struct model_list models = {.models = all, .count = 3};
 
 static bool parse(const char *text, enum submit_format format, const char *options,
                   const char *path, struct submit_result *result, struct error *err)
@@ -84,6 +88,52 @@ static void test_jsonl_groups_and_seeds(void **state)
     assert_int_equal(r.groups[1].height, 48);
     assert_int_equal(r.groups[2].first_clip, 6);
     submit_result_finish(&r);
+}
+
+static void test_loras_are_pinned_and_form_groups(void **state)
+{
+    (void)state;
+    struct submit_result r;
+    struct error err;
+    const char *text = "{\"prompt\":\"a\"}\n"
+                       "{\"prompt\":\"a\",\"loras\":[{\"name\":\"noir\",\"strength\":1}]}\n"
+                       "{\"prompt\":\"a\",\"lora\":[{\"name\":\"noir\"}]}\n"
+                       "{\"prompt\":\"a\",\"loras\":[{\"name\":\"noir\",\"strength\":0.5}]}\n";
+    assert_true(parse(text, SUBMIT_JSONL, NULL, NULL, &r, &err));
+    assert_int_equal(r.group_count, 3);
+    assert_int_equal(r.groups[1].clips, 2); /* 1 is the default */
+    assert_true(digest_is_zero(&r.groups[0].loras));
+    assert_false(digest_equal(&r.groups[1].loras, &r.groups[2].loras));
+    const json_t *lora = json_array_get(json_object_get(r.groups[2].base, "loras"), 0);
+    char hex[DIGEST_TEXT_SIZE];
+    digest_text(&noir.digest, hex);
+    assert_string_equal(json_string_value(json_object_get(lora, "digest")), hex);
+    submit_result_finish(&r);
+}
+
+static void test_wrong_loras(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *options, *message;
+    } cases[] = {
+        {"{\"loras\":[{\"name\":\"nior\"}]}", "there is no LoRA 'nior'; did you mean 'noir'?"},
+        {"{\"loras\":[{\"name\":\"shapes\"}]}", "a model is no LoRA: 'shapes'"},
+        {"{\"loras\":[{\"name\":\"noir\",\"digest\":\"12\"}]}", "64 hex digits"},
+        {"{\"loras\":[{\"name\":\"noir\",\"digest\":\"12000000000000000000000000000000000000000000"
+         "00000000000000000000\"}]}",
+         "is not here"},
+        {"{\"model\":\"noir\"}", "'noir' is a LoRA"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct submit_result r;
+        struct error err;
+        assert_false(parse("a\n", SUBMIT_TEXT, cases[i].options, NULL, &r, &err));
+        assert_int_equal(r.problem_count, 1);
+        if (strstr(r.problems[0].message, cases[i].message) == NULL)
+            fail_msg("%s: %s", cases[i].options, r.problems[0].message);
+        submit_result_finish(&r);
+    }
 }
 
 static void test_recipes_come_back(void **state)
@@ -229,6 +279,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_jsonl_groups_and_seeds),
+        cmocka_unit_test(test_loras_are_pinned_and_form_groups),
+        cmocka_unit_test(test_wrong_loras),
         cmocka_unit_test(test_recipes_come_back),
         cmocka_unit_test(test_wrong_lines_are_named),
         cmocka_unit_test(test_goes_on_to_twenty_problems),

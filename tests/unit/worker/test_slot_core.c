@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -43,7 +44,7 @@ static struct slot_work *work_of(uint32_t clip, int64_t limit_ns)
     struct slot_work *work = xcalloc(1, sizeof *work);
     work->name = name_of(clip);
     work->recipe = xstrdup("{}");
-    work->folder = xstrdup("/m");
+    work->models[work->model_count++].folder = xstrdup("/m");
     work->limit_ns = limit_ns;
     return work;
 }
@@ -137,6 +138,53 @@ static void a_cancel_is_polite_for_five_seconds(void **state)
     slot_core_finish(&s.core);
 }
 
+/* An attempt begins when its model and every LoRA are here; the bytes of all of them count on. */
+static void all_models_are_waited_for(void **state)
+{
+    struct scene s;
+    const struct digest model = {{1}}, lora = {{2}};
+    (void)state;
+    memset(&s, 0, sizeof s);
+    slot_core_init(&s.core);
+    DO(&s, slot_core_start(core, T0, out));
+    DO(&s, slot_core_hello(core, T0, out));
+    struct slot_work *work = work_of(0, 100 * NS_PER_S);
+    free(work->models[0].folder);
+    work->models[0] = (struct slot_model){model, NULL};
+    work->models[1] = (struct slot_model){lora, NULL};
+    work->model_count = 2;
+    assign(&s, work);
+    assert_int_equal(s.actions.items[0].kind, SLOT_WANT_MODEL);
+    assert_int_equal(s.actions.items[1].kind, SLOT_WANT_MODEL);
+    assert_true(digest_equal(&s.actions.items[1].model, &lora));
+    DO(&s, slot_core_fetched(core, &model, 1000, T0 + NS_PER_S, out));
+    DO(&s, slot_core_model(core, &model, "/m", "", T0 + 2 * NS_PER_S, out));
+    assert_null(action(&s, SLOT_RENDER));
+    DO(&s, slot_core_fetched(core, &lora, 10, T0 + 3 * NS_PER_S, out));
+    assert_int_equal(action(&s, SLOT_PROGRESS)->place.amount, 1010);
+    assert_int_equal(action(&s, SLOT_PROGRESS)->place.phase, FARM__PHASE__PHASE_FETCHING);
+    DO(&s, slot_core_model(core, &lora, "/l", "", T0 + 4 * NS_PER_S, out));
+    assert_non_null(action(&s, SLOT_RENDER));
+    assert_string_equal(action(&s, SLOT_RENDER)->work->models[1].folder, "/l");
+    slot_core_finish(&s.core);
+}
+
+static void a_lora_that_cannot_be_had_is_handed_back(void **state)
+{
+    struct scene s;
+    const struct digest lora = {{2}};
+    (void)state;
+    memset(&s, 0, sizeof s);
+    slot_core_init(&s.core);
+    struct slot_work *work = work_of(0, 100 * NS_PER_S);
+    work->models[work->model_count++].digest = lora;
+    assign(&s, work);
+    DO(&s, slot_core_model(core, &lora, NULL, "gone", T0, out));
+    assert_int_equal(action(&s, SLOT_HANDED_BACK)->reason, FARM__HAND_BACK_REASON__HAND_BACK_MODEL);
+    assert_string_equal(action(&s, SLOT_HANDED_BACK)->message, "gone");
+    slot_core_finish(&s.core);
+}
+
 static void a_dying_engine_comes_back_more_slowly_each_time(void **state)
 {
     static const int64_t waits_ns[] = {0, 1 * NS_PER_S, 5 * NS_PER_S, 30 * NS_PER_S, 30 * NS_PER_S};
@@ -184,6 +232,8 @@ static void what_does_not_fit_goes_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_models_are_waited_for),
+        cmocka_unit_test(a_lora_that_cannot_be_had_is_handed_back),
         cmocka_unit_test(kill_at_eight_tenths_of_the_limit),
         cmocka_unit_test(too_much_memory),
         cmocka_unit_test(a_canary_with_too_much_memory_has_failed),
