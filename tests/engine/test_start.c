@@ -21,7 +21,7 @@ struct pictures { /* NULL: none; the mask has one frame */
 static struct start start_open(const char *extra, struct pictures pictures)
 {
     struct error err = {0};
-    const struct engine_options options = {backend_name, thread_count};
+    const struct engine_options options = {.backend = backend_name, .threads = thread_count};
     struct start s = {.model = engine_open(TINY, &options, &err)};
     expect_ok(s.model != NULL, &err);
     json_t *recipe = fixture_recipe("tiny", extra);
@@ -279,7 +279,7 @@ static void missing_pictures_are_named(void **state)
 {
     (void)state;
     struct error err = {0};
-    const struct engine_options options = {"cpu", 1};
+    const struct engine_options options = {.backend = "cpu", .threads = 1};
     struct engine_model *model = engine_open(TINY, &options, &err);
     expect_ok(model != NULL, &err);
     json_t *recipe = fixture_recipe("tiny", "{\"init_video\": \"x\"}");
