@@ -20,6 +20,7 @@ struct tensor_file {
     struct table by_name; /* name -> index + 1 */
     struct kept *kept;
     int kept_count;
+    json_t *metadata;
 };
 
 struct tensor_file *tensor_file_new(const char *path)
@@ -39,6 +40,7 @@ void tensor_file_close(struct tensor_file *f)
     }
     for (int i = 0; i < f->kept_count; i++)
         f->kept[i].close(f->kept[i].object);
+    json_decref(f->metadata);
     free(f->kept);
     free(f->entries);
     table_finish(&f->by_name);
@@ -50,6 +52,17 @@ void tensor_file_keep(struct tensor_file *f, void *object, void (*close)(void *o
 {
     f->kept = xrealloc_array(f->kept, (size_t)f->kept_count + 1, sizeof *f->kept);
     f->kept[f->kept_count++] = (struct kept){object, close};
+}
+
+void tensor_file_set_metadata(struct tensor_file *f, const json_t *metadata)
+{
+    json_decref(f->metadata);
+    f->metadata = json_incref((json_t *)(uintptr_t)metadata);
+}
+
+const json_t *tensor_file_metadata(const struct tensor_file *f)
+{
+    return f->metadata;
 }
 
 bool tensor_file_add(struct tensor_file *f, const struct tensor_entry *entry)

@@ -7,6 +7,7 @@
 #ifndef ZOE_ENGINE_TENSOR_FILE_H
 #define ZOE_ENGINE_TENSOR_FILE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -46,6 +47,10 @@ void tensor_file_keep(struct tensor_file *f, void *object, void (*close)(void *o
 /* Rows one after the other: strides and dense from rank and dim. False when the sizes overflow. */
 bool tensor_entry_set_dense(struct tensor_entry *e);
 size_t tensor_entry_bytes(const struct tensor_entry *e); /* of the dense form */
+
+/* A file's own remarks, an object; a new reference is taken. NULL, borrowed, when it has none. */
+void tensor_file_set_metadata(struct tensor_file *f, const json_t *metadata);
+const json_t *tensor_file_metadata(const struct tensor_file *f);
 
 const char *tensor_file_path(const struct tensor_file *f);
 int tensor_file_count(const struct tensor_file *f);

@@ -23,6 +23,7 @@ static struct tensor_file *open_safetensors(const char *path, struct error *err)
     if (s == NULL) return NULL;
     struct tensor_file *f = tensor_file_new(path);
     tensor_file_keep(f, s, close_safetensors);
+    tensor_file_set_metadata(f, safetensors_metadata(s));
     for (int i = 0; i < safetensors_count(s); i++) {
         const struct safetensors_entry *from = safetensors_at(s, i);
         struct tensor_entry e = {from->name, from->dtype, .rank = from->rank, .data = from->data};

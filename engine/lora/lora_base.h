@@ -9,14 +9,14 @@
 #include <stdint.h>
 
 #include "engine/lora/lora_key.h"
-#include "engine/safetensors.h"
+#include "engine/tensor_file.h"
 
 struct lora_module { /* owner of NAME.weight, and of NAME.bias when bias_count > 0 */
     char *name;      /* diffusers' */
     bool text;       /* of the text encoder, else of the UNet */
     bool embedding;
     int rank; /* of the weight as it is stored */
-    int64_t dim[SAFETENSORS_RANK_MAX];
+    int64_t dim[TENSOR_RANK_MAX];
     int64_t count, bias_count;
 };
 

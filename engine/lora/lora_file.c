@@ -15,7 +15,7 @@
 
 struct lora_file {
     char *path;
-    struct safetensors *file;
+    struct tensor_file *file;
     struct lora_slots slots;
     struct lora_delta *deltas;
     int delta_count;
@@ -25,13 +25,12 @@ struct lora_file {
 
 /* ---- deltas ---- */
 
-static void keep(struct lora_file *f, const struct lora_delta *d, const struct lora_module *m)
+static void keep(struct lora_file *f, const struct lora_delta *d)
 {
     f->deltas[f->delta_count++] = *d;
     if (d->kind > LORA_PRODUCT_MEAN) return;
     if (f->rank_min == 0 || d->rank < f->rank_min) f->rank_min = d->rank;
     if (d->rank > f->rank_max) f->rank_max = d->rank;
-    (void)m;
 }
 
 static void take_whole(struct lora_file *f, const struct lora_module *m, int module, int *slots,
@@ -41,17 +40,14 @@ static void take_whole(struct lora_file *f, const struct lora_module *m, int mod
     const bool sum = role == LORA_ADDED || role == LORA_ADDED_BIAS;
     const int entry = slots[role] - 1;
     if (entry < 0) return;
-    const struct safetensors_entry *e = safetensors_at(f->file, entry);
-    if (!lora_pair_is_float(e) || e->count != (bias ? m->bias_count : m->count)) {
-        f->slots.why[entry] = lora_misfit;
-        return;
-    }
-    const struct lora_delta d = {.kind = sum ? LORA_SUM : LORA_REPLACEMENT,
-                                 .module = module,
-                                 .bias = bias,
-                                 .value = lora_pair_array(e),
-                                 .scale = 1};
-    keep(f, &d, m);
+    const struct tensor_entry *e = tensor_file_at(f->file, entry);
+    struct lora_delta d = {
+        .kind = sum ? LORA_SUM : LORA_REPLACEMENT, .module = module, .bias = bias, .scale = 1};
+    const char *why = e->count != (bias ? m->bias_count : m->count)
+                          ? lora_misfit
+                          : lora_pair_array(f->file, e, &d.value);
+    f->slots.why[entry] = why;
+    if (why == NULL) keep(f, &d);
 }
 
 static void refuse_pair(struct lora_file *f, const int *slots, const char *why)
@@ -69,18 +65,18 @@ static void take_pair(struct lora_file *f, const struct lora_module *m, int modu
         refuse_pair(f, slots, "its other half is missing");
         return;
     }
-    const struct safetensors_entry *alpha =
-        slots[LORA_ALPHA] > 0 ? safetensors_at(f->file, slots[LORA_ALPHA] - 1) : NULL;
-    const char *why = lora_pair_fit(m, safetensors_at(f->file, slots[LORA_UP] - 1),
-                                    safetensors_at(f->file, slots[LORA_DOWN] - 1), &d);
+    const struct tensor_entry *alpha =
+        slots[LORA_ALPHA] > 0 ? tensor_file_at(f->file, slots[LORA_ALPHA] - 1) : NULL;
+    const char *why = lora_pair_fit(m, f->file, tensor_file_at(f->file, slots[LORA_UP] - 1),
+                                    tensor_file_at(f->file, slots[LORA_DOWN] - 1), &d);
     if (why == NULL && alpha == NULL)
         d.scale = lora_slots_scale(&f->slots, m->name, d.rank);
-    else if (why == NULL && !lora_pair_scale(alpha, d.rank, &d.scale))
+    else if (why == NULL && !lora_pair_scale(f->file, alpha, d.rank, &d.scale))
         why = "its alpha is no number";
     if (why != NULL)
         refuse_pair(f, slots, why);
     else
-        keep(f, &d, m);
+        keep(f, &d);
 }
 
 static void take_module(struct lora_file *f, const struct lora_base *base, int module)
@@ -105,9 +101,9 @@ static void take_module(struct lora_file *f, const struct lora_base *base, int m
 static bool refuse_stranger(const struct lora_file *f, struct error *err)
 {
     struct buf some = BUF_INIT;
-    const int count = safetensors_count(f->file);
+    const int count = tensor_file_count(f->file);
     for (int i = 0; i < count && i < 3; i++)
-        buf_printf(&some, "%s%.80s: %s", i > 0 ? "; " : "", safetensors_at(f->file, i)->name,
+        buf_printf(&some, "%s%.80s: %s", i > 0 ? "; " : "", tensor_file_at(f->file, i)->name,
                    f->slots.why[i] != NULL ? f->slots.why[i] : "unused");
     error_set(err, ERROR_USAGE, "%s: none of its %d tensors belongs to this model (%s)", f->path,
               count, buf_text(&some));
@@ -118,7 +114,7 @@ static bool refuse_stranger(const struct lora_file *f, struct error *err)
 static bool match(struct lora_file *f, const struct lora_base *base, struct error *err)
 {
     const int count = lora_base_count(base);
-    if (!lora_slots_fill(&f->slots, f->file, f->path, base, err)) return false;
+    if (!lora_slots_fill(&f->slots, f->file, base, err)) return false;
     f->deltas = xcalloc((size_t)count * 5 + 1, sizeof *f->deltas);
     for (int i = 0; i < count; i++)
         take_module(f, base, i);
@@ -127,12 +123,12 @@ static bool match(struct lora_file *f, const struct lora_base *base, struct erro
 
 static struct lora_file *open_file(const char *path, struct error *err)
 {
-    struct safetensors *file = safetensors_open(path, err);
+    struct tensor_file *file = tensor_file_open(path, err);
     if (file == NULL) return NULL;
     struct lora_file *f = xcalloc(1, sizeof *f);
     f->file = file;
     f->path = xstrdup(path);
-    if (safetensors_count(file) <= LORA_TENSORS_MAX) return f;
+    if (tensor_file_count(file) <= LORA_TENSORS_MAX) return f;
     error_set(err, ERROR_INVALID, "%s: more than %d tensors", path, LORA_TENSORS_MAX);
     lora_file_close(f);
     return NULL;
@@ -150,7 +146,7 @@ void lora_file_close(struct lora_file *f)
 {
     if (f == NULL) return;
     lora_slots_finish(&f->slots);
-    safetensors_close(f->file);
+    tensor_file_close(f->file);
     free(f->deltas);
     free(f->path);
     free(f);
@@ -171,11 +167,11 @@ const struct lora_delta *lora_file_at(const struct lora_file *f, int index)
 static json_t *strangers(const struct lora_file *f, int *unmatched)
 {
     json_t *list = json_array();
-    for (int i = 0; i < safetensors_count(f->file); i++) {
+    for (int i = 0; i < tensor_file_count(f->file); i++) {
         if (f->slots.why[i] == NULL) continue;
         if ((*unmatched)++ >= LORA_STRANGERS) continue;
         json_array_append_new(
-            list, json_sprintf("%s: %s", safetensors_at(f->file, i)->name, f->slots.why[i]));
+            list, json_sprintf("%s: %s", tensor_file_at(f->file, i)->name, f->slots.why[i]));
     }
     return list;
 }
@@ -183,7 +179,7 @@ static json_t *strangers(const struct lora_file *f, int *unmatched)
 json_t *lora_file_report(const struct lora_file *f)
 {
     int unmatched = 0;
-    const int count = safetensors_count(f->file);
+    const int count = tensor_file_count(f->file);
     json_t *list = strangers(f, &unmatched);
     json_t *report = json_pack("{ss ss si si si s{si si} so}", "file", path_basename(f->path),
                                "form", lora_form_name(f->slots.form), "tensors", count, "matched",
@@ -203,9 +199,9 @@ json_t *lora_file_describe(const char *path, struct error *err)
     struct lora_file *f = open_file(path, err);
     if (f == NULL) return NULL;
     json_t *facts = NULL;
-    if (lora_slots_count(f->file, path, &f->slots.form, modules, err))
+    if (lora_slots_count(f->file, &f->slots.form, modules, err))
         facts = json_pack("{ss ss si s{si si}}", "file", path_basename(path), "form",
-                          lora_form_name(f->slots.form), "tensors", safetensors_count(f->file),
+                          lora_form_name(f->slots.form), "tensors", tensor_file_count(f->file),
                           "modules", "unet", modules[0], "text_encoder", modules[1]);
     lora_file_close(f);
     return facts;

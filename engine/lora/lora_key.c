@@ -132,11 +132,17 @@ bool lora_key_parse(const char *key, struct lora_key *out)
     return false;
 }
 
-bool lora_key_ordinal(const char *key, bool *text, int *index, bool *up)
+bool lora_key_ordinal(const char *key, bool list_of_text, bool *text, int *index, bool *up)
 {
     char copy[LORA_NAME_SIZE];
     int64_t number;
     if (strlen(key) >= sizeof copy) return false;
+    if (text_parse_i64(key, 0, 2 * LORA_ORDINAL_MAX + 1, &number)) {
+        *text = list_of_text;
+        *index = (int)(number / 2);
+        *up = number % 2 == 0;
+        return true;
+    }
     strcpy(copy, key);
     char *first = strchr(copy, ':'), *second = first != NULL ? strchr(first + 1, ':') : NULL;
     if (second == NULL) return false;

@@ -46,8 +46,9 @@ bool lora_key_parse(const char *key, struct lora_key *out);
  * not fit. */
 bool lora_key_join(const char *module, char out[LORA_NAME_SIZE]);
 
-/* "unet:12:up" of cloneofsimo's safetensors. */
+/* "unet:12:up" of cloneofsimo's safetensors, or "24" of its lists (up, down, up ..), which are of
+ * the text encoder or not. */
 #define LORA_ORDINAL_MAX 65535
-bool lora_key_ordinal(const char *key, bool *text, int *index, bool *up);
+bool lora_key_ordinal(const char *key, bool list_of_text, bool *text, int *index, bool *up);
 
 #endif

@@ -5,14 +5,18 @@
 
 const char lora_misfit[] = "its shape does not fit the module";
 
-bool lora_pair_is_float(const struct safetensors_entry *e)
+static bool is_float(const struct tensor_entry *e)
 {
     return e->dtype == TENSOR_F32 || e->dtype == TENSOR_F16 || e->dtype == TENSOR_BF16;
 }
 
-struct weight_array lora_pair_array(const struct safetensors_entry *e)
+const char *lora_pair_array(struct tensor_file *file, const struct tensor_entry *e,
+                            struct weight_array *out)
 {
-    return (struct weight_array){e->data, e->dtype, e->count};
+    if (!is_float(e)) return "it holds no floats";
+    const void *data = tensor_file_data(file, e, NULL);
+    *out = (struct weight_array){data, e->dtype, e->count};
+    return data != NULL ? NULL : "it cannot be read";
 }
 
 /* How the flat product [rows][columns] lies in the weight. A kernel k of loralib makes factors k
@@ -36,10 +40,10 @@ static bool place_product(const struct lora_module *m, struct lora_delta *d)
     return true;
 }
 
-const char *lora_pair_fit(const struct lora_module *m, const struct safetensors_entry *up,
-                          const struct safetensors_entry *down, struct lora_delta *out)
+const char *lora_pair_fit(const struct lora_module *m, struct tensor_file *file,
+                          const struct tensor_entry *up, const struct tensor_entry *down,
+                          struct lora_delta *out)
 {
-    if (!lora_pair_is_float(up) || !lora_pair_is_float(down)) return "it holds no floats";
     if (m->rank < 2 || m->count == 0 || up->rank < 2 || down->rank < 2 || up->count == 0 ||
         down->count == 0)
         return lora_misfit;
@@ -47,24 +51,25 @@ const char *lora_pair_fit(const struct lora_module *m, const struct safetensors_
     out->rows = up->dim[0];
     out->columns = down->count / out->rank;
     if (up->count / out->rows != out->rank) return "its two factors have different ranks";
-    out->up = lora_pair_array(up);
-    out->down = lora_pair_array(down);
-    return place_product(m, out) ? NULL : lora_misfit;
+    if (!place_product(m, out)) return lora_misfit;
+    const char *why = lora_pair_array(file, up, &out->up);
+    return why != NULL ? why : lora_pair_array(file, down, &out->down);
 }
 
-bool lora_pair_scale(const struct safetensors_entry *alpha, int64_t rank, float *out)
+bool lora_pair_scale(struct tensor_file *file, const struct tensor_entry *alpha, int64_t rank,
+                     float *out)
 {
     float value;
-    if (alpha->count != 1) return false;
+    struct weight_array array;
+    const void *data = alpha->count == 1 ? tensor_file_data(file, alpha, NULL) : NULL;
+    if (data == NULL) return false;
     if (alpha->dtype == TENSOR_I64) {
         int64_t whole;
-        memcpy(&whole, alpha->data, sizeof whole);
+        memcpy(&whole, data, sizeof whole);
         value = (float)whole;
-    } else if (lora_pair_is_float(alpha)) {
-        const struct weight_array array = lora_pair_array(alpha);
-        weight_array_read(&array, 0, 1, &value);
     } else {
-        return false;
+        if (lora_pair_array(file, alpha, &array) != NULL) return false;
+        weight_array_read(&array, 0, 1, &value);
     }
     *out = value / (float)rank;
     return isfinite(*out) != 0;

@@ -6,14 +6,17 @@
 
 extern const char lora_misfit[];
 
-bool lora_pair_is_float(const struct safetensors_entry *e);
-struct weight_array lora_pair_array(const struct safetensors_entry *e);
+/* Its floats, borrowed from `file`; why not, when it holds none or cannot be read. */
+const char *lora_pair_array(struct tensor_file *file, const struct tensor_entry *e,
+                            struct weight_array *out);
 
 /* Fills kind, rows, rank, columns, mean, up and down; else says why not. */
-const char *lora_pair_fit(const struct lora_module *m, const struct safetensors_entry *up,
-                          const struct safetensors_entry *down, struct lora_delta *out);
+const char *lora_pair_fit(const struct lora_module *m, struct tensor_file *file,
+                          const struct tensor_entry *up, const struct tensor_entry *down,
+                          struct lora_delta *out);
 
 /* alpha / rank; false when alpha is no single finite number. */
-bool lora_pair_scale(const struct safetensors_entry *alpha, int64_t rank, float *out);
+bool lora_pair_scale(struct tensor_file *file, const struct tensor_entry *alpha, int64_t rank,
+                     float *out);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/path.h"
 #include "base/table.h"
 #include "base/xalloc.h"
 
@@ -29,12 +30,19 @@ void lora_slots_spoil(struct lora_slots *s, int module, const char *why)
         if (s->slots[module][role] > 0) s->why[s->slots[module][role] - 1] = why;
 }
 
-static bool is_ordered(const struct safetensors *file)
+/* Torch files of cloneofsimo's are lists, one a part, whose names say which. */
+static bool is_of_text(const struct tensor_file *file)
+{
+    return strstr(path_basename(tensor_file_path(file)), "text_encoder") != NULL;
+}
+
+static bool is_ordered(const struct tensor_file *file)
 {
     bool text, up;
     int index;
-    for (int i = 0; i < safetensors_count(file); i++)
-        if (lora_key_ordinal(safetensors_at(file, i)->name, &text, &index, &up)) return true;
+    for (int i = 0; i < tensor_file_count(file); i++)
+        if (lora_key_ordinal(tensor_file_at(file, i)->name, is_of_text(file), &text, &index, &up))
+            return true;
     return false;
 }
 
@@ -51,12 +59,12 @@ static void put(struct lora_slots *s, int module, enum lora_role role, int entry
         s->why[entry] = "a second one for the same module";
 }
 
-static void fill_by_name(struct lora_slots *s, const struct safetensors *file,
+static void fill_by_name(struct lora_slots *s, const struct tensor_file *file,
                          const struct lora_base *base)
 {
     struct lora_key key;
-    for (int i = 0; i < safetensors_count(file); i++) {
-        if (!lora_key_parse(safetensors_at(file, i)->name, &key)) {
+    for (int i = 0; i < tensor_file_count(file); i++) {
+        if (!lora_key_parse(tensor_file_at(file, i)->name, &key)) {
             s->why[i] = "not the name of a LoRA's tensor";
             continue;
         }
@@ -76,7 +84,7 @@ struct pair { /* entry + 1 */
 };
 
 struct order {
-    const struct safetensors *file;
+    const struct tensor_file *file;
     const struct lora_base *base;
     struct pair *pairs; /* of one part */
     int pair_count;
@@ -87,11 +95,13 @@ static void collect(struct order *o, struct lora_slots *s, bool text)
 {
     bool of_text, up;
     int index;
-    const int limit = safetensors_count(o->file);
+    const int limit = tensor_file_count(o->file);
+    const bool list_of_text = is_of_text(o->file);
     o->pair_count = 0;
     memset(o->pairs, 0, (size_t)limit * sizeof *o->pairs);
     for (int i = 0; i < limit; i++) {
-        if (!lora_key_ordinal(safetensors_at(o->file, i)->name, &of_text, &index, &up)) {
+        if (!lora_key_ordinal(tensor_file_at(o->file, i)->name, list_of_text, &of_text, &index,
+                              &up)) {
             s->why[i] = "not the name of a LoRA's tensor";
             continue;
         }
@@ -114,12 +124,12 @@ static int lay_out(const struct order *o, int walked, struct lora_slots *s)
     for (int i = 0; i < o->pair_count && at < walked; i++) {
         const struct pair *p = &o->pairs[i];
         if (p->up == 0 || p->down == 0) continue;
-        const struct safetensors_entry *up = safetensors_at(o->file, p->up - 1);
+        const struct tensor_entry *up = tensor_file_at(o->file, p->up - 1);
         while (at < walked && lora_base_at(o->base, o->walk[at])->rank != up->rank)
             at++;
         if (at == walked) break;
         const struct lora_module *m = lora_base_at(o->base, o->walk[at]);
-        const struct safetensors_entry *down = safetensors_at(o->file, p->down - 1);
+        const struct tensor_entry *down = tensor_file_at(o->file, p->down - 1);
         if (up->rank >= 2 && up->dim[0] == m->dim[0] && down->rank >= 2 &&
             down->dim[1] == m->dim[1])
             fitting++;
@@ -153,11 +163,11 @@ static json_t *classes_of(const json_t *metadata, const char *part)
     return text != NULL ? json_parse(text, strlen(text), part, NULL) : NULL;
 }
 
-static void fill_by_order(struct lora_slots *s, const struct safetensors *file,
+static void fill_by_order(struct lora_slots *s, const struct tensor_file *file,
                           const struct lora_base *base)
 {
     static const char *const parts[] = {"unet", "text_encoder"};
-    const size_t count = (size_t)safetensors_count(file);
+    const size_t count = (size_t)tensor_file_count(file);
     struct order o = {.file = file, .base = base};
     o.pairs = xcalloc(count + 1, sizeof *o.pairs);
     o.walk = xcalloc((size_t)lora_base_count(base) + 1, sizeof *o.walk);
@@ -165,7 +175,7 @@ static void fill_by_order(struct lora_slots *s, const struct safetensors *file,
     for (size_t i = 0; i < count; i++)
         s->why[i] = "the model has no module in this place";
     for (int part = 0; part < 2; part++) {
-        json_t *classes = classes_of(safetensors_metadata(file), parts[part]);
+        json_t *classes = classes_of(tensor_file_metadata(file), parts[part]);
         place_part(&o, s, part == 1, classes);
         json_decref(classes);
     }
@@ -175,18 +185,19 @@ static void fill_by_order(struct lora_slots *s, const struct safetensors *file,
 
 /* ---- filling ---- */
 
-static void read_peft(struct lora_slots *s, const struct safetensors *file)
+static void read_peft(struct lora_slots *s, const struct tensor_file *file)
 {
     const char *text =
-        json_string_value(json_object_get(safetensors_metadata(file), "lora_adapter_metadata"));
+        json_string_value(json_object_get(tensor_file_metadata(file), "lora_adapter_metadata"));
     if (text != NULL) s->peft = json_parse(text, strlen(text), "lora_adapter_metadata", NULL);
 }
 
-bool lora_slots_fill(struct lora_slots *s, const struct safetensors *file, const char *path,
+bool lora_slots_fill(struct lora_slots *s, const struct tensor_file *file,
                      const struct lora_base *base, struct error *err)
 {
-    const size_t count = (size_t)safetensors_count(file);
-    if (count == 0) return error_set(err, ERROR_INVALID, "%s: it holds no tensor", path);
+    const size_t count = (size_t)tensor_file_count(file);
+    if (count == 0)
+        return error_set(err, ERROR_INVALID, "%s: it holds no tensor", tensor_file_path(file));
     s->module_count = lora_base_count(base);
     s->slots = xcalloc((size_t)s->module_count + 1, sizeof *s->slots);
     s->why = xcalloc(count, sizeof *s->why);
@@ -243,12 +254,12 @@ static bool is_text_module(const char *joined)
            strncmp(joined, "resblocks_", strlen("resblocks_")) == 0;
 }
 
-static void count_key(const char *name, enum lora_form *form, int modules[2])
+static void count_key(const char *name, bool list_of_text, enum lora_form *form, int modules[2])
 {
     struct lora_key key;
     bool text, up;
     int index;
-    if (lora_key_ordinal(name, &text, &index, &up)) {
+    if (lora_key_ordinal(name, list_of_text, &text, &index, &up)) {
         *form = LORA_FORM_CLONEOF;
         modules[text] += up;
     } else if (lora_key_parse(name, &key)) {
@@ -257,15 +268,15 @@ static void count_key(const char *name, enum lora_form *form, int modules[2])
     }
 }
 
-bool lora_slots_count(const struct safetensors *file, const char *path, enum lora_form *form,
-                      int modules[2], struct error *err)
+bool lora_slots_count(const struct tensor_file *file, enum lora_form *form, int modules[2],
+                      struct error *err)
 {
     *form = LORA_FORM_NONE;
     modules[0] = modules[1] = 0;
-    for (int i = 0; i < safetensors_count(file); i++)
-        count_key(safetensors_at(file, i)->name, form, modules);
+    for (int i = 0; i < tensor_file_count(file); i++)
+        count_key(tensor_file_at(file, i)->name, is_of_text(file), form, modules);
     if (modules[0] + modules[1] > 0) return true;
-    return error_set(err, ERROR_INVALID, "%s is no LoRA: no key of it is one%s%.80s", path,
-                     safetensors_count(file) > 0 ? ", such as " : "",
-                     safetensors_count(file) > 0 ? safetensors_at(file, 0)->name : "");
+    return error_set(err, ERROR_INVALID, "%s is no LoRA: no key of it is one%s%.80s",
+                     tensor_file_path(file), tensor_file_count(file) > 0 ? ", such as " : "",
+                     tensor_file_count(file) > 0 ? tensor_file_at(file, 0)->name : "");
 }

@@ -13,7 +13,7 @@ struct lora_slots {
     json_t *peft; /* "lora_adapter_metadata", or NULL */
 };
 
-bool lora_slots_fill(struct lora_slots *s, const struct safetensors *file, const char *path,
+bool lora_slots_fill(struct lora_slots *s, const struct tensor_file *file,
                      const struct lora_base *base, struct error *err);
 void lora_slots_finish(struct lora_slots *s);
 
@@ -25,7 +25,7 @@ float lora_slots_scale(const struct lora_slots *s, const char *module, int64_t r
 
 /* Without a base: form, and how many modules its keys speak of, UNet's and text encoder's.
  * ERROR_INVALID when none does. */
-bool lora_slots_count(const struct safetensors *file, const char *path, enum lora_form *form,
-                      int modules[2], struct error *err);
+bool lora_slots_count(const struct tensor_file *file, enum lora_form *form, int modules[2],
+                      struct error *err);
 
 #endif

@@ -453,10 +453,12 @@ static void keys_are_read(void **state)
     assert_false(lora_key_parse(".lora_A", &key));
     bool text, up;
     int index;
-    assert_true(lora_key_ordinal("text_encoder:12:down", &text, &index, &up));
+    assert_true(lora_key_ordinal("text_encoder:12:down", false, &text, &index, &up));
     assert_true(text && !up && index == 12);
-    assert_false(lora_key_ordinal("unet:99999999999:up", &text, &index, &up));
-    assert_false(lora_key_ordinal("unet:-1:up", &text, &index, &up));
+    assert_false(lora_key_ordinal("unet:99999999999:up", false, &text, &index, &up));
+    assert_true(lora_key_ordinal("25", true, &text, &index, &up));
+    assert_true(text && !up && index == 12);
+    assert_false(lora_key_ordinal("unet:-1:up", false, &text, &index, &up));
 }
 
 /* The table of docs/engine.md, for the full size and for Stable Diffusion. */

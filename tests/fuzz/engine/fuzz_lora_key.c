@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool of_text, up;
     int index;
     if (lora_key_parse(text, &key)) ZOE_ASSERT(strlen(key.module) < LORA_NAME_SIZE);
-    if (lora_key_ordinal(text, &of_text, &index, &up))
+    if (lora_key_ordinal(text, false, &of_text, &index, &up))
         ZOE_ASSERT(index >= 0 && index <= LORA_ORDINAL_MAX);
     for (int i = 0; i < 4; i++)
         if (lora_original_name(&layouts[i / 2], i % 2 == 1, text, name))
