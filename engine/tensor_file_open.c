@@ -9,6 +9,7 @@
 #include "base/xalloc.h"
 #include "engine/safetensors.h"
 #include "engine/tensor_file.h"
+#include "engine/torch_file.h"
 
 #define INDEX_LIMIT_BYTES ((size_t)64 << 20)
 
@@ -107,5 +108,5 @@ static struct tensor_file *open_index(const char *path, struct error *err)
 struct tensor_file *tensor_file_open(const char *path, struct error *err)
 {
     if (is_index(path)) return open_index(path, err);
-    return open_safetensors(path, err);
+    return torch_file_is(path) ? torch_file_open(path, err) : open_safetensors(path, err);
 }
