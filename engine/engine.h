@@ -148,6 +148,15 @@ void engine_job_latents_get(const struct engine_job *job, int request, float *ou
 bool engine_job_latents_set(struct engine_job *job, int request, const float *latents,
                             struct error *err);
 
+/* Writes what a rest of the steps needs (latents, solver history, step, positions of generators,
+ * digests of recipes and pictures, fingerprint), durably and by rename; between any two steps. The
+ * file is a safetensors file, see docs/engine.md. */
+bool engine_job_save(const struct engine_job *job, const char *path, struct error *err);
+/* Brings a new job of the same requests to where the file's job was: what follows is bit for bit
+ * what would have followed there. ERROR_INVALID, naming what differs, for a checkpoint of another
+ * recipe, picture or fingerprint or a damaged one; the job is of no use then. */
+bool engine_job_load(struct engine_job *job, const char *path, struct error *err);
+
 /* Decodes frames first .. first + count - 1 of one request after any step: RGB24, rows top-down,
  * count * height * width * 3 bytes, rounded half to even from clamp(x / 2 + 1/2, 0, 1) * 255.
  * ERROR_FAILED naming frame and step when a value is not finite. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "engine/checkpoint.h"
 #include "engine/loras.h"
 
 #define REQUESTS_MAX 64
@@ -20,6 +21,7 @@ struct engine_job {
     void *progress_arg;
     struct engine_progress now; /* what a tick within a step or frame reports */
     float *frame;               /* one decoded frame, [3][height][width] */
+    struct digest *requests;    /* [shape.requests], for checkpoints */
 };
 
 /* ---- making ---- */
@@ -61,6 +63,9 @@ struct engine_job *engine_job_new(struct engine_model *model, const struct engin
     job->model = model;
     model->ops->tick = NULL;
     model->ops->cancel = NULL;
+    job->requests = xcalloc((size_t)count, sizeof *job->requests);
+    for (int i = 0; i < count; i++)
+        job->requests[i] = checkpoint_request_digest(&asked[i]);
     job->state = model->family->job_new(model->state, requests, count, err);
     if (job->state != NULL && fill_job(job, err)) return job;
     engine_job_free(job);
@@ -73,6 +78,7 @@ void engine_job_free(struct engine_job *job)
     if (job->model->ops->cancel == &job->cancel) job->model->ops->cancel = NULL;
     job->model->family->job_free(job->state);
     free(job->frame);
+    free(job->requests);
     free(job);
 }
 
@@ -198,6 +204,56 @@ bool engine_job_latents_set(struct engine_job *job, int request, const float *la
     memcpy(job->model->family->job_latents(job->state, request), latents,
            (size_t)job->shape.latent_count * sizeof *latents);
     return true;
+}
+
+/* ---- checkpoints ---- */
+
+static struct checkpoint_state state_of(const struct engine_job *job)
+{
+    struct checkpoint_state state = {.requests = job->requests,
+                                     .count = job->shape.requests,
+                                     .steps = job->steps,
+                                     .step = job->done};
+    engine_fingerprint(job->model, state.fingerprint);
+    return state;
+}
+
+bool engine_job_save(const struct engine_job *job, const char *path, struct error *err)
+{
+    const struct family *family = job->model->family;
+    const struct checkpoint_state state = state_of(job);
+    struct safetensors_writer *w = safetensors_writer_new();
+    checkpoint_add_state(w, &state);
+    for (int i = 0; i < job->shape.requests; i++)
+        checkpoint_add_floats(w, "latents", i, family->job_latents(job->state, i),
+                              job->shape.latent_count);
+    family->job_save(job->state, w);
+    const bool ok = safetensors_writer_save(w, path, err);
+    safetensors_writer_free(w);
+    return ok;
+}
+
+static bool load(struct engine_job *job, const struct safetensors *file, const char *path,
+                 struct error *err)
+{
+    const struct family *family = job->model->family;
+    struct checkpoint_state state = state_of(job);
+    if (!checkpoint_read_state(file, path, &state, err)) return false;
+    for (int i = 0; i < job->shape.requests; i++)
+        if (!checkpoint_read_floats(file, path, "latents", i, family->job_latents(job->state, i),
+                                    job->shape.latent_count, err))
+            return false;
+    if (!family->job_load(job->state, file, path, state.step, err)) return false;
+    job->done = state.step;
+    return true;
+}
+
+bool engine_job_load(struct engine_job *job, const char *path, struct error *err)
+{
+    struct safetensors *file = safetensors_open(path, err);
+    const bool ok = file != NULL && load(job, file, path, err);
+    safetensors_close(file);
+    return ok;
 }
 
 /* ---- frames ---- */

@@ -13,17 +13,23 @@
 #include "engine/safetensors.h"
 #include "engine/threads.h"
 #include "worker/engine_lora.h"
+#include "worker/raw_images.h"
 
 #define RECIPE_LIMIT_BYTES ((size_t)1 << 20)
 
 static const char usage[] =
     "usage: zoe-engine trace --model DIR --recipe FILE --out FILE.safetensors\n"
     "                        [--lora PATH[:STRENGTH]]... [--backend NAME] [--threads N] [--full]\n"
+    "                        [--init-raw FILE] [--mask-raw FILE]\n"
+    "                        [--stop-at STEP --checkpoint FILE] [--resume FILE]\n"
     "Renders one recipe and writes tokens, text, timesteps, latents and frames; with --full the\n"
-    "guided predictions too.\n";
+    "guided predictions too. Pictures come as `zoe-media frames` leaves them. With --stop-at the\n"
+    "latents up to that step and a checkpoint are written and no frames; --resume does the rest.\n";
 
 struct trace_options {
     const char *model, *recipe, *out;
+    const char *init_raw, *mask_raw, *checkpoint, *resume;
+    int stop_at; /* 0: go to the end */
     struct engine_options engine;
     json_t *loras;
     bool full;
@@ -34,7 +40,7 @@ struct trace {
     struct engine_shape shape;
     struct safetensors_writer *writer;
     float *latents;
-    bool full;
+    const struct trace_options *options;
 };
 
 /* ---- recording ---- */
@@ -80,12 +86,14 @@ static void add_timesteps(struct trace *t)
 
 static bool add_steps(struct trace *t, struct error *err)
 {
-    add_latents(t);
-    while (engine_job_step_index(t->job) < engine_job_step_count(t->job)) {
+    const int stop_at = t->options->stop_at, count = engine_job_step_count(t->job);
+    const int last = stop_at > 0 && stop_at < count ? stop_at : count;
+    if (t->options->resume == NULL) add_latents(t);
+    while (engine_job_step_index(t->job) < last) {
         const int step = engine_job_step_index(t->job);
         if (!engine_job_step(t->job, err)) return false;
         const float *prediction = engine_job_prediction(t->job);
-        if (t->full && prediction != NULL) add_latent_shaped(t, "eps", step, prediction);
+        if (t->options->full && prediction != NULL) add_latent_shaped(t, "eps", step, prediction);
         add_latents(t);
     }
     return true;
@@ -112,8 +120,11 @@ static bool record(struct trace *t, const char *out, struct error *err)
     t->writer = safetensors_writer_new();
     add_text(t);
     add_timesteps(t);
+    const bool stops = t->options->stop_at > 0;
     const bool ok =
-        add_steps(t, err) && add_frames(t, err) && safetensors_writer_save(t->writer, out, err);
+        add_steps(t, err) &&
+        (stops ? engine_job_save(t->job, t->options->checkpoint, err) : add_frames(t, err)) &&
+        safetensors_writer_save(t->writer, out, err);
     safetensors_writer_free(t->writer);
     free(t->latents);
     return ok;
@@ -155,12 +166,17 @@ static json_t *read_recipe(const char *path, const char *model, const json_t *lo
 static bool trace_recipe(const struct trace_options *o, struct engine_model *model,
                          const json_t *recipe, struct error *err)
 {
-    struct trace t = {.full = o->full};
-    const struct engine_request request = {.recipe = recipe};
-    t.job = engine_job_new(model, &request, 1, err);
-    if (t.job == NULL) return false;
-    const bool ok = record(&t, o->out, err);
+    struct trace t = {.options = o};
+    struct engine_request request = {.recipe = recipe};
+    if (raw_images_read(o->init_raw, recipe, 3, &request.init, err) &&
+        raw_images_read(o->mask_raw, recipe, 1, &request.mask, err))
+        t.job = engine_job_new(model, &request, 1, err);
+    const bool ok = t.job != NULL &&
+                    (o->resume == NULL || engine_job_load(t.job, o->resume, err)) &&
+                    record(&t, o->out, err);
     engine_job_free(t.job);
+    raw_images_free(&request.init);
+    raw_images_free(&request.mask);
     return ok;
 }
 
@@ -180,7 +196,7 @@ static int trace(const struct trace_options *o)
 
 static bool take_option(struct trace_options *o, int option)
 {
-    int64_t threads;
+    int64_t number;
     switch (option) {
     case 'm':
         o->model = optarg;
@@ -200,8 +216,24 @@ static bool take_option(struct trace_options *o, int option)
         o->full = true;
         return true;
     case 't':
-        if (!text_parse_i64(optarg, 1, THREADS_MAX, &threads)) return false;
-        o->engine.threads = (int)threads;
+        if (!text_parse_i64(optarg, 1, THREADS_MAX, &number)) return false;
+        o->engine.threads = (int)number;
+        return true;
+    case 's':
+        if (!text_parse_i64(optarg, 1, INT32_MAX, &number)) return false;
+        o->stop_at = (int)number;
+        return true;
+    case 'c':
+        o->checkpoint = optarg;
+        return true;
+    case 'u':
+        o->resume = optarg;
+        return true;
+    case 'i':
+        o->init_raw = optarg;
+        return true;
+    case 'k':
+        o->mask_raw = optarg;
         return true;
     default:
         return false;
@@ -217,6 +249,11 @@ static int run(struct trace_options *o, int argc, char **argv)
                                             {"threads", required_argument, NULL, 't'},
                                             {"full", no_argument, NULL, 'f'},
                                             {"lora", required_argument, NULL, 'l'},
+                                            {"init-raw", required_argument, NULL, 'i'},
+                                            {"mask-raw", required_argument, NULL, 'k'},
+                                            {"stop-at", required_argument, NULL, 's'},
+                                            {"checkpoint", required_argument, NULL, 'c'},
+                                            {"resume", required_argument, NULL, 'u'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     int option;
@@ -230,7 +267,9 @@ static int run(struct trace_options *o, int argc, char **argv)
             return error_exit_code(ERROR_USAGE);
         }
     }
-    if (o->model != NULL && o->recipe != NULL && o->out != NULL && optind == argc) return trace(o);
+    const bool stops = (o->stop_at > 0) == (o->checkpoint != NULL);
+    if (o->model != NULL && o->recipe != NULL && o->out != NULL && stops && optind == argc)
+        return trace(o);
     fputs(usage, stderr);
     return error_exit_code(ERROR_USAGE);
 }

@@ -9,6 +9,7 @@
 #include "engine/model_folder.h"
 #include "engine/ops.h"
 #include "engine/request.h"
+#include "engine/safetensors.h"
 
 struct family_job; /* a family's own state of a job */
 
@@ -42,6 +43,12 @@ struct family {
     /* One frame as float32 [3][height][width]. */
     bool (*job_decode)(struct family_job *job, int request, int frame, struct ops *ops, float *out,
                        struct error *err);
+
+    /* What the steps left behind besides the latents, into and from a checkpoint of `step` steps
+     * (engine/checkpoint.h). ERROR_INVALID names the file. */
+    void (*job_save)(const struct family_job *job, struct safetensors_writer *out);
+    bool (*job_load)(struct family_job *job, const struct safetensors *file, const char *path,
+                     int step, struct error *err);
 
     /* Optional (NULL): see engine_job_text, engine_job_prediction. */
     bool (*job_text)(const struct family_job *job, struct engine_text *out);

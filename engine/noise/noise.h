@@ -3,8 +3,11 @@
 #ifndef ZOE_ENGINE_NOISE_NOISE_H
 #define ZOE_ENGINE_NOISE_NOISE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/buf.h"
 
 struct noise_state;
 
@@ -15,6 +18,10 @@ struct noise {
     /* The next `count` standard normal numbers. How a stream is cut into calls matters, as it does
      * in the reference. */
     void (*normal)(struct noise_state *state, float *out, size_t count);
+    /* Where the stream is, as bytes that are the same on every machine, and back. False when the
+     * bytes are not such. */
+    void (*save)(const struct noise_state *state, struct buf *out);
+    bool (*load)(struct noise_state *state, const uint8_t *bytes, size_t size);
 };
 
 const struct noise *noise_find(const char *name); /* NULL when unknown */

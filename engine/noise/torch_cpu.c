@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/xalloc.h"
 #include "engine/noise/noise.h"
@@ -113,5 +114,50 @@ static void torch_normal(struct noise_state *s, float *out, size_t count)
         out[i] = next_of_pair(s);
 }
 
+/* ---- position: words, next, has_spare, the bits of spare; little endian ---- */
+
+#define POSITION_BYTES (4 * WORDS + 4 + 1 + 8)
+
+static void put(struct buf *out, uint64_t value, int bytes)
+{
+    for (int i = 0; i < bytes; i++)
+        buf_append_char(out, (char)(value >> (8 * i) & 0xff));
+}
+
+static uint64_t take(const uint8_t **at, int bytes)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < bytes; i++)
+        value |= (uint64_t) * (*at)++ << (8 * i);
+    return value;
+}
+
+static void torch_save(const struct noise_state *s, struct buf *out)
+{
+    uint64_t spare;
+    memcpy(&spare, &s->spare, sizeof spare);
+    for (int i = 0; i < WORDS; i++)
+        put(out, s->words[i], 4);
+    put(out, (uint64_t)s->next, 4);
+    put(out, s->has_spare, 1);
+    put(out, spare, 8);
+}
+
+static bool torch_load(struct noise_state *s, const uint8_t *bytes, size_t size)
+{
+    struct noise_state read;
+    if (size != POSITION_BYTES) return false;
+    for (int i = 0; i < WORDS; i++)
+        read.words[i] = (uint32_t)take(&bytes, 4);
+    const uint64_t next = take(&bytes, 4), has_spare = take(&bytes, 1), spare = take(&bytes, 8);
+    read.next = (int)next;
+    read.has_spare = has_spare == 1;
+    memcpy(&read.spare, &spare, sizeof read.spare);
+    if (next > WORDS || has_spare > 1 || !isfinite(read.spare)) return false;
+    *s = read;
+    return true;
+}
+
 extern const struct noise noise_torch_cpu;
-const struct noise noise_torch_cpu = {"torch-cpu", torch_begin, torch_end, torch_normal};
+const struct noise noise_torch_cpu = {"torch-cpu",  torch_begin, torch_end,
+                                      torch_normal, torch_save,  torch_load};

@@ -109,6 +109,71 @@ static void a_trace_holds_everything(void **state)
     scratch_remove(folder);
 }
 
+/* Stopped after step 2 and resumed, the two traces together are the whole one. */
+static void a_trace_goes_on_from_a_checkpoint(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    char *folder = scratch_folder(), *recipe = scratch_path(folder, "recipe.json"),
+         *first = scratch_path(folder, "first"), *rest = scratch_path(folder, "rest"),
+         *checkpoint = scratch_path(folder, "checkpoint");
+    static const char text[] = "{\"prompt\": \"snow\", \"seed\": 3, \"steps\": 4, \"frames\": 2,"
+                               " \"size\": \"64x64\", \"scheduler\": \"dpm++\"}";
+    struct safetensors *whole = trace(folder, TINY, text, false);
+    const char *stop[] = {"trace", "--model",   TINY, "--recipe",     recipe,     "--out",
+                          first,   "--stop-at", "2",  "--checkpoint", checkpoint, NULL};
+    const char *go_on[] = {"trace", "--model", TINY,       "--recipe", recipe,
+                           "--out", rest,      "--resume", checkpoint, NULL};
+    if (run(folder, stop) != 0 || run(folder, go_on) != 0) expect_said(folder, "err", "no error");
+    struct safetensors *a = safetensors_open(first, &err), *b = safetensors_open(rest, &err);
+    expect_ok(a != NULL && b != NULL, &err);
+    for (int i = 0; i <= 4; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "latents.%d", i);
+        const struct safetensors_entry *want = safetensors_find(whole, name),
+                                       *in_a = safetensors_find(a, name),
+                                       *in_b = safetensors_find(b, name);
+        assert_true((in_a != NULL) == (i <= 2) && (in_b != NULL) == (i > 2));
+        assert_memory_equal(want->data, (in_a != NULL ? in_a : in_b)->data, want->size_bytes);
+    }
+    assert_null(safetensors_find(a, "frames"));
+    const struct safetensors_entry *frames = safetensors_find(whole, "frames");
+    assert_memory_equal(frames->data, safetensors_find(b, "frames")->data, frames->size_bytes);
+    safetensors_close(whole), safetensors_close(a), safetensors_close(b);
+    const char *half[] = {"trace", "--model", TINY,        "--recipe", recipe,
+                          "--out", first,     "--stop-at", "2",        NULL};
+    assert_int_equal(run(folder, half), 2);
+    free(recipe), free(first), free(rest), free(checkpoint);
+    scratch_remove(folder);
+}
+
+/* Raw pictures of the wrong length are refused, of the right one used. */
+static void a_trace_starts_from_raw_pictures(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    char *folder = scratch_folder(), *recipe = scratch_path(folder, "recipe.json"),
+         *out = scratch_path(folder, "out.safetensors"), *raw = scratch_path(folder, "raw"),
+         *mask = scratch_path(folder, "mask");
+    struct buf bytes = BUF_INIT;
+    scratch_write_text(folder, "recipe.json",
+                       "{\"prompt\": \"snow\", \"seed\": 3, \"steps\": 2, \"frames\": 2,"
+                       " \"size\": \"16x16\", \"init_video\": \"v\", \"mask\": \"m\"}");
+    for (int i = 0; i < 2 * 16 * 16 * 3; i++)
+        buf_append_char(&bytes, (char)(i * 5));
+    expect_ok(path_write_atomic(raw, bytes.data, bytes.size, 0644, &err), &err);
+    expect_ok(path_write_atomic(mask, bytes.data, 16 * 16, 0644, &err), &err);
+    const char *args[] = {"trace", "--model",    TINY, "--recipe",   recipe, "--out",
+                          out,     "--init-raw", raw,  "--mask-raw", mask,   NULL};
+    if (run(folder, args) != 0) expect_said(folder, "err", "no error");
+    expect_ok(path_write_atomic(raw, bytes.data, bytes.size - 1, 0644, &err), &err);
+    assert_int_equal(run(folder, args), error_exit_code(ERROR_INVALID));
+    expect_said(folder, "err", "neither one frame of the recipe's size (768) nor all (1536)");
+    buf_finish(&bytes);
+    free(recipe), free(out), free(raw), free(mask);
+    scratch_remove(folder);
+}
+
 static void low_guidance_leaves_the_prompt_alone(void **state)
 {
     (void)state;
@@ -184,6 +249,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_trace_holds_everything),
+        cmocka_unit_test(a_trace_goes_on_from_a_checkpoint),
+        cmocka_unit_test(a_trace_starts_from_raw_pictures),
         cmocka_unit_test(low_guidance_leaves_the_prompt_alone),
         cmocka_unit_test(a_pattern_has_no_text),
         cmocka_unit_test(a_model_is_described),
