@@ -142,8 +142,8 @@ static void files_without_tensors_are_refused(void **state)
 
 static void put(struct buf *b, uint64_t value, int bytes)
 {
-    for (int i = 0; i < bytes; i++)
-        buf_append_char(b, i < 8 ? (char)(value >> (8 * i) & 0xff) : (char)0);
+    for (int i = 0; i < bytes; i++, value >>= 8)
+        buf_append_char(b, (char)(value & 0xff));
 }
 
 struct member {
