@@ -46,6 +46,8 @@ static bool store(const struct media_option *option, const char *value, struct e
         return error_set(err, ERROR_USAGE,
                          "--%s %s: frames per second are needed, such as 8, 12.5 or 30000/1001",
                          option->name, value);
+    case MEDIA_ARGS_FLAG:
+        return *option->out.flag = true;
     }
     return error_set(err, ERROR_INTERNAL, "--%s has no kind", option->name);
 }
@@ -59,8 +61,12 @@ static bool take_option(int argc, char **argv, int *i, const struct media_option
     const struct media_option *option = find(options, word, length);
     if (option == NULL) return unknown(options, word, err);
     const char *value = word[length] == '=' ? word + length + 1 : NULL;
-    if (value == NULL && *i + 1 < argc) value = argv[++*i];
-    if (value == NULL) return error_set(err, ERROR_USAGE, "--%s needs a value", option->name);
+    bool flag = option->kind == MEDIA_ARGS_FLAG;
+    if (flag && value != NULL)
+        return error_set(err, ERROR_USAGE, "--%s takes no value", option->name);
+    if (!flag && value == NULL && *i + 1 < argc) value = argv[++*i];
+    if (!flag && value == NULL)
+        return error_set(err, ERROR_USAGE, "--%s needs a value", option->name);
     ++*i;
     *seen |= UINT32_C(1) << (option - options);
     return store(option, value, err);

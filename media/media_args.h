@@ -10,7 +10,8 @@
 #include "base/error.h"
 #include "media/frames.h"
 
-enum media_args_kind { MEDIA_ARGS_TEXT, MEDIA_ARGS_INT, MEDIA_ARGS_RATE };
+/* A FLAG takes no value: it is there or not. */
+enum media_args_kind { MEDIA_ARGS_TEXT, MEDIA_ARGS_INT, MEDIA_ARGS_RATE, MEDIA_ARGS_FLAG };
 
 struct media_option {
     const char *name; /* without dashes; NULL ends a table */
@@ -21,6 +22,7 @@ struct media_option {
         const char **text; /* borrowed from argv */
         int64_t *number;
         struct frames_rate *rate;
+        bool *flag;
     } out;                       /* left alone when the option is absent */
     const char *value, *summary; /* for --help */
 };
