@@ -2,8 +2,8 @@
  *
  *     {"title": TEXT, "subtitle": TEXT, "columns": N, "limit": N, "clips": [CLIP...]}
  *
- * and in each clip, all optional: path (of the MP4, for the sheet; relative to the working folder),
- * video (of the MP4, for the page; relative to the page), prompt, seed (text or number), state,
+ * and in each clip, all optional: path (of the MP4 or PNG, for the sheet; relative to the working
+ * folder), video (of it, for the page; relative to the page), prompt, seed (text or number), state,
  * note, suspect, seconds, worker, recipe (object). Other members are ignored. */
 #ifndef ZOE_MEDIA_MANIFEST_H
 #define ZOE_MEDIA_MANIFEST_H

@@ -22,8 +22,8 @@ struct command_row {
 
 static const struct command_row commands[] = {
     {"check", media_check_run, "", "decode a segment and say what it holds"},
-    {"stitch", media_stitch_run, "SEGMENT...", "encode segments into one checked MP4"},
-    {"probe", media_probe_run, "", "decode an MP4 and say what it holds"},
+    {"stitch", media_stitch_run, "SEGMENT...", "encode segments into one checked MP4 or PNG"},
+    {"probe", media_probe_run, "", "decode an MP4 or PNG and say what it holds"},
     {"inspect", media_inspect_run, "FILE", "say what a person's video or image holds"},
     {"frames", media_frames_run, "FILE", "raw pictures of one size and rate from such a file"},
     {"sheet", media_sheet_run, "", "draw a contact sheet of a batch (PNG)"},

@@ -1,4 +1,4 @@
-/* zoe-media stitch: segments in, one checked MP4 out. */
+/* zoe-media stitch: segments in, one checked MP4 or PNG out. */
 #include <limits.h>
 
 #include "base/buf.h"
@@ -21,17 +21,15 @@ static void reply(struct media_call *call, const struct stitch_job *job,
                   const struct stitch_result *result)
 {
     const struct frames_shape *shape = &job->shape;
-    int width = mp4_even(shape->width);
-    int height = mp4_even(shape->height);
     media_reply_digest(call, "sha256", &result->sha256);
     media_reply_int(call, "size", (int64_t)result->size_bytes);
     media_reply_int(call, "frames", shape->count);
     media_reply_digest(call, "frames_sha256", &result->frames_sha256);
     media_reply_real(call, "duration_s", frames_seconds(shape->rate, shape->count));
-    media_reply_int(call, "width", width);
-    media_reply_int(call, "height", height);
-    media_reply_int(call, "pad_right", width - shape->width);
-    media_reply_int(call, "pad_bottom", height - shape->height);
+    media_reply_int(call, "width", result->width);
+    media_reply_int(call, "height", result->height);
+    media_reply_int(call, "pad_right", result->width - shape->width);
+    media_reply_int(call, "pad_bottom", result->height - shape->height);
     media_reply_rate(call, "fps", shape->rate);
     media_reply_text(call, "suspect", result->suspect);
     media_reply_int(call, "luma_max", result->luma_max);
@@ -57,7 +55,14 @@ bool media_stitch_run(struct media_call *call, struct error *err)
     struct stitch_job job = {.tags = {.title = "", .comment = ""}};
     struct frames_shape *shape = &job.shape;
     const struct media_option options[] = {
-        {"out", MEDIA_ARGS_TEXT, true, 0, 0, {.text = &job.out_path}, "FILE", "the MP4 to write"},
+        {"out",
+         MEDIA_ARGS_TEXT,
+         true,
+         0,
+         0,
+         {.text = &job.out_path},
+         "FILE",
+         "the .mp4 or .png to write"},
         {"fps", MEDIA_ARGS_RATE, true, 0, 0, {.rate = &shape->rate}, "R", "frames per second"},
         {"frames",
          MEDIA_ARGS_INT,
@@ -90,7 +95,7 @@ bool media_stitch_run(struct media_call *call, struct error *err)
          0,
          {.text = &comment_path},
          "FILE",
-         "text for the comment tag"},
+         "text for the comment"},
         {"title",
          MEDIA_ARGS_TEXT,
          false,

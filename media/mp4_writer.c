@@ -68,7 +68,7 @@ int mp4_even(int side)
 }
 
 struct mp4_writer *mp4_writer_open(const char *path, const struct frames_shape *shape,
-                                   const struct mp4_tags *tags, struct error *err)
+                                   const struct clip_tags *tags, struct error *err)
 {
     if (!frames_shape_check(shape, err)) return NULL;
     const struct encoder_option pairs[] = {

@@ -9,20 +9,16 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "media/clip_tags.h"
 #include "media/frames.h"
 
 struct mp4_writer;
-
-struct mp4_tags {
-    const char *title;   /* the prompt */
-    const char *comment; /* the recipe, as JSON */
-};
 
 /* Size of the encoded picture: the shape's, rounded up to even numbers. */
 int mp4_even(int side);
 
 struct mp4_writer *mp4_writer_open(const char *path, const struct frames_shape *shape,
-                                   const struct mp4_tags *tags, struct error *err);
+                                   const struct clip_tags *tags, struct error *err);
 bool mp4_writer_push(struct mp4_writer *w, const uint8_t *rgb, struct error *err);
 /* Complete and fsynced (not its folder). */
 bool mp4_writer_finish(struct mp4_writer *w, struct error *err);

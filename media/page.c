@@ -110,7 +110,7 @@ static void put_head(struct buf *out, const char *title)
     buf_append_text(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                          "<meta http-equiv=\"Content-Security-Policy\" content=\""
                          "default-src 'none'; base-uri 'none'; form-action 'none'; "
-                         "media-src * file:; img-src data:; style-src 'unsafe-inline'; "
+                         "media-src * file:; img-src * file: data:; style-src 'unsafe-inline'; "
                          "script-src 'sha256-");
     put_script_hash(out);
     buf_append_text(out, "'\">\n<meta name=\"viewport\" content=\"width=device-width, "
@@ -206,6 +206,24 @@ static bool all_small(const struct manifest *m)
     return true;
 }
 
+static bool is_picture(const struct manifest_clip *clip)
+{
+    const char *extension = strrchr(clip->video, '.');
+    return extension != NULL && strcmp(extension, ".png") == 0;
+}
+
+/* Opens by itself: there is nothing to play. */
+static void put_picture(struct buf *out, const struct manifest_clip *clip)
+{
+    buf_printf(out, "<a class=\"stage%s\"", is_small(clip) ? " crisp" : "");
+    put_shape_style(out, clip);
+    buf_append_text(out, " href=\"");
+    put_link(out, clip->video);
+    buf_append_text(out, "\"><img alt=\"\" loading=\"lazy\" src=\"");
+    put_link(out, clip->video);
+    buf_append_text(out, "\"></a>\n");
+}
+
 static void put_stage(struct buf *out, const struct manifest_clip *clip, bool playable)
 {
     if (!playable) {
@@ -214,6 +232,10 @@ static void put_stage(struct buf *out, const struct manifest_clip *clip, bool pl
         buf_append_text(out, ">");
         put_escaped(out, *clip->note != '\0' ? clip->note : "no video");
         buf_append_text(out, "</div>\n");
+        return;
+    }
+    if (is_picture(clip)) {
+        put_picture(out, clip);
         return;
     }
     buf_printf(out, "<button type=\"button\" class=\"stage%s\" aria-label=\"Play or pause\"",
@@ -252,11 +274,12 @@ static void put_recipe_facts(struct buf *out, const struct manifest_clip *clip)
 {
     static const struct {
         const char *key, *format;
+        bool of_video;
     } rows[] = {
-        {"num_frames", "#\u00a0frames"},
-        {"fps", "#\u00a0fps"},
-        {"num_inference_steps", "#\u00a0steps"},
-        {"guidance_scale", "guidance\u00a0#"},
+        {"num_frames", "#\u00a0frames", true},
+        {"fps", "#\u00a0fps", true},
+        {"num_inference_steps", "#\u00a0steps", false},
+        {"guidance_scale", "guidance\u00a0#", false},
     };
     bool first = true;
     buf_append_text(out, "<p class=\"facts\">");
@@ -274,6 +297,7 @@ static void put_recipe_facts(struct buf *out, const struct manifest_clip *clip)
         put_fact(out, &first, size);
     }
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].of_video && is_picture(clip)) continue;
         put_number_fact(out, &first, clip, rows[i].key, rows[i].format);
     }
     const char *scheduler = json_string_value(json_object_get(clip->recipe, "scheduler"));
@@ -326,7 +350,7 @@ static void put_recipe(struct buf *out, const struct manifest_clip *clip, bool p
     if (playable) {
         buf_append_text(out, "<a href=\"");
         put_link(out, clip->video);
-        buf_append_text(out, "\">Open MP4</a>");
+        buf_append_text(out, is_picture(clip) ? "\">Open PNG</a>" : "\">Open MP4</a>");
     }
     buf_append_text(out, "</div>\n</details>\n");
 }

@@ -142,8 +142,10 @@ static double draw_details(const struct sheet *s, const struct row *row, double 
 {
     if (row->error.code != ERROR_NONE) return 0;
     const struct frames_shape *source = &row->strip.source;
-    char *text = xasprintf("%d×%d · %lld frames · %.3g s", source->width, source->height,
-                           (long long)source->count, frames_seconds(source->rate, source->count));
+    char *text = source->count == 1 ? xasprintf("%d×%d", source->width, source->height)
+                                    : xasprintf("%d×%d · %lld frames · %.3g s", source->width,
+                                                source->height, (long long)source->count,
+                                                frames_seconds(source->rate, source->count));
     double height = canvas_text(s->canvas, x, y, LABEL_WIDTH, 1, &detail_font, text);
     free(text);
     return height;

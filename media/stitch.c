@@ -1,4 +1,4 @@
-/* Segments into an MP4. */
+/* Segments into the file that people see. */
 #include "media/stitch.h"
 
 #include <stdlib.h>
@@ -7,12 +7,26 @@
 
 #include "base/xalloc.h"
 #include "media/mp4_check.h"
+#include "media/mp4_writer.h"
+#include "media/png_check.h"
+#include "media/png_writer.h"
 #include "media/segment_reader.h"
 #include "media/survey.h"
 
+/* How a kind of file is written and looked at again: one row each. */
+struct format {
+    const char *extension;
+    void *(*open)(const struct stitch_job *job, struct error *err);
+    bool (*push)(void *writer, const uint8_t *rgb, struct error *err);
+    bool (*finish)(void *writer, struct error *err);
+    void (*destroy)(void *writer);
+    bool (*verify)(const struct stitch_job *job, struct stitch_result *out, struct error *err);
+};
+
 struct stitch {
     const struct stitch_job *job;
-    struct mp4_writer *writer;
+    const struct format *format;
+    void *writer; /* the format's */
     struct survey survey;
     uint8_t *rgb; /* one picture */
 };
@@ -26,7 +40,7 @@ static bool append_frame(struct stitch *s, const char *path, struct error *err)
                          path, (long long)s->job->shape.count);
     }
     survey_add(&s->survey, s->rgb);
-    return mp4_writer_push(s->writer, s->rgb, err);
+    return s->format->push(s->writer, s->rgb, err);
 }
 
 static bool append_segment(struct stitch *s, const char *path, struct error *err)
@@ -61,30 +75,112 @@ static bool encode(struct stitch *s, struct error *err)
     if (!survey_init(&s->survey, &job->shape, err)) return false;
     s->rgb = alloc_checked(frames_size_bytes(&job->shape), 1, "a frame", err);
     if (s->rgb == NULL) return false;
-    s->writer = mp4_writer_open(job->out_path, &job->shape, &job->tags, err);
+    s->writer = s->format->open(job, err);
     if (s->writer == NULL) return false;
-    return append_all(s, err) && mp4_writer_finish(s->writer, err);
+    return append_all(s, err) && s->format->finish(s->writer, err);
 }
 
-/* A file that our own encoder just wrote is never the worker's fault. */
-static bool verify(const struct stitch_job *job, struct stitch_result *out, struct error *err)
+/* ---- MP4 ---- */
+
+static void *open_mp4(const struct stitch_job *job, struct error *err)
+{
+    return mp4_writer_open(job->out_path, &job->shape, &job->tags, err);
+}
+
+static bool push_mp4(void *writer, const uint8_t *rgb, struct error *err)
+{
+    return mp4_writer_push(writer, rgb, err);
+}
+
+static bool finish_mp4(void *writer, struct error *err)
+{
+    return mp4_writer_finish(writer, err);
+}
+
+static void destroy_mp4(void *writer)
+{
+    mp4_writer_destroy(writer);
+}
+
+static bool verify_mp4(const struct stitch_job *job, struct stitch_result *out, struct error *err)
 {
     struct mp4_info info;
-    if (!mp4_check_read(job->out_path, &info, err)) {
-        if (err != NULL && err->code == ERROR_INVALID) err->code = ERROR_CORRUPT;
-        return error_wrap(err, "checking the finished MP4");
-    }
+    if (!mp4_check_read(job->out_path, &info, err)) return false;
     bool ok = mp4_check_against(&info, &job->shape, err);
     out->sha256 = info.sha256;
     out->size_bytes = info.size_bytes;
+    out->width = info.shape.width;
+    out->height = info.shape.height;
     mp4_info_finish(&info);
     return ok;
+}
+
+/* ---- PNG ---- */
+
+static void *open_png(const struct stitch_job *job, struct error *err)
+{
+    return png_writer_open(job->out_path, &job->shape, &job->tags, err);
+}
+
+static bool push_png(void *writer, const uint8_t *rgb, struct error *err)
+{
+    return png_writer_push(writer, rgb, err);
+}
+
+static bool finish_png(void *writer, struct error *err)
+{
+    return png_writer_finish(writer, err);
+}
+
+static void destroy_png(void *writer)
+{
+    png_writer_destroy(writer);
+}
+
+/* Nothing is lost in a PNG, so its pixels are those of the segment. */
+static bool verify_png(const struct stitch_job *job, struct stitch_result *out, struct error *err)
+{
+    struct png_info info;
+    if (!png_check_read(job->out_path, &info, err)) return false;
+    const struct digest pixels = png_check_pixels(&info);
+    out->sha256 = info.sha256;
+    out->size_bytes = info.size_bytes;
+    out->width = info.width;
+    out->height = info.height;
+    png_info_finish(&info);
+    if (digest_equal(&pixels, &out->frames_sha256)) return true;
+    return error_set(err, ERROR_CORRUPT, "the PNG holds other pixels than were encoded");
+}
+
+/* ---- which ---- */
+
+static const struct format formats[] = {
+    {".mp4", open_mp4, push_mp4, finish_mp4, destroy_mp4, verify_mp4},
+    {".png", open_png, push_png, finish_png, destroy_png, verify_png},
+};
+
+static const struct format *find_format(const char *path, struct error *err)
+{
+    const char *extension = strrchr(path, '.');
+    for (size_t i = 0; extension != NULL && i < sizeof formats / sizeof formats[0]; i++)
+        if (strcmp(formats[i].extension, extension) == 0) return &formats[i];
+    error_set(err, ERROR_USAGE, "%s ends in neither .mp4 nor .png", path);
+    return NULL;
+}
+
+/* A file that our own encoder just wrote is never the worker's fault. */
+static bool verify(const struct stitch *s, struct stitch_result *out, struct error *err)
+{
+    if (s->format->verify(s->job, out, err)) return true;
+    if (err != NULL && err->code == ERROR_INVALID) err->code = ERROR_CORRUPT;
+    return error_wrap(err, "checking the finished file");
 }
 
 bool stitch_run(const struct stitch_job *job, struct stitch_result *out, struct error *err)
 {
     if (!frames_shape_check(&job->shape, err)) return false;
-    struct stitch s = {.job = job};
+    struct stitch s = {.job = job, .format = find_format(job->out_path, err)};
+    if (s.format == NULL) return false;
     bool ok = encode(&s, err);
     if (ok) {
         const struct survey_result seen = survey_end(&s.survey);
@@ -92,11 +188,11 @@ bool stitch_run(const struct stitch_job *job, struct stitch_result *out, struct 
         out->luma_max = seen.luma_max;
         out->suspect = seen.suspect;
     }
-    mp4_writer_destroy(s.writer);
+    if (s.writer != NULL) s.format->destroy(s.writer);
     survey_finish(&s.survey);
     free(s.rgb);
     if (!ok) return false;
-    if (verify(job, out, err)) return true;
+    if (verify(&s, out, err)) return true;
     (void)unlink(job->out_path);
     return false;
 }

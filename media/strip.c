@@ -1,4 +1,4 @@
-/* Thumbnails of an MP4. */
+/* Thumbnails of an MP4 or a PNG. */
 #include "media/strip.h"
 
 #include <libswscale/swscale.h>
@@ -8,6 +8,7 @@
 #include "base/xalloc.h"
 #include "media/decoder.h"
 #include "media/libav.h"
+#include "media/png_check.h"
 
 #define SWS_EXACT (SWS_ACCURATE_RND | SWS_BITEXACT | SWS_FULL_CHR_H_INT)
 
@@ -45,6 +46,24 @@ static void choose_size(struct strip *s, int box_width, int box_height)
     if (s->height < 1) s->height = 1;
 }
 
+/* A picture has no rate; any will do. */
+static bool measure_picture(int width, int height, int box_width, int box_height, struct strip *out,
+                            struct error *err)
+{
+    out->source =
+        (struct frames_shape){.width = width, .height = height, .rate = {1, 1}, .count = 1};
+    if (!frames_shape_check(&out->source, err)) return false;
+    choose_size(out, box_width, box_height);
+    out->count = 1;
+    return true;
+}
+
+static bool is_picture(const char *path)
+{
+    const char *extension = strrchr(path, '.');
+    return extension != NULL && strcmp(extension, ".png") == 0;
+}
+
 static bool measure(const struct decoder *d, int count, int box_width, int box_height,
                     struct strip *out, struct error *err)
 {
@@ -62,7 +81,11 @@ static bool measure(const struct decoder *d, int count, int box_width, int box_h
 bool strip_measure(const char *path, int count, int box_width, int box_height, struct strip *out,
                    struct error *err)
 {
+    int width, height;
     memset(out, 0, sizeof(*out));
+    if (is_picture(path))
+        return png_check_measure(path, &width, &height, err) &&
+               measure_picture(width, height, box_width, box_height, out, err);
     struct decoder *d = decoder_open(path, &decoder_mp4, err);
     if (d == NULL) return false;
     bool ok = measure(d, count, box_width, box_height, out, err);
@@ -153,10 +176,24 @@ static bool take_pictures(struct strip *s, struct decoder *d, struct error *err)
     return true;
 }
 
+static bool load_picture(const char *path, int box_width, int box_height, struct strip *out,
+                         struct error *err)
+{
+    struct png_info info;
+    if (!png_check_read(path, &info, err)) return false;
+    bool ok = measure_picture(info.width, info.height, box_width, box_height, out, err);
+    if (ok) out->pictures = xcalloc(1, sizeof(*out->pictures));
+    ok = ok && take_picture(out, info.picture, 0, err);
+    png_info_finish(&info);
+    if (!ok) strip_finish(out);
+    return ok;
+}
+
 bool strip_load(const char *path, int count, int box_width, int box_height, struct strip *out,
                 struct error *err)
 {
     memset(out, 0, sizeof(*out));
+    if (is_picture(path)) return load_picture(path, box_width, box_height, out, err);
     struct decoder *d = decoder_open(path, &decoder_mp4, err);
     if (d == NULL) return false;
     bool ok = measure(d, count, box_width, box_height, out, err);

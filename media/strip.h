@@ -1,4 +1,5 @@
-/* strip: a few evenly spaced pictures of an MP4, first and last included, scaled to fit a box.
+/* strip: a few evenly spaced pictures of an MP4, first and last included, or the one of a PNG,
+ * scaled to fit a box.
  * Small pictures grow by whole factors, pixel by pixel, so that they stay crisp; others are
  * resampled. */
 #ifndef ZOE_MEDIA_STRIP_H
@@ -13,7 +14,7 @@
 struct strip {
     int count;                  /* pictures: at most what was asked for and what the clip has */
     int width, height;          /* of each, in pixels */
-    struct frames_shape source; /* of the MP4 */
+    struct frames_shape source; /* of the file */
     uint8_t **pictures;         /* count x width * height * 4 bytes: blue, green, red, 255 */
 };
 

@@ -59,6 +59,14 @@ static void for_all(void (*check)(const struct sd *sd, const struct engine_optio
                                                           .threads = thread_counts[t]});
 }
 
+static struct model_parts *open_parts(const char *folder)
+{
+    struct error err = {0};
+    struct model_parts *parts = model_parts_open(folder, NULL, &err);
+    expect_ok(parts != NULL, &err);
+    return parts;
+}
+
 static struct ops *open_ops(const struct engine_options *options)
 {
     struct error err = {0};
@@ -77,8 +85,9 @@ static void check_text(const struct sd *sd, const struct engine_options *options
     float got[2 * TOKENS * WIDTH];
     int32_t ids[2 * TOKENS];
     const struct safetensors_entry *expected = safetensors_find(golden, "tok.ids");
-    char *tokens = part_of(sd, "tokenizer"), *encoder = part_of(sd, "text_encoder");
-    struct tokenizer *t = tokenizer_open(tokens, sd->pad, &err);
+    char *folder = folder_of(sd);
+    struct model_parts *parts = open_parts(folder);
+    struct tokenizer *t = tokenizer_open(model_parts_tokenizer(parts), sd->pad, &err);
     expect_ok(t != NULL, &err);
     tokenizer_encode(t, NEGATIVE, ids);
     tokenizer_encode(t, PROMPT, ids + TOKENS);
@@ -88,13 +97,14 @@ static void check_text(const struct sd *sd, const struct engine_options *options
         assert_int_equal(ids[i], id);
     }
     struct ops *ops = open_ops(options);
-    struct text_encoder *e = text_encoder_open(encoder, ops, &err);
+    struct text_encoder *e = text_encoder_open(parts, ops, &err);
     expect_ok(e != NULL && text_encoder_run(e, ids, 2, TOKENS, got, &err), &err);
     expect_close("clip.emb", got, want, 2 * TOKENS * WIDTH, 1e-4);
     text_encoder_close(e);
     ops_free(ops);
     tokenizer_close(t);
-    free(tokens), free(encoder), free(want);
+    model_parts_close(parts);
+    free(folder), free(want);
     safetensors_close(golden);
 }
 
@@ -110,7 +120,8 @@ static void check_unet(const struct sd *sd, const struct engine_options *options
     enum { PLANE = 5 * 7, COUNT = 2 * 4 * PLANE };
     struct error err = {0};
     struct safetensors *golden = open_golden(sd);
-    float *x = golden_floats(golden, "unet.x", COUNT), *out = golden_floats(golden, "unet.out", COUNT);
+    float *x = golden_floats(golden, "unet.x", COUNT),
+          *out = golden_floats(golden, "unet.out", COUNT);
     float *text = golden_floats(golden, "clip.emb", 2 * TOKENS * WIDTH);
     float in[COUNT], want[COUNT], got[COUNT];
     for (int b = 0; b < 2; b++)
@@ -120,9 +131,10 @@ static void check_unet(const struct sd *sd, const struct engine_options *options
                 want[(b * PLANE + p) * 4 + c] = out[(b * 4 + c) * PLANE + p];
             }
     const struct unet_shape shape = {2, 1, 5, 7};
-    char *folder = part_of(sd, "unet");
+    char *folder = folder_of(sd);
+    struct model_parts *parts = open_parts(folder);
     struct ops *ops = open_ops(options);
-    struct unet *u = unet_open(folder, ops, &err);
+    struct unet *u = unet_open(parts, ops, &err);
     expect_ok(u != NULL, &err);
     struct unet_text *t = unet_text_new(u, text, 2, TOKENS, &err);
     expect_ok(t != NULL && unet_plan(u, &shape, t, &err), &err);
@@ -130,6 +142,7 @@ static void check_unet(const struct sd *sd, const struct engine_options *options
     expect_close("unet.out", got, want, COUNT, 1e-4);
     unet_text_free(t);
     unet_close(u);
+    model_parts_close(parts);
     ops_free(ops);
     free(folder), free(x), free(out), free(text);
     safetensors_close(golden);
@@ -150,8 +163,8 @@ static json_t *recipe_for(const struct sd *sd, const char *extra)
     json_t *facts = engine_describe(folder, &err);
     expect_ok(facts != NULL, &err);
     json_t *recipe = json_pack("{ss ss si si sf si si}", "prompt", PROMPT, "negative_prompt",
-                               NEGATIVE, "seed", 42, "num_inference_steps", STEPS,
-                               "guidance_scale", 7.5, "width", 48, "height", 32);
+                               NEGATIVE, "seed", 42, "num_inference_steps", STEPS, "guidance_scale",
+                               7.5, "width", 48, "height", 32);
     json_t *more = json_loads(extra, 0, NULL);
     json_object_update(recipe, more);
     expect_ok(recipe_check(recipe, &err), &err);
@@ -348,17 +361,16 @@ static void unets_that_are_not_built_are_refused(void **state)
     for (size_t i = 0; i < sizeof edits / sizeof edits[0]; i++) {
         struct error err = {0};
         struct unet_config config;
-        char *from = path_join(TEST_DATA, "tiny-sd2/unet/config.json"), *folder = scratch_folder();
-        json_t *object = json_load_file(from, 0, NULL);
-        char *text = json_dumps(object, 0);
-        scratch_write_text(folder, "config.json", text);
-        scratch_edit(folder, "config.json", edits[i].key, edits[i].value);
-        assert_false(unet_config_read(folder, &config, &err));
+        char *folder = scratch_folder();
+        scratch_copy(TEST_DATA "/tiny-sd2", folder, "model_index.json");
+        scratch_copy(TEST_DATA "/tiny-sd2", folder, "unet/config.json");
+        scratch_edit(folder, "unet/config.json", edits[i].key, edits[i].value);
+        struct model_parts *parts = open_parts(folder);
+        assert_false(unet_config_read(parts, &config, &err));
         if (strstr(err.message, edits[i].named) == NULL)
             fail_msg("\"%s\" does not name %s", err.message, edits[i].named);
+        model_parts_close(parts);
         scratch_remove(folder);
-        json_decref(object);
-        free(from), free(text);
     }
 }
 

@@ -124,6 +124,20 @@ static void cards_tell_everything(void **state)
     free(html);
 }
 
+static void pictures_are_shown_as_pictures(void **state)
+{
+    char *html = page_of(*state, "{\"clips\": [{\"video\": \"a b.png\", \"prompt\": \"p\","
+                                 "\"recipe\": {\"num_frames\": 1, \"fps\": 8, \"width\": 64,"
+                                 "\"height\": 64}}, {\"video\": \"../x.png\"}]}");
+    assert_int_equal(count_of(html, "<img"), 1);
+    contains(html, "<img alt=\"\" loading=\"lazy\" src=\"a%20b.png\">");
+    contains(html, "Open PNG");
+    lacks(html, "<video");
+    lacks(html, "fps</");
+    lacks(html, "../x.png");
+    free(html);
+}
+
 static void limit_leaves_a_note(void **state)
 {
     char *html = page_of(*state, "{\"limit\": 2, \"clips\": [{}, {}, {}, {}, {}]}");
@@ -168,6 +182,7 @@ int main(void)
         cmocka_unit_test(nothing_is_loaded_from_elsewhere),
         cmocka_unit_test(links_stay_inside),
         cmocka_unit_test(cards_tell_everything),
+        cmocka_unit_test(pictures_are_shown_as_pictures),
         cmocka_unit_test(limit_leaves_a_note),
         cmocka_unit_test(bad_manifests_are_refused),
     };

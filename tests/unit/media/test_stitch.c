@@ -337,7 +337,7 @@ static void tags_come_back(void **state)
     }
     buf_append_text(&comment, "\", \"seed\": 9223372036854775807}\n");
     struct stitch_job job = job_of(mp4, &shape, (const char *[]){segment}, 1);
-    job.tags = (struct mp4_tags){.title = "雪の中の狐; \"x\" = y", .comment = buf_text(&comment)};
+    job.tags = (struct clip_tags){.title = "雪の中の狐; \"x\" = y", .comment = buf_text(&comment)};
     (void)stitch(&job);
     struct mp4_info info = probe(mp4);
     assert_string_equal(info.comment, buf_text(&comment));
