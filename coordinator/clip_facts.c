@@ -31,6 +31,7 @@ static bool fill_names(struct clip_facts *f, struct coordinator *c, const struct
     f->record.frames = group.shape.frames;
     f->record.width = group.shape.width;
     f->record.height = group.shape.height;
+    f->kind = group.shape.output;
     return json_get_real_or(f->recipe, "fps", group.shape.fps, &f->record.fps, "recipe", err);
 }
 

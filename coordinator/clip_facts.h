@@ -19,6 +19,7 @@ struct clip_facts {
     char *model;
     json_t *recipe;
     struct output output;
+    enum output_kind kind;        /* of file */
     struct publish_record record; /* its texts are the ones above; published_ms is the caller's */
 };
 

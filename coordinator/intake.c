@@ -185,6 +185,7 @@ static void fill_shape(struct shape *out, const struct submit_group *group)
     out->frames = (uint32_t)group->frames;
     out->steps = (uint32_t)group->steps;
     out->fps = (uint32_t)lround(group->fps);
+    out->output = group->output;
 }
 
 static void take_run(void *context, uint64_t first_clip, uint64_t count, uint32_t group)

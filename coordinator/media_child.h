@@ -59,7 +59,7 @@ struct media_run *media_check_start(struct media_children *c, const struct media
                                     media_done done, void *context);
 
 struct media_stitch {
-    const char *out; /* temporary MP4 */
+    const char *out; /* temporary file; its extension says its kind */
     const char *const *segments;
     int segment_count;
     int64_t frames, width, height;

@@ -1,7 +1,8 @@
 /* publish: where finished clips stand, and the steps that put them there, each one restartable.
  *
  * A batch's folder is RENDERS/ID or RENDERS/ID-SLUG. It is prepared under RENDERS/.tmp-ID before
- * the batch is committed and renamed after. A clip's files are INDEX_SLUG_sSEED.mp4 and .json,
+ * the batch is committed and renamed after. A clip's files are INDEX_SLUG_sSEED.mp4 (of images
+ * .png: base/output_kind.h) and .json,
  * index padded to the batch's size; over 10,000 clips they stand in sub-folders of 1,000 named by
  * their first index. Publishing: the temporaries .tmp-INDEX.mp4 and .tmp-INDEX.json stand fsynced
  * in the target's own folder (publish_seal); the caller commits `publishing(sha256)`; the sidecar,
@@ -20,6 +21,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "base/output_kind.h"
 
 #define PUBLISH_FOLDER_SIZE 64
 #define PUBLISH_NAME_SIZE 128
@@ -67,8 +69,9 @@ struct publish_target {
     const char *name;   /* publish_clip_name */
     const char *batch;  /* id */
     uint64_t clip;
+    enum output_kind output; /* says the extension */
 };
-/* Temporary MP4 of a clip, for the stitcher to write. Makes the sub-folder, removes leftovers.
+/* Temporary file of a clip, for the stitcher to write. Makes the sub-folder, removes leftovers.
  * Caller frees; NULL on failure. */
 char *publish_temp(const struct publish_target *t, struct error *err);
 
@@ -86,7 +89,7 @@ struct publish_record {   /* what a sidecar tells; borrowed */
     const char *suspect; /* "black", "still", or NULL */
     struct digest frames_sha256;
 };
-/* Text of the MP4's comment tag: {fingerprint, model_digest, recipe}, canonical, nothing that
+/* Text of the file's comment: {fingerprint, model_digest, recipe}, canonical, nothing that
  * differs between two runs. Caller frees. */
 char *publish_comment(const struct publish_record *r);
 
@@ -95,7 +98,7 @@ struct publish_sealed {
     uint64_t size_bytes;
     uint64_t sidecar_bytes;
 };
-/* Step 1: fsyncs and hashes the temporary MP4 and writes the temporary sidecar, fsynced. */
+/* Step 1: fsyncs and hashes the temporary file and writes the temporary sidecar, fsynced. */
 bool publish_seal(const struct publish_target *t, const struct publish_record *r,
                   struct publish_sealed *out, struct error *err);
 

@@ -71,7 +71,7 @@ char *publish_files_temporary(const struct publish_target *t, const char *extens
 
 void publish_clip_drop(const struct publish_target *t)
 {
-    static const char *const extensions[] = {"mp4", "json", "mp4.comment"};
+    static const char *const extensions[] = {"mp4", "mp4.comment", "png", "png.comment", "json"};
     for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {
         char *path = publish_files_temporary(t, extensions[i]);
         (void)unlink(path);
@@ -86,7 +86,7 @@ char *publish_temp(const struct publish_target *t, struct error *err)
     free(folder);
     if (!ok) return NULL;
     publish_clip_drop(t);
-    return publish_files_temporary(t, "mp4");
+    return publish_files_temporary(t, output_kind_extension(t->output));
 }
 
 char *publish_comment(const struct publish_record *r)
@@ -118,7 +118,7 @@ static bool write_sidecar(const struct publish_target *t, const struct publish_r
 bool publish_seal(const struct publish_target *t, const struct publish_record *r,
                   struct publish_sealed *out, struct error *err)
 {
-    char *video = publish_files_temporary(t, "mp4");
+    char *video = publish_files_temporary(t, output_kind_extension(t->output));
     bool ok = path_fsync_file(video, err) &&
               digest_of_file(video, &out->sha256, &out->size_bytes, err) &&
               write_sidecar(t, r, out, err);
@@ -147,7 +147,9 @@ static bool is_claimed(const struct sweep *s, const char *name)
     const char *digits = name + strlen(PUBLISH_TEMPORARY);
     uint64_t clip = strtoull(digits, &end, 10);
     if (end == digits) return false;
-    if (strcmp(end, ".mp4") != 0 && strcmp(end, ".json") != 0) return false;
+    enum output_kind kind;
+    if (strchr(end, '.') != end || strchr(end + (*end != '\0'), '.') != NULL) return false;
+    if (strcmp(end, ".json") != 0 && !output_kind_of_path(end, &kind)) return false;
     return s->keep(s->context, clip);
 }
 

@@ -70,7 +70,8 @@ static bool look_at_candidate(const struct place *p, int number, struct candidat
     if (number > 1) (void)snprintf(suffix, sizeof(suffix), "_%d", number);
     int length = snprintf(c->name, sizeof(c->name), "%s%s", p->t->name, suffix);
     ZOE_ASSERT(length > 0 && (size_t)length < sizeof(c->name));
-    c->video_path = xasprintf("%s/%s.mp4", p->t->folder, c->name);
+    c->video_path =
+        xasprintf("%s/%s.%s", p->t->folder, c->name, output_kind_extension(p->t->output));
     c->sidecar_path = xasprintf("%s/%s.json", p->t->folder, c->name);
     return look_at_video(c->video_path, p->sha256, &c->video, err) &&
            publish_sidecar_look(c->sidecar_path, p->t, p->sha256, &c->sidecar, err);
@@ -178,7 +179,7 @@ bool publish_place(const struct publish_target *t, const struct digest *sha256,
 {
     struct place p = {.t = t,
                       .sha256 = sha256,
-                      .temp_video = publish_files_temporary(t, "mp4"),
+                      .temp_video = publish_files_temporary(t, output_kind_extension(t->output)),
                       .temp_sidecar = publish_files_temporary(t, "json")};
     bool ok = look_at_temporaries(&p, err) && place(&p, out, err);
     free(p.temp_video);

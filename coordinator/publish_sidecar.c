@@ -46,11 +46,13 @@ static json_t *about_model(const struct publish_record *r)
     return model;
 }
 
-static json_t *about_video(const struct publish_record *r, const struct publish_sealed *sealed)
+static json_t *about_file(const struct publish_target *t, const struct publish_record *r,
+                          const struct publish_sealed *sealed)
 {
     json_t *video = json_object();
     add_digest(video, "sha256", &sealed->sha256);
     add_int(video, "size_bytes", (int64_t)sealed->size_bytes);
+    if (t->output == OUTPUT_IMAGE) return video;
     add_int(video, "frames", r->frames);
     (void)json_object_set_new(video, "fps", json_real(r->fps));
     return video;
@@ -95,7 +97,7 @@ char *publish_sidecar_text(const struct publish_target *t, const struct publish_
     (void)json_object_set_new(o, "recipe", json_deep_copy(r->recipe));
     (void)json_object_set_new(o, "model", about_model(r));
     add_text(o, "fingerprint", r->fingerprint);
-    (void)json_object_set_new(o, "video", about_video(r, video));
+    (void)json_object_set_new(o, output_kind_name(t->output), about_file(t, r, video));
     (void)json_object_set_new(o, "checks", about_checks(r));
     (void)json_object_set_new(o, "suspect", r->suspect ? json_string(r->suspect) : json_null());
     add_text(o, "worker", r->worker);
@@ -125,7 +127,8 @@ static enum sidecar_kind kind_of(const json_t *o, const struct publish_target *t
     if (!json_is_integer(clip) || json_integer_value(clip) != (json_int_t)t->clip) {
         return SIDECAR_FOREIGN;
     }
-    return text_is(json_object_get(o, "video"), "sha256", hex) ? SIDECAR_OURS : SIDECAR_STALE;
+    const json_t *file = json_object_get(o, output_kind_name(t->output));
+    return text_is(file, "sha256", hex) ? SIDECAR_OURS : SIDECAR_STALE;
 }
 
 bool publish_sidecar_look(const char *path, const struct publish_target *t,

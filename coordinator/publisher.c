@@ -35,7 +35,7 @@ struct job {
     struct clip_facts facts;
     struct publish_target target; /* texts are facts' */
     struct digest sha256;         /* STEP_RENAME: as committed */
-    char *out;                    /* temporary MP4 */
+    char *out;                    /* temporary file */
     struct media_run *run;
     int64_t retry_at_ns;
     uv_work_t work;
@@ -142,6 +142,13 @@ static void tell_error(struct job *j, const struct error *err)
 /* ---- stitching: a child makes the video, a pool thread makes it durable
  * --------------------------- */
 
+#define FILE_NAME_SIZE (PUBLISH_NAME_SIZE + 8)
+
+static void file_name(const struct job *j, const char *name, char out[FILE_NAME_SIZE])
+{
+    (void)snprintf(out, FILE_NAME_SIZE, "%s.%s", name, output_kind_extension(j->target.output));
+}
+
 static void seal_work(uv_work_t *work)
 {
     struct job *j = work->data;
@@ -162,8 +169,8 @@ static void on_sealed(uv_work_t *work, int status)
     }
     fault_point("publish.stitched");
     struct coordinator *c = j->c;
-    char file[PUBLISH_NAME_SIZE + 8];
-    (void)snprintf(file, sizeof(file), "%s.mp4", j->facts.name);
+    char file[FILE_NAME_SIZE];
+    file_name(j, j->facts.name, file);
     struct farm_video video = {.sha256 = j->sealed.sha256,
                                .size_bytes = j->sealed.size_bytes,
                                .sidecar_bytes = j->sealed.sidecar_bytes,
@@ -258,9 +265,9 @@ static void tell_renamed(struct job *j)
 {
     struct coordinator *c = j->c;
     if (!j->placed.renamed) return;
-    char message[PUBLISH_NAME_SIZE + 64];
-    (void)snprintf(message, sizeof(message), "a foreign file had its name: published as %s.mp4",
-                   j->placed.name);
+    char file[FILE_NAME_SIZE], message[FILE_NAME_SIZE + 64];
+    file_name(j, j->placed.name, file);
+    (void)snprintf(message, sizeof(message), "a foreign file had its name: published as %s", file);
     struct event_record event = {.kind = "clip.renamed",
                                  .batch = j->wanted.task.batch,
                                  .has_clip = true,
@@ -290,8 +297,8 @@ static void on_placed(uv_work_t *work, int status)
         tell_failure(j, STITCH_AGAIN, j->err.message);
         return;
     }
-    char file[PUBLISH_NAME_SIZE + 8];
-    (void)snprintf(file, sizeof(file), "%s.mp4", j->placed.name);
+    char file[FILE_NAME_SIZE];
+    file_name(j, j->placed.name, file);
     struct farm_video video = {.sha256 = j->sha256,
                                .size_bytes = 0,
                                .sidecar_bytes = j->placed.sidecar_bytes,
@@ -324,13 +331,15 @@ static bool fill_for_rename(struct job *j, struct error *err)
     const char *folder = catalog_folder(&j->c->catalog, task->batch);
     if (folder == NULL) return error_set(err, ERROR_NOT_FOUND, "batch %s is gone", task->batch);
     if (!store_clip(j->c->store, task->batch, task->clip, &row, err)) return false;
-    size_t size = strlen(row.file);
-    if (size <= strlen(".mp4") || size >= sizeof(j->facts.name)) {
+    const char *dot = strrchr(row.file, '.');
+    const size_t size = dot != NULL ? (size_t)(dot - row.file) : 0;
+    if (size == 0 || size >= sizeof(j->facts.name) ||
+        !output_kind_of_path(row.file, &j->facts.kind)) {
         return error_set(err, ERROR_NOT_FOUND, "%s has no name in the database", j->name);
     }
     j->facts.folder = path_join(j->c->renders, folder);
-    memcpy(j->facts.name, row.file, size - strlen(".mp4"));
-    j->facts.name[size - strlen(".mp4")] = '\0';
+    memcpy(j->facts.name, row.file, size);
+    j->facts.name[size] = '\0';
     j->sha256 = row.sha256;
     j->sealed.size_bytes = row.size_bytes;
     return true;
@@ -361,7 +370,8 @@ static void run_job(struct job *j)
     j->target = (struct publish_target){.folder = j->facts.folder,
                                         .name = j->facts.name,
                                         .batch = j->wanted.task.batch,
-                                        .clip = j->wanted.task.clip};
+                                        .clip = j->wanted.task.clip,
+                                        .output = j->facts.kind};
     steps[j->step].start(j);
 }
 

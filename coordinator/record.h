@@ -11,6 +11,7 @@
 
 #include "base/digest.h"
 #include "base/id.h"
+#include "base/output_kind.h"
 #include "proto/limits.h"
 
 /* ---- addresses ---- */
@@ -128,6 +129,7 @@ struct shape { /* what a group's clips have in common */
     uint32_t frames;
     uint32_t steps;
     uint32_t fps;
+    enum output_kind output;
 };
 
 struct clip_run { /* clips first_clip .. next run's first_clip - 1 belong to `group` */

@@ -128,10 +128,11 @@ static char *pack_shapes(const struct shape *shapes, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         char model[DIGEST_TEXT_SIZE];
         digest_text(&shapes[i].model, model);
-        json_t *shape = json_pack(
-            "{s:s, s:s, s:i, s:i, s:i, s:i, s:i}", "name", shapes[i].model_name, "model", model,
-            "width", (int)shapes[i].width, "height", (int)shapes[i].height, "frames",
-            (int)shapes[i].frames, "steps", (int)shapes[i].steps, "fps", (int)shapes[i].fps);
+        json_t *shape = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:s}", "name",
+                                  shapes[i].model_name, "model", model, "width",
+                                  (int)shapes[i].width, "height", (int)shapes[i].height, "frames",
+                                  (int)shapes[i].frames, "steps", (int)shapes[i].steps, "fps",
+                                  (int)shapes[i].fps, "output", output_kind_name(shapes[i].output));
         digest_text(&shapes[i].loras, model);
         if (!digest_is_zero(&shapes[i].loras))
             json_object_set_new(shape, "loras", json_string(model));
@@ -145,13 +146,15 @@ static char *pack_shapes(const struct shape *shapes, uint32_t count)
 static bool unpack_shape(json_t *object, struct shape *out)
 {
     const char *name, *model, *loras = NULL;
+    const char *output = output_kind_name(OUTPUT_VIDEO); /* as before there were others */
     int width, height, frames, steps, fps;
     memset(out, 0, sizeof *out);
-    if (json_unpack(object, "{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s?s}", "name", &name, "model",
+    if (json_unpack(object, "{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s?s, s?s}", "name", &name, "model",
                     &model, "width", &width, "height", &height, "frames", &frames, "steps", &steps,
-                    "fps", &fps, "loras", &loras) != 0 ||
+                    "fps", &fps, "loras", &loras, "output", &output) != 0 ||
         strlen(name) > LIMIT_NAME_BYTES || !digest_parse(model, &out->model) ||
-        (loras != NULL && !digest_parse(loras, &out->loras)))
+        (loras != NULL && !digest_parse(loras, &out->loras)) ||
+        !output_kind_find(output, &out->output))
         return false;
     memcpy(out->model_name, name, strlen(name) + 1);
     out->width = (uint32_t)width;

@@ -21,6 +21,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/output_kind.h"
 #include "proto/limits.h"
 
 struct model_list; /* models.h: an immutable snapshot */
@@ -42,6 +43,7 @@ struct submit_group {
     struct digest loras; /* of the pinned list; zero = none */
     int64_t width, height, frames, steps;
     double fps;
+    enum output_kind output;
     json_t *base; /* recipe without prompt and seed, complete */
     uint64_t first_clip;
     uint64_t clips;

@@ -138,6 +138,17 @@ static bool same_shape(const struct submit_group *g, const struct model *model,
            g->fps == (double)number(recipe, "fps");
 }
 
+/* What an older build described says nothing: it is a video. */
+static enum output_kind output_of(const struct model *model)
+{
+    enum output_kind kind = OUTPUT_VIDEO;
+    json_t *facts = json_parse(model->description, strlen(model->description), "description", NULL);
+    const char *name = json_string_value(json_object_get(facts, "output"));
+    if (name != NULL) (void)output_kind_find(name, &kind);
+    json_decref(facts);
+    return kind;
+}
+
 static struct submit_group *add_group(struct submit_result *r, const struct model *model,
                                       json_t *recipe)
 {
@@ -151,6 +162,7 @@ static struct submit_group *add_group(struct submit_result *r, const struct mode
                                .frames = number(recipe, "num_frames"),
                                .steps = number(recipe, "num_inference_steps"),
                                .fps = (double)number(recipe, "fps"),
+                               .output = output_of(model),
                                .base = json_incref(recipe)};
     return g;
 }

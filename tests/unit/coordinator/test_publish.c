@@ -252,6 +252,30 @@ static void test_sub_folder(void **state)
     json_decref(c.recipe);
 }
 
+/* A picture has its own extension and its own words in the sidecar. */
+static void test_pictures(void **state)
+{
+    struct clip c = clip_of(state, NAME);
+    struct error err;
+    c.target.output = OUTPUT_IMAGE;
+    seal(&c, "picture");
+    assert_true(there(state, ".tmp-7.png"));
+    assert_false(place(&c).renamed);
+    expect_bytes(state, NAME ".png", "picture");
+    assert_false(there(state, NAME ".mp4"));
+    char *path = ground_path(state, NAME ".json");
+    json_t *sidecar = json_parse_file(path, 1 << 20, &err);
+    const json_t *image = json_object_get(sidecar, "image");
+    assert_string_equal(json_string_value(json_object_get(sidecar, "schema")), "zoe.clip.v1");
+    assert_int_equal(json_integer_value(json_object_get(image, "size_bytes")), 7);
+    assert_null(json_object_get(image, "fps"));
+    assert_null(json_object_get(sidecar, "video"));
+    assert_false(place(&c).renamed); /* and again, after a crash */
+    json_decref(sidecar);
+    free(path);
+    json_decref(c.recipe);
+}
+
 /* Whatever was done before the end, doing it again ends with the one whole pair. */
 static void test_begun_again(void **state)
 {
@@ -399,10 +423,11 @@ static bool only_seven(void *context, uint64_t clip)
 static void test_sweep(void **state)
 {
     struct error err;
-    static const char *const kept[] = {".tmp-7.mp4", ".tmp-7.json", ".hidden", "batch.json",
-                                       "00000/.tmp-7.mp4"};
+    static const char *const kept[] = {".tmp-7.mp4", ".tmp-7.png", ".tmp-7.json",
+                                       ".hidden",    "batch.json", "00000/.tmp-7.mp4"};
     static const char *const gone[] = {
-        ".tmp-8.mp4", ".tmp-7.mp4.comment", "..tmp-7.json.tmp.12.00", ".tmp-x", "00000/.tmp-9.json",
+        ".tmp-8.mp4", ".tmp-8.png",        ".tmp-7.mp4.comment", "..tmp-7.json.tmp.12.00",
+        ".tmp-x",     "00000/.tmp-9.json",
     };
     make_folder(state, "00000");
     for (size_t i = 0; i < 5; i++) {
@@ -437,6 +462,7 @@ int main(void)
         ground_test(test_odd_files),
         ground_test(test_stitched_again),
         ground_test(test_a_stale_sidecar_is_ours),
+        ground_test(test_pictures),
         ground_test(test_seal_without_video),
         ground_test(test_sweep),
     };

@@ -48,6 +48,7 @@ static void add_batch(struct store *s, const char *id, uint64_t sequence, const 
         shapes[i].frames = 16;
         shapes[i].steps = 25;
         shapes[i].fps = 8;
+        shapes[i].output = i == 1 ? OUTPUT_IMAGE : OUTPUT_VIDEO;
     }
     memset(counts, 0, sizeof counts);
     counts[0].by_state[CLIP_WAITING] = 99999990;
