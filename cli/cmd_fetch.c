@@ -45,7 +45,8 @@ const struct command command_batch_fetch = {
     2,
     2,
     "bring a batch's clips, contact sheet and page",
-    "Writes DIR/BATCH with each published MP4 and its recipe beside it, sheet.png and index.html. "
+    "Writes DIR/BATCH with each published MP4 or PNG and its recipe beside it, sheet.png and "
+    "index.html. "
     "Run again, it brings only what is\n"
     "missing. Exit code 1 when some clips are not published.",
     NULL,

@@ -18,6 +18,7 @@
 #include "cli/fetch.h"
 #include "cli/follow.h"
 #include "cli/output.h"
+#include "cli/render_target.h"
 
 #define DEFAULT_MODEL "shapes"
 #define SILENCE_LIMIT_NS (120 * NS_PER_S) /* without a word from the coordinator */
@@ -398,6 +399,13 @@ static bool one_line(struct submission *s, struct error *err)
     return true;
 }
 
+static bool target_suits(struct zclient *client, const struct submission *s, struct error *err)
+{
+    const char *target = call_option(s->call, "output");
+    const char *model = json_string_value(json_object_get(s->options, "model"));
+    return target == NULL || render_target_check(client, target, model, err);
+}
+
 static int run_render(struct call *call)
 {
     struct error err = {0};
@@ -406,7 +414,7 @@ static int run_render(struct call *call)
     if (one_line(&s, &err)) s.options = make_options(call, &err);
     if (s.options) client = client_connect(call, TARGET_START_ALWAYS, &err);
     int code;
-    if (!client)
+    if (!client || !target_suits(client, &s, &err))
         code = call_fail(call, &err);
     else
         code = submit(client, &s) ? render_and_fetch(client, &s) : s.code;
@@ -440,7 +448,7 @@ static const struct option SUBMIT_OPTIONS[] = {
 
 static const struct option RENDER_OPTIONS[] = {
     RECIPE_OPTIONS,
-    {"output", 'o', "FILE", "where the clip goes (default SLUG_sSEED.mp4 here)"},
+    {"output", 'o', "FILE", "where the clip goes (default SLUG_sSEED.mp4, of images .png, here)"},
     {0}};
 
 const struct command command_submit = {
@@ -460,13 +468,14 @@ const struct command command_submit = {
     run_submit,
     false};
 
-const struct command command_render = {"render",
-                                       NULL,
-                                       "PROMPT",
-                                       1,
-                                       1,
-                                       "render one clip",
-                                       "Submits one prompt, waits, and writes the MP4.",
-                                       RENDER_OPTIONS,
-                                       run_render,
-                                       false};
+const struct command command_render = {
+    "render",
+    NULL,
+    "PROMPT",
+    1,
+    1,
+    "render one clip",
+    "Submits one prompt, waits, and writes the MP4, or the PNG when the model makes images.",
+    RENDER_OPTIONS,
+    run_render,
+    false};

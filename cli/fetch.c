@@ -12,6 +12,7 @@
 
 #include "base/digest.h"
 #include "base/json.h"
+#include "base/output_kind.h"
 #include "base/path.h"
 #include "base/xalloc.h"
 #include "cli/media_tool.h"
@@ -119,11 +120,13 @@ struct fetch {
     bool changed;  /* something new came: sheet and page are due */
 };
 
-static char *sidecar_name(const char *video)
+static char *sidecar_name(const char *file)
 {
-    size_t n = strlen(video);
-    return n > 4 && strcmp(video + n - 4, ".mp4") == 0 ? xasprintf("%.*s.json", (int)(n - 4), video)
-                                                       : xasprintf("%s.json", video);
+    enum output_kind kind;
+    const int stem = output_kind_of_path(file, &kind)
+                         ? (int)(strlen(file) - strlen(output_kind_extension(kind)) - 1)
+                         : (int)strlen(file);
+    return xasprintf("%.*s.json", stem, file);
 }
 
 static bool fetch_clip_files(struct fetch *f, const Farm__Clip *clip, json_t **sidecar,
