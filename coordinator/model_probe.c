@@ -3,25 +3,18 @@
 #include "coordinator/model_probe.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/path.h"
 #include "base/xalloc.h"
+#include "coordinator/engine_child.h"
 
-#define DESCRIPTION_BYTES_MAX (256 * 1024)
 #define DEPTH_MAX MODEL_DIGEST_DEPTH_MAX
-
-extern char **environ;
 
 /* ---- signature ---- */
 
@@ -69,61 +62,12 @@ bool model_probe_signature(const char *folder, const char *engine, struct digest
 
 /* ---- describing ---- */
 
-static pid_t start_child(const char *engine, const char *folder, int *out_fd, struct error *err)
-{
-    int ends[2];
-    pid_t pid = -1;
-    char *const arguments[] = {"zoe-engine", "describe", "--model", xstrdup(folder), NULL};
-    posix_spawn_file_actions_t actions;
-    if (pipe(ends) != 0) {
-        error_set_errno(err, errno, "pipe");
-        free(arguments[3]);
-        return -1;
-    }
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
-    posix_spawn_file_actions_addclose(&actions, ends[0]);
-    posix_spawn_file_actions_addclose(&actions, ends[1]);
-    int code = posix_spawn(&pid, engine, &actions, NULL, arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[1]);
-    free(arguments[3]);
-    *out_fd = ends[0];
-    if (code == 0) return pid;
-    close(ends[0]);
-    error_set_errno(err, code, "cannot start %s", engine);
-    return -1;
-}
-
-/* All it prints, until it closes its end or the time is over. */
-static bool read_answer(int fd, int64_t limit_ms, struct buf *answer)
-{
-    int64_t deadline = clock_now_ns() + limit_ms * NS_PER_MS;
-    for (;;) {
-        char chunk[4096];
-        int64_t left_ms = (deadline - clock_now_ns()) / NS_PER_MS;
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        if (left_ms <= 0 || answer->size > DESCRIPTION_BYTES_MAX) return false;
-        if (poll(&p, 1, (int)left_ms) <= 0) continue;
-        ssize_t n = read(fd, chunk, sizeof chunk);
-        if (n == 0) return true;
-        if (n > 0) buf_append(answer, chunk, (size_t)n);
-        if (n < 0 && errno != EINTR) return false;
-    }
-}
-
 static bool describe(const char *engine, const char *folder, int64_t limit_ms, struct buf *answer,
                      struct error *err)
 {
-    int fd, status = 0;
-    pid_t pid = start_child(engine, folder, &fd, err);
-    if (pid < 0) return false;
-    bool whole = read_answer(fd, limit_ms, answer);
-    if (!whole) kill(pid, SIGKILL);
-    close(fd);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (!whole) return error_set(err, ERROR_TIMEOUT, "zoe-engine describe took too long");
+    const char *const arguments[] = {"zoe-engine", "describe", "--model", folder, NULL};
+    int status;
+    if (!engine_child_run(engine, arguments, limit_ms, answer, &status, err)) return false;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
     return error_set(err, ERROR_INVALID, "zoe-engine cannot read this folder (status %d)", status);
 }

@@ -376,6 +376,7 @@ static bool judge(struct parse *p, struct error *err)
                          (unsigned long long)r->problems_total, r->problems_total == 1 ? "" : "s");
     char *warning = submit_words_warning(&p->words);
     if (warning != NULL) r->warnings[r->warning_count++] = warning;
+    submit_loras_warn(&p->variants.loras, r->warnings, &r->warning_count, SUBMIT_WARNINGS);
     return close_writer(p, err);
 }
 

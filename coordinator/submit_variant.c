@@ -7,7 +7,6 @@
 #include "base/json.h"
 #include "base/recipe.h"
 #include "base/xalloc.h"
-#include "coordinator/submit_loras.h"
 
 #define FIELD_SIZE 64
 #define VARIANTS_KEPT 4096 /* a file whose lines all differ must not fill the memory */
@@ -97,14 +96,14 @@ static const struct model *find_model(const struct submit_variants *v, const jso
     return model;
 }
 
-static bool pin_loras(const struct submit_variants *v, json_t *recipe, const json_t *facts,
-                      char *field, struct error *err)
+static bool pin_loras(struct submit_variants *v, json_t *recipe, const struct model *model,
+                      const json_t *facts, char *field, struct error *err)
 {
-    return submit_loras_pin(recipe, facts, v->input->models, err) || fault(field, "loras");
+    return submit_loras_pin(&v->loras, recipe, model, facts, err) || fault(field, "loras");
 }
 
 /* Everything but prompt and seed, complete. New reference or NULL. */
-static json_t *complete(const struct submit_variants *v, json_t *recipe, const struct model *model,
+static json_t *complete(struct submit_variants *v, json_t *recipe, const struct model *model,
                         char *field, struct error *err)
 {
     json_t *facts = json_parse(model->description, strlen(model->description), "description", err);
@@ -113,7 +112,8 @@ static json_t *complete(const struct submit_variants *v, json_t *recipe, const s
     fault(field, "");
     bool ok = facts != NULL &&
               recipe_fill(recipe, model->name, json_object_get(facts, "defaults"), err) &&
-              check_facts(facts, recipe, field, err) && pin_loras(v, recipe, facts, field, err);
+              check_facts(facts, recipe, field, err) &&
+              pin_loras(v, recipe, model, facts, field, err);
     json_object_del(recipe, "prompt");
     json_object_del(recipe, "seed");
     json_decref(facts);
@@ -210,10 +210,11 @@ void submit_variants_init(struct submit_variants *v, const struct submit_input *
                           struct submit_result *result, json_t *options)
 {
     *v = (struct submit_variants){.input = input, .result = result, .options = options};
+    submit_loras_init(&v->loras, input->models);
     table_init(&v->known);
 }
 
-void submit_variants_finish(struct submit_variants *v)
+static void forget_variants(struct submit_variants *v)
 {
     struct submit_variant *variant;
     for (size_t i = 0; (variant = table_next(&v->known, &i, NULL, NULL)) != NULL;) {
@@ -221,6 +222,12 @@ void submit_variants_finish(struct submit_variants *v)
         free(variant);
     }
     table_finish(&v->known);
+}
+
+void submit_variants_finish(struct submit_variants *v)
+{
+    forget_variants(v);
+    submit_loras_finish(&v->loras);
 }
 
 static struct submit_variant *make(struct submit_variants *v, const json_t *fields, char *field,
@@ -250,7 +257,7 @@ const struct submit_variant *submit_variants_of(struct submit_variants *v, const
     char *text = json_canonical(fields);
     struct submit_variant *variant = table_get_text(&v->known, text);
     if (variant == NULL) {
-        if (v->known.count == VARIANTS_KEPT) submit_variants_finish(v);
+        if (v->known.count == VARIANTS_KEPT) forget_variants(v);
         variant = make(v, fields, field, err);
         if (variant != NULL) table_set_text(&v->known, text, variant);
     }

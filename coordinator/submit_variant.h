@@ -9,6 +9,7 @@
 #include "base/table.h"
 #include "coordinator/models.h"
 #include "coordinator/submit_file.h"
+#include "coordinator/submit_loras.h"
 
 struct submit_variant {
     uint32_t group;
@@ -20,7 +21,8 @@ struct submit_variants {
     const struct submit_input *input;
     struct submit_result *result; /* groups are added there */
     json_t *options;              /* recipe fields of the options, canonical names */
-    struct table known;           /* canonical text of a line's fields -> struct submit_variant */
+    struct submit_loras loras;
+    struct table known; /* canonical text of a line's fields -> struct submit_variant */
 };
 
 void submit_variants_init(struct submit_variants *v, const struct submit_input *input,

@@ -15,7 +15,8 @@ static const char usage[] =
     "usage: zoe-engine lora [--model DIR] --lora PATH[:STRENGTH] ...\n"
     "Prints what the LoRA at PATH is, a file or a folder of them, as JSON; with --model also "
     "which\n"
-    "of its tensors the model takes and which not. Fails when it takes none of a file.\n";
+    "of its tensors the model takes and which not. Fails when it takes none of a file: then the\n"
+    "JSON has \"error\" in place of \"loras\".\n";
 
 bool engine_lora_option(json_t *loras, const char *text)
 {
@@ -74,15 +75,14 @@ static int print_all(const char *model, const json_t *loras)
     struct error err = {0};
     json_t *list =
         model != NULL ? engine_lora_match(model, loras, &err) : describe_all(loras, &err);
-    if (list == NULL) {
-        fprintf(stderr, "zoe-engine: %s\n", err.message);
-        return error_exit_code(err.code);
-    }
-    json_t *object = json_pack("{si so}", "schema", 1, "loras", list);
+    json_t *object = list != NULL ? json_pack("{si so}", "schema", 1, "loras", list)
+                                  : json_pack("{si ss}", "schema", 1, "error", err.message);
     char *text = json_canonical(object);
     const bool printed = printf("%s\n", text) > 0 && fflush(stdout) == 0;
     free(text);
     json_decref(object);
+    if (list == NULL) fprintf(stderr, "zoe-engine: %s\n", err.message);
+    if (list == NULL) return error_exit_code(err.code);
     return printed ? 0 : error_exit_code(ERROR_IO);
 }
 

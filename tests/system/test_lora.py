@@ -99,16 +99,22 @@ class Lora(unittest.TestCase):
             root = self.render(farm, lines=line)
             self.assertEqual(self.frames(next(root.glob("*.mp4"))), self.frames(first))
 
-    def test_a_lora_of_another_model_fails_and_says_why(self):
-        lora = self.models / "stranger"
+    def test_a_lora_must_fit_its_model(self):
         add_lora(self.models, "stranger", "kohya.safetensors")
-        data = (lora / "kohya.safetensors").read_bytes()
-        (lora / "kohya.safetensors").write_bytes(data.replace(b"lora_unet_", b"lora_what_").replace(b"lora_te1_", b"lora_xe1_"))
+        add_lora(self.models, "half", "kohya.safetensors")
+        for name, beginnings in (("stranger", (b"lora_unet_", b"lora_te1_")), ("half", (b"lora_te1_",))):
+            file = self.models / name / "kohya.safetensors"
+            data = file.read_bytes()
+            for beginning in beginnings:
+                data = data.replace(beginning, beginning.replace(b"lora", b"what"))
+            file.write_bytes(data)
         with self.farm() as farm:
-            accepted = farm.submit("a red fox", *SMALL, "--lora", "stranger")
-            farm.wait(accepted["batch"], code=1)
-            clip = farm.zoe("batch", "show", accepted["batch"])
-            self.assertIn("belongs to this model", clip)
+            done = farm.run("submit", "-", *SMALL, "--lora", "stranger", stdin="a red fox\n")
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("none of its 63 tensors belongs to this model", done.stderr)
+            done = farm.run("submit", "-", *SMALL, "--lora", "half", "--wait", stdin="a red fox\n")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("warning: of the LoRA 'half' the model 'tiny' takes 54 of 63 tensors", done.stderr)
 
 
 if __name__ == "__main__":
