@@ -14,7 +14,7 @@ import json
 import os
 
 import torch
-from diffusers import DDIMScheduler, UNet3DConditionModel
+from diffusers import DDIMScheduler, UNet2DConditionModel, UNet3DConditionModel
 from diffusers.utils import convert_state_dict_to_kohya
 from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
 from peft import LoraConfig, inject_adapter_in_model
@@ -108,7 +108,7 @@ RES = {"norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_lay
        "norm2": "out_layers.0", "conv2": "out_layers.3", "conv_shortcut": "skip_connection"}
 
 
-def original(name, layers=1):
+def original(name, layers=1, temporal=True):
     """The name in UNetSD and OpenCLIP, as the trainer's converter writes it: modules outside of
     the blocks keep diffusers' name."""
     p = name.split(".")
@@ -118,7 +118,7 @@ def original(name, layers=1):
     if p[0] not in ("down_blocks", "up_blocks", "mid_block"):
         return name
     if p[0] == "mid_block":
-        index = 3 * int(p[2]) if p[1] in ("resnets", "temp_convs") else {"attentions": 1,
+        index = (2 + temporal) * int(p[2]) if p[1] in ("resnets", "temp_convs") else {"attentions": 1,
                                                                        "temp_attentions": 2}[p[1]]
         block, kind, rest = f"middle_block.{index}", p[1], p[3:]
     else:
@@ -254,16 +254,53 @@ def kohya():
     modules = [m for m in UNET if "temp_convs" not in m]
     unet, text = adapted(modules, TEXT, 3, 2)
     record("kohya", unet, text, {**merged_of(unet), **merged_of(text)})
-    named = {f"base_model.model.unet.{k}": v for k, v in of(unet).items()}
-    named.update({f"base_model.model.text_encoder.{k}": v for k, v in of(text).items()})
-    tensors = {}
-    for k, v in convert_state_dict_to_kohya(named).items():
-        # The converter has its own prefix for the adapter and an alpha of the rank.
-        k = k.replace("base_model_model_unet_", "lora_unet_").replace(
-            "base_model_model_text_encoder_", "lora_te_").replace("base_model_model_", "")
-        k = k.replace("lora_unet_unet_", "lora_unet_").replace("lora_te_text_encoder_", "lora_te_")
-        tensors[k] = torch.tensor(2.0) if k.endswith(".alpha") else v
+    named = {f"unet.{k}": v for k, v in of(unet).items()}
+    named.update({f"text_encoder.{k}": v for k, v in of(text).items()})
+    tensors = convert_state_dict_to_kohya(named)
+    for k in tensors:
+        if k.endswith(".alpha"):  # the converter writes the rank
+            tensors[k] = torch.tensor(2.0)
     save("kohya.safetensors", tensors, {"ss_network_dim": "3"})
+
+
+SD_UNET = [
+    "conv_in",
+    "down_blocks.0.resnets.0.conv2",
+    "down_blocks.0.attentions.0.proj_in",
+    "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_v",
+    "down_blocks.0.downsamplers.0.conv",
+    "mid_block.resnets.1.conv1",
+    "mid_block.attentions.0.transformer_blocks.0.ff.net.2",
+    "up_blocks.0.upsamplers.0.conv",
+    "up_blocks.1.attentions.1.transformer_blocks.0.attn1.to_out.0",
+]
+
+
+@torch.no_grad()
+def stable_diffusion():
+    """Names of the original code with underscores, as some trainers write them."""
+    folder = os.path.join(DATA, "tiny-sd1")
+    unet = UNet2DConditionModel.from_pretrained(os.path.join(folder, "unet")).eval()
+    inject_adapter_in_model(LoraConfig(r=2, lora_alpha=1, target_modules=SD_UNET), unet)
+    tensors = {}
+    for name, p in unet.named_parameters():
+        if "lora_" not in name:
+            continue
+        p.copy_(numbers(*p.shape).half())
+        module, part = name.split(".lora_")
+        spelt = "lora_unet_" + original(module, temporal=False).replace(".", "_")
+        tensors[spelt + (".lora_down.weight" if part[0] == "A" else ".lora_up.weight")] = p.half()
+        tensors[spelt + ".alpha"] = torch.tensor(1)
+    save("kohya-sd1.safetensors", tensors)
+    text = CLIPTextModel.from_pretrained(os.path.join(folder, "text_encoder")).eval()
+    tokens = CLIPTokenizer.from_pretrained(os.path.join(folder, "tokenizer"))(
+        PROMPT, padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
+    with open(os.path.join(folder, "scheduler", "scheduler_config.json")) as file:
+        config = {k: v for k, v in json.load(file).items() if not k.startswith("_")}
+    schedule = DDIMScheduler.from_config({k: v for k, v in config.items() if k != "skip_prk_steps"})
+    schedule.set_timesteps(STEPS)
+    x = torch.randn((1, 4, SIDE, SIDE), generator=torch.Generator().manual_seed(SEED))
+    golden["sd1.eps"] = unet(x, schedule.timesteps[0], text(tokens)[0]).sample.contiguous()
 
 
 def processor():
@@ -292,6 +329,6 @@ def processor():
 
 os.makedirs(os.path.join(OUT, "cloneofsimo"), exist_ok=True)
 record("base", *load(), {})
-for make in (stable, cloneofsimo, peft, kohya, processor):
+for make in (stable, cloneofsimo, peft, kohya, processor, stable_diffusion):
     make()
 save("golden.safetensors", golden)

@@ -12,9 +12,10 @@
 enum { EPS_COUNT = 4 * 3 * 8 * 8, TEXT_COUNT = 77 * 32 };
 
 static const char *const forms[][2] = {
-    {"stable", "stable.safetensors"},       {"stable", "stable-full"},
-    {"peft", "peft.safetensors"},           {"cloneofsimo", "cloneofsimo.safetensors"},
-    {"processor", "processor.safetensors"}, {"kohya", "kohya.safetensors"},
+    {"stable", "stable.safetensors"}, {"stable", "stable-full"},
+    {"peft", "peft.safetensors"},     {"cloneofsimo", "cloneofsimo.safetensors"},
+    {"cloneofsimo", "cloneofsimo"},   {"processor", "processor.safetensors"},
+    {"kohya", "kohya.safetensors"},
 };
 
 #define FORMS (sizeof forms / sizeof forms[0])
@@ -106,7 +107,7 @@ static void merged_weights_agree(void **state)
             free(got);
             compared++;
         }
-    assert_int_equal(compared, 6 + 6 + 4 + 5 + 1 + 4);
+    assert_int_equal(compared, 6 + 6 + 4 + 5 + 5 + 1 + 4);
     safetensors_close(golden);
 }
 
@@ -179,6 +180,43 @@ static void check_predictions(const char *backend)
         free(want_eps);
         json_decref(loras);
     }
+    safetensors_close(golden);
+}
+
+/* Stable Diffusion, by names of the original code. */
+static void an_image_model_takes_them_too(void **state)
+{
+    (void)state;
+    enum { COUNT = 4 * 8 * 8 };
+    struct error err = {0};
+    struct safetensors *golden = open_file(LORA "/golden.safetensors");
+    json_t *loras = one_lora("kohya-sd1.safetensors", 1);
+    char *folder = scratch_folder();
+    scratch_copy_model(TEST_DATA "/tiny-sd1", folder);
+    scratch_write_text(folder, "scheduler/scheduler_config.json",
+                       "{\"_class_name\": \"DDIMScheduler\", \"beta_start\": 0.00085,"
+                       "\"beta_end\": 0.012, \"beta_schedule\": \"scaled_linear\","
+                       "\"clip_sample\": false, \"set_alpha_to_one\": false, \"steps_offset\": 1}");
+    const struct engine_options options = {.backend = "cpu", .threads = 1, .loras = loras};
+    struct engine_model *model = engine_open(folder, &options, &err);
+    expect_ok(model != NULL, &err);
+    const json_t *report = json_array_get(engine_lora_report(model), 0);
+    assert_int_equal(json_integer_value(json_object_get(report, "unmatched")), 0);
+    json_t *recipe = recipe_with(loras);
+    json_object_set_new(recipe, "num_frames", json_integer(1));
+    const struct engine_request request = {.recipe = recipe};
+    struct engine_job *job = engine_job_new(model, &request, 1, &err);
+    expect_ok(job != NULL && engine_job_step(job, &err), &err);
+    const struct engine_shape shape = engine_job_shape(job);
+    assert_int_equal(shape.latent_count, COUNT);
+    float *want = golden_floats(golden, "sd1.eps", COUNT);
+    expect_close("sd1.eps", engine_job_prediction(job), want, COUNT, 1e-4);
+    free(want);
+    engine_job_free(job);
+    engine_close(model);
+    scratch_remove(folder);
+    json_decref(recipe);
+    json_decref(loras);
     safetensors_close(golden);
 }
 
@@ -268,8 +306,9 @@ static json_t *match(const char *path, struct error *err)
 static void every_key_of_the_goldens_is_matched(void **state)
 {
     (void)state;
-    static const char *const names[FORMS] = {"stable-lora", "stable-lora",         "diffusers-peft",
-                                             "cloneofsimo", "diffusers-processor", "kohya"};
+    static const char *const names[FORMS] = {"stable-lora", "stable-lora", "diffusers-peft",
+                                             "cloneofsimo", "cloneofsimo", "diffusers-processor",
+                                             "kohya"};
     for (size_t f = 0; f < FORMS; f++) {
         struct error err = {0};
         char path[256];
@@ -500,6 +539,7 @@ int main(void)
         cmocka_unit_test(threads_do_not_matter),
         cmocka_unit_test(predictions_agree_in_ref),
         cmocka_unit_test(predictions_agree_in_cpu),
+        cmocka_unit_test(an_image_model_takes_them_too),
         cmocka_unit_test(strengths_add_up),
         cmocka_unit_test(a_recipe_must_suit_the_open_model),
         cmocka_unit_test(every_key_of_the_goldens_is_matched),

@@ -59,7 +59,8 @@ static inline void scratch_copy(const char *from, const char *folder, const char
     free(source);
 }
 
-static inline void scratch_copy_tiny(const char *folder)
+/* A diffusers folder without its goldens. */
+static inline void scratch_copy_model(const char *model, const char *folder)
 {
     static const char *const files[] = {"model_index.json",
                                         "scheduler/scheduler_config.json",
@@ -74,7 +75,12 @@ static inline void scratch_copy_tiny(const char *folder)
                                         "vae/config.json",
                                         "vae/diffusion_pytorch_model.safetensors"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        scratch_copy(TINY, folder, files[i]);
+        scratch_copy(model, folder, files[i]);
+}
+
+static inline void scratch_copy_tiny(const char *folder)
+{
+    scratch_copy_model(TINY, folder);
 }
 
 /* Sets (or with "null" sets to null, with NULL removes) one member of a JSON file. */
