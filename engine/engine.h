@@ -44,6 +44,12 @@ struct engine_options {
  * [engine_lora_describe] instead of those from spatial_factor on. */
 json_t *engine_describe(const char *folder, struct error *err);
 
+/* Reads every tensor of a model once and opens it: {schema 1, form, name, family, licence, parts
+ * [{part, file, tensors, bytes, dtype}], missing [parts that are not there], problems [what makes
+ * it unusable: files, tensors that are not finite, of a wrong name or shape; at most 20], notes
+ * [what was assumed]}. Usable when missing and problems are empty. Never NULL; new reference. */
+json_t *engine_check(const char *folder, int threads);
+
 /* NULL with ERROR_NOT_FOUND, ERROR_INVALID (names every missing, extra and misshapen tensor and
  * every config value that is not built) or ERROR_NO_MEMORY. The folder is not needed after opening.
  */

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "worker/engine_check.h"
 #include "worker/engine_describe.h"
 #include "worker/engine_lora.h"
 #include "worker/engine_serve.h"
@@ -19,6 +20,7 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
+    {"check", engine_check_main, "read every tensor of a model and say what is wrong, as JSON"},
     {"describe", engine_describe_main, "print what a model is and can do, as JSON"},
     {"lora", engine_lora_main, "print what a LoRA is, and how much of it a model takes"},
     {"serve", engine_serve_main, "render what a worker asks for on stdin"},
