@@ -11,7 +11,8 @@ static const struct command *const COMMANDS[] = {
     &command_batch_fetch,  &command_batch_remove,   &command_farm_up,      &command_farm_down,
     &command_farm_status,  &command_farm_supervise, &command_worker_list,  &command_worker_show,
     &command_worker_drain, &command_worker_allow,   &command_client_allow, &command_key_new,
-    &command_key_show,     &command_model_list,     &command_model_show,
+    &command_key_show,     &command_model_list,     &command_model_show,   &command_model_add,
+    &command_model_verify, &command_model_remove,
 };
 
 static const struct option COMMON[] = {

@@ -31,8 +31,9 @@ static double part_done(const Farm__Batch *b)
     return c->total ? done / (double)c->total : 1;
 }
 
-static void add_bar(struct buf *line, double part)
+void progress_bar(struct buf *line, double part)
 {
+    part = part < 0 ? 0 : part > 1 ? 1 : part;
     static const char *const EIGHTHS[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
     int eighths = (int)(part * BAR_CELLS * 8);
     buf_append_text(line, output_colour(2, COLOUR_BLUE));
@@ -77,7 +78,7 @@ void progress_draw(struct progress *p, const Farm__Batch *batch)
     double part = part_done(batch);
     if (p->terminal) {
         buf_append_text(&line, "\r\x1b[K");
-        add_bar(&line, part);
+        progress_bar(&line, part);
     }
     add_counts(&line, batch);
     add_waiting(&line, batch);

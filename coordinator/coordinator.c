@@ -239,16 +239,16 @@ static void open_models(struct coordinator *c)
     char *built_in = xasprintf("%s/../share/zoetrope/models", bin);
     char *engine = path_join(bin, "zoe-engine");
     char *cache = path_join(c->state, "models.json");
-    const char *defaults[] = {own, built_in};
-    struct models_options o = {.folders = c->options.models,
-                               .folder_count = c->options.model_count,
+    /* Its own come first, whatever folders are given: `zoe model add` puts models there. */
+    const char *folders[COORDINATOR_MODELS_MAX + 1] = {own, built_in};
+    size_t given = c->options.model_count;
+    for (size_t i = 0; i < given; i++)
+        folders[1 + i] = c->options.models[i];
+    struct models_options o = {.folders = folders,
+                               .folder_count = given > 0 ? 1 + given : 2,
                                .engine = engine,
                                .cache_file = cache,
                                .describe_limit_ms = DESCRIBE_LIMIT_MS};
-    if (o.folder_count == 0) {
-        o.folders = defaults;
-        o.folder_count = 2;
-    }
     c->models = models_create(&c->loop, &o);
     free(bin);
     free(own);

@@ -26,7 +26,7 @@ declare -A libraries_of=(
     [media]="sodium jansson av cairo"
     [coordinator]="sodium jansson uv protobuf sqlite zstd"
     [worker]="sodium jansson uv protobuf"
-    [cli]="sodium jansson uv protobuf"
+    [cli]="sodium jansson uv protobuf curl"
 )
 
 # State machines of the coordinator: no event loop, sockets, database or wire types, however deep.
@@ -57,6 +57,7 @@ library_of() { # HEADER -> sets `library`; "none" = the system's own, "unknown" 
         sqlite3.h) library=sqlite ;;
         protobuf-c/* | farm.pb-c.h) library=protobuf ;;
         zstd.h) library=zstd ;;
+        curl/*) library=curl ;;
         cblas.h | openblas*) library=blas ;;
         libav*/* | libsw*/*) library=av ;;
         cairo*.h | cairo/* | pango/*) library=cairo ;;
@@ -218,7 +219,7 @@ self_test() {
     expect_bad base_uv base/x.c '#include <uv.h>\n' 'may use only: sodium jansson'
     expect_bad engine_sqlite engine/x.c '#include <sqlite3.h>\n' 'the room engine may use only'
     expect_bad base_messages base/x.c '#include "farm.pb-c.h"\n' 'the room base may use only'
-    expect_bad stranger media/x.c '#include <curl/curl.h>\n' 'neither'
+    expect_bad stranger media/x.c '#include <pcre2.h>\n' 'neither'
     expect_bad bare_name base/x.c '#include "error.h"\n' 'write it as'
     expect_bad up_and_over engine/x.c '#include "../proto/zsock.h"\n' 'write it as'
     expect_bad absent base/x.c '#include "base/gone.h"\n' 'does not exist'

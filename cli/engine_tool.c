@@ -1,0 +1,110 @@
+/* posix_spawn with the answer read from a pipe; its words for people go to a file without a name.
+ */
+#include "cli/engine_tool.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/path.h"
+#include "base/xalloc.h"
+
+#define ANSWER_LIMIT_BYTES (4 * 1024 * 1024)
+#define WORDS_MAX 16
+
+extern char **environ;
+
+static bool spawn(const char *const *arguments, int out, int words, pid_t *pid, struct error *err)
+{
+    char *argv[WORDS_MAX + 2] = {xstrdup("zoe-engine")};
+    int count = 1;
+    for (; arguments[count - 1] && count <= WORDS_MAX; count++)
+        argv[count] = xstrdup(arguments[count - 1]);
+    char *own = path_own_folder();
+    char *program = path_join(own, "zoe-engine");
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, out, 1);
+    posix_spawn_file_actions_adddup2(&actions, words, 2);
+    int code = posix_spawn(pid, program, &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    bool ok = code == 0 || error_set_errno(err, code, "cannot start %s", program);
+    for (int i = 0; i < count; i++)
+        free(argv[i]);
+    free(program);
+    free(own);
+    return ok;
+}
+
+static void read_answer(int fd, struct buf *out)
+{
+    char chunk[4096];
+    ssize_t n;
+    while ((n = read(fd, chunk, sizeof chunk)) != 0) {
+        if (n < 0 && errno != EINTR) return;
+        if (n > 0 && out->size + (size_t)n <= ANSWER_LIMIT_BYTES) buf_append(out, chunk, (size_t)n);
+    }
+}
+
+static const struct {
+    int status;
+    enum error_code code;
+} CODES[] = {
+    {2, ERROR_INVALID}, {3, ERROR_NOT_FOUND}, {6, ERROR_REFUSED}, {130, ERROR_INTERRUPTED}};
+
+/* The last line it said, without its own name in front. */
+static bool tell_failure(FILE *words, int status, const char *verb, struct error *err)
+{
+    char line[600] = "", last[600] = "";
+    enum error_code code = ERROR_FAILED;
+    rewind(words);
+    while (fgets(line, sizeof line, words))
+        if (line[strspn(line, " \n")]) strcpy(last, line);
+    last[strcspn(last, "\n")] = 0;
+    for (size_t i = 0; i < sizeof CODES / sizeof *CODES; i++)
+        if (CODES[i].status == status) code = CODES[i].code;
+    static const char NAME[] = "zoe-engine: ";
+    const char *said = strncmp(last, NAME, strlen(NAME)) == 0 ? last + strlen(NAME) : last;
+    if (*said) return error_set(err, code, "%s", said);
+    return error_set(err, code, "zoe-engine %s ended with status %d", verb, status);
+}
+
+static bool run(const char *const *arguments, FILE *words, json_t **answer, int *status,
+                struct error *err)
+{
+    int ends[2], raw = 0;
+    pid_t pid;
+    struct buf text = BUF_INIT;
+    if (pipe(ends) != 0) return error_set_errno(err, errno, "pipe");
+    bool ok = spawn(arguments, ends[1], fileno(words), &pid, err);
+    close(ends[1]);
+    if (ok) {
+        read_answer(ends[0], &text);
+        while (waitpid(pid, &raw, 0) < 0 && errno == EINTR) {
+        }
+    }
+    close(ends[0]);
+    *status = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
+    if (ok && text.size)
+        *answer = json_parse(buf_text(&text), text.size, "zoe-engine's answer", NULL);
+    buf_finish(&text);
+    if (!ok || *answer || *status == 0) return ok;
+    return tell_failure(words, *status, arguments[0], err);
+}
+
+bool engine_tool(const char *const *arguments, json_t **answer, int *status, struct error *err)
+{
+    *answer = NULL;
+    FILE *words = tmpfile();
+    if (!words) return error_set_errno(err, errno, "no temporary file");
+    bool ok = run(arguments, words, answer, status, err);
+    fclose(words);
+    return ok;
+}
