@@ -1,4 +1,4 @@
-/* zoe submit and zoe render: prompts in, a batch out; with --wait and --out the clips too. */
+/* zoe submit: prompts in, a batch out; with --wait and --out the clips too. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 #include "cli/fetch.h"
 #include "cli/follow.h"
 #include "cli/output.h"
-#include "cli/render_target.h"
+#include "cli/submission.h"
 
 #define DEFAULT_MODEL "shapes"
 #define SILENCE_LIMIT_NS (120 * NS_PER_S) /* without a word from the coordinator */
@@ -93,7 +93,7 @@ static bool add_default_model(json_t *options, struct error *err)
     return ok;
 }
 
-static json_t *make_options(const struct call *call, struct error *err)
+json_t *submission_options(const struct call *call, struct error *err)
 {
     json_t *options = json_object();
     int64_t seed = 0, seeds = 1;
@@ -177,17 +177,6 @@ static int fail_with_problems(const struct call *call, struct message *problem, 
     return code ? code : 1;
 }
 
-struct submission {
-    const struct call *call;
-    const char *file;   /* for messages */
-    const char *format; /* NULL = guess */
-    struct buf content;
-    json_t *options;
-    bool silent; /* print no words about acceptance */
-    char *batch; /* out */
-    int code;    /* out, when it failed */
-};
-
 /* --timeout bounds the silence too: whoever gives 3 s does not wait two minutes. */
 static int64_t silence_limit(const struct call *call)
 {
@@ -237,8 +226,7 @@ static bool fill_open(const struct submission *s, Farm__SubmitOpen *open, struct
     return true;
 }
 
-/* Sends it. True with s->batch set. */
-static bool submit(struct zclient *client, struct submission *s)
+bool submission_send(struct zclient *client, struct submission *s)
 {
     struct error err = {0};
     struct message *problem = NULL, *answer = NULL;
@@ -306,7 +294,7 @@ static int finish_batch(struct zclient *client, const struct call *call, const c
     return code;
 }
 
-static void submission_finish(struct submission *s)
+void submission_finish(struct submission *s)
 {
     buf_finish(&s->content);
     json_decref(s->options);
@@ -323,12 +311,12 @@ static int run_submit(struct call *call)
                   strcmp(s.file, "-") == 0 ? "standard input" : s.file);
         return call_fail(call, &err);
     }
-    s.options = make_options(call, &err);
+    s.options = submission_options(call, &err);
     struct zclient *client = s.options ? client_connect(call, TARGET_START_ALWAYS, &err) : NULL;
     int code;
     if (!client)
         code = call_fail(call, &err);
-    else if (!submit(client, &s))
+    else if (!submission_send(client, &s))
         code = s.code;
     else
         code = call_has(call, "wait") || call_has(call, "out") ? finish_batch(client, call, s.batch)
@@ -338,106 +326,6 @@ static int run_submit(struct call *call)
     return code;
 }
 
-/* ---- render ---- */
-
-/* The only clip of a batch, when it is published. */
-static bool fetch_only_clip(struct zclient *client, const char *batch, const char *target,
-                            char **file_out, struct error *err)
-{
-    char *id = xstrdup(batch);
-    Farm__ClipsWanted body = FARM__CLIPS_WANTED__INIT;
-    body.batch = id;
-    body.limit = 1;
-    Farm__Envelope request = FARM__ENVELOPE__INIT;
-    request.body_case = FARM__ENVELOPE__BODY_CLIPS_WANTED;
-    request.clips_wanted = &body;
-    struct message *answer = client_ask(client, &request, FARM__ENVELOPE__BODY_CLIPS, err);
-    free(id);
-    if (!answer) return false;
-    const Farm__Clips *clips = answer->envelope->clips;
-    bool ok = clips->n_clips == 1 || error_set(err, ERROR_INTERNAL, "the batch has no clip");
-    const Farm__Clip *clip = ok ? clips->clips[0] : NULL;
-    if (ok && strcmp(clip->state, "published") != 0)
-        ok = error_set(err, ERROR_FAILED, "the clip %s: %s", clip->state, clip->message);
-    if (ok) {
-        const char *name = strrchr(clip->file, '_'); /* 0_SLUG_sSEED.mp4 */
-        const char *slug = strchr(clip->file, '_');
-        *file_out = xstrdup(target ? target : slug && name ? slug + 1 : clip->file);
-        ok = fetch_file(client, batch, clip->file, *file_out, &clip->sha256, err);
-    }
-    message_free(answer);
-    return ok;
-}
-
-static int render_and_fetch(struct zclient *client, struct submission *s)
-{
-    struct error err = {0};
-    struct follow_options options = {.quiet = s->call->quiet || s->call->json};
-    char *state = NULL, *file = NULL;
-    if (!call_duration(s->call, "timeout", &options.limit_ns, &err) ||
-        !follow_batch(client, s->batch, &options, &state, &err))
-        return call_fail(s->call, &err);
-    free(state);
-    bool ok = fetch_only_clip(client, s->batch, call_option(s->call, "output"), &file, &err);
-    if (ok && s->call->json)
-        output_print(json_pack("{ssss}", "batch", s->batch, "file", file), "zoe.render.v1");
-    else if (ok)
-        puts(file);
-    free(file);
-    return ok ? 0 : call_fail(s->call, &err);
-}
-
-static bool one_line(struct submission *s, struct error *err)
-{
-    json_t *line = json_pack("{ss}", "prompt", s->call->arguments[0]);
-    if (!line) return error_set(err, ERROR_USAGE, "the prompt is not valid UTF-8");
-    char *text = json_canonical(line);
-    buf_append_text(&s->content, text);
-    buf_append_char(&s->content, '\n');
-    free(text);
-    json_decref(line);
-    return true;
-}
-
-static bool target_suits(struct zclient *client, const struct submission *s, struct error *err)
-{
-    const char *target = call_option(s->call, "output");
-    const char *model = json_string_value(json_object_get(s->options, "model"));
-    return target == NULL || render_target_check(client, target, model, err);
-}
-
-static int run_render(struct call *call)
-{
-    struct error err = {0};
-    struct submission s = {.call = call, .file = "the prompt", .format = "jsonl", .silent = true};
-    struct zclient *client = NULL;
-    if (one_line(&s, &err)) s.options = make_options(call, &err);
-    if (s.options) client = client_connect(call, TARGET_START_ALWAYS, &err);
-    int code;
-    if (!client || !target_suits(client, &s, &err))
-        code = call_fail(call, &err);
-    else
-        code = submit(client, &s) ? render_and_fetch(client, &s) : s.code;
-    if (client) zclient_close(client);
-    submission_finish(&s);
-    return code;
-}
-
-#define RECIPE_OPTIONS                                                                             \
-    {"model", 0, "NAME", "model to render with (ZOE_MODEL; default shapes)"},                      \
-        {"seed", 0, "S", "first seed, 0 to 2^63-1 (default 0)"},                                   \
-        {"steps", 0, "N", "denoising steps"}, {"guidance", 0, "G", "guidance scale"},              \
-        {"scheduler", 0, "NAME", "ddim or dpm++"}, {"eta", 0, "E", "DDIM's eta, 0 to 1"},          \
-        {"frames", 0, "N", "frames a clip"}, {"fps", 0, "N", "frames a second"},                   \
-        {"size", 0, "WxH", "size in pixels"}, {"negative", 0, "TEXT", "negative prompt"},          \
-        {"lora", 0, "NAME[:STRENGTH]...", "LoRA that changes the model; may be repeated"},         \
-        {"name", 0, "TEXT", "name of the batch, for people"},                                      \
-        {"key", 0, "KEY", "idempotency key: the same key and content is the same batch"},          \
-        {"priority", 0, "N", "higher goes first (-1000 to 1000, default 0)"},                      \
-    {                                                                                              \
-        "again", 0, NULL, "a new batch even when the same was submitted before"                    \
-    }
-
 static const struct option SUBMIT_OPTIONS[] = {
     RECIPE_OPTIONS,
     {"seeds", 0, "N", "seeds S .. S+N-1 for every prompt (default 1)"},
@@ -445,11 +333,6 @@ static const struct option SUBMIT_OPTIONS[] = {
     {"out", 'o', "DIR", "wait, then fetch clips, contact sheet and page into DIR/BATCH"},
     {0},
 };
-
-static const struct option RENDER_OPTIONS[] = {
-    RECIPE_OPTIONS,
-    {"output", 'o', "FILE", "where the clip goes (default SLUG_sSEED.mp4, of images .png, here)"},
-    {0}};
 
 const struct command command_submit = {
     "submit",
@@ -466,16 +349,4 @@ const struct command command_submit = {
     "wrong.",
     SUBMIT_OPTIONS,
     run_submit,
-    false};
-
-const struct command command_render = {
-    "render",
-    NULL,
-    "PROMPT",
-    1,
-    1,
-    "render one clip",
-    "Submits one prompt, waits, and writes the MP4, or the PNG when the model makes images.",
-    RENDER_OPTIONS,
-    run_render,
     false};

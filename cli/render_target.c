@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 #include "base/path.h"
-#include "base/xalloc.h"
+#include "cli/models_asked.h"
 
 bool render_target_suits(const char *target, const char *model, enum output_kind kind,
                          struct error *err)
@@ -36,14 +36,7 @@ bool render_target_check(struct zclient *client, const char *target, const char 
                          struct error *err)
 {
     struct error why = {0};
-    char *name = xstrdup(model);
-    Farm__ModelsWanted body = FARM__MODELS_WANTED__INIT;
-    body.name = name;
-    Farm__Envelope request = FARM__ENVELOPE__INIT;
-    request.body_case = FARM__ENVELOPE__BODY_MODELS_WANTED;
-    request.models_wanted = &body;
-    struct message *answer = client_ask(client, &request, FARM__ENVELOPE__BODY_MODELS, &why);
-    free(name);
+    struct message *answer = models_asked(client, model, CLIENT_LIMIT_NS, &why);
     if (answer == NULL && why.code == ERROR_NOT_FOUND) return true;
     if (answer == NULL) return error_set(err, why.code, "%s", why.message);
     const bool ok = check_answer(answer->envelope->models, target, model, err);
