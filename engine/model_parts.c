@@ -10,11 +10,13 @@
 #include "base/xalloc.h"
 #include "engine/forms/form.h"
 
-extern const struct form form_diffusers;
+extern const struct form form_diffusers, form_modelscope, form_checkpoint;
 
 /* One row a form, the most telling first. */
 static const struct form *const forms[] = {
     &form_diffusers,
+    &form_modelscope,
+    &form_checkpoint,
 };
 
 #define FORM_COUNT (sizeof forms / sizeof forms[0])
