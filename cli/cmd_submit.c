@@ -37,6 +37,13 @@ static const struct {
     {"fps", "fps"},
     {"eta", "eta"},
     {"negative", "negative_prompt"},
+    {"guidance-by-step", "guidance_by_step"},
+    {"guidance-interval", "guidance_interval"},
+    {"guidance-rescale", "guidance_rescale"},
+    {"prompt-syntax", "prompt_syntax"},
+    {"prompts-by-frame", "prompts_by_frame"},
+    {"clip-skip", "clip_skip"},
+    {"tokenizer", "tokenizer"},
 };
 
 static bool add_recipe_flag(const struct call *call, json_t *options, const char *flag,

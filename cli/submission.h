@@ -16,6 +16,13 @@
         {"scheduler", 0, "NAME", "ddim or dpm++"}, {"eta", 0, "E", "DDIM's eta, 0 to 1"},          \
         {"frames", 0, "N", "frames a clip"}, {"fps", 0, "N", "frames a second"},                   \
         {"size", 0, "WxH", "size in pixels"}, {"negative", 0, "TEXT", "negative prompt"},          \
+        {"guidance-by-step", 0, "JSON", "{\"0\": 12, \"10\": 6}, straight lines between"},         \
+        {"guidance-interval", 0, "A,B", "guidance only from this to that fraction of the steps"},  \
+        {"guidance-rescale", 0, "R", "tames burnt colours, 0 to 1"},                               \
+        {"prompt-syntax", 0, "NAME", "plain, or a1111: weights (x:1.3), schedules [a:b:0.4]"},     \
+        {"prompts-by-frame", 0, "JSON", "{\"0\": \"a cat\", \"8\": \"a dog\"}, blended between"},  \
+        {"clip-skip", 0, "N", "last layers of the text encoder to leave out"},                     \
+        {"tokenizer", 0, "NAME", "transformers or openclip: how ! is read"},                       \
         {"lora", 0, "NAME[:STRENGTH]...", "LoRA that changes the model; may be repeated"},         \
         {"name", 0, "TEXT", "name of the batch, for people"},                                      \
         {"key", 0, "KEY", "idempotency key: the same key and content is the same batch"},          \

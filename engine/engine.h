@@ -142,6 +142,10 @@ int engine_job_step_index(const struct engine_job *job); /* steps done: 0 .. ste
 double engine_job_timestep(const struct engine_job *job,
                            int step); /* what the network sees at that step */
 
+/* What a person should hear of about the recipes, as "prompt: only 75 tokens fit; ..", one after
+ * the other from index 0; borrowed, valid as long as the job. NULL past the last. */
+const char *engine_job_warning(const struct engine_job *job, int index);
+
 /* Advances every request by one denoising step. ERROR_FAILED naming the step when a latent is not
  * finite; ERROR_STATE past the end. */
 bool engine_job_step(struct engine_job *job, struct error *err);
@@ -175,13 +179,14 @@ bool engine_job_decode_float(struct engine_job *job, int request, int first, int
 
 /* ---- looking inside, for traces and tests ---- */
 
-/* Token ids and embeddings of request 0: row 0 is the negative prompt and row 1 the prompt, or the
- * prompt alone with guidance at most 1. Both borrowed, valid as long as the job. False for families
- * without text. */
+/* Token ids and embeddings of a job's one request at its first step: row 0 is the negative prompt
+ * and row 1 the prompt, or the prompt alone with guidance at most 1. All borrowed, valid as long as
+ * the job. False for families without text. */
 struct engine_text {
-    int rows, tokens, channels;
-    const int32_t *ids;     /* [rows][tokens] */
-    const float *embedding; /* [rows][tokens][channels] */
+    int rows, frames, tokens, channels; /* frames: 1 when the text is the same for all of them */
+    const int32_t *ids;                 /* of the first frame, [rows][tokens] */
+    const float *embedding;             /* [rows][frames][tokens][channels] */
+    int64_t encoded; /* chunks of text that the open model's encoder has computed so far */
 };
 bool engine_job_text(const struct engine_job *job, struct engine_text *out);
 

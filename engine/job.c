@@ -128,6 +128,12 @@ const float *engine_job_prediction(const struct engine_job *job)
     return family->job_prediction != NULL ? family->job_prediction(job->state) : NULL;
 }
 
+const char *engine_job_warning(const struct engine_job *job, int index)
+{
+    const struct family *family = job->model->family;
+    return family->job_warning != NULL ? family->job_warning(job->state, index) : NULL;
+}
+
 /* ---- working ---- */
 
 static void report(struct engine_job *job, double fraction)

@@ -92,9 +92,8 @@ static bool read_numbers(struct request *r, const json_t *recipe, struct error *
 static bool refuse_unbuilt(const json_t *recipe, struct error *err)
 {
     static const char *const unbuilt[] = {
-        "timestep_spacing", "use_karras_sigmas", "prediction_type", "batch_size",
-        "batch_index",      "cuda_threads",      "clip_skip",       "prompt_syntax",
-        "tokenizer",        "prompts_by_frame",
+        "timestep_spacing", "use_karras_sigmas", "prediction_type",
+        "batch_size",       "batch_index",       "cuda_threads",
     };
     for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++)
         if (json_object_get(recipe, unbuilt[i]) != NULL)
@@ -120,6 +119,7 @@ bool request_parse_recipe(struct request *r, const json_t *facts, const json_t *
     json_decref(checked);
     return legal && refuse_unbuilt(recipe, err) && read_numbers(r, recipe, err) &&
            read_sized(recipe, "num_inference_steps", facts, "steps", &r->steps, err) &&
+           request_text_read(&r->text, facts, recipe, r->steps, err) &&
            read_sized(recipe, "width", facts, "width", &r->width, err) &&
            read_sized(recipe, "height", facts, "height", &r->height, err) &&
            read_sized(recipe, "num_frames", facts, "frames", &r->frames, err) &&

@@ -12,6 +12,7 @@
 #include "engine/guidance.h"
 #include "engine/noise/noise.h"
 #include "engine/request_start.h"
+#include "engine/request_text.h"
 #include "engine/sampler/sampler.h"
 
 /* Steps count from 1; 0 = never. */
@@ -24,6 +25,7 @@ struct request_pattern {
 
 struct request {
     const char *prompt, *negative;
+    struct request_text text;
     uint64_t seed;
     int steps, width, height, frames;
     struct guidance guidance;

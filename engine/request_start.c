@@ -22,8 +22,6 @@ static bool check_company(const json_t *recipe, struct error *err)
         if (has(recipe, dependent[i]) && !video && !image)
             return error_set(err, ERROR_USAGE, "%s: there is no init_video or init_image",
                              dependent[i]);
-    if (has(recipe, "loop") && has(recipe, "prompts_by_frame"))
-        return error_set(err, ERROR_USAGE, "loop and prompts_by_frame: not built together");
     return true;
 }
 

@@ -14,6 +14,7 @@
 
 #define LENGTH_DEFAULT 77
 #define NO_MERGE INT32_MAX
+#define TOKENS_ROOM 64
 
 struct merge {
     int32_t rank;
@@ -25,7 +26,7 @@ struct tokenizer {
     struct table merges; /* left id << 32 | right id -> struct merge */
     struct merge *merge_list;
     int32_t byte_ids[256], last_byte_ids[256]; /* within a word; as its last byte */
-    int32_t begin, end, pad;
+    int32_t begin, end, pad, comma;
     bool bang_is_special;
     int length, vocabulary;
 };
@@ -163,6 +164,7 @@ static bool read_specials(struct tokenizer *t, const json_t *map, const json_t *
     t->begin = find_id(t, or_else(special_text(map, "bos_token"), "<|startoftext|>"));
     t->end = find_id(t, or_else(special_text(map, "eos_token"), "<|endoftext|>"));
     t->pad = find_id(t, pad);
+    t->comma = find_id(t, "," VOCABULARY_END_OF_WORD);
     t->bang_is_special = strcmp(pad, "!") == 0;
     if (t->begin >= 0 && t->end >= 0 && t->pad >= 0) return true;
     return error_set(err, ERROR_INVALID, "%s: begin, end or pad token is not in the vocabulary",
@@ -213,19 +215,41 @@ int tokenizer_vocabulary(const struct tokenizer *t)
     return t->vocabulary;
 }
 
+int32_t tokenizer_comma(const struct tokenizer *t)
+{
+    return t->comma;
+}
+
+int32_t tokenizer_end(const struct tokenizer *t)
+{
+    return t->end;
+}
+
+int32_t tokenizer_pad(const struct tokenizer *t)
+{
+    return t->pad;
+}
+
 /* ---- encoding ---- */
 
 struct output {
     const struct tokenizer *tokenizer;
-    int32_t *ids;
-    int limit; /* tokens that fit */
-    int count; /* tokens met */
+    struct tokens *tokens;
+    int room;
+    int place; /* of the piece that is encoded */
+    bool bang_is_special;
 };
 
 static void put(struct output *out, int32_t id)
 {
-    if (out->count < out->limit) out->ids[out->count] = id;
-    out->count++;
+    struct tokens *tokens = out->tokens;
+    if (tokens->count == out->room) {
+        out->room = 2 * out->room + TOKENS_ROOM;
+        tokens->ids = xrealloc_array(tokens->ids, (size_t)out->room, sizeof *tokens->ids);
+        tokens->places = xrealloc_array(tokens->places, (size_t)out->room, sizeof *tokens->places);
+    }
+    tokens->ids[tokens->count] = id;
+    tokens->places[tokens->count++] = out->place;
 }
 
 static int32_t rank_of(const struct tokenizer *t, int32_t left, int32_t right, int32_t *result)
@@ -303,8 +327,9 @@ static bool starts_with(const char *text, const char *start)
 
 /* Length of a special token or English ending that begins here, and what it stands for; 0 when none
  * does. */
-static size_t fixed_piece(const struct tokenizer *t, const char *text, int32_t *special)
+static size_t fixed_piece(const struct output *out, const char *text, int32_t *special)
 {
+    const struct tokenizer *t = out->tokenizer;
     static const char *const endings[] = {"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"};
     *special = -1;
     if (starts_with(text, "<|startoftext|>")) {
@@ -315,7 +340,7 @@ static size_t fixed_piece(const struct tokenizer *t, const char *text, int32_t *
         *special = t->end;
         return strlen("<|endoftext|>");
     }
-    if (text[0] == '!' && t->bang_is_special) {
+    if (text[0] == '!' && out->bang_is_special) {
         *special = t->pad;
         return 1;
     }
@@ -334,7 +359,7 @@ static enum piece piece_of(uint32_t code)
 }
 
 /* Where the run that begins at `start` ends. Special tokens cut a run of other characters short. */
-static size_t run_end(const struct tokenizer *t, const char *text, size_t size, size_t start)
+static size_t run_end(const struct output *out, const char *text, size_t size, size_t start)
 {
     size_t at = start;
     const enum piece kind = piece_of(unicode_next(text, size, &at));
@@ -343,7 +368,7 @@ static size_t run_end(const struct tokenizer *t, const char *text, size_t size, 
         size_t next = at;
         int32_t special;
         if (piece_of(unicode_next(text, size, &next)) != kind) break;
-        if (kind == PIECE_OTHER && fixed_piece(t, text + at, &special) > 0 && special >= 0) break;
+        if (kind == PIECE_OTHER && fixed_piece(out, text + at, &special) > 0 && special >= 0) break;
         at = next;
     }
     return at;
@@ -353,8 +378,9 @@ static void encode_pieces(struct output *out, const char *text, size_t size)
 {
     for (size_t at = 0; at < size;) {
         int32_t special;
-        const size_t fixed = fixed_piece(out->tokenizer, text + at, &special);
-        const size_t end = fixed > 0 ? at + fixed : run_end(out->tokenizer, text, size, at);
+        const size_t fixed = fixed_piece(out, text + at, &special);
+        const size_t end = fixed > 0 ? at + fixed : run_end(out, text, size, at);
+        out->place = (int)at;
         if (special >= 0)
             put(out, special);
         else if (text[at] != ' ')
@@ -363,17 +389,41 @@ static void encode_pieces(struct output *out, const char *text, size_t size)
     }
 }
 
+void tokenizer_split(const struct tokenizer *t, const char *text, enum tokenizer_rule rule,
+                     struct tokens *tokens)
+{
+    size_t size;
+    *tokens = (struct tokens){.text = clean(text, &size)};
+    struct output out = {.tokenizer = t,
+                         .tokens = tokens,
+                         .bang_is_special = t->bang_is_special && rule == TOKENIZER_TRANSFORMERS};
+    encode_pieces(&out, tokens->text, size);
+}
+
+void tokens_finish(struct tokens *tokens)
+{
+    free(tokens->ids);
+    free(tokens->places);
+    free(tokens->text);
+    *tokens = (struct tokens){0};
+}
+
+void tokenizer_frame(const struct tokenizer *t, const int32_t *tokens, int count, int32_t *ids)
+{
+    ZOE_ASSERT(count <= t->length - 2);
+    ids[0] = t->begin;
+    if (count > 0) memcpy(ids + 1, tokens, (size_t)count * sizeof *ids);
+    ids[count + 1] = t->end;
+    for (int i = count + 2; i < t->length; i++)
+        ids[i] = t->pad;
+}
+
 int tokenizer_encode(const struct tokenizer *t, const char *text, int32_t *ids)
 {
-    struct output out = {t, ids + 1, t->length - 2, 0};
-    size_t size;
-    char *cleaned = clean(text, &size);
-    encode_pieces(&out, cleaned, size);
-    free(cleaned);
-    const int used = out.count < out.limit ? out.count : out.limit;
-    ids[0] = t->begin;
-    ids[used + 1] = t->end;
-    for (int i = used + 2; i < t->length; i++)
-        ids[i] = t->pad;
-    return out.count;
+    struct tokens tokens;
+    tokenizer_split(t, text, TOKENIZER_TRANSFORMERS, &tokens);
+    const int count = tokens.count, limit = t->length - 2;
+    tokenizer_frame(t, tokens.ids, count < limit ? count : limit, ids);
+    tokens_finish(&tokens);
+    return count;
 }

@@ -191,6 +191,9 @@ static bool render_request(struct render *r, const char *folder, const json_t *l
     const struct engine_request request = {.recipe = r->recipe};
     struct engine_job *job = engine_job_new(r->serve->model, &request, 1, err);
     if (!job) return false;
+    const char *warning;
+    for (int i = 0; (warning = engine_job_warning(job, i)) != NULL; i++)
+        log_warn("%s: %s", r->attempt, warning);
     publish_job(r, job);
     bool ok = render_job(r, job, err);
     publish_job(r, NULL);

@@ -64,13 +64,17 @@ static void add_text(struct trace *t)
 {
     struct engine_text text;
     if (!engine_job_text(t->job, &text)) return;
-    const int64_t dim[] = {text.rows, text.tokens, text.channels};
+    const int64_t id_dim[] = {text.rows, text.tokens};
+    const int64_t dim[] = {text.rows, text.frames, text.tokens, text.channels};
+    const int64_t still_dim[] = {text.rows, text.tokens, text.channels};
+    const bool still = text.frames == 1;
     const size_t count = (size_t)text.rows * (size_t)text.tokens;
     int64_t *ids = xcalloc(count, sizeof *ids);
     for (size_t i = 0; i < count; i++)
         ids[i] = text.ids[i];
-    safetensors_writer_add(t->writer, "tokens", TENSOR_I64, 2, dim, ids);
-    safetensors_writer_add(t->writer, "text", TENSOR_F32, 3, dim, text.embedding);
+    safetensors_writer_add(t->writer, "tokens", TENSOR_I64, 2, id_dim, ids);
+    safetensors_writer_add(t->writer, "text", TENSOR_F32, still ? 3 : 4, still ? still_dim : dim,
+                           text.embedding);
     free(ids);
 }
 
@@ -163,6 +167,13 @@ static json_t *read_recipe(const char *path, const char *model, const json_t *lo
     return NULL;
 }
 
+static void tell_warnings(const struct engine_job *job)
+{
+    const char *warning;
+    for (int i = 0; (warning = engine_job_warning(job, i)) != NULL; i++)
+        fprintf(stderr, "zoe-engine: warning: %s\n", warning);
+}
+
 static bool trace_recipe(const struct trace_options *o, struct engine_model *model,
                          const json_t *recipe, struct error *err)
 {
@@ -171,6 +182,7 @@ static bool trace_recipe(const struct trace_options *o, struct engine_model *mod
     if (raw_images_read(o->init_raw, recipe, 3, &request.init, err) &&
         raw_images_read(o->mask_raw, recipe, 1, &request.mask, err))
         t.job = engine_job_new(model, &request, 1, err);
+    if (t.job != NULL) tell_warnings(t.job);
     const bool ok = t.job != NULL &&
                     (o->resume == NULL || engine_job_load(t.job, o->resume, err)) &&
                     record(&t, o->out, err);

@@ -1,6 +1,9 @@
 #include "engine/model/diffusion_job.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/xalloc.h"
 
@@ -53,8 +56,7 @@ struct family_job *diffusion_job_new(void *model, const struct request *requests
     j->loop = requests[0].start.loop;
     diffusion_guidance_begin(j, requests);
     if (measure(j, &requests[0], err) && allocate(j, err) && diffusion_start(j, requests, err) &&
-        diffusion_text_begin(j, requests, err) &&
-        j->model->plan(j->model, &j->size, j->condition, err))
+        diffusion_text_begin(j, requests, err))
         return j;
     diffusion_job_free(j);
     return NULL;
@@ -72,6 +74,9 @@ void diffusion_job_free(struct family_job *j)
     free(j->output);
     free(j->frame);
     free(j->pixels);
+    for (int i = 0; i < j->warning_count; i++)
+        free(j->warnings[i]);
+    free(j->warnings);
     free(j);
 }
 
@@ -108,6 +113,24 @@ float *diffusion_job_latents(struct family_job *j, int request)
 const float *diffusion_job_prediction(const struct family_job *j)
 {
     return j->stepped ? j->prediction : NULL;
+}
+
+const char *diffusion_job_warning(const struct family_job *j, int index)
+{
+    return index < j->warning_count ? j->warnings[index] : NULL;
+}
+
+void diffusion_warn(struct family_job *j, const char *format, ...)
+{
+    char text[400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    for (int i = 0; i < j->warning_count; i++)
+        if (strcmp(j->warnings[i], text) == 0) return;
+    j->warnings = xrealloc_array(j->warnings, (size_t)j->warning_count + 1, sizeof *j->warnings);
+    j->warnings[j->warning_count++] = xstrdup(text);
 }
 
 /* ---- frames ---- */

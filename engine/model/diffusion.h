@@ -5,24 +5,28 @@
 #define ZOE_ENGINE_MODEL_DIFFUSION_H
 
 #include "engine/model/family.h"
+#include "engine/model/text_model.h"
 #include "engine/schedule/noise_schedule.h"
 
 struct diffusion_size {
     int batch, frames, height, width; /* latents */
 };
 
+/* Embeddings, a row for each negative prompt and prompt; frames 1: the same for all. */
+struct diffusion_texts {
+    int rows, frames, tokens;
+    const float *values; /* [rows][frames][tokens][channels] */
+};
+
 struct diffusion_model {
     struct ops *ops; /* borrowed */
     struct noise_schedule schedule;
     int latent_channels, spatial_factor;
-    double latent_scale;       /* latents are multiplied by it before decoding */
-    int tokens, text_channels; /* of one encoded text */
+    double latent_scale;     /* latents are multiplied by it before decoding */
+    struct text_model *text; /* the family's */
 
-    /* One text to ids [tokens] and embedding [tokens][text_channels]. */
-    bool (*encode)(struct diffusion_model *m, const char *text, int32_t *ids, float *embedding,
-                   struct error *err);
-    /* What the denoiser keeps of `rows` texts. */
-    void *(*condition)(struct diffusion_model *m, const float *embeddings, int rows,
+    /* What the denoiser keeps of texts. */
+    void *(*condition)(struct diffusion_model *m, const struct diffusion_texts *texts,
                        struct error *err);
     void (*condition_free)(struct diffusion_model *m, void *condition);
     /* Plans denoising and decoding of this size. */
@@ -56,5 +60,6 @@ bool diffusion_job_load(struct family_job *job, const struct safetensors *file, 
                         int step, struct error *err);
 bool diffusion_job_text(const struct family_job *job, struct engine_text *out);
 const float *diffusion_job_prediction(const struct family_job *job);
+const char *diffusion_job_warning(const struct family_job *job, int index);
 
 #endif

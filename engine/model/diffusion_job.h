@@ -18,22 +18,25 @@ struct family_job {
     struct sampler_run **samplers; /* per request, as the next two */
     const struct noise *noise;
     struct noise_state **noises;
-    double *scales;        /* of guidance, [count][steps]; 1 = none */
-    double *rescales;      /* [count] */
-    void *condition;       /* of all rows */
-    void *unguided;        /* of the prompts alone; made when a step first wants it */
-    int32_t *ids;          /* [rows][tokens] */
-    float *embeddings;     /* [rows][tokens][text_channels] */
-    float *latents;        /* [count][C][F][h][w] */
-    float *prediction;     /* the same shape */
-    float *input;          /* [count][F][h][w][C] */
-    float *output;         /* [rows][F][h][w][C] */
-    float *frame, *pixels; /* of one decoded frame, channels last */
-    float *clean, *fixed;  /* as latents: of the pictures a job starts from, and the noise they are
-                              held with; or NULL */
-    float *fresh;          /* [count][F][h][w]: the share that is made anew; NULL: everything */
+    double *scales;                    /* of guidance, [count][steps]; 1 = none */
+    double *rescales;                  /* [count] */
+    struct conditioning *conditioning; /* diffusion_text.c */
+    float *latents;                    /* [count][C][F][h][w] */
+    float *prediction;                 /* the same shape */
+    float *input;                      /* [count][F][h][w][C] */
+    float *output;                     /* [rows][F][h][w][C] */
+    float *frame, *pixels;             /* of one decoded frame, channels last */
+    float *clean, *fixed; /* as latents: of the pictures a job starts from, and the noise they are
+                             held with; or NULL */
+    float *fresh;         /* [count][F][h][w]: the share that is made anew; NULL: everything */
     bool stepped;
+    char **warnings; /* [warning_count] */
+    int warning_count;
 };
+
+/* What a person should hear of; the same only once. */
+void diffusion_warn(struct family_job *j, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* ---- layouts: [C][F][h][w] <-> [F][h][w][C]; plane = F * h * w ---- */
 
@@ -45,8 +48,9 @@ int64_t diffusion_plane(const struct family_job *j);
 
 bool diffusion_text_begin(struct family_job *j, const struct request *requests, struct error *err);
 void diffusion_text_end(struct family_job *j);
-/* What the network is told at a step: [negative.., prompt..], or the prompts alone. NULL: err. */
-const void *diffusion_text_at(struct family_job *j, int index, struct error *err);
+/* What the network is told at a step that sees frame `turn` first: [negative.., prompt..], or the
+ * prompts alone. NULL: err. */
+const void *diffusion_text_at(struct family_job *j, int index, int turn, struct error *err);
 
 /* ---- diffusion_guidance.c ---- */
 

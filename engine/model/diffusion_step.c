@@ -39,7 +39,7 @@ static bool predict(struct family_job *j, int index, int turn, struct error *err
 {
     struct diffusion_model *m = j->model;
     const double gain = sampler_scale_input(j->path, index);
-    const void *condition = diffusion_text_at(j, index, err);
+    const void *condition = diffusion_text_at(j, index, turn, err);
     if (condition == NULL) return false;
     for (int i = 0; i < j->count; i++)
         show(j, i, gain, turn);

@@ -50,9 +50,10 @@ struct family {
     bool (*job_load)(struct family_job *job, const struct safetensors *file, const char *path,
                      int step, struct error *err);
 
-    /* Optional (NULL): see engine_job_text, engine_job_prediction. */
+    /* Optional (NULL): see engine_job_text, engine_job_prediction, engine_job_warning. */
     bool (*job_text)(const struct family_job *job, struct engine_text *out);
     const float *(*job_prediction)(const struct family_job *job);
+    const char *(*job_warning)(const struct family_job *job, int index);
 };
 
 const struct family *family_find(const char *name);              /* NULL when unknown */

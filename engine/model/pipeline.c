@@ -20,8 +20,6 @@
 
 struct pipeline {
     struct diffusion_model diffusion; /* first: hooks get this pointer */
-    struct tokenizer *tokenizer;
-    struct text_encoder *text;
     struct unet *unet;
     struct vae *vae;
 };
@@ -33,18 +31,11 @@ static struct pipeline *pipeline_of(struct diffusion_model *m)
 
 /* ---- hooks ---- */
 
-static bool encode(struct diffusion_model *d, const char *text, int32_t *ids, float *embedding,
-                   struct error *err)
-{
-    struct pipeline *m = pipeline_of(d);
-    tokenizer_encode(m->tokenizer, text, ids);
-    return text_encoder_run(m->text, ids, 1, d->tokens, embedding, err);
-}
-
-static void *condition(struct diffusion_model *d, const float *embeddings, int rows,
+static void *condition(struct diffusion_model *d, const struct diffusion_texts *texts,
                        struct error *err)
 {
-    return unet_text_new(pipeline_of(d)->unet, embeddings, rows, d->tokens, err);
+    const struct unet_text_shape shape = {texts->rows, texts->frames, texts->tokens};
+    return unet_text_new(pipeline_of(d)->unet, &shape, texts->values, err);
 }
 
 static void condition_free(struct diffusion_model *d, void *condition)
@@ -97,8 +88,7 @@ void pipeline_close(void *model)
     if (m == NULL) return;
     vae_close(m->vae);
     unet_close(m->unet);
-    text_encoder_close(m->text);
-    tokenizer_close(m->tokenizer);
+    text_model_close(m->diffusion.text);
     noise_schedule_finish(&m->diffusion.schedule);
     free(m);
 }
@@ -110,14 +100,17 @@ static bool open_schedule(struct noise_schedule *s, struct model_parts *parts, s
     return config != NULL && noise_schedule_parse(config, what, s, err);
 }
 
-static bool open_text(struct pipeline *m, struct model_parts *parts, struct ops *ops,
-                      struct error *err)
+static bool open_text(struct pipeline *m, const char *folder, struct model_parts *parts,
+                      struct ops *ops, struct error *err)
 {
-    m->text = text_encoder_open(parts, ops, err);
-    if (m->text == NULL) return false;
-    const bool sd1 = text_encoder_width(m->text) == SD1_TEXT_WIDTH;
-    m->tokenizer = tokenizer_open(model_parts_tokenizer(parts), sd1 ? "<|endoftext|>" : "!", err);
-    return m->tokenizer != NULL;
+    struct text_encoder *encoder = text_encoder_open(parts, ops, err);
+    struct tokenizer *tokenizer = NULL;
+    if (encoder != NULL) {
+        const bool sd1 = text_encoder_width(encoder) == SD1_TEXT_WIDTH;
+        tokenizer = tokenizer_open(model_parts_tokenizer(parts), sd1 ? "<|endoftext|>" : "!", err);
+    }
+    m->diffusion.text = text_model_new(tokenizer, encoder, folder, err);
+    return m->diffusion.text != NULL;
 }
 
 static bool open_networks(struct pipeline *m, struct model_parts *parts, struct ops *ops,
@@ -132,17 +125,14 @@ static bool parts_fit(const struct pipeline *m, const char *folder, struct error
 {
     const struct unet_config *unet = unet_config(m->unet);
     const struct vae_config *vae = vae_config_of(m->vae);
-    if (unet->text_channels != text_encoder_width(m->text))
+    const int text_channels = text_model_width(m->diffusion.text);
+    if (unet->text_channels != text_channels)
         return error_set(err, ERROR_INVALID,
                          "%s: the UNet wants texts of %d channels, the encoder makes %d", folder,
-                         unet->text_channels, text_encoder_width(m->text));
+                         unet->text_channels, text_channels);
     if (unet->in_channels != vae->latent_channels || unet->out_channels != vae->latent_channels)
         return error_set(err, ERROR_INVALID, "%s: UNet and VAE disagree on the channels of latents",
                          folder);
-    if (tokenizer_length(m->tokenizer) > text_encoder_positions(m->text) ||
-        tokenizer_vocabulary(m->tokenizer) > text_encoder_vocabulary(m->text))
-        return error_set(err, ERROR_INVALID,
-                         "%s: the tokenizer makes ids that the encoder does not know", folder);
     return true;
 }
 
@@ -153,9 +143,6 @@ static void fill_hooks(struct pipeline *m, struct ops *ops)
     d->latent_scale = 1 / vae_config_of(m->vae)->scaling_factor;
     d->latent_channels = vae_config_of(m->vae)->latent_channels;
     d->spatial_factor = vae_config_factor(vae_config_of(m->vae));
-    d->tokens = tokenizer_length(m->tokenizer);
-    d->text_channels = text_encoder_width(m->text);
-    d->encode = encode;
     d->condition = condition;
     d->condition_free = condition_free;
     d->plan = plan;
@@ -168,8 +155,9 @@ void *pipeline_open(const struct model_folder *folder, struct ops *ops, struct e
 {
     struct pipeline *m = xcalloc(1, sizeof *m);
     struct model_parts *parts = folder->parts;
-    if (open_schedule(&m->diffusion.schedule, parts, err) && open_text(m, parts, ops, err) &&
-        open_networks(m, parts, ops, err) && parts_fit(m, folder->path, err)) {
+    if (open_schedule(&m->diffusion.schedule, parts, err) &&
+        open_text(m, folder->path, parts, ops, err) && open_networks(m, parts, ops, err) &&
+        parts_fit(m, folder->path, err)) {
         fill_hooks(m, ops);
         return m;
     }

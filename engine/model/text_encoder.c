@@ -168,6 +168,11 @@ int text_encoder_vocabulary(const struct text_encoder *e)
     return e->vocabulary;
 }
 
+int text_encoder_layers(const struct text_encoder *e)
+{
+    return e->layer_count;
+}
+
 /* ---- forward ---- */
 
 static void attend(const struct text_encoder *e, const struct layer *l, struct tensor *x)
@@ -216,7 +221,7 @@ static void feed_forward(const struct text_encoder *e, const struct layer *l, st
 }
 
 static void forward(const struct text_encoder *e, const int32_t *ids, const int32_t *places,
-                    int rows, int tokens, float *out)
+                    int rows, int tokens, int layers, float *out)
 {
     struct ops *ops = e->ops;
     const struct backend *backend = ops->backend;
@@ -226,7 +231,7 @@ static void forward(const struct text_encoder *e, const int32_t *ids, const int3
     backend->embed(ops->context, e->places, places, &y);
     backend->add(ops->context, &x, &y, &x);
     ops_give(ops, &y);
-    for (int i = 0; i < e->layer_count; i++) {
+    for (int i = 0; i < layers; i++) {
         attend(e, &e->layers[i], &x);
         feed_forward(e, &e->layers[i], &x);
     }
@@ -235,17 +240,18 @@ static void forward(const struct text_encoder *e, const int32_t *ids, const int3
     ops_give(ops, &x);
 }
 
-bool text_encoder_run(struct text_encoder *e, const int32_t *ids, int rows, int tokens, float *out,
-                      struct error *err)
+bool text_encoder_run(struct text_encoder *e, const int32_t *ids, int rows, int tokens, int skip,
+                      float *out, struct error *err)
 {
-    ZOE_ASSERT(tokens <= e->positions);
+    const int layers = e->layer_count - skip;
+    ZOE_ASSERT(tokens <= e->positions && layers >= 0);
     int32_t *places = xcalloc((size_t)rows * (size_t)tokens, sizeof *places);
     for (int i = 0; i < rows * tokens; i++)
         places[i] = i % tokens;
     ops_plan_begin(e->ops);
-    forward(e, ids, places, rows, tokens, out);
+    forward(e, ids, places, rows, tokens, layers, out);
     const bool ok = ops_plan_end(e->ops, err);
-    if (ok) forward(e, ids, places, rows, tokens, out);
+    if (ok) forward(e, ids, places, rows, tokens, layers, out);
     free(places);
     return ok;
 }

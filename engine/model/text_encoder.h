@@ -18,9 +18,11 @@ void text_encoder_close(struct text_encoder *e); /* NULL is fine */
 int text_encoder_width(const struct text_encoder *e);      /* channels of an embedding */
 int text_encoder_positions(const struct text_encoder *e);  /* longest sequence */
 int text_encoder_vocabulary(const struct text_encoder *e); /* ids must be below it */
+int text_encoder_layers(const struct text_encoder *e);
 
-/* ids [rows][tokens] -> out [rows][tokens][width]. Plans and runs; tokens <= positions. */
-bool text_encoder_run(struct text_encoder *e, const int32_t *ids, int rows, int tokens, float *out,
-                      struct error *err);
+/* ids [rows][tokens] -> out [rows][tokens][width], without the last `skip` <= layers layers, but
+ * with the final norm. Plans and runs; tokens <= positions. */
+bool text_encoder_run(struct text_encoder *e, const int32_t *ids, int rows, int tokens, int skip,
+                      float *out, struct error *err);
 
 #endif

@@ -11,7 +11,7 @@
 
 struct unet_text {
     struct unet *unet;
-    int rows;
+    struct unet_text_shape shape;
     void *memory;
     struct tensor *kv; /* per spatial transformer */
 };
@@ -42,11 +42,12 @@ const struct unet_config *unet_config(const struct unet *u)
 
 /* ---- text ---- */
 
-static void text_forward(struct unet_text *t, const float *embeddings, int tokens)
+static void text_forward(struct unet_text *t, const float *embeddings)
 {
+    const struct unet_text_shape *s = &t->shape;
     struct unet *u = t->unet;
     struct ops *ops = u->ops;
-    struct tensor x = ops_take(ops, t->rows, 1, 1, tokens, u->config.text_channels);
+    struct tensor x = ops_take(ops, s->rows, s->frames, 1, s->tokens, u->config.text_channels);
     ops->backend->write(ops->context, &x, embeddings);
     for (int i = 0; i < u->block_count; i++) {
         const struct block *b = &u->blocks[i];
@@ -61,8 +62,9 @@ static void text_forward(struct unet_text *t, const float *embeddings, int token
 
 /* All keys and values lie in one block of memory of their own, laid out like an arena that only
  * grows. */
-static bool text_memory(struct unet_text *t, int tokens, struct error *err)
+static bool text_memory(struct unet_text *t, struct error *err)
 {
+    const struct unet_text_shape *s = &t->shape;
     struct unet *u = t->unet;
     const struct backend *backend = u->ops->backend;
     struct arena arena;
@@ -71,32 +73,33 @@ static bool text_memory(struct unet_text *t, int tokens, struct error *err)
     for (int pass = 0; pass < 2; pass++) {
         for (int i = 0; i < u->block_count; i++)
             if (u->blocks[i].kind == BLOCK_SPACE)
-                t->kv[u->blocks[i].text_slot] =
-                    arena_take(&arena, t->rows, 1, 1, tokens, 2 * u->blocks[i].transformer.inner);
+                t->kv[u->blocks[i].text_slot] = arena_take(&arena, s->rows, s->frames, 1, s->tokens,
+                                                           2 * u->blocks[i].transformer.inner);
         if (pass == 1 || arena.overflow) break;
         t->memory = backend->memory_new(u->ops->context, arena.peak_bytes, err);
         if (t->memory == NULL) break;
         arena_commit(&arena, t->memory, arena.peak_bytes);
     }
+    if (arena.overflow) error_set(err, ERROR_NO_MEMORY, "keys and values of the texts do not fit");
     arena_finish(&arena);
     return t->memory != NULL;
 }
 
-struct unet_text *unet_text_new(struct unet *u, const float *embeddings, int rows, int tokens,
-                                struct error *err)
+struct unet_text *unet_text_new(struct unet *u, const struct unet_text_shape *shape,
+                                const float *embeddings, struct error *err)
 {
     struct unet_text *t = xcalloc(1, sizeof *t);
     t->unet = u;
-    t->rows = rows;
+    t->shape = *shape;
     t->kv = xcalloc((size_t)u->space_count + 1, sizeof *t->kv);
-    bool ok = text_memory(t, tokens, err);
+    bool ok = text_memory(t, err);
     if (ok) {
         ops_plan_begin(u->ops);
-        text_forward(t, embeddings, tokens);
+        text_forward(t, embeddings);
         ok = ops_plan_end(u->ops, err);
     }
     if (ok) {
-        text_forward(t, embeddings, tokens);
+        text_forward(t, embeddings);
         return t;
     }
     unet_text_free(t);
@@ -206,7 +209,8 @@ static void run_time_conv(struct run *r, const struct block *b)
 
 static void repeat(struct run *r, struct tensor *t)
 {
-    struct tensor y = ops_take(r->ops, r->text->rows, t->frames, t->height, t->width, t->channels);
+    struct tensor y =
+        ops_take(r->ops, r->text->shape.rows, t->frames, t->height, t->width, t->channels);
     r->ops->backend->repeat(r->ops->context, t, &y);
     ops_give(r->ops, t);
     *t = y;
@@ -218,7 +222,7 @@ static void run_space(struct run *r, const struct block *b)
 {
     struct tensor tokens;
     transformer_begin_space(&b->transformer, r->ops, &r->x, &tokens);
-    if (r->x.batch != r->text->rows) {
+    if (r->x.batch != r->text->shape.rows) {
         repeat(r, &tokens);
         repeat(r, &r->x);
         for (int i = 0; i < r->skip_count; i++)
@@ -326,7 +330,7 @@ static void enter(struct run *r, const struct unet_shape *s, const float *latent
 
 static void leave(struct run *r, float *out)
 {
-    if (r->x.batch != r->text->rows) repeat(r, &r->x);
+    if (r->x.batch != r->text->shape.rows) repeat(r, &r->x);
     struct tensor y = ops_take_like(r->ops, &r->x, r->unet->config.out_channels);
     same_conv(r, (struct conv2d_args){.x = &r->x,
                                       .norm = norm_of(r->unet, r->unet->norm_out),
@@ -365,7 +369,7 @@ bool unet_plan(struct unet *u, const struct unet_shape *shape, const struct unet
 bool unet_run(struct unet *u, const struct unet_shape *shape, const struct unet_text *text,
               double timestep, const float *latents, float *out, struct error *err)
 {
-    ZOE_ASSERT(text->rows % shape->batch == 0);
+    ZOE_ASSERT(text->shape.rows % shape->batch == 0);
     ops_run_begin(u->ops);
     return forward(u, shape, text, timestep, latents, out, err);
 }

@@ -14,10 +14,15 @@ struct unet *unet_open(struct model_parts *parts, struct ops *ops, struct error 
 void unet_close(struct unet *u); /* NULL is fine */
 const struct unet_config *unet_config(const struct unet *u);
 
-/* Keys and values of the text for every cross attention, computed once per set of prompts. */
+/* Keys and values of the text for every cross attention, computed once per set of prompts. Frames:
+ * those of the videos, each with a text of its own, or 1. */
 struct unet_text;
-struct unet_text *unet_text_new(struct unet *u, const float *embeddings, int rows, int tokens,
-                                struct error *err);
+struct unet_text_shape {
+    int rows, frames, tokens;
+};
+/* embeddings [rows][frames][tokens][text_channels] */
+struct unet_text *unet_text_new(struct unet *u, const struct unet_text_shape *shape,
+                                const float *embeddings, struct error *err);
 void unet_text_free(struct unet_text *t); /* NULL is fine */
 
 /* `batch` videos of noisy latents share the timestep; the text has batch * k rows, and the result

@@ -67,7 +67,7 @@ static void text_embeddings_agree(void **state)
     struct model_parts *parts = open_tiny_parts();
     struct text_encoder *e = text_encoder_open(parts, ops, &err);
     expect_ok(e != NULL, &err);
-    expect_ok(text_encoder_run(e, ids, 5, TOKENS, got, &err), &err);
+    expect_ok(text_encoder_run(e, ids, 5, TOKENS, 0, got, &err), &err);
     expect_close("text", got, want, count, 1e-4);
     text_encoder_close(e);
     model_parts_close(parts);
@@ -112,7 +112,8 @@ static void check_unet(const struct unet_case *c)
     struct model_parts *parts = open_tiny_parts();
     struct unet *u = unet_open(parts, ops, &err);
     expect_ok(u != NULL, &err);
-    struct unet_text *t = unet_text_new(u, text, s.batch, TOKENS, &err);
+    struct unet_text *t =
+        unet_text_new(u, &(struct unet_text_shape){s.batch, 1, TOKENS}, text, &err);
     expect_ok(t != NULL && unet_plan(u, &s, t, &err), &err);
     expect_ok(unet_run(u, &s, t, c->timestep, in, out, &err), &err);
     expect_close(c->eps, out, expected, count, 1e-4);

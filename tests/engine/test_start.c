@@ -236,7 +236,6 @@ static void what_cannot_be_a_start_is_refused(void **state)
         {"{\"init_video\": \"a\", \"init_image\": \"b\"}", "only one can be the start"},
         {"{\"init_video\": \"a\", \"hold_frames\": [4]}", "there is no frame 4 in 4"},
         {"{\"init_video\": \"a\", \"strength\": 0.1}", "0.1 of 4 steps runs none"},
-        {"{\"loop\": true, \"prompts_by_frame\": {\"0\": \"a\"}}", "not built together"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct error err = {0};

@@ -1,0 +1,46 @@
+/* A prompt in A1111's notation, from outside: first byte: steps. Parts are never more bytes than
+ * the prompt, weights stay within their limit, every step has a text. */
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/recipe.h"
+#include "base/text.h"
+#include "base/xalloc.h"
+#include "engine/prompt.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_text(const struct prompt_text *t, size_t size)
+{
+    size_t bytes = 0;
+    ZOE_ASSERT(t->count > 0);
+    for (int i = 0; i < t->count; i++) {
+        bytes += strlen(t->parts[i].text);
+        ZOE_ASSERT(fabs(t->parts[i].weight) <= PROMPT_WEIGHT_MAX);
+    }
+    ZOE_ASSERT(bytes <= size);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct prompt p;
+    struct error err = {0};
+    if (size < 1 || size > RECIPE_PROMPT_MAX_BYTES ||
+        !text_is_utf8((const char *)data + 1, size - 1))
+        return 0;
+    const int steps = 1 + data[0];
+    char *text = xstrndup((const char *)data + 1, size - 1);
+    if (prompt_parse(&p, text, PROMPT_A1111, steps, &err)) {
+        for (int i = 0; i < steps; i++)
+            ZOE_ASSERT(p.text_at[i] >= 0 && p.text_at[i] < p.text_count);
+        for (int i = 0; i < p.text_count; i++)
+            check_text(&p.texts[i], size);
+    } else {
+        ZOE_ASSERT(err.code == ERROR_USAGE);
+    }
+    prompt_finish(&p);
+    free(text);
+    return 0;
+}
