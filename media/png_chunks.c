@@ -68,7 +68,7 @@ static bool next_chunk(struct bytes png, size_t *at, struct chunk *out, struct e
 
 bool png_chunks_head(struct bytes png, struct png_head *out, struct error *err)
 {
-    struct chunk c;
+    struct chunk c = {0};
     size_t at = SIGNATURE_BYTES;
     if (png.size < SIGNATURE_BYTES || memcmp(png.data, signature, SIGNATURE_BYTES) != 0)
         return error_set(err, ERROR_INVALID, "it is no PNG");
@@ -86,7 +86,7 @@ bool png_chunks_head(struct bytes png, struct png_head *out, struct error *err)
 bool png_chunks_check(struct bytes png, struct error *err)
 {
     struct png_head head;
-    struct chunk c;
+    struct chunk c = {0};
     size_t at = SIGNATURE_BYTES;
     bool animated = false;
     if (!png_chunks_head(png, &head, err)) return false;
