@@ -139,17 +139,19 @@ static const struct option OPTIONS[] = {
 const struct command command_model_add = {
     "model",
     "add",
-    "PATH|URL|hf:OWNER/NAME[@REV]",
+    "SOURCE",
     1,
     1,
     "add a model or LoRA to the farm",
-    "PATH is a diffusers folder, a folder of ModelScope's own files, a checkpoint or a LoRA file. "
-    "URL is one file, an\n"
-    "*.index.json with its shards, or a SHA256SUMS file with the folder it lists. "
-    "hf:OWNER/NAME/FILE takes one file or folder\n"
-    "of a repository; HF_TOKEN and HF_ENDPOINT are honoured. What breaks off goes on where it "
-    "stopped when the command is given\n"
-    "again. Every tensor is checked before the model is put in place; the farm knows it at once.",
+    "SOURCE is\n"
+    "  PATH                        a diffusers folder, a folder of ModelScope's own files, a\n"
+    "                              checkpoint or LoRA file\n"
+    "  hf:OWNER/NAME[/FILE][@REV]  a repository of the Hugging Face hub, or one file or folder of\n"
+    "                              it; HF_TOKEN and HF_ENDPOINT are honoured\n"
+    "  https://...                 a file, an *.index.json with its shards, or a SHA256SUMS file\n"
+    "                              with the folder that it lists\n"
+    "Every tensor is checked before the model is put in place; the farm knows it at once. What\n"
+    "breaks off goes on where it stopped when the command is given again.",
     OPTIONS,
     run_add,
     false};

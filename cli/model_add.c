@@ -134,6 +134,14 @@ static void choose_key(struct model_add *a)
     a->key = xasprintf("%s-%.12s", a->name, hex);
 }
 
+/* A commit's first twelve digits are enough for a person. */
+static int shown_size(const char *origin)
+{
+    const char *at = strrchr(origin, '@');
+    size_t size = strlen(origin);
+    return (int)(at && strlen(at) == 41 ? size - 28 : size);
+}
+
 static void say_plan(const struct model_add *a)
 {
     char size[32];
@@ -141,8 +149,8 @@ static void say_plan(const struct model_add *a)
     uint64_t bytes = listing_chosen_bytes(&a->gather.listing, &count);
     text_size(bytes, size, sizeof size);
     if (a->call->quiet) return;
-    fprintf(stderr, "%s%s%s: ", output_colour(2, COLOUR_BOLD), a->gather.origin,
-            output_colour(2, COLOUR_NONE));
+    fprintf(stderr, "%s%.*s%s: ", output_colour(2, COLOUR_BOLD), shown_size(a->gather.origin),
+            a->gather.origin, output_colour(2, COLOUR_NONE));
     if (count < all) fprintf(stderr, "%zu of ", count);
     fprintf(stderr, "%zu file%s%s%s, %s\n", all, all == 1 ? "" : "s", bytes ? ", " : "",
             bytes ? size : "", model_listing_form_name(a->gather.form));

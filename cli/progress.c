@@ -9,8 +9,6 @@
 #include "base/clock.h"
 #include "cli/output.h"
 
-#define BAR_CELLS 24
-
 void progress_begin(struct progress *p)
 {
     *p = (struct progress){.terminal = output_is_terminal(2), .tenths = -1};
@@ -35,17 +33,17 @@ void progress_bar(struct buf *line, double part)
 {
     part = part < 0 ? 0 : part > 1 ? 1 : part;
     static const char *const EIGHTHS[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-    int eighths = (int)(part * BAR_CELLS * 8);
+    int eighths = (int)(part * PROGRESS_BAR_CELLS * 8);
     buf_append_text(line, output_colour(2, COLOUR_BLUE));
     int cells = 0;
     for (; cells < eighths / 8; cells++)
         buf_append_text(line, "█");
-    if (eighths % 8 && cells < BAR_CELLS) {
+    if (eighths % 8 && cells < PROGRESS_BAR_CELLS) {
         buf_append_text(line, EIGHTHS[eighths % 8]);
         cells++;
     }
     buf_append_text(line, output_colour(2, COLOUR_DIM));
-    for (; cells < BAR_CELLS; cells++)
+    for (; cells < PROGRESS_BAR_CELLS; cells++)
         buf_append_text(line, "·");
     buf_append_text(line, output_colour(2, COLOUR_NONE));
 }

@@ -17,7 +17,8 @@ struct progress {
 void progress_begin(struct progress *p);
 void progress_draw(struct progress *p, const Farm__Batch *batch);
 void progress_clear(struct progress *p); /* before other words on stderr */
-/* Only the bar, 24 cells, for other lines of this kind; part is 0 to 1. */
+#define PROGRESS_BAR_CELLS 24
+/* Only the bar, for other lines of this kind; part is 0 to 1. */
 void progress_bar(struct buf *line, double part);
 
 #endif

@@ -49,6 +49,39 @@ static void add_pace(struct buf *line, const struct transfer *t, uint64_t done, 
     buf_printf(line, "  %s left", eta);
 }
 
+/* The end of a path tells more than its beginning; a line that is too long would not redraw. */
+static void add_name(struct buf *line, const struct transfer *t, int room)
+{
+    int size = (int)strlen(t->name), shown = size <= room ? size : room - 1;
+    if (room < 8) return;
+    buf_printf(line, "  %s%s%s%s", output_colour(2, COLOUR_DIM), shown < size ? "…" : "",
+               t->name + size - shown, output_colour(2, COLOUR_NONE));
+}
+
+static void add_counts(struct buf *line, const struct transfer *t, uint64_t done, int64_t now)
+{
+    char have[32], all[32];
+    text_size(done, have, sizeof have);
+    text_size(t->total_bytes, all, sizeof all);
+    buf_printf(line, "  %s%s%s", have, t->total_bytes ? " of " : "", t->total_bytes ? all : "");
+    add_pace(line, t, done, now);
+}
+
+static void print_line(struct transfer *t, uint64_t done, int64_t now)
+{
+    struct buf counts = BUF_INIT, line = BUF_INIT;
+    add_counts(&counts, t, done, now);
+    buf_append_text(&line, "\r\x1b[K");
+    if (t->total_bytes) progress_bar(&line, (double)done / (double)t->total_bytes);
+    buf_append_text(&line, buf_text(&counts));
+    add_name(&line, t, output_columns() - PROGRESS_BAR_CELLS - (int)counts.size - 3);
+    fputs(buf_text(&line), stderr);
+    fflush(stderr);
+    t->drawn = true;
+    buf_finish(&counts);
+    buf_finish(&line);
+}
+
 void transfer_draw(struct transfer *t, uint64_t file_bytes)
 {
     int64_t now = clock_now_ns();
@@ -59,18 +92,5 @@ void transfer_draw(struct transfer *t, uint64_t file_bytes)
         t->first_bytes = done;
     }
     t->last_ns = now;
-    struct buf line = BUF_INIT;
-    char have[32], all[32];
-    text_size(done, have, sizeof have);
-    text_size(t->total_bytes, all, sizeof all);
-    buf_append_text(&line, "\r\x1b[K");
-    if (t->total_bytes) progress_bar(&line, (double)done / (double)t->total_bytes);
-    buf_printf(&line, "  %s%s%s", have, t->total_bytes ? " of " : "", t->total_bytes ? all : "");
-    add_pace(&line, t, done, now);
-    buf_printf(&line, "  %s%s%s", output_colour(2, COLOUR_DIM), t->name,
-               output_colour(2, COLOUR_NONE));
-    fputs(buf_text(&line), stderr);
-    fflush(stderr);
-    t->drawn = true;
-    buf_finish(&line);
+    print_line(t, done, now);
 }

@@ -236,7 +236,8 @@ static void open_models(struct coordinator *c)
 {
     char *bin = path_own_folder();
     char *own = path_join(c->state, "models");
-    char *built_in = xasprintf("%s/../share/zoetrope/models", bin);
+    char *beside = xasprintf("%s/../share/zoetrope/models", bin), *real = realpath(beside, NULL);
+    char *built_in = real ? real : beside;
     char *engine = path_join(bin, "zoe-engine");
     char *cache = path_join(c->state, "models.json");
     /* Its own come first, whatever folders are given: `zoe model add` puts models there. */
@@ -252,7 +253,8 @@ static void open_models(struct coordinator *c)
     c->models = models_create(&c->loop, &o);
     free(bin);
     free(own);
-    free(built_in);
+    free(real);
+    free(beside);
     free(engine);
     free(cache);
 }

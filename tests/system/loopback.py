@@ -51,12 +51,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("ETag", etag)
         self.send_header("Content-Length", str(len(body) - first))
         self.end_headers()
-        drops = server.drops.get(path)
+        silent = server.silences.get(path)
+        drops = silent or server.drops.get(path)
         part = body[first:first + drops.pop(0)] if drops else body[first:]
         self.wfile.write(part)
         server.sent[path] = server.sent.get(path, 0) + len(part)
         if len(part) < len(body) - first:
             self.close_connection = True
+        if silent:
+            self.rfile.read(1)  # until the client has had enough
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -68,7 +71,7 @@ class Loopback:
     """with Loopback() as web: web.files["/x"] = b"..."; f"{web.url}/x\""""
 
     def __init__(self):
-        self.files, self.statuses, self.redirects, self.linked, self.drops, self.sent = {}, {}, {}, {}, {}, {}
+        self.files, self.statuses, self.redirects, self.linked, self.drops, self.silences, self.sent = {}, {}, {}, {}, {}, {}, {}
         self.asked, self.open, self.token = [], set(), None
         self.no_ranges = self.no_etags = False
 

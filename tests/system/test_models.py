@@ -57,6 +57,10 @@ class Paths(unittest.TestCase):
             now = models_of(farm)
             self.assertEqual(set(now) - set(before), {"tiny"}, "no restart was needed")
             self.assertEqual(now["tiny"]["digest"], added["digest"])
+            shown = farm.zoe("model", "show", "tiny", json_out=True)
+            self.assertEqual((shown["schema"], shown["source"]), ("zoe.model.v1", str(TINY)))
+            self.assertEqual([p["part"] for p in shown["check"]["parts"]], ["unet", "vae", "text_encoder"])
+            self.assertIn("text_encoder", farm.zoe("model", "show", "tiny"))
             self.assertEqual(farm.zoe("model", "add", TINY, "-q", "--name", "second").strip(), "second")
             done = farm.run("model", "add", TINY)
             self.assertEqual(done.returncode, 7, done.stderr)
@@ -292,6 +296,22 @@ class Web(unittest.TestCase):
         self.assertIn("192.0.2.1", self.add("hf:ann/tiny", code=6).stderr)
         self.web.redirects[path] = "file:///etc/passwd"
         self.add("hf:ann/tiny", code=6)
+
+    def test_no_room_is_told_before_anything_is_fetched(self):
+        self.web.add_repository("ann/tiny", TINY)
+        answer = json.loads(self.web.files["/api/models/ann/tiny/revision/main"])
+        answer["siblings"][-1]["size"] = answer["siblings"][-1]["lfs"]["size"] = 10**16
+        self.web.files["/api/models/ann/tiny/revision/main"] = json.dumps(answer).encode()
+        self.assertIn("free", self.add("hf:ann/tiny", code=6).stderr)
+        self.assertEqual([path for path, _ in self.web.asked], ["/api/models/ann/tiny/revision/main"])
+
+    def test_a_silent_server_is_asked_again(self):
+        self.web.add_repository("ann/tiny", TINY)
+        path = f"/ann/tiny/resolve/{'5' * 40}/{UNET}"
+        self.web.silences[path] = [5000]
+        self.add("hf:ann/tiny", "--stall", "1s")
+        self.whole("tiny")
+        self.assertEqual([h.get("Range") for p, h in self.web.asked if p == path], [None, "bytes=5000-"])
 
     def test_what_is_not_there(self):
         self.assertIn("404", self.add("hf:ann/none", code=3).stderr)
