@@ -12,7 +12,8 @@ import shutil
 import sys
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (AutoencoderKL, DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusionImg2ImgPipeline, StableDiffusionPipeline,
+                       UNet2DConditionModel)
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -23,12 +24,14 @@ BETAS = {'beta_start': 0.00085, 'beta_end': 0.012, 'beta_schedule': 'scaled_line
          'skip_prk_steps': True, 'steps_offset': 1, 'trained_betas': None, 'clip_sample': False, '_diffusers_version': '0.8.0'}
 KINDS = {
     'tiny-sd1': {
+        'seed': 90,
         'unet': {'attention_head_dim': 4},
         'text': {'hidden_act': 'quick_gelu', 'num_hidden_layers': 2, 'num_attention_heads': 4},
         'scheduler': {'_class_name': 'PNDMScheduler', **BETAS},
         'pad': '<|endoftext|>',
     },
     'tiny-sd2': {
+        'seed': 91,
         'unet': {'attention_head_dim': [2, 4], 'use_linear_projection': True, 'upcast_attention': True},
         'text': {'hidden_act': 'gelu', 'num_hidden_layers': 3, 'num_attention_heads': 2},
         'scheduler': {'_class_name': 'DDIMScheduler', 'prediction_type': 'v_prediction', **BETAS},
@@ -66,7 +69,7 @@ def write(path, value):
 
 
 def parts(data, folder, kind):
-    torch.manual_seed(len(folder) + ord(folder[-1]))
+    torch.manual_seed(kind['seed'])
     unet = shaken(UNet2DConditionModel(
         sample_size=6, in_channels=4, out_channels=4, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4,
         cross_attention_dim=16, down_block_types=('CrossAttnDownBlock2D', 'DownBlock2D'), up_block_types=('UpBlock2D', 'CrossAttnUpBlock2D'),
@@ -113,6 +116,23 @@ def trajectory(pipe, scheduler):
     return torch.cat([start * pipe.scheduler.init_noise_sigma] + kept), decoded
 
 
+def from_picture(pipe, scheduler):
+    """Image to image: bytes [H][W][3] and the latents after each of the steps that are left."""
+    y, x = torch.meshgrid(torch.arange(HEIGHT), torch.arange(WIDTH), indexing='ij')
+    picture = torch.stack([x * 5, y * 7, 255 - x * 2 - y * 3], -1).to(torch.uint8)
+    kept = []
+
+    def keep(p, step, timestep, values):
+        kept.append(values['latents'].clone())
+        return values
+
+    given = StableDiffusionImg2ImgPipeline(**{**pipe.components, 'scheduler': scheduler}, requires_safety_checker=False)
+    given.set_progress_bar_config(disable=True)
+    given(PROMPT, image=picture.permute(2, 0, 1)[None].float() / 255, strength=0.5, negative_prompt=NEGATIVE, num_inference_steps=STEPS,
+          guidance_scale=GUIDANCE, generator=torch.Generator('cpu').manual_seed(SEED), output_type='latent', callback_on_step_end=keep)
+    return picture, torch.cat(kept)
+
+
 @torch.no_grad()
 def main(data):
     for name, kind in KINDS.items():
@@ -129,6 +149,7 @@ def main(data):
         config = {k: v for k, v in kind['scheduler'].items() if not k.startswith('_')}
         golden['traj.ddim'], golden['image'] = trajectory(pipe, DDIMScheduler.from_config(config))
         golden['traj.dpm'], _ = trajectory(pipe, DPMSolverMultistepScheduler.from_config(config))
+        golden['i2i.picture'], golden['i2i.ddim'] = from_picture(pipe, DDIMScheduler.from_config(config))
         save_file({k: v.contiguous() for k, v in golden.items()}, f'{folder}/golden.safetensors')
         print(name, {k: (tuple(v.shape), round(float(v.float().std()), 3)) for k, v in golden.items()})
 
