@@ -43,7 +43,7 @@ static void check_text(const struct sd *sd, const struct engine_options *options
     }
     struct ops *ops = open_ops(options);
     struct text_encoder *e = text_encoder_open(parts, ops, &err);
-    expect_ok(e != NULL && text_encoder_run(e, ids, 2, TOKENS, got, &err), &err);
+    expect_ok(e != NULL && text_encoder_run(e, ids, 2, TOKENS, 0, got, &err), &err);
     expect_close("clip.emb", got, want, 2 * TOKENS * WIDTH, 1e-4);
     text_encoder_close(e);
     ops_free(ops);
@@ -81,7 +81,7 @@ static void check_unet(const struct sd *sd, const struct engine_options *options
     struct ops *ops = open_ops(options);
     struct unet *u = unet_open(parts, ops, &err);
     expect_ok(u != NULL, &err);
-    struct unet_text *t = unet_text_new(u, text, 2, TOKENS, &err);
+    struct unet_text *t = unet_text_new(u, &(struct unet_text_shape){2, 1, TOKENS}, text, &err);
     expect_ok(t != NULL && unet_plan(u, &shape, t, &err), &err);
     expect_ok(unet_run(u, &shape, t, 501, in, got, &err), &err);
     expect_close("unet.out", got, want, COUNT, 1e-4);
