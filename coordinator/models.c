@@ -64,7 +64,7 @@ void model_list_unref(struct model_list *list)
     if (list == NULL || __atomic_sub_fetch(&list->references, 1, __ATOMIC_ACQ_REL) > 0) return;
     for (size_t i = 0; i < list->count; i++)
         model_probe_free(list->models[i]);
-    free((char *)(uintptr_t)list->engine);
+    free(list->engine);
     free(list->models);
     free(list);
 }

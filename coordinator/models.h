@@ -35,8 +35,8 @@ struct model {
 struct model_list {
     struct model **models; /* by name */
     size_t count;
-    const char *engine; /* zoe-engine that described them; NULL: none */
-    int references;     /* models.c's own */
+    char *engine;   /* zoe-engine that described them; NULL: none */
+    int references; /* models.c's own */
 };
 
 /* Usable ones only; borrowed; NULL when there is none. */

@@ -195,26 +195,33 @@ static const char *const registration[] = {
     "final_layer_norm",
 };
 
-#define REGISTRATIONS (sizeof registration / sizeof registration[0])
-#define STEP 2 /* between two places, so that a variant can move one in between */
+#define REGISTRATIONS ((int)(sizeof registration / sizeof registration[0]))
 
 enum { WALK_EARLY_FEED_FORWARD = 1, WALK_ATTENTION_FIRST = 2 };
 
-/* Diffusers before 0.18 made the feed-forward before the second attention; blocks without time
+static int registered(const char *part, size_t length)
+{
+    for (int i = 0; i < REGISTRATIONS; i++)
+        if (strlen(registration[i]) == length && strncmp(registration[i], part, length) == 0)
+            return i;
+    return REGISTRATIONS;
+}
+
+static bool is_part(const char *part, size_t length, const char *name)
+{
+    return strlen(name) == length && strncmp(part, name, length) == 0;
+}
+
+/* Twice the place in the list, or the odd number after the part that one is moved behind:
+ * diffusers before 0.18 made the feed-forward before the second attention; blocks without time
  * make their attentions before their residual blocks. */
 static int place_of(const char *part, size_t length, int variant)
 {
-    if (variant & WALK_EARLY_FEED_FORWARD && length == 2 && strncmp(part, "ff", 2) == 0)
-        part = "attn1", length = 5;
-    else if (variant & WALK_ATTENTION_FIRST && length == 10 &&
-             strncmp(part, "attentions", length) == 0)
-        part = "linear_2", length = 8;
-    else
-        variant = 0;
-    for (size_t i = 0; i < REGISTRATIONS; i++)
-        if (strlen(registration[i]) == length && strncmp(registration[i], part, length) == 0)
-            return STEP * (int)i + (variant != 0);
-    return STEP * (int)REGISTRATIONS;
+    if ((variant & WALK_EARLY_FEED_FORWARD) != 0 && is_part(part, length, "ff"))
+        return 2 * registered("attn1", 5) + 1;
+    if ((variant & WALK_ATTENTION_FIRST) != 0 && is_part(part, length, "attentions"))
+        return 2 * registered("linear_2", 8) + 1;
+    return 2 * registered(part, length);
 }
 
 static int compare_parts(const char *a, size_t a_length, const char *b, size_t b_length,

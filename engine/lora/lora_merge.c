@@ -1,5 +1,5 @@
-/* Rows of the product are made one at a time: each belongs to one item of the pool, so the order of
- * its sums is fixed. */
+/* Rows of the product are made a few at a time: each belongs to one item of the pool, so the order
+ * of its sums is fixed. */
 #include "engine/lora/lora_merge.h"
 
 #include <stdlib.h>
@@ -8,6 +8,9 @@
 #include "base/xalloc.h"
 
 #define ROWS_AT_ONCE 16
+#define LANES 16
+
+typedef float quad __attribute__((vector_size(16))); /* four floats, on any machine */
 
 struct merge {
     float *up, *down; /* [rows][rank], [rank][columns] */
@@ -15,24 +18,54 @@ struct merge {
     int mean;
     float factor;
     float *weight;
-    float *scratch; /* [threads][columns] */
+    float *scratch; /* [threads][ROWS_AT_ONCE][columns] */
 };
 
-/* sum of up[r] * down[r], r ascending. */
-static void make_row(const struct merge *m, int64_t row, float *out)
+/* sum of up[r] * down[r], r ascending, for LANES columns: in registers, while the part of `down`
+ * stays in the cache over the rows of an item. Each lane does what a single column does. */
+static void make_lanes(const struct merge *m, int64_t row, int64_t first, float *out)
 {
-    memset(out, 0, (size_t)m->columns * sizeof *out);
-    for (int64_t r = 0; r < m->rank; r++) {
-        const float u = m->up[row * m->rank + r];
-        const float *restrict down = m->down + r * m->columns;
-        for (int64_t c = 0; c < m->columns; c++)
-            out[c] += u * down[c];
+    const float *up = m->up + row * m->rank, *down = m->down + first;
+    quad a = {0}, b = {0}, c = {0}, d = {0}, part[LANES / 4];
+    for (int64_t r = 0; r < m->rank; r++, down += m->columns) {
+        const float u = up[r];
+        memcpy(part, down, sizeof part);
+        a += u * part[0];
+        b += u * part[1];
+        c += u * part[2];
+        d += u * part[3];
     }
+    const quad sum[] = {a, b, c, d};
+    memcpy(out + first, sum, sizeof sum);
+}
+
+static void make_column(const struct merge *m, int64_t row, int64_t column, float *out)
+{
+    float sum = 0;
+    for (int64_t r = 0; r < m->rank; r++)
+        sum += m->up[row * m->rank + r] * m->down[r * m->columns + column];
+    out[column] = sum;
+}
+
+static void make_rows(const struct merge *m, int64_t first, int64_t count, float *out)
+{
+    int64_t column = 0;
+    for (; column + LANES <= m->columns; column += LANES)
+        for (int64_t i = 0; i < count; i++)
+            make_lanes(m, first + i, column, out + i * m->columns);
+    for (; column < m->columns; column++)
+        for (int64_t i = 0; i < count; i++)
+            make_column(m, first + i, column, out + i * m->columns);
 }
 
 static void add_row(const struct merge *m, int64_t row, const float *product)
 {
     float *restrict weight = m->weight + row * (m->columns / m->mean);
+    if (m->mean == 1) {
+        for (int64_t c = 0; c < m->columns; c++)
+            weight[c] += m->factor * product[c];
+        return;
+    }
     for (int64_t c = 0; c < m->columns / m->mean; c++) {
         float sum = product[c * m->mean];
         for (int i = 1; i < m->mean; i++)
@@ -44,12 +77,12 @@ static void add_row(const struct merge *m, int64_t row, const float *product)
 static void merge_rows(void *arg, int64_t item, int thread)
 {
     const struct merge *m = arg;
-    float *product = m->scratch + thread * m->columns;
-    const int64_t first = item * ROWS_AT_ONCE;
-    for (int64_t row = first; row < first + ROWS_AT_ONCE && row < m->rows; row++) {
-        make_row(m, row, product);
-        add_row(m, row, product);
-    }
+    float *product = m->scratch + thread * ROWS_AT_ONCE * m->columns;
+    const int64_t first = item * ROWS_AT_ONCE, left = m->rows - first;
+    const int64_t count = left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE;
+    make_rows(m, first, count, product);
+    for (int64_t i = 0; i < count; i++)
+        add_row(m, first + i, product + i * m->columns);
 }
 
 /* [rows][columns] as floats; turned: its transpose. */
@@ -82,7 +115,7 @@ static bool merge_product(const struct lora_delta *d, float factor, float *weigh
     m.up = turned ? down : up;
     m.down = turned ? up : down;
     if (down != NULL)
-        m.scratch = alloc_checked((size_t)threads_count(threads),
+        m.scratch = alloc_checked((size_t)threads_count(threads) * ROWS_AT_ONCE,
                                   (size_t)m.columns * sizeof *m.scratch, "a LoRA", err);
     if (m.scratch != NULL)
         threads_run(threads, (m.rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, merge_rows, &m);

@@ -394,6 +394,40 @@ static void what_does_not_fit_is_named(void **state)
     scratch_remove(folder);
 }
 
+/* Diffusers before 0.18 made the feed-forward of a block before its second attention. */
+static void an_older_order_is_found_by_what_fits(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "mid_block.attentions.0.transformer_blocks.0.attn2.to_k",
+        "mid_block.attentions.0.transformer_blocks.0.ff.net.0.proj",
+        "mid_block.attentions.0.transformer_blocks.0.attn1.to_q",
+    };
+    static const int64_t dims[][2] = {{4, 6}, {8, 4}, {4, 4}};
+    static const struct part older[] = {{"unet:0:up", 4, 1}, {"unet:0:down", 1, 4},
+                                        {"unet:1:up", 8, 1}, {"unet:1:down", 1, 4},
+                                        {"unet:2:up", 4, 1}, {"unet:2:down", 1, 6}};
+    struct error err = {0};
+    char *folder = scratch_folder(), *path = write_file(folder, older, 6, 1);
+    struct lora_base *base = lora_base_new();
+    for (int i = 0; i < 3; i++) {
+        char tensor[128];
+        snprintf(tensor, sizeof tensor, "%s.weight", names[i]);
+        lora_base_add(base, false, tensor, 2, dims[i]);
+    }
+    lora_base_finish(base);
+    int walk[3];
+    assert_int_equal(lora_base_walk(base, false, NULL, 0, walk), 3);
+    assert_true(walk[0] == 2 && walk[1] == 0 && walk[2] == 1);
+    struct lora_file *file = lora_file_open(path, base, &err);
+    expect_ok(file != NULL, &err);
+    assert_int_equal(lora_file_count(file), 3);
+    lora_file_close(file);
+    lora_base_free(base);
+    free(path);
+    scratch_remove(folder);
+}
+
 static void a_file_that_fits_nowhere_is_refused(void **state)
 {
     (void)state;
@@ -544,6 +578,7 @@ int main(void)
         cmocka_unit_test(a_recipe_must_suit_the_open_model),
         cmocka_unit_test(every_key_of_the_goldens_is_matched),
         cmocka_unit_test(what_does_not_fit_is_named),
+        cmocka_unit_test(an_older_order_is_found_by_what_fits),
         cmocka_unit_test(a_file_that_fits_nowhere_is_refused),
         cmocka_unit_test(numbers_that_are_not_finite_are_refused),
         cmocka_unit_test(a_lora_folder_is_described_but_no_model),
