@@ -131,6 +131,7 @@ static const struct option OPTIONS[] = {
     {"name", 0, "NAME", "what it is called in the farm (default: from the source)"},
     {"full", 0, NULL, "32-bit weights where the source has both; 16 bits are taken else"},
     {"sha256", 0, "HEX", "digest of a single file behind a URL"},
+    {"vae", 0, "PATH|MODEL", "for ZeroScope in the web interface's form, which has none"},
     {"allow-http", 0, NULL, "plain http from other machines too"},
     {"stall", 0, "TIME", "a transfer without a byte for so long is tried again (default 30s)"},
     {"dry-run", 'n', NULL, "only show which files would be taken"},

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "cli/model_known.h"
+#include "cli/model_vae.h"
 #include "cli/models_asked.h"
 #include "cli/output.h"
 #include "cli/transfer.h"
@@ -176,8 +177,14 @@ static bool gather_all(struct model_add *a, struct transfer *t, struct error *er
     choose_key(a);
     say_plan(a);
     if (call_has(a->call, "dry-run")) return true;
+    char *vae = NULL; /* looked for before anything is fetched */
+    bool lacks = model_vae_is_missing(&a->gather.listing, a->gather.form);
+    if (lacks && !(vae = model_vae_find(&a->place, call_option(a->call, "vae"), err))) return false;
     a->folder = model_place_incoming(&a->place, a->key, &a->lock, err);
-    return a->folder && gather_files(&a->gather, a->folder, err);
+    bool ok = a->folder && gather_files(&a->gather, a->folder, err) &&
+              (!vae || model_vae_copy(vae, a->folder, err));
+    free(vae);
+    return ok;
 }
 
 static bool bring(struct model_add *a, struct error *err)

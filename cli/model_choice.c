@@ -188,10 +188,17 @@ static void choose_top(struct listing *l, const char *const *patterns, size_t co
                 l->files[i].chosen = true;
 }
 
-static void choose_diffusers(struct listing *l, bool full)
+/* Those of one folder, or of all (NULL). */
+static void choose_small_files(struct listing *l, const char *folder)
 {
     for (size_t i = 0; i < sizeof SMALL_FILES / sizeof *SMALL_FILES; i++)
-        choose_matching(l, SMALL_FILES[i].folder, SMALL_FILES[i].pattern);
+        if (!folder || strcmp(SMALL_FILES[i].folder, folder) == 0)
+            choose_matching(l, SMALL_FILES[i].folder, SMALL_FILES[i].pattern);
+}
+
+static void choose_diffusers(struct listing *l, bool full)
+{
+    choose_small_files(l, NULL);
     for (size_t i = 0; i < sizeof COMPONENTS / sizeof *COMPONENTS; i++)
         choose_weights(l, COMPONENTS[i], full);
 }
@@ -273,6 +280,7 @@ bool model_choice_make(struct listing *l, bool full, const char *what,
         choose_diffusers(l, full);
         return true;
     }
+    choose_small_files(l, "tokenizer"); /* a person's own; CLIP's is shipped */
     if (find(l, ORIGINAL_FILES[0]) || find(l, ORIGINAL_FILES[1])) {
         *form_out = LISTING_ORIGINAL;
         choose_top(l, ORIGINAL_FILES, sizeof ORIGINAL_FILES / sizeof *ORIGINAL_FILES);

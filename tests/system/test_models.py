@@ -14,6 +14,7 @@ from loopback import Loopback
 
 TINY = SOURCE / "tests" / "data" / "tiny"
 LORA = SOURCE / "tests" / "data" / "lora"
+FORMS = SOURCE / "tests" / "data" / "forms"
 UNET = "unet/diffusion_pytorch_model.safetensors"
 
 
@@ -105,6 +106,37 @@ class Paths(unittest.TestCase):
             self.assertNotEqual(sha256(out[0]), sha256(out[1]))
             farm.zoe("model", "remove", "noir")
             self.assertNotIn("noir", models_of(farm))
+
+    def form(self, folder, *files, **manifest):
+        """A copy of one of the small models in other forms, with what only a real one's size tells."""
+        folder.mkdir()
+        for file in files:
+            shutil.copy(FORMS / file, folder)
+        shutil.copytree(TINY / "tokenizer", folder / "tokenizer")
+        manifest["config"] = {"unet": {"norm_num_groups": 4}, "vae": {"norm_num_groups": 4}}
+        (folder / "zoetrope.json").write_text(json.dumps(manifest))
+        return folder
+
+    def test_other_forms(self):
+        with Farm() as farm:
+            farm.start(1)
+            original = self.form(farm.folder / "ms", *(f"original/{p.name}" for p in sorted((FORMS / "original").iterdir())))
+            added = farm.zoe("model", "add", original, json_out=True)
+            self.assertEqual((added["check"]["form"], added["description"]["family"]), ("modelscope", "modelscope"))
+            web = self.form(farm.folder / "zs", "original/text2video_pytorch_model.pth", "original/open_clip_pytorch_model.bin")
+            done = farm.run("model", "add", web)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("--vae", done.stderr)
+            self.assertEqual(farm.run("model", "add", web, "--vae", "nope").returncode, 3)
+            farm.zoe("model", "add", web, "--vae", "ms")
+            self.assertTrue((farm.state / "models" / "zs" / "VQGAN_autoencoder.pth").exists())
+            checkpoint = self.form(farm.folder / "pictures", "image1.ckpt")
+            added = farm.zoe("model", "add", checkpoint, json_out=True)
+            self.assertEqual((added["check"]["form"], added["description"]["output"]), ("checkpoint", "image"))
+            out = [farm.folder / f"{name}.mp4" for name in ("ms", "zs")]
+            for clip in out:
+                farm.zoe("render", "a cat", "--model", clip.stem, "--steps", "2", "--frames", "2", "--size", "32x32", "-o", clip)
+                self.assertGreater(clip.stat().st_size, 300)
 
     def test_a_model_in_use_stays(self):
         with Farm() as farm:
