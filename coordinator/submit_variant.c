@@ -63,6 +63,7 @@ static bool check_facts(const json_t *facts, const json_t *recipe, char *field, 
     return check_range(facts, "width", recipe, "width", field, err) &&
            check_range(facts, "height", recipe, "height", field, err) &&
            check_range(facts, "frames", recipe, "num_frames", field, err) &&
+           check_range(facts, "clip_skip", recipe, "clip_skip", field, err) &&
            check_choice(facts, "schedulers", recipe, "scheduler", field, err) &&
            check_choice(facts, "noises", recipe, "noise", field, err) &&
            check_family(facts, recipe, field, err);

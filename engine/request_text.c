@@ -31,18 +31,19 @@ static bool check_frames(const struct request_text *t, int steps, struct error *
     return true;
 }
 
-/* The closed form of "pattern" has no encoder that could be told anything. */
-static bool check_family(const json_t *facts, const json_t *recipe, struct error *err)
+/* A model without a text encoder has no range for the layers that can be left out. */
+static bool check_encoder(int clip_skip, const json_t *facts, const json_t *recipe,
+                          struct error *err)
 {
     static const char *const fields[] = {"clip_skip", "prompt_syntax", "tokenizer",
                                          "prompts_by_frame"};
-    const char *family;
-    if (!json_get_text(facts, "family", &family, "facts", err)) return false;
-    for (size_t i = 0; strcmp(family, "pattern") == 0 && i < sizeof fields / sizeof fields[0]; i++)
+    const json_t *range = json_object_get(facts, "clip_skip");
+    for (size_t i = 0; range == NULL && i < sizeof fields / sizeof fields[0]; i++)
         if (json_object_get(recipe, fields[i]) != NULL)
-            return error_set(err, ERROR_USAGE, "%s: the family \"pattern\" has no text encoder",
-                             fields[i]);
-    return true;
+            return error_set(err, ERROR_USAGE, "%s: this model has no text encoder", fields[i]);
+    const int layers = (int)json_integer_value(json_object_get(range, "max"));
+    return range == NULL || clip_skip <= layers ||
+           error_set(err, ERROR_USAGE, "clip_skip: the text encoder has %d layers", layers);
 }
 
 bool request_text_read(struct request_text *t, const json_t *facts, const json_t *recipe, int steps,
@@ -60,6 +61,7 @@ bool request_text_read(struct request_text *t, const json_t *facts, const json_t
     t->rule = chosen(recipe, "tokenizer", "openclip") ? TOKENIZER_OPENCLIP : TOKENIZER_TRANSFORMERS;
     t->clip_skip = (int)clip_skip;
     t->by_frame = json_object_get(recipe, "prompts_by_frame");
-    return check_family(facts, recipe, err) && check_prompt(t, "prompt", prompt, steps, err) &&
+    return check_encoder(t->clip_skip, facts, recipe, err) &&
+           check_prompt(t, "prompt", prompt, steps, err) &&
            check_prompt(t, "negative_prompt", negative, steps, err) && check_frames(t, steps, err);
 }

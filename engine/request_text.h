@@ -16,8 +16,7 @@ struct request_text {
 };
 
 /* Reads prompt_syntax, tokenizer, clip_skip and prompts_by_frame of a checked recipe, and checks
- * that its prompts can be read over `steps` steps. ERROR_USAGE names field and character; so it
- * does for a family whose texts mean nothing ("words" of no use). */
+ * that its prompts can be read over `steps` steps. ERROR_USAGE names field and character. */
 bool request_text_read(struct request_text *t, const json_t *facts, const json_t *recipe, int steps,
                        struct error *err);
 

@@ -209,6 +209,8 @@ bool pipeline_describe(const struct model_folder *folder, json_t *facts, struct 
     if (!unet_config_read(folder->parts, &unet, err) ||
         !vae_config_read(folder->parts, &vae, err) || !suits(&unet, folder, err))
         return false;
+    const int text_layers = text_encoder_layers_of(folder->parts, err);
+    if (text_layers == 0) return false;
     const int factor = vae_config_factor(&vae);
     json_object_set_new(facts, "spatial_factor", json_integer(factor));
     json_object_set_new(facts, "latent_channels", json_integer(vae.latent_channels));
@@ -220,6 +222,7 @@ bool pipeline_describe(const struct model_folder *folder, json_t *facts, struct 
     json_object_set_new(facts, "noises", family_noises());
     json_object_set_new(facts, "guidance", json_true());
     json_object_set_new(facts, "init", json_true());
+    json_object_set_new(facts, "clip_skip", family_range(0, text_layers, 1));
     if (folder->family->image)
         json_object_set_new(json_object_get(facts, "defaults"), "num_frames", json_integer(1));
     return describe_schedule(folder->parts, facts, factor, err);

@@ -60,9 +60,6 @@ bool script_read(struct script *s, const struct text_model *m, const struct requ
 {
     *s = (struct script){.clip_skip = how->clip_skip};
     s->keys = xcalloc(json_object_size(by_frame) + 1, sizeof *s->keys);
-    if (how->clip_skip > text_model_layers(m))
-        return error_set(err, ERROR_USAGE, "clip_skip: the text encoder has %d layers",
-                         text_model_layers(m));
     return json_object_size(by_frame) > 0 ? read_frames(s, m, how, by_frame, steps, err)
                                           : read_key(s, m, how, 0, text, steps, err);
 }

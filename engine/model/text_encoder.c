@@ -98,6 +98,12 @@ static bool read_config(struct text_encoder *e, struct model_parts *parts, struc
     return config != NULL && read_sizes(e, config, what, err);
 }
 
+int text_encoder_layers_of(struct model_parts *parts, struct error *err)
+{
+    struct text_encoder e = {0};
+    return read_config(&e, parts, err) ? e.layer_count : 0;
+}
+
 static void load_layer(struct text_encoder *e, struct weights *w, int index)
 {
     static const char *const qkv[] = {"q_proj", "k_proj", "v_proj", NULL};
@@ -166,11 +172,6 @@ int text_encoder_positions(const struct text_encoder *e)
 int text_encoder_vocabulary(const struct text_encoder *e)
 {
     return e->vocabulary;
-}
-
-int text_encoder_layers(const struct text_encoder *e)
-{
-    return e->layer_count;
 }
 
 /* ---- forward ---- */

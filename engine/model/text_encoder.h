@@ -18,7 +18,9 @@ void text_encoder_close(struct text_encoder *e); /* NULL is fine */
 int text_encoder_width(const struct text_encoder *e);      /* channels of an embedding */
 int text_encoder_positions(const struct text_encoder *e);  /* longest sequence */
 int text_encoder_vocabulary(const struct text_encoder *e); /* ids must be below it */
-int text_encoder_layers(const struct text_encoder *e);
+
+/* The number of layers that a model's config names; 0: err. */
+int text_encoder_layers_of(struct model_parts *parts, struct error *err);
 
 /* ids [rows][tokens] -> out [rows][tokens][width], without the last `skip` <= layers layers, but
  * with the final norm. Plans and runs; tokens <= positions. */

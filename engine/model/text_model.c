@@ -76,11 +76,6 @@ int text_model_width(const struct text_model *m)
     return text_encoder_width(m->encoder);
 }
 
-int text_model_layers(const struct text_model *m)
-{
-    return text_encoder_layers(m->encoder);
-}
-
 int64_t text_model_runs(const struct text_model *m)
 {
     return m->runs;

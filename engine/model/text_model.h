@@ -21,7 +21,6 @@ void text_model_close(struct text_model *m); /* NULL is fine */
 const struct tokenizer *text_model_tokenizer(const struct text_model *m);
 int text_model_length(const struct text_model *m);   /* tokens of a chunk */
 int text_model_width(const struct text_model *m);    /* channels of a token */
-int text_model_layers(const struct text_model *m);   /* clip_skip is at most that */
 int64_t text_model_runs(const struct text_model *m); /* chunks that were really encoded */
 
 /* -> out [count][length][width]. The rows of weighted tokens are multiplied by their weight, then

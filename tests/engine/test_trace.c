@@ -174,6 +174,37 @@ static void a_trace_starts_from_raw_pictures(void **state)
     scratch_remove(folder);
 }
 
+static void a_trace_tells_what_it_leaves_out(void **state)
+{
+    (void)state;
+    char *folder = scratch_folder();
+    struct safetensors *s = trace(
+        folder, TINY,
+        "{\"prompt\": \"a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a"
+        " a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a the END\","
+        " \"seed\": 1, \"steps\": 1, \"frames\": 1, \"size\": \"16x16\"}",
+        false);
+    expect_said(folder, "err", "warning: prompt: only 75 tokens fit; dropped: \"the end\"");
+    safetensors_close(s);
+    scratch_remove(folder);
+}
+
+static void a_trace_holds_a_text_a_frame(void **state)
+{
+    (void)state;
+    char *folder = scratch_folder();
+    struct safetensors *s = trace(
+        folder, TINY,
+        "{\"prompt\": \"snow\", \"seed\": 1, \"steps\": 1, \"frames\": 3, \"size\": \"16x16\","
+        " \"prompt_syntax\": \"a1111\","
+        " \"prompts_by_frame\": {\"0\": \"a (red:1.2) fox\", \"2\": \"sea BREAK night\"}}",
+        false);
+    expect_shape(s, "tokens", TENSOR_I64, "[2,154]");
+    expect_shape(s, "text", TENSOR_F32, "[2,3,154,32]");
+    safetensors_close(s);
+    scratch_remove(folder);
+}
+
 static void low_guidance_leaves_the_prompt_alone(void **state)
 {
     (void)state;
@@ -251,6 +282,8 @@ int main(void)
         cmocka_unit_test(a_trace_holds_everything),
         cmocka_unit_test(a_trace_goes_on_from_a_checkpoint),
         cmocka_unit_test(a_trace_starts_from_raw_pictures),
+        cmocka_unit_test(a_trace_tells_what_it_leaves_out),
+        cmocka_unit_test(a_trace_holds_a_text_a_frame),
         cmocka_unit_test(low_guidance_leaves_the_prompt_alone),
         cmocka_unit_test(a_pattern_has_no_text),
         cmocka_unit_test(a_model_is_described),
