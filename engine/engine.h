@@ -50,6 +50,13 @@ json_t *engine_describe(const char *folder, struct error *err);
  * [what was assumed]}. Usable when missing and problems are empty. Never NULL; new reference. */
 json_t *engine_check(const char *folder, int threads);
 
+/* Writes the model in `path`, whatever its form, as a diffusers folder `out`, which must not exist
+ * yet and appears complete or not at all. `dtype` is "F32", "F16", "BF16", or NULL for the tensors'
+ * own. Weights pass through in small pieces. A report as JSON (new reference): schema 1, form,
+ * dtype, out, parts [{part, tensors, bytes}], notes [..]; NULL with ERROR_STATE when `out` exists,
+ * ERROR_INVALID naming file and tensor when a value does not fit the dtype. */
+json_t *engine_convert(const char *path, const char *out, const char *dtype, struct error *err);
+
 /* NULL with ERROR_NOT_FOUND, ERROR_INVALID (names every missing, extra and misshapen tensor and
  * every config value that is not built) or ERROR_NO_MEMORY. The folder is not needed after opening.
  */

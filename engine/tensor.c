@@ -53,6 +53,40 @@ float tensor_bfloat_to_float(uint16_t bits)
     return float_of_bits((uint32_t)bits << 16);
 }
 
+static uint32_t bits_of_float(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/* `bits` without its last `count` bits, to the nearest, ties to even. */
+static uint32_t round_off(uint32_t bits, unsigned count)
+{
+    const uint32_t half = UINT32_C(1) << (count - 1), odd = bits >> count & 1;
+    return (bits + half - 1 + odd) >> count;
+}
+
+uint16_t tensor_float_to_half(float value)
+{
+    const uint32_t bits = bits_of_float(value), sign = bits >> 16 & 0x8000;
+    const uint32_t magnitude = bits & 0x7fffffff;
+    if (magnitude > 0x7f800000) return (uint16_t)(sign | 0x7e00);  /* not a number */
+    if (magnitude >= 0x47800000) return (uint16_t)(sign | 0x7c00); /* 2^16 and above */
+    if (magnitude >= 0x38800000)                                   /* normal: 2^-14 and above */
+        return (uint16_t)(sign | round_off(magnitude - 0x38000000, 13));
+    if (magnitude < 0x33000000) return (uint16_t)sign; /* below half of the smallest */
+    const uint32_t mantissa = (magnitude & 0x7fffff) | 0x800000;
+    return (uint16_t)(sign | round_off(mantissa, 126 - (magnitude >> 23)));
+}
+
+uint16_t tensor_float_to_bfloat(float value)
+{
+    const uint32_t bits = bits_of_float(value);
+    if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)round_off(bits, 16);
+}
+
 int64_t tensor_images(const struct tensor *t)
 {
     return (int64_t)t->batch * t->frames;

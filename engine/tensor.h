@@ -40,6 +40,9 @@ size_t tensor_dtype_size(enum tensor_dtype dtype);      /* bytes of one element 
 /* One element of a stored tensor as float: exact for F16 and BF16. */
 float tensor_half_to_float(uint16_t bits);
 float tensor_bfloat_to_float(uint16_t bits);
+/* To the nearest, ties to even; what is too large becomes infinite. */
+uint16_t tensor_float_to_half(float value);
+uint16_t tensor_float_to_bfloat(float value);
 
 struct tensor {
     enum tensor_dtype dtype; /* activations: TENSOR_F32 */

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "worker/engine_check.h"
+#include "worker/engine_convert.h"
 #include "worker/engine_describe.h"
 #include "worker/engine_lora.h"
 #include "worker/engine_serve.h"
@@ -21,6 +22,7 @@ static const struct command {
     const char *summary;
 } commands[] = {
     {"check", engine_check_main, "read every tensor of a model and say what is wrong, as JSON"},
+    {"convert", engine_convert_main, "write a model of any form as a diffusers folder"},
     {"describe", engine_describe_main, "print what a model is and can do, as JSON"},
     {"lora", engine_lora_main, "print what a LoRA is, and how much of it a model takes"},
     {"serve", engine_serve_main, "render what a worker asks for on stdin"},

@@ -11,12 +11,10 @@
 #include "engine/model/unet.h"
 #include "engine/model/vae.h"
 #include "engine/tokenizer.h"
+#include "engine/tokenizer_copy.h"
 
 #define FRAMES_MAX 1024
 #define PIXELS_MAX 4096
-
-/* Stable Diffusion 1's encoder pads with the end token, the later ones with "!". */
-#define SD1_TEXT_WIDTH 768
 
 struct pipeline {
     struct diffusion_model diffusion; /* first: hooks get this pointer */
@@ -105,10 +103,9 @@ static bool open_text(struct pipeline *m, const char *folder, struct model_parts
 {
     struct text_encoder *encoder = text_encoder_open(parts, ops, err);
     struct tokenizer *tokenizer = NULL;
-    if (encoder != NULL) {
-        const bool sd1 = text_encoder_width(encoder) == SD1_TEXT_WIDTH;
-        tokenizer = tokenizer_open(model_parts_tokenizer(parts), sd1 ? "<|endoftext|>" : "!", err);
-    }
+    if (encoder != NULL)
+        tokenizer = tokenizer_open(model_parts_tokenizer(parts),
+                                   tokenizer_default_pad(text_encoder_width(encoder)), err);
     m->diffusion.text = text_model_new(tokenizer, encoder, folder, err);
     return m->diffusion.text != NULL;
 }

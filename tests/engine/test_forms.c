@@ -172,12 +172,104 @@ static void checkpoints_are_read(void **state)
     }
 }
 
+/* Every form, and every dtype that holds these weights, gives the frames it gave before. */
+static void conversion_changes_no_frame(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from, *dtype;
+        int frames;
+    } cases[] = {{"original", NULL, 2},
+                 {"original", "F32", 2},
+                 {"image1.ckpt", "F16", 1},
+                 {"image2.safetensors", NULL, 1},
+                 {"video", "F32", 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct error err = {0};
+        char *root = scratch_folder(), *from = path_join(root, "from"), *to = path_join(root, "to");
+        char *source = path_join(FORMS, cases[i].from);
+        expect_ok(path_make_folders(from, 0700, &err), &err);
+        if (path_is_folder(source))
+            copy_all(source, from);
+        else
+            scratch_copy(FORMS, from, cases[i].from);
+        add_tokenizer(from);
+        say(from, ", \"licence\": \"CC0-1.0\", \"name\": \"small\"");
+        scratch_write_text(from, "LICENSE.md", "Nobody's.\n");
+        json_t *report = engine_convert(from, to, cases[i].dtype, &err);
+        expect_ok(report != NULL, &err);
+        assert_int_equal(json_array_size(json_object_get(report, "parts")), PART_WITH_TENSORS);
+        json_decref(report);
+        expect_form(to, "diffusers");
+        expect_same_frames(from, to, cases[i].frames);
+        char *paper = path_join(to, "LICENSE.md");
+        assert_true(path_exists(paper));
+        assert_null(engine_convert(from, to, NULL, &err));
+        assert_int_equal(err.code, ERROR_STATE);
+        free(paper), free(source), free(from), free(to);
+        scratch_remove(root);
+    }
+}
+
+static void clips_merges_are_spelled_out(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    char *root = scratch_folder(), *to = path_join(root, "to");
+    char *vocab = path_join(to, "tokenizer/vocab.json");
+    json_t *report = engine_convert(FORMS "image2.safetensors", to, "BF16", &err);
+    expect_ok(report != NULL, &err);
+    json_t *ids = json_parse_file(vocab, (size_t)4 << 20, &err);
+    expect_ok(ids != NULL, &err);
+    assert_int_equal(json_object_size(ids), 49408);
+    assert_int_equal(json_integer_value(json_object_get(ids, "panda</w>")), 12952);
+    json_decref(ids);
+    json_decref(report);
+    free(vocab), free(to);
+    scratch_remove(root);
+}
+
+/* Half a model is never left behind, neither under its name nor under another. */
+static void what_does_not_fit_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        float value;
+        const char *why;
+    } cases[] = {{70000, "does not fit float16"}, {NAN, "not every value is finite"}};
+    for (int i = 0; i < 2; i++) {
+        struct error err = {0};
+        char *root = scratch_folder(), *from = path_join(root, "from"), *to = path_join(root, "to");
+        char *file = path_join(from, "text_encoder/model.safetensors"), **names;
+        expect_ok(path_make_folders(from, 0700, &err), &err);
+        scratch_copy_tiny(from);
+        struct buf data = BUF_INIT;
+        expect_ok(path_read(file, (size_t)64 << 20, &data, &err), &err);
+        memcpy(data.data + data.size - sizeof(float), &cases[i].value, sizeof(float));
+        scratch_write(from, "text_encoder/model.safetensors", data.data, data.size);
+        assert_null(engine_convert(from, to, "F16", &err));
+        if (err.code != ERROR_INVALID || strstr(err.message, cases[i].why) == NULL ||
+            strstr(err.message, "tensor text_model.") == NULL)
+            fail_msg("%s", err.message);
+        size_t count;
+        expect_ok(path_list(root, &names, &count, &err), &err);
+        assert_int_equal(count, 1);
+        path_list_free(names, count);
+        buf_finish(&data);
+        free(file), free(from), free(to);
+        scratch_remove(root);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(modelscopes_folder_is_read),
         cmocka_unit_test(a_web_interfaces_folder_is_read),
         cmocka_unit_test(checkpoints_are_read),
+        cmocka_unit_test(conversion_changes_no_frame),
+        cmocka_unit_test(clips_merges_are_spelled_out),
+        cmocka_unit_test(what_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,14 +115,36 @@ static void a_size_that_cannot_be_is_noticed(void **state)
     arena_finish(&a);
 }
 
+/* Every half and bfloat comes back; between two neighbours the nearer, the even one in the middle.
+ */
+static void floats_are_narrowed(void **state)
+{
+    (void)state;
+    for (uint32_t bits = 0; bits < 0x10000; bits++) {
+        const float half = tensor_half_to_float((uint16_t)bits);
+        const float bfloat = tensor_bfloat_to_float((uint16_t)bits);
+        if (!isnan(half)) assert_int_equal(tensor_float_to_half(half), bits);
+        if (!isnan(bfloat)) assert_int_equal(tensor_float_to_bfloat(bfloat), bits);
+        if (isnan(half)) assert_true(isnan(tensor_half_to_float(tensor_float_to_half(half))));
+        if ((bits & 0x7fff) >= 0x7bff) continue;
+        const float next = tensor_half_to_float((uint16_t)(bits + 1)), middle = (half + next) / 2;
+        assert_int_equal(tensor_float_to_half(middle), bits + (bits & 1));
+        assert_int_equal(tensor_float_to_half(nextafterf(middle, half)), bits);
+        assert_int_equal(tensor_float_to_half(nextafterf(middle, next)), bits + 1);
+    }
+    assert_int_equal(tensor_float_to_half(65519.0F), 0x7bff);
+    assert_int_equal(tensor_float_to_half(65520.0F), 0x7c00);
+    assert_int_equal(tensor_float_to_half(-1e30F), 0xfc00);
+    assert_int_equal(tensor_float_to_bfloat(1.00390625F), 0x3f80); /* a tie */
+    assert_int_equal(tensor_float_to_bfloat(1.01171875F), 0x3f82); /* a tie */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(halves_widen_exactly),
-        cmocka_unit_test(slices_share_memory),
-        cmocka_unit_test(a_run_lies_where_it_was_planned),
-        cmocka_unit_test(memory_is_used_again),
-        cmocka_unit_test(a_size_that_cannot_be_is_noticed),
+        cmocka_unit_test(halves_widen_exactly), cmocka_unit_test(floats_are_narrowed),
+        cmocka_unit_test(slices_share_memory),  cmocka_unit_test(a_run_lies_where_it_was_planned),
+        cmocka_unit_test(memory_is_used_again), cmocka_unit_test(a_size_that_cannot_be_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
