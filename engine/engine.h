@@ -40,8 +40,8 @@ struct engine_options {
  * Members: schema 1, name, family, output ("video" or "image"), summary, licence, window,
  * spatial_factor, latent_channels, steps, frames, width and height {min max step} each, schedulers
  * [..], noises [..], guidance (bool), init (bool: starts from pictures), loras (bool: takes some),
- * defaults {..}, words [..]. Absent facts are null. A folder of the family "lora" has files
- * [engine_lora_describe] instead of those from spatial_factor on. */
+ * defaults {..}, words [..], notes [sentences a user should read]. Absent facts are null. A folder
+ * of the family "lora" has files [engine_lora_describe] instead of those from spatial_factor on. */
 json_t *engine_describe(const char *folder, struct error *err);
 
 /* Reads every tensor of a model once and opens it: {schema 1, form, name, family, licence, parts

@@ -176,6 +176,7 @@ json_t *model_folder_facts(const struct model_folder *m, struct error *err)
         json_pack("{s:i, s:s, s:s, s:s}", "schema", FACTS_SCHEMA, "name", m->name, "family",
                   m->family->name, "output", m->family->image ? "image" : "video");
     ZOE_ASSERT(facts != NULL);
+    json_object_set_new(facts, "notes", json_array());
     json_object_set_new(facts, "loras", json_boolean(m->family->takes_loras));
     if (copy_manifest(facts, m->manifest, err) && m->family->describe(m, facts, err)) return facts;
     json_decref(facts);

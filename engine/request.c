@@ -38,22 +38,14 @@ static bool named_in(const json_t *facts, const char *key, const char *name)
     return false;
 }
 
-static bool read_choices(struct request *r, const json_t *facts, const json_t *recipe,
-                         struct error *err)
+static bool read_noise(struct request *r, const json_t *facts, const json_t *recipe,
+                       struct error *err)
 {
-    const char *scheduler, *noise;
-    if (!json_get_text(recipe, "scheduler", &scheduler, "recipe", err) ||
-        !json_get_text(recipe, "noise", &noise, "recipe", err))
-        return usage(err, false);
-    r->sampler = sampler_find(scheduler);
+    const char *noise;
+    if (!json_get_text(recipe, "noise", &noise, "recipe", err)) return usage(err, false);
     r->noise = noise_find(noise);
-    if (r->sampler == NULL || !named_in(facts, "schedulers", scheduler))
-        return error_set(err, ERROR_USAGE, "scheduler: \"%s\" is not built for this model",
-                         scheduler);
     if (r->noise == NULL || !named_in(facts, "noises", noise))
         return error_set(err, ERROR_USAGE, "noise: \"%s\" is not built for this model", noise);
-    if (r->eta > 0 && r->sampler->draws != SAMPLER_DRAWS_WITH_ETA)
-        return error_set(err, ERROR_USAGE, "eta: %s takes none", scheduler);
     return true;
 }
 
@@ -80,7 +72,6 @@ static bool read_numbers(struct request *r, const json_t *recipe, struct error *
     int64_t seed;
     if (!json_get_int(recipe, "seed", &seed, "recipe", err) ||
         !guidance_read(&r->guidance, recipe, err) ||
-        !json_get_real_or(recipe, "eta", 0, &r->eta, "recipe", err) ||
         !json_get_text(recipe, "prompt", &r->prompt, "recipe", err) ||
         !json_get_text_or(recipe, "negative_prompt", "", &r->negative, "recipe", err))
         return usage(err, false);
@@ -92,8 +83,9 @@ static bool read_numbers(struct request *r, const json_t *recipe, struct error *
 static bool refuse_unbuilt(const json_t *recipe, struct error *err)
 {
     static const char *const unbuilt[] = {
-        "timestep_spacing", "use_karras_sigmas", "prediction_type",
-        "batch_size",       "batch_index",       "cuda_threads",
+        "batch_size",
+        "batch_index",
+        "cuda_threads",
     };
     for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++)
         if (json_object_get(recipe, unbuilt[i]) != NULL)
@@ -123,7 +115,8 @@ bool request_parse_recipe(struct request *r, const json_t *facts, const json_t *
            read_sized(recipe, "width", facts, "width", &r->width, err) &&
            read_sized(recipe, "height", facts, "height", &r->height, err) &&
            read_sized(recipe, "num_frames", facts, "frames", &r->frames, err) &&
-           read_choices(r, facts, recipe, err) &&
+           request_sampling_read(&r->sampling, facts, recipe, err) &&
+           read_noise(r, facts, recipe, err) &&
            request_start_read(&r->start, recipe, r->frames, r->steps, err) &&
            check_start(r, facts, err) && read_pattern(r, facts, recipe, err);
 }
@@ -163,7 +156,7 @@ bool request_same_shape(const struct request *a, const struct request *b, struct
     if (a->height != b->height) field = "height";
     if (a->frames != b->frames) field = "num_frames";
     if (a->steps != b->steps) field = "num_inference_steps";
-    if (a->sampler != b->sampler) field = "scheduler";
+    if (!request_sampling_equal(&a->sampling, &b->sampling)) field = "scheduler";
     if (a->start.strength != b->start.strength) field = "strength";
     if (a->start.loop != b->start.loop) field = "loop";
     if ((a->guidance.scale > 1) != (b->guidance.scale > 1))

@@ -11,9 +11,9 @@
 #include "engine/engine.h"
 #include "engine/guidance.h"
 #include "engine/noise/noise.h"
+#include "engine/request_sampling.h"
 #include "engine/request_start.h"
 #include "engine/request_text.h"
-#include "engine/sampler/sampler.h"
 
 /* Steps count from 1; 0 = never. */
 struct request_pattern {
@@ -29,8 +29,7 @@ struct request {
     uint64_t seed;
     int steps, width, height, frames;
     struct guidance guidance;
-    double eta;
-    const struct sampler *sampler;
+    struct request_sampling sampling;
     const struct noise *noise;
     struct request_start start;
     struct request_pattern pattern;

@@ -51,7 +51,7 @@ struct family_job *diffusion_job_new(void *model, const struct request *requests
     j->model = model;
     j->count = count;
     j->steps = requests[0].steps;
-    j->sampler = requests[0].sampler;
+    j->sampler = requests[0].sampling.sampler;
     j->noise = requests[0].noise;
     j->loop = requests[0].start.loop;
     diffusion_guidance_begin(j, requests);

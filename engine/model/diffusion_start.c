@@ -10,13 +10,13 @@ static bool begin_solvers(struct family_job *j, const struct request *requests, 
     const struct noise_schedule *schedule = &j->model->schedule;
     j->samplers = xcalloc((size_t)j->count, sizeof(struct sampler_run *));
     j->noises = xcalloc((size_t)j->count, sizeof(struct noise_state *));
-    j->path = sampler_path_new(j->sampler, schedule, j->steps, err);
+    j->path = sampler_path_new(j->sampler, schedule, &requests[0].sampling.wish, j->steps, err);
     for (int i = 0; j->path != NULL && i < j->count; i++) {
         const struct sampler_setup setup = {.schedule = schedule,
                                             .path = j->path,
                                             .first = j->first,
                                             .count = j->latent_count,
-                                            .eta = requests[i].eta};
+                                            .eta = requests[i].sampling.eta};
         j->samplers[i] = sampler_begin(&setup, err);
         if (j->samplers[i] == NULL) return false;
         j->noises[i] = j->noise->begin(requests[i].seed);
@@ -51,7 +51,7 @@ static void mix(struct family_job *j, int request, float *latents)
 
 static void scale(struct family_job *j, float *latents)
 {
-    const float gain = (float)sampler_start_scale(j->path);
+    const float gain = (float)j->path->start_scale;
     for (int64_t i = 0; gain != 1 && i < j->latent_count; i++)
         latents[i] *= gain;
 }

@@ -62,6 +62,9 @@ const struct family *family_find_pipeline(const char *pipeline); /* NULL when un
 /* {"min": ..., "max": ..., "step": ...}; new reference. */
 json_t *family_range(int min, int max, int step);
 
+/* Adds a sentence that a user of the model should read to the facts' notes, once. */
+void family_note(json_t *facts, const char *text);
+
 /* Names of every sampler and every noise that is built; new references. */
 json_t *family_samplers(void);
 json_t *family_noises(void);

@@ -37,6 +37,15 @@ json_t *family_range(int min, int max, int step)
     return range;
 }
 
+void family_note(json_t *facts, const char *text)
+{
+    json_t *notes = json_object_get(facts, "notes");
+    const json_t *said;
+    size_t i;
+    json_array_foreach(notes, i, said) if (strcmp(json_string_value(said), text) == 0) return;
+    json_array_append_new(notes, json_string(text));
+}
+
 json_t *family_samplers(void)
 {
     int count;

@@ -173,11 +173,11 @@ static bool describe_schedule(struct model_parts *parts, json_t *facts, int fact
     struct noise_schedule schedule;
     int sample;
     if (!open_schedule(&schedule, parts, err)) return false;
-    const struct sampler *own = sampler_find_class(schedule.class_name);
     json_object_set_new(facts, "steps", family_range(1, schedule.train_steps - 1, 1));
+    if (json_object_get(defaults, "scheduler") == NULL)
+        json_object_set_new(defaults, "scheduler", json_string(schedule.sampler));
+    if (schedule.note != NULL) family_note(facts, schedule.note);
     noise_schedule_finish(&schedule);
-    if (own != NULL && json_object_get(defaults, "scheduler") == NULL)
-        json_object_set_new(defaults, "scheduler", json_string(own->name));
     const json_t *config = model_parts_config(parts, PART_UNET, NULL, err);
     const json_t *size = json_object_get(config, "sample_size");
     sample = json_is_integer(size) ? (int)json_integer_value(size) : 0;

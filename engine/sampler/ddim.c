@@ -24,9 +24,12 @@ static void ddim_step(struct sampler_run *run, int index, float *x, const float 
     const float root = (float)sqrt(alpha), rest = (float)sqrt(1 - alpha);
     const float root_next = (float)sqrt(next);
     const float direction = (float)sqrt(1 - next - spread * spread);
+    const bool v = setup->path->prediction == NOISE_PREDICTION_V;
     for (int64_t i = 0; i < setup->count; i++) {
-        const float clean = (x[i] - rest * prediction[i]) / root;
-        x[i] = root_next * clean + direction * prediction[i];
+        const float said = prediction[i];
+        const float clean = v ? root * x[i] - rest * said : (x[i] - rest * said) / root;
+        const float noise_in_x = v ? root * said + rest * x[i] : said;
+        x[i] = root_next * clean + direction * noise_in_x;
     }
     if (setup->eta <= 0) return;
     noise(noise_arg, run->noise);
@@ -37,7 +40,6 @@ static void ddim_step(struct sampler_run *run, int index, float *x, const float 
 extern const struct sampler sampler_ddim;
 const struct sampler sampler_ddim = {
     .name = "ddim",
-    .scheduler = "DDIMScheduler",
     .spacing = "leading",
     .counts_end = false,
     .draws = SAMPLER_DRAWS_WITH_ETA,

@@ -5,24 +5,14 @@
 
 #include "engine/sampler/sampler.h"
 
-struct point { /* of the noise schedule: x = alpha * clean + sigma * noise */
-    double alpha, sigma, lambda;
-};
-
-static struct point point_of(double sigma)
-{
-    const double alpha = 1 / sqrt(sigma * sigma + 1);
-    /* log of 0 is -inf, and lambda then +inf: exp(-h) becomes 0 as it should. */
-    return (struct point){alpha, sigma * alpha, log(alpha) - log(sigma * alpha)};
-}
-
 /* Half of 1 / r0: how much of the difference to the previous prediction is added; 0 for first
  * order. */
 static double second_order_share(const struct sampler_run *run, int index, double h)
 {
-    const double *sigmas = run->setup.path->sigmas;
-    if (run->filled == 0 || index == run->setup.path->steps - 1) return 0;
-    const double before = point_of(sigmas[index]).lambda - point_of(sigmas[index - 1]).lambda;
+    const struct sampler_path *path = run->setup.path;
+    if (run->filled == 0 || index == path->steps - 1) return 0;
+    const double before =
+        sampler_point_at(path, index).lambda - sampler_point_at(path, index - 1).lambda;
     return 0.5 * h / before;
 }
 
@@ -31,16 +21,17 @@ static void dpmpp_step(struct sampler_run *run, int index, float *x, const float
 {
     (void)noise;
     (void)noise_arg;
-    const double *sigmas = run->setup.path->sigmas;
-    const struct point from = point_of(sigmas[index]), to = point_of(sigmas[index + 1]);
+    const struct sampler_path *path = run->setup.path;
+    const struct sampler_point from = sampler_point_at(path, index),
+                               to = sampler_point_at(path, index + 1);
+    const struct sampler_clean say = sampler_clean_at(path, index);
     const double h = to.lambda - from.lambda;
     const float keep = (float)(to.sigma / from.sigma);
     const float gain = (float)(-to.alpha * expm1(-h));
     const float share = (float)second_order_share(run, index, h);
-    const float alpha = (float)from.alpha, sigma = (float)from.sigma;
     float *previous = run->kept[0];
     for (int64_t i = 0; i < run->setup.count; i++) {
-        const float clean = (x[i] - sigma * prediction[i]) / alpha;
+        const float clean = sampler_clean(&say, x[i], prediction[i]);
         const float change = share * (clean - previous[i]);
         x[i] = keep * x[i] + gain * (clean + change);
         previous[i] = clean;
@@ -51,9 +42,9 @@ static void dpmpp_step(struct sampler_run *run, int index, float *x, const float
 extern const struct sampler sampler_dpmpp_2m;
 const struct sampler sampler_dpmpp_2m = {
     .name = "dpm++",
-    .scheduler = "DPMSolverMultistepScheduler",
     .spacing = "linspace",
     .counts_end = true,
+    .karras = true,
     .draws = SAMPLER_DRAWS_NOTHING,
     .kept = 1,
     .step = dpmpp_step,

@@ -21,12 +21,15 @@ enum sampler_draws { SAMPLER_DRAWS_NOTHING, SAMPLER_DRAWS_WITH_ETA, SAMPLER_DRAW
 struct sampler_run;
 
 struct sampler {
-    const char *name;      /* "ddim": the recipe's */
-    const char *scheduler; /* "DDIMScheduler": diffusers' class */
-    const char *spacing;   /* default timestep_spacing */
-    bool counts_end;       /* see noise_schedule_spacing_args */
-    bool sigma_space; /* latents are clean + sigma * noise, not alpha * clean + sigma * noise */
+    const char *name;    /* "ddim": the recipe's */
+    const char *spacing; /* default timestep_spacing */
+    bool counts_end;     /* see noise_schedule_spacing_args */
+    bool fractional;     /* timesteps need not be whole */
+    bool fixed_spacing;  /* `spacing` is the only one */
+    bool karras;         /* can have sigmas as Karras et al. space them */
+    bool sigma_space;    /* latents are clean + sigma * noise, not alpha * clean + sigma * noise */
     enum sampler_draws draws; /* fresh noise in its steps; only WITH_ETA takes eta */
+    bool scratch;             /* wants `noise` as scratch though it draws none */
     int kept;                 /* tensors of history, at most SAMPLER_KEPT_MAX */
     /* x: latents before step `index`, replaced by those after it. Steps come in order, from the
      * setup's first. */
@@ -34,23 +37,34 @@ struct sampler {
                  sampler_noise_fn *noise, void *noise_arg);
 };
 
-const struct sampler *sampler_find(const char *name);             /* NULL when unknown */
-const struct sampler *sampler_find_class(const char *class_name); /* by diffusers' class */
+const struct sampler *sampler_find(const char *name); /* NULL when unknown */
 const struct sampler *const *sampler_all(int *count_out);
 
 /* ---- the path: which noise levels are visited ---- */
 
+enum sampler_switch { SAMPLER_AS_FOLDER, SAMPLER_OFF, SAMPLER_ON };
+
+/* What a recipe wants otherwise than the folder's schedule says; zero-initialised: nothing. */
+struct sampler_wish {
+    const struct noise_schedule_spacing *spacing; /* NULL: the folder's, else the sampler's */
+    enum sampler_switch karras;
+    enum sampler_switch v; /* prediction is v, is the noise */
+};
+
 struct sampler_path {
     const struct sampler *sampler;
     int steps;
-    double *timesteps; /* [steps]: what the network sees */
-    double *sigmas;    /* [steps + 1]: noise over signal; the last is what remains */
+    enum noise_prediction prediction;
+    double start_scale; /* of the noise it starts from (diffusers' init_noise_sigma) */
+    double *timesteps;  /* [steps]: what the network sees */
+    double *sigmas;     /* [steps + 1]: noise over signal; the last is what remains */
 };
 
 /* The path of a sampler on a folder's schedule. NULL with ERROR_USAGE when so many steps do not
  * fit. */
 struct sampler_path *sampler_path_new(const struct sampler *sampler,
-                                      const struct noise_schedule *schedule, int steps,
+                                      const struct noise_schedule *schedule,
+                                      const struct sampler_wish *wish, int steps,
                                       struct error *err);
 void sampler_path_free(struct sampler_path *path); /* NULL is fine */
 
@@ -78,10 +92,26 @@ void sampler_end(struct sampler_run *run); /* NULL is fine */
 void sampler_step(struct sampler_run *run, int index, float *x, const float *prediction,
                   sampler_noise_fn *noise, void *noise_arg);
 
+/* What a prediction says of the clean latents at a step: clean = (keep * x - take * said) / part.
+ */
+struct sampler_clean {
+    float keep, take, part;
+};
+struct sampler_clean sampler_clean_at(const struct sampler_path *path, int index);
+static inline float sampler_clean(const struct sampler_clean *c, float x, float said)
+{
+    return (c->keep * x - c->take * said) / c->part;
+}
+
+/* A noise level as samplers of the DPM kind see it: x = alpha * clean + sigma * noise, lambda =
+ * log(alpha / sigma), which is +inf without noise. */
+struct sampler_point {
+    double alpha, sigma, lambda;
+};
+struct sampler_point sampler_point_at(const struct sampler_path *path, int index);
+
 /* The network sees latents times this. */
 double sampler_scale_input(const struct sampler_path *path, int index);
-/* Start latents are standard normal noise times this (diffusers' init_noise_sigma). */
-double sampler_start_scale(const struct sampler_path *path);
 /* Noised latents at step `index` are clean_gain * clean + noise_gain * noise (diffusers'
  * add_noise); 1 and 0 at index == steps. */
 void sampler_mix(const struct sampler_setup *setup, int index, double *clean_gain,

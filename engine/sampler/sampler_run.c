@@ -18,7 +18,7 @@ static bool allocate(struct sampler_run *run, struct error *err)
         run->kept[i] = alloc_checked(count, sizeof *run->kept[i], "solver history", err);
         if (run->kept[i] == NULL) return false;
     }
-    if (!draws_noise(&run->setup)) return true;
+    if (!draws_noise(&run->setup) && !run->setup.path->sampler->scratch) return true;
     run->noise = alloc_checked(count, sizeof *run->noise, "noise", err);
     return run->noise != NULL;
 }
@@ -53,9 +53,22 @@ double sampler_scale_input(const struct sampler_path *path, int index)
     return path->sampler->sigma_space ? 1 / sqrt(sigma * sigma + 1) : 1;
 }
 
-double sampler_start_scale(const struct sampler_path *path)
+struct sampler_clean sampler_clean_at(const struct sampler_path *path, int index)
 {
-    return path->sampler->sigma_space ? path->sigmas[0] : 1;
+    const double sigma = path->sigmas[index], alpha = 1 / sqrt(sigma * sigma + 1);
+    const bool v = path->prediction == NOISE_PREDICTION_V;
+    if (!path->sampler->sigma_space)
+        return v ? (struct sampler_clean){(float)alpha, (float)(sigma * alpha), 1}
+                 : (struct sampler_clean){1, (float)(sigma * alpha), (float)alpha};
+    return v ? (struct sampler_clean){(float)(alpha * alpha), (float)(sigma * alpha), 1}
+             : (struct sampler_clean){1, (float)sigma, 1};
+}
+
+struct sampler_point sampler_point_at(const struct sampler_path *path, int index)
+{
+    const double sigma = path->sigmas[index], alpha = 1 / sqrt(sigma * sigma + 1);
+    /* log of 0 is -inf, and lambda then +inf: exp(-h) becomes 0 as it should. */
+    return (struct sampler_point){alpha, sigma * alpha, log(alpha) - log(sigma * alpha)};
 }
 
 void sampler_mix(const struct sampler_setup *setup, int index, double *clean_gain,

@@ -1,4 +1,5 @@
-/* linspace: evenly from the last training step to 0, rounded half to even. */
+/* linspace: evenly from the last training step to 0, rounded half to even where they must be whole.
+ */
 #include <math.h>
 
 #include "engine/schedule/noise_schedule.h"
@@ -11,7 +12,8 @@ static bool fill(const struct noise_schedule_spacing_args *a, double *timesteps)
     if (points > a->train_steps) return false;
     for (int i = 0; i < a->steps; i++) {
         const int at = points - 1 - i;
-        timesteps[i] = at == points - 1 && points > 1 ? last : nearbyint(at * stride);
+        const double t = at == points - 1 && points > 1 ? last : at * stride;
+        timesteps[i] = a->fractional ? (double)(float)t : nearbyint(t);
     }
     return true;
 }

@@ -1,6 +1,5 @@
 #include "engine/schedule/noise_schedule.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,50 +17,112 @@ static const struct config_rule rules[] = {
     {"set_alpha_to_one", CONFIG_READ, NULL},
     {"steps_offset", CONFIG_READ, NULL},
     {"timestep_spacing", CONFIG_READ, NULL},
+    {"prediction_type", CONFIG_READ, NULL},
+    {"use_karras_sigmas", CONFIG_READ, NULL},
+    {"algorithm_type", CONFIG_READ, NULL},
     {"clip_sample", CONFIG_READ, NULL}, /* true by default: must be there and false */
-    {"prediction_type", CONFIG_MUST, "[\"epsilon\"]"},
     {"trained_betas", CONFIG_MUST, "[null]"},
     {"thresholding", CONFIG_MUST, "[null, false]"},
     {"rescale_betas_zero_snr", CONFIG_MUST, "[null, false]"},
-    {"use_karras_sigmas", CONFIG_MUST, "[null, false]"},
     {"use_exponential_sigmas", CONFIG_MUST, "[null, false]"},
     {"use_beta_sigmas", CONFIG_MUST, "[null, false]"},
     {"use_lu_lambdas", CONFIG_MUST, "[null, false]"},
     {"use_flow_sigmas", CONFIG_MUST, "[null, false]"},
+    {"use_dynamic_shifting", CONFIG_MUST, "[null, false]"},
     {"euler_at_final", CONFIG_MUST, "[null, false]"},
     {"final_sigmas_type", CONFIG_MUST, "[\"zero\"]"},
-    {"algorithm_type", CONFIG_MUST, "[\"dpmsolver++\"]"},
-    {"solver_type", CONFIG_MUST, "[\"midpoint\"]"},
+    {"solver_type", CONFIG_MUST, "[\"midpoint\", \"bh2\"]"}, /* of dpm++, of unipc */
     {"solver_order", CONFIG_MUST, "[2]"},
+    {"solver_p", CONFIG_MUST, "[null]"},
+    {"predict_x0", CONFIG_MUST, "[true]"},
+    {"disable_corrector", CONFIG_MUST, "[null, []]"},
     {"lower_order_final", CONFIG_MUST, "[true]"},
     {"variance_type", CONFIG_MUST, "[null]"},
+    {"interpolation_type", CONFIG_MUST, "[\"linear\"]"}, /* of euler, as the next three */
+    {"timestep_type", CONFIG_MUST, "[\"discrete\"]"},
+    {"sigma_min", CONFIG_MUST, "[null]"},
+    {"sigma_max", CONFIG_MUST, "[null]"},
+    {"original_inference_steps", CONFIG_MUST, "[50]"}, /* of lcm, as the next one */
+    {"timestep_scaling", CONFIG_MUST, "[10, 10.0]"},
     {"clip_sample_range", CONFIG_IGNORE, NULL}, /* of clipping, which is off */
     {"sample_max_value", CONFIG_IGNORE, NULL},  /* of thresholding, as the next one */
     {"dynamic_thresholding_ratio", CONFIG_IGNORE, NULL},
-    {"skip_prk_steps", CONFIG_IGNORE, NULL},     /* of another sampler */
+    {"skip_prk_steps", CONFIG_IGNORE, NULL},     /* of pndm */
     {"lambda_min_clipped", CONFIG_IGNORE, NULL}, /* of cosine betas */
-    {"flow_shift", CONFIG_IGNORE, NULL},         /* of flow sigmas */
+    {"flow_shift", CONFIG_IGNORE, NULL},         /* of flow sigmas, as the next one */
+    {"time_shift_type", CONFIG_IGNORE, NULL},
     {NULL, CONFIG_IGNORE, NULL},
 };
 
-static const char *const classes[] = {"DDIMScheduler", "DPMSolverMultistepScheduler"};
+/* One row a class of diffusers, and for DPMSolverMultistep one an algorithm. */
+static const struct scheduler_class {
+    const char *name, *algorithm; /* NULL: any */
+    const char *sampler, *note;
+} classes[] = {
+    {"DDIMScheduler", NULL, "ddim", NULL},
+    {"PNDMScheduler", NULL, "ddim",
+     "its own scheduler, PNDM, is not built: ddim on the same schedule is its default here"},
+    {"DPMSolverMultistepScheduler", "dpmsolver++", "dpm++", NULL},
+    {"DPMSolverMultistepScheduler", "sde-dpmsolver++", "dpm++-sde", NULL},
+    {"EulerDiscreteScheduler", NULL, "euler", NULL},
+    {"EulerAncestralDiscreteScheduler", NULL, "euler-a", NULL},
+    {"UniPCMultistepScheduler", NULL, "unipc", NULL},
+    {"LCMScheduler", NULL, "lcm", NULL},
+};
 
+#define CLASS_COUNT (sizeof classes / sizeof classes[0])
+
+bool noise_prediction_find(const char *name, enum noise_prediction *out)
+{
+    static const char *const names[] = {
+        [NOISE_PREDICTION_EPSILON] = "epsilon", [NOISE_PREDICTION_V] = "v_prediction"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], name) == 0) {
+            *out = (enum noise_prediction)i;
+            return true;
+        }
+    return false;
+}
+
+/* Without a class the file is one of an original folder, which DDIM ran. */
 static bool read_class(struct noise_schedule *s, const json_t *config, const char *what,
                        struct error *err)
 {
-    const char *name;
-    if (!json_get_text_or(config, "_class_name", "DDIMScheduler", &name, what, err)) return false;
-    snprintf(s->class_name, sizeof s->class_name, "%s", name);
-    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
-        if (strcmp(classes[i], name) == 0) return true;
-    return error_set(err, ERROR_INVALID, "%s: \"_class_name\": \"%s\" is not built", what, name);
+    const char *name, *algorithm;
+    if (!json_get_text_or(config, "_class_name", "DDIMScheduler", &name, what, err) ||
+        !json_get_text_or(config, "algorithm_type", "dpmsolver++", &algorithm, what, err))
+        return false;
+    bool known = false;
+    for (size_t i = 0; i < CLASS_COUNT; i++) {
+        const struct scheduler_class *c = &classes[i];
+        if (strcmp(c->name, name) != 0) continue;
+        known = true;
+        if (c->algorithm != NULL && strcmp(c->algorithm, algorithm) != 0) continue;
+        s->sampler = c->sampler;
+        s->note = c->note;
+        return true;
+    }
+    return error_set(err, ERROR_INVALID, "%s: \"%s\": \"%s\" is not built", what,
+                     known ? "algorithm_type" : "_class_name", known ? algorithm : name);
 }
 
-static bool read_clipping(const struct noise_schedule *s, const json_t *config, const char *what,
-                          struct error *err)
+static bool read_prediction(struct noise_schedule *s, const json_t *config, const char *what,
+                            struct error *err)
+{
+    const char *name;
+    if (!json_get_text_or(config, "prediction_type", "epsilon", &name, what, err) ||
+        !json_get_bool_or(config, "use_karras_sigmas", false, &s->karras, what, err))
+        return false;
+    if (noise_prediction_find(name, &s->prediction)) return true;
+    return error_set(err, ERROR_INVALID, "%s: \"prediction_type\": \"%s\" is not built", what,
+                     name);
+}
+
+static bool read_clipping(const json_t *config, const char *what, struct error *err)
 {
     bool clip;
-    const bool absent = strcmp(s->class_name, "DDIMScheduler") == 0; /* its default is true */
+    const char *name = json_string_value(json_object_get(config, "_class_name"));
+    const bool absent = name == NULL || strcmp(name, "DDIMScheduler") == 0; /* its default: true */
     if (!json_get_bool_or(config, "clip_sample", absent, &clip, what, err)) return false;
     return clip ? error_set(err, ERROR_INVALID, "%s: \"clip_sample\": true is not built", what)
                 : true;
@@ -120,8 +181,9 @@ static bool parse(struct noise_schedule *s, const json_t *config, const char *wh
     if (s->train_steps > NOISE_SCHEDULE_TRAIN_STEPS_MAX)
         return error_set(err, ERROR_INVALID, "%s: \"num_train_timesteps\" is over %d", what,
                          NOISE_SCHEDULE_TRAIN_STEPS_MAX);
-    if (!read_class(s, config, what, err) || !read_clipping(s, config, what, err) ||
-        !read_spacing(s, config, what, err) || !fill_alphas(s, config, what, err) ||
+    if (!read_class(s, config, what, err) || !read_clipping(config, what, err) ||
+        !read_prediction(s, config, what, err) || !read_spacing(s, config, what, err) ||
+        !fill_alphas(s, config, what, err) ||
         !json_get_bool_or(config, "set_alpha_to_one", true, &to_one, what, err))
         return false;
     s->final_alpha = to_one ? 1 : s->alphas_cumprod[0];

@@ -25,6 +25,7 @@ noise_schedule_betas_find(const char *name); /* NULL when unknown */
 struct noise_schedule_spacing_args {
     int train_steps, steps;
     int offset;      /* steps_offset */
+    bool fractional; /* timesteps need not be whole */
     bool counts_end; /* solvers that append a last sigma of their own: spaced for one step more,
                         whose end is dropped */
 };
@@ -38,13 +39,22 @@ noise_schedule_spacing_find(const char *name); /* NULL when unknown */
 
 /* ---- a folder's own schedule ---- */
 
+/* What the network was trained to say: the noise, or v = alpha * noise - sigma * clean (T.
+ * Salimans, J. Ho, "Progressive Distillation for Fast Sampling of Diffusion Models", 2022, appendix
+ * D). */
+enum noise_prediction { NOISE_PREDICTION_EPSILON, NOISE_PREDICTION_V };
+bool noise_prediction_find(const char *name, enum noise_prediction *out); /* "epsilon" */
+
 struct noise_schedule {
     int train_steps;
     float *alphas_cumprod; /* [train_steps] */
     float final_alpha;     /* "before" step 0: 1, or that of step 0 */
     int steps_offset;
     const struct noise_schedule_spacing *spacing; /* NULL: the sampler's default */
-    char class_name[64];                          /* "DDIMScheduler" */
+    bool karras;                                  /* use_karras_sigmas, for samplers that can */
+    enum noise_prediction prediction;
+    const char *sampler; /* the folder's own, by its recipe name; static */
+    const char *note;    /* what a user should know of that choice, or NULL; static */
 };
 
 /* Reads a scheduler_config.json. ERROR_INVALID names values that are not built. */

@@ -3,14 +3,13 @@
 #include "engine/schedule/noise_schedule.h"
 
 extern const struct noise_schedule_spacing noise_schedule_leading, noise_schedule_linspace,
-    noise_schedule_trailing;
+    noise_schedule_trailing, noise_schedule_distilled;
 extern const struct noise_schedule_betas noise_schedule_linear, noise_schedule_scaled_linear;
 
 /* One row a spacing. */
 static const struct noise_schedule_spacing *const spacings[] = {
-    &noise_schedule_leading,
-    &noise_schedule_linspace,
-    &noise_schedule_trailing,
+    &noise_schedule_leading, &noise_schedule_linspace, &noise_schedule_trailing,
+    &noise_schedule_distilled, /* of lcm; a recipe cannot choose it */
 };
 
 /* One row a curve of betas. */

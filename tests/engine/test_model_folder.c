@@ -34,7 +34,7 @@ static void tiny_is_described(void **state)
     const json_t *defaults = json_object_get(facts, "defaults");
     assert_int_equal(json_integer_value(json_object_get(defaults, "width")), 64);
     assert_string_equal(json_string_value(json_object_get(defaults, "scheduler")), "ddim");
-    assert_int_equal(json_array_size(json_object_get(facts, "schedulers")), 2);
+    assert_int_equal(json_array_size(json_object_get(facts, "schedulers")), 7);
     json_decref(facts);
 }
 

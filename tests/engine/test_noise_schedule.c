@@ -7,6 +7,8 @@
 #include "engine/sampler/sampler.h"
 #include "engine/schedule/noise_schedule.h"
 
+static const struct sampler_wish as_folder = {0};
+
 static struct noise_schedule tiny_schedule(void)
 {
     struct error err = {0};
@@ -58,7 +60,8 @@ static void timesteps_agree(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct timestep_case *c = &cases[i];
         double t[64];
-        const struct noise_schedule_spacing_args args = {1000, c->steps, 1, c->counts_end};
+        const struct noise_schedule_spacing_args args = {
+            .train_steps = 1000, .steps = c->steps, .offset = 1, .counts_end = c->counts_end};
         assert_true(noise_schedule_spacing_find(c->spacing)->fill(&args, t));
         for (int j = 0; c->first[j] >= 0; j++)
             assert_true(t[j] == c->first[j]);
@@ -71,7 +74,8 @@ static void linspace_rounds_half_to_even(void **state)
 {
     (void)state;
     double t[25];
-    const struct noise_schedule_spacing_args args = {1000, 20, 0, true};
+    const struct noise_schedule_spacing_args args = {
+        .train_steps = 1000, .steps = 20, .counts_end = true};
     assert_true(noise_schedule_spacing_find("linspace")->fill(&args, t));
     assert_true(t[9] == 549 && t[10] == 500 && t[11] == 450);
 }
@@ -81,13 +85,13 @@ static void too_many_steps_are_refused(void **state)
     (void)state;
     struct error err = {0};
     struct noise_schedule s = tiny_schedule();
-    struct sampler_path *path = sampler_path_new(sampler_find("ddim"), &s, 999, &err);
+    struct sampler_path *path = sampler_path_new(sampler_find("ddim"), &s, &as_folder, 999, &err);
     expect_ok(path != NULL, &err);
     sampler_path_free(path);
-    assert_null(sampler_path_new(sampler_find("ddim"), &s, 1001, &err));
+    assert_null(sampler_path_new(sampler_find("ddim"), &s, &as_folder, 1001, &err));
     assert_int_equal(err.code, ERROR_USAGE);
-    assert_null(sampler_path_new(sampler_find("dpm++"), &s, 1500, &err));
-    assert_null(sampler_path_new(sampler_find("dpm++"), &s, 0, &err));
+    assert_null(sampler_path_new(sampler_find("dpm++"), &s, &as_folder, 1500, &err));
+    assert_null(sampler_path_new(sampler_find("dpm++"), &s, &as_folder, 0, &err));
     noise_schedule_finish(&s);
 }
 
@@ -103,28 +107,44 @@ static void toy_noise(void *arg, float *out)
 struct toy_case {
     const char *sampler;
     int steps;
+    const char *spacing; /* NULL: the sampler's own */
+    bool karras;
     double eta, after_one, after_all; /* of the first of the 8 */
 };
+
+static struct sampler_path *toy_path(const struct toy_case *c, const struct noise_schedule *s)
+{
+    struct error err = {0};
+    const struct sampler_wish wish = {
+        .spacing = c->spacing != NULL ? noise_schedule_spacing_find(c->spacing) : NULL,
+        .karras = c->karras ? SAMPLER_ON : SAMPLER_AS_FOLDER};
+    struct sampler_path *path =
+        sampler_path_new(sampler_find(c->sampler), s, &wish, c->steps, &err);
+    expect_ok(path != NULL, &err);
+    return path;
+}
 
 static void check_toy(const struct toy_case *c)
 {
     struct error err = {0};
     struct noise_schedule s = tiny_schedule();
-    const struct sampler *sampler = sampler_find(c->sampler);
     float x[8], e[8];
-    struct sampler_path *path = sampler_path_new(sampler, &s, c->steps, &err);
-    expect_ok(path != NULL, &err);
+    struct sampler_path *path = toy_path(c, &s);
     const struct sampler_setup setup = {.schedule = &s, .path = path, .count = 8, .eta = c->eta};
     struct sampler_run *sampling = sampler_begin(&setup, &err);
     struct noise_state *noise = noise_find("torch-cpu")->begin(0);
     expect_ok(sampling != NULL, &err);
     for (int i = 0; i < 8; i++)
-        x[i] = -2 + 4 * (float)i / 7;
+        x[i] = (float)path->start_scale * (-2 + 4 * (float)i / 7);
     for (int step = 0; step < c->steps; step++) {
-        for (int i = 0; i < 8; i++)
-            e[i] = 0.5f * x[i] + 0.1f * sinf(3 * x[i]) * (float)path->timesteps[step] / 1000;
+        const float gain = (float)sampler_scale_input(path, step);
+        for (int i = 0; i < 8; i++) {
+            const float seen = gain * x[i];
+            e[i] = 0.5f * seen + 0.1f * sinf(3 * seen) * (float)path->timesteps[step] / 1000;
+        }
         sampler_step(sampling, step, x, e, toy_noise, noise);
-        if (step == 0 && c->after_one != 0) assert_true(fabs(x[0] - c->after_one) < 2e-5);
+        if (step == 0 && fabs(x[0] - c->after_one) > 2e-5 * fabs(c->after_one))
+            fail_msg("%s: %.7g, not %.7g after one step", c->sampler, (double)x[0], c->after_one);
     }
     if (fabs(x[0] - c->after_all) > 5e-5)
         fail_msg("%s, %d steps: %.7g instead of %.7g", c->sampler, c->steps, (double)x[0],
@@ -139,16 +159,148 @@ static void samplers_agree(void **state)
 {
     (void)state;
     static const struct toy_case cases[] = {
-        {"ddim", 5, 0, -3.07177, -3.678425},   {"ddim", 50, 0, -2.12583, -5.2622},
-        {"ddim", 30, 0, -2.205035, -4.975947}, {"ddim", 5, 1, -1.311999, -1.78218},
-        {"dpm++", 5, 0, -3.864275, -5.890981}, {"dpm++", 25, 0, -2.270972, -5.349037},
-        {"dpm++", 20, 0, -2.346193, -5.35422},
+        {"ddim", 5, NULL, false, 0, -3.07177, -3.678425},
+        {"ddim", 50, NULL, false, 0, -2.12583, -5.2622},
+        {"ddim", 30, NULL, false, 0, -2.205035, -4.975947},
+        {"ddim", 5, NULL, false, 1, -1.311999, -1.78218},
+        {"dpm++", 5, NULL, false, 0, -3.864275, -5.890981},
+        {"dpm++", 25, NULL, false, 0, -2.270972, -5.349037},
+        {"dpm++", 20, NULL, false, 0, -2.346193, -5.35422},
+        {"dpm++", 8, NULL, true, 0, -2.858824, -4.859617},
+        {"dpm++", 8, "leading", false, 0, -2.68503, -3.966659},
+        {"dpm++", 8, "trailing", false, 0, -3.011939, -5.516329},
+        {"dpm++-sde", 5, NULL, false, 0, -1.825014, -1.210783},
+        {"euler", 5, NULL, false, 0, -19.03329, -7.188405},
+        {"euler", 5, "leading", false, 0, -7.683837, -3.626043},
+        {"euler", 5, NULL, true, 0, -19.7213, -7.718512},
+        {"euler-a", 5, NULL, false, 0, -10.13707, -3.449651},
+        {"unipc", 5, NULL, false, 0, -3.864275, -5.611062},
+        {"unipc", 10, NULL, false, 0, -2.769642, -5.37505},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         check_toy(&cases[i]);
 }
 
+/* Noise levels of Karras et al. and their timesteps, whole and fractional. */
+static void karras_sigmas_agree(void **state)
+{
+    (void)state;
+    static const double whole[] = {999, 890, 746, 549, 299, 90, 12, 0},
+                        levels[] = {14.61465,  7.902944,  4.027746,  1.910363,
+                                    0.8288717, 0.3211217, 0.1071994, 0.02916753},
+                        fractional[] = {999, 785.9539794921875, 427.48980712890625,
+                                        58.8914909362793, 0};
+    struct noise_schedule s = tiny_schedule();
+    const struct toy_case a = {.sampler = "dpm++", .steps = 8, .karras = true},
+                          b = {.sampler = "euler", .steps = 5, .karras = true};
+    struct sampler_path *path = toy_path(&a, &s), *other = toy_path(&b, &s);
+    for (int i = 0; i < 8; i++) {
+        assert_true(path->timesteps[i] == whole[i]);
+        assert_true(fabs(path->sigmas[i] / levels[i] - 1) < 1e-6);
+    }
+    for (int i = 0; i < 5; i++)
+        assert_true(fabs(other->timesteps[i] - fractional[i]) < 2e-3);
+    assert_true(path->sigmas[8] == 0 && other->sigmas[5] == 0);
+    sampler_path_free(path);
+    sampler_path_free(other);
+    noise_schedule_finish(&s);
+}
+
+/* LCM's own timesteps: of the 50 it was distilled on. */
+static void distilled_steps_agree(void **state)
+{
+    (void)state;
+    static const double four[] = {999, 759, 499, 259},
+                        eight[] = {999, 879, 759, 639, 499, 379, 259, 139};
+    struct noise_schedule s = tiny_schedule();
+    const struct toy_case a = {.sampler = "lcm", .steps = 4}, b = {.sampler = "lcm", .steps = 8};
+    struct sampler_path *few = toy_path(&a, &s), *more = toy_path(&b, &s);
+    for (int i = 0; i < 4; i++)
+        assert_true(few->timesteps[i] == four[i]);
+    for (int i = 0; i < 8; i++)
+        assert_true(more->timesteps[i] == eight[i]);
+    sampler_path_free(few);
+    sampler_path_free(more);
+    noise_schedule_finish(&s);
+}
+
+/* What a start in the middle mixes (diffusers' add_noise of 1 and 1 at the first step that is run).
+ */
+static void starts_in_the_middle_agree(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sampler;
+        double first, mixed;
+    } cases[] = {{"dpm++", 599, 1.317743182182312}, {"ddim", 581, 1.3297170400619507}};
+    struct noise_schedule s = tiny_schedule();
+    for (size_t i = 0; i < 2; i++) {
+        const struct toy_case c = {.sampler = cases[i].sampler, .steps = 50};
+        struct sampler_path *path = toy_path(&c, &s);
+        const struct sampler_setup setup = {.schedule = &s, .path = path, .first = 20, .count = 1};
+        double clean, noise;
+        assert_true(path->timesteps[20] == cases[i].first);
+        sampler_mix(&setup, 20, &clean, &noise);
+        assert_true(fabs(clean + noise - cases[i].mixed) < 1e-6);
+        sampler_mix(&setup, 50, &clean, &noise);
+        assert_true(clean == 1 && noise == 0);
+        sampler_path_free(path);
+    }
+    noise_schedule_finish(&s);
+}
+
 /* ---- the folder's config ---- */
+
+/* Configs as published folders have them, and the sampler each means. */
+static void published_configs_are_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config, *sampler;
+        bool v, note;
+    } cases[] = {
+        {"{\"_class_name\": \"DDIMScheduler\", \"beta_end\": 0.012, \"beta_schedule\":"
+         " \"scaled_linear\", \"beta_start\": 0.00085, \"clip_sample\": false,"
+         " \"num_train_timesteps\": 1000, \"prediction_type\": \"epsilon\","
+         " \"set_alpha_to_one\": false, \"skip_prk_steps\": true, \"steps_offset\": 1,"
+         " \"trained_betas\": null}",
+         "ddim", false, false},
+        {"{\"_class_name\": \"PNDMScheduler\", \"beta_end\": 0.012, \"beta_schedule\":"
+         " \"scaled_linear\", \"beta_start\": 0.00085, \"num_train_timesteps\": 1000,"
+         " \"set_alpha_to_one\": false, \"skip_prk_steps\": true, \"steps_offset\": 1,"
+         " \"trained_betas\": null, \"clip_sample\": false}",
+         "ddim", false, true},
+        {"{\"_class_name\": \"DDIMScheduler\", \"beta_end\": 0.012, \"beta_schedule\":"
+         " \"scaled_linear\", \"beta_start\": 0.00085, \"clip_sample\": false,"
+         " \"prediction_type\": \"v_prediction\", \"set_alpha_to_one\": false,"
+         " \"skip_prk_steps\": true, \"steps_offset\": 1, \"trained_betas\": null}",
+         "ddim", true, false},
+        {"{\"_class_name\": \"DPMSolverMultistepScheduler\", \"algorithm_type\":"
+         " \"sde-dpmsolver++\", \"use_karras_sigmas\": true, \"solver_type\": \"midpoint\"}",
+         "dpm++-sde", false, false},
+        {"{\"_class_name\": \"EulerDiscreteScheduler\", \"interpolation_type\": \"linear\","
+         " \"timestep_type\": \"discrete\", \"sigma_max\": null}",
+         "euler", false, false},
+        {"{\"_class_name\": \"EulerAncestralDiscreteScheduler\"}", "euler-a", false, false},
+        {"{\"_class_name\": \"UniPCMultistepScheduler\", \"solver_type\": \"bh2\","
+         " \"disable_corrector\": [], \"solver_p\": null, \"predict_x0\": true}",
+         "unipc", false, false},
+        {"{\"_class_name\": \"LCMScheduler\", \"original_inference_steps\": 50,"
+         " \"timestep_scaling\": 10.0}",
+         "lcm", false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct error err = {0};
+        struct noise_schedule s;
+        json_t *config = json_loads(cases[i].config, 0, NULL);
+        expect_ok(noise_schedule_parse(config, "config", &s, &err), &err);
+        assert_string_equal(s.sampler, cases[i].sampler);
+        assert_true((s.prediction == NOISE_PREDICTION_V) == cases[i].v);
+        assert_true((s.note != NULL) == cases[i].note);
+        noise_schedule_finish(&s);
+        json_decref(config);
+    }
+}
 
 static bool read_text(const char *config, struct error *err)
 {
@@ -172,7 +324,13 @@ static void values_that_are_not_built_are_named(void **state)
     } cases[] = {
         {"{\"clip_sample\": true}", "clip_sample"},
         {"{}", "clip_sample"}, /* DDIM's own default is to clip */
-        {"{\"clip_sample\": false, \"prediction_type\": \"v_prediction\"}", "prediction_type"},
+        {"{\"clip_sample\": false, \"prediction_type\": \"sample\"}", "prediction_type"},
+        {"{\"_class_name\": \"DPMSolverMultistepScheduler\", \"algorithm_type\": \"dpmsolver\"}",
+         "algorithm_type"},
+        {"{\"_class_name\": \"DPMSolverMultistepScheduler\", \"solver_order\": 3}", "solver_order"},
+        {"{\"_class_name\": \"UniPCMultistepScheduler\", \"solver_type\": \"bh1\"}", "solver_type"},
+        {"{\"_class_name\": \"LCMScheduler\", \"original_inference_steps\": 40}",
+         "original_inference_steps"},
         {"{\"clip_sample\": false, \"beta_schedule\": \"squaredcos_cap_v2\"}", "squaredcos_cap_v2"},
         {"{\"clip_sample\": false, \"timestep_spacing\": \"random\"}", "timestep_spacing"},
         {"{\"clip_sample\": false, \"rescale_betas_zero_snr\": true}", "rescale_betas_zero_snr"},
@@ -203,6 +361,10 @@ int main(void)
         cmocka_unit_test(linspace_rounds_half_to_even),
         cmocka_unit_test(too_many_steps_are_refused),
         cmocka_unit_test(samplers_agree),
+        cmocka_unit_test(karras_sigmas_agree),
+        cmocka_unit_test(distilled_steps_agree),
+        cmocka_unit_test(starts_in_the_middle_agree),
+        cmocka_unit_test(published_configs_are_read),
         cmocka_unit_test(values_that_are_not_built_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

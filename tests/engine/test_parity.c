@@ -164,13 +164,18 @@ static void vae_decoding_agrees(void **state)
     safetensors_close(golden);
 }
 
-static struct engine_model *open_tiny(void)
+static struct engine_model *open_tiny_with(int threads)
 {
     struct error err = {0};
-    const struct engine_options options = {.backend = backend_name, .threads = 2};
+    const struct engine_options options = {.backend = backend_name, .threads = threads};
     struct engine_model *model = engine_open(TINY, &options, &err);
     expect_ok(model != NULL, &err);
     return model;
+}
+
+static struct engine_model *open_tiny(void)
+{
+    return open_tiny_with(2);
 }
 
 static struct engine_job *open_job(struct engine_model *model, const char *extra)
@@ -212,7 +217,7 @@ static void vae_encoding_agrees(void **state)
     safetensors_close(golden);
 }
 
-static void check_trajectory(const char *scheduler, const char *key, bool frames)
+static void check_trajectory(const char *scheduler, const char *key, int threads, bool frames)
 {
     struct error err = {0};
     struct safetensors *golden = golden_open();
@@ -220,7 +225,7 @@ static void check_trajectory(const char *scheduler, const char *key, bool frames
     float got[LATENT_COUNT];
     char extra[64];
     snprintf(extra, sizeof extra, "{\"scheduler\": \"%s\"}", scheduler);
-    struct engine_model *model = open_tiny();
+    struct engine_model *model = open_tiny_with(threads);
     struct engine_job *job = open_job(model, extra);
     assert_int_equal(engine_job_step_count(job), 4);
     for (int i = 0; i <= 4; i++) {
@@ -243,16 +248,64 @@ static void check_trajectory(const char *scheduler, const char *key, bool frames
     safetensors_close(golden);
 }
 
-static void ddim_trajectory_and_frames_agree(void **state)
+static void trajectories_agree(void **state)
 {
     (void)state;
-    check_trajectory("ddim", "traj.ddim", true);
+    static const char *const samplers[][2] = {
+        {"ddim", "traj.ddim"},   {"dpm++", "traj.dpm"},      {"dpm++-sde", "traj.dpmsde"},
+        {"euler", "traj.euler"}, {"euler-a", "traj.eulera"}, {"unipc", "traj.unipc"}};
+    static const int threads[] = {1, 2, 4};
+    for (size_t i = 0; i < sizeof samplers / sizeof samplers[0]; i++)
+        for (size_t t = 0; t < 3; t++)
+            check_trajectory(samplers[i][0], samplers[i][1], threads[t], i == 0);
 }
 
-static void dpmpp_trajectory_agrees(void **state)
+/* Spacings, noise levels and predictions beyond the folder's own: golden_samplers.py. */
+static void other_schedules_agree(void **state)
 {
     (void)state;
-    check_trajectory("dpm++", "traj.dpm", false);
+    static const struct {
+        const char *key, *recipe;
+    } cases[] = {
+        {"lcm", "{\"scheduler\": \"lcm\"}"},
+        {"karras.dpm", "{\"scheduler\": \"dpm++\", \"use_karras_sigmas\": true}"},
+        {"karras.dpmsde", "{\"scheduler\": \"dpm++-sde\", \"use_karras_sigmas\": true}"},
+        {"karras.euler", "{\"scheduler\": \"euler\", \"use_karras_sigmas\": true}"},
+        {"karras.unipc", "{\"scheduler\": \"unipc\", \"use_karras_sigmas\": true}"},
+        {"trailing.ddim", "{\"scheduler\": \"ddim\", \"timestep_spacing\": \"trailing\"}"},
+        {"trailing.dpm", "{\"scheduler\": \"dpm++\", \"timestep_spacing\": \"trailing\"}"},
+        {"trailing.euler", "{\"scheduler\": \"euler\", \"timestep_spacing\": \"trailing\"}"},
+        {"leading.euler", "{\"scheduler\": \"euler\", \"timestep_spacing\": \"leading\"}"},
+        {"leading.eulera", "{\"scheduler\": \"euler-a\", \"timestep_spacing\": \"leading\"}"},
+        {"leading.unipc", "{\"scheduler\": \"unipc\", \"timestep_spacing\": \"leading\"}"},
+        {"linspace.ddim", "{\"scheduler\": \"ddim\", \"timestep_spacing\": \"linspace\"}"},
+        {"v.ddim", "{\"scheduler\": \"ddim\", \"prediction_type\": \"v_prediction\"}"},
+        {"v.dpm", "{\"scheduler\": \"dpm++\", \"prediction_type\": \"v_prediction\"}"},
+        {"v.euler", "{\"scheduler\": \"euler\", \"prediction_type\": \"v_prediction\"}"},
+        {"v.eulera", "{\"scheduler\": \"euler-a\", \"prediction_type\": \"v_prediction\"}"},
+        {"v.unipc", "{\"scheduler\": \"unipc\", \"prediction_type\": \"v_prediction\"}"},
+        {"v.lcm", "{\"scheduler\": \"lcm\", \"prediction_type\": \"v_prediction\"}"},
+        {"eta.ddim", "{\"scheduler\": \"ddim\", \"eta\": 0.6}"},
+    };
+    struct error err = {0};
+    struct safetensors *golden = safetensors_open(TEST_DATA "/samplers.safetensors", &err);
+    expect_ok(golden != NULL, &err);
+    struct engine_model *model = open_tiny();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        float got[LATENT_COUNT], *want = golden_floats(golden, cases[i].key, 2 * LATENT_COUNT);
+        struct engine_job *job = open_job(model, cases[i].recipe);
+        for (int step = 0; step < 4; step++) {
+            expect_ok(engine_job_step(job, &err), &err);
+            if (step == 0) engine_job_latents_get(job, 0, got);
+            if (step == 0) expect_close(cases[i].key, got, want, LATENT_COUNT, 1e-3);
+        }
+        engine_job_latents_get(job, 0, got);
+        expect_close(cases[i].key, got, want + LATENT_COUNT, LATENT_COUNT, 1e-3);
+        engine_job_free(job);
+        free(want);
+    }
+    engine_close(model);
+    safetensors_close(golden);
 }
 
 /* Bytes as the reference rounds them; a float that sits on the border may fall to either side. */
@@ -345,8 +398,8 @@ int main(void)
         cmocka_unit_test(unet_agrees_at_odd_sizes),
         cmocka_unit_test(vae_decoding_agrees),
         cmocka_unit_test(vae_encoding_agrees),
-        cmocka_unit_test(ddim_trajectory_and_frames_agree),
-        cmocka_unit_test(dpmpp_trajectory_agrees),
+        cmocka_unit_test(trajectories_agree),
+        cmocka_unit_test(other_schedules_agree),
         cmocka_unit_test(decoded_bytes_agree),
         cmocka_unit_test(jobs_do_not_disturb_each_other),
         cmocka_unit_test(low_guidance_encodes_the_prompt_alone),

@@ -127,12 +127,13 @@ static float frame_distance(const float *a, const float *b, int frame)
 static void held_frames_end_clean(void **state)
 {
     (void)state;
-    static const char *const schedulers[] = {"ddim", "dpm++"};
+    static const char *const schedulers[] = {"ddim",    "dpm++", "dpm++-sde", "euler",
+                                             "euler-a", "unipc", "lcm"};
     float clean[LATENTS], latents[LATENTS];
     struct safetensors *golden = golden_open();
     float *video = golden_video(golden);
     clean_latents(video, clean);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof schedulers / sizeof schedulers[0]; i++) {
         char extra[160];
         snprintf(extra, sizeof extra,
                  "{\"init_video\": \"x\", \"hold_frames\": [0, 3], \"scheduler\": \"%s\"}",

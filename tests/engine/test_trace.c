@@ -244,7 +244,7 @@ static void a_model_is_described(void **state)
     assert_int_equal(run(folder, args), 0);
     expect_said(folder, "out", "\"family\":\"modelscope\"");
     expect_said(folder, "out", "\"window\":16");
-    expect_said(folder, "out", "\"schedulers\":[\"ddim\",\"dpm++\"]");
+    expect_said(folder, "out", "\"schedulers\":[\"ddim\",\"dpm++\",");
     scratch_remove(folder);
 }
 
