@@ -32,6 +32,7 @@ extern const struct command command_key_show;
 extern const struct command command_model_list;
 extern const struct command command_model_show;
 extern const struct command command_model_add;
+extern const struct command command_model_convert;
 extern const struct command command_model_verify;
 extern const struct command command_model_remove;
 

@@ -135,6 +135,11 @@ static void choose_key(struct model_add *a)
     a->key = xasprintf("%s-%.12s", a->name, hex);
 }
 
+const char *model_add_source(const struct model_add *a)
+{
+    return a->made_from ? a->made_from : a->gather.origin;
+}
+
 /* A commit's first twelve digits are enough for a person. */
 static int shown_size(const char *origin)
 {
@@ -150,8 +155,9 @@ static void say_plan(const struct model_add *a)
     uint64_t bytes = listing_chosen_bytes(&a->gather.listing, &count);
     text_size(bytes, size, sizeof size);
     if (a->call->quiet) return;
-    fprintf(stderr, "%s%.*s%s: ", output_colour(2, COLOUR_BOLD), shown_size(a->gather.origin),
-            a->gather.origin, output_colour(2, COLOUR_NONE));
+    const char *source = model_add_source(a);
+    fprintf(stderr, "%s%.*s%s: ", output_colour(2, COLOUR_BOLD), shown_size(source), source,
+            output_colour(2, COLOUR_NONE));
     if (count < all) fprintf(stderr, "%zu of ", count);
     fprintf(stderr, "%zu file%s%s%s, %s\n", all, all == 1 ? "" : "s", bytes ? ", " : "",
             bytes ? size : "", model_listing_form_name(a->gather.form));
@@ -266,7 +272,7 @@ static json_t *manifest_facts(const struct model_add *a)
 {
     char now[CLOCK_TEXT_SIZE];
     clock_wall_text(clock_wall_ms(), now);
-    return json_pack("{ss ss ss ss? sO?}", "name", a->name, "source", a->gather.origin, "added",
+    return json_pack("{ss ss ss ss? sO?}", "name", a->name, "source", model_add_source(a), "added",
                      now, "licence", a->licence, "check", a->report);
 }
 
@@ -352,7 +358,7 @@ json_t *model_add_json(const struct model_add *a)
     digest_text(&a->digest, hex);
     char *path = model_place_model(&a->place, a->name);
     json_t *object = json_pack("{ss ss ss ss ss? ss sI si sO? sO?}", "name", a->name, "digest", hex,
-                               "path", path, "source", a->gather.origin, "licence", a->licence,
+                               "path", path, "source", model_add_source(a), "licence", a->licence,
                                "form", model_listing_form_name(a->gather.form), "size_bytes",
                                (json_int_t)a->files.total_bytes, "files", (int)a->files.count,
                                "check", a->report, "description", a->description);

@@ -12,7 +12,8 @@ struct model_add {
     struct model_source source;
     char name[MODEL_NAME_MAX + 1];
     struct gather gather;
-    char *key; /* of the folder it comes in */
+    const char *made_from; /* what it was converted from, or NULL */
+    char *key;             /* of the folder it comes in */
     char *folder;
     int lock;
     char *licence;  /* or NULL */
@@ -30,6 +31,8 @@ bool model_add_begin(struct model_add *a, const struct call *call, const char *s
 bool model_add_run(struct model_add *a, struct error *err);
 void model_add_finish(struct model_add *a);
 
+/* Where it came from, as is noted and shown; borrowed. */
+const char *model_add_source(const struct model_add *a);
 /* {"name","digest","path",...} of a model that was added, for --json. */
 json_t *model_add_json(const struct model_add *a);
 

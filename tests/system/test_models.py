@@ -188,6 +188,18 @@ class Paths(unittest.TestCase):
             self.assertIn("its own machine", done.stderr)
             key.write_bytes(kept)
 
+    def test_convert(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            out = farm.folder / "half"
+            farm.zoe("model", "convert", TINY, "--dtype", "f16", "--out", out)
+            self.assertLess((out / UNET).stat().st_size, (TINY / UNET).stat().st_size * 0.6)
+            self.assertEqual(farm.run("model", "convert", TINY, "--out", out).returncode, 7)
+            self.assertEqual(farm.run("model", "convert", TINY).returncode, 2)
+            farm.zoe("model", "convert", out, "--dtype", "f32", "--name", "again")
+            self.assertEqual(models_of(farm)["again"]["problem"], "")
+            self.assertEqual(incoming(farm), [])
+
 
 class Web(unittest.TestCase):
     def setUp(self):
