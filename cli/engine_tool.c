@@ -59,19 +59,30 @@ static const struct {
 } CODES[] = {
     {2, ERROR_INVALID}, {3, ERROR_NOT_FOUND}, {6, ERROR_REFUSED}, {130, ERROR_INTERRUPTED}};
 
-/* The last line it said, without its own name in front. */
+/* The last line that it says in its own name, or the last of all. */
+static void last_words(FILE *words, char *out, size_t size)
+{
+    static const char NAME[] = "zoe-engine: ";
+    char line[600];
+    bool named = false;
+    out[0] = 0;
+    rewind(words);
+    while (fgets(line, sizeof line, words)) {
+        bool own = strncmp(line, NAME, strlen(NAME)) == 0;
+        if (!line[strspn(line, " \n")] || (named && !own)) continue;
+        line[strcspn(line, "\n")] = 0;
+        snprintf(out, size, "%s", own ? line + strlen(NAME) : line);
+        named = own;
+    }
+}
+
 static bool tell_failure(FILE *words, int status, const char *verb, struct error *err)
 {
-    char line[600] = "", last[600] = "";
+    char said[600];
     enum error_code code = ERROR_FAILED;
-    rewind(words);
-    while (fgets(line, sizeof line, words))
-        if (line[strspn(line, " \n")]) strcpy(last, line);
-    last[strcspn(last, "\n")] = 0;
+    last_words(words, said, sizeof said);
     for (size_t i = 0; i < sizeof CODES / sizeof *CODES; i++)
         if (CODES[i].status == status) code = CODES[i].code;
-    static const char NAME[] = "zoe-engine: ";
-    const char *said = strncmp(last, NAME, strlen(NAME)) == 0 ? last + strlen(NAME) : last;
     if (*said) return error_set(err, code, "%s", said);
     return error_set(err, code, "zoe-engine %s ended with status %d", verb, status);
 }
