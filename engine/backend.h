@@ -5,7 +5,8 @@
  * `sync` wait. (`ref` and `cpu` simply do the work.) Inputs must stay untouched until then; the
  * arena takes care of order because reuse is enqueued too.
  * - Weights are prepared once, at load, into whatever layout and dtype the backend likes (F16 and
- * BF16 are widened to float32 by `ref` and `cpu`); the source memory (a mapped file) may vanish
+ * BF16 are widened to float32: by `ref` at once, by `cpu` at once or, when `narrow`, block by block
+ * where a product needs them, with the same results); the source memory (a mapped file) may vanish
  * afterwards.
  * - Nothing is allocated inside a step. Between plan_begin and plan_end each operation is called
  * once for every shape that a step will use, with tensors whose data is NULL: it then only notes
@@ -66,6 +67,9 @@ struct weight_spec {
     int out;          /* output channels, all parts together; WEIGHT_NORM: n; WEIGHT_EMBEDDING: n */
     int kernel;       /* WEIGHT_CONV2D: 1 or 3; WEIGHT_CONV_TIME: 3; else 1 */
     int part_count;
+    bool narrow;  /* keep 16-bit elements as they are, and widen them whenever they are used */
+    bool planned; /* only shapes count: data is NULL everywhere, and the weight can be planned
+                     with but not computed with */
     struct {
         int out;                    /* rows of this part */
         struct weight_array weight; /* WEIGHT_NORM: scale */
@@ -77,6 +81,13 @@ struct weight_spec {
 struct weight {
     enum weight_kind kind;
     int in, out, kernel;
+    size_t held_bytes; /* memory that it takes in the backend (or would, when planned) */
+};
+
+/* What a backend holds apart from weights and tensors, as far as planned. */
+struct backend_usage {
+    size_t workspace_bytes;
+    size_t transformed_bytes; /* weights in a second form, for faster products */
 };
 
 /* Elements first .. first + count - 1 of a stored array as float. */
@@ -198,6 +209,7 @@ struct backend {
 
     void (*plan_begin)(struct backend_context *c);
     bool (*plan_end)(struct backend_context *c, struct error *err); /* allocates the workspace */
+    struct backend_usage (*usage)(const struct backend_context *c);
 
     void (*write)(struct backend_context *c, struct tensor *y,
                   const float *host); /* host may be reused on return */

@@ -36,16 +36,20 @@ void ops_free(struct ops *ops)
 void ops_plan_begin(struct ops *ops)
 {
     arena_plan(&ops->arena);
+    memset(ops->flops, 0, sizeof ops->flops);
     ops->backend->plan_begin(ops->context);
 }
 
 bool ops_plan_end(struct ops *ops, struct error *err)
 {
     const size_t peak = ops->arena.peak_bytes;
-    if (!ops->backend->plan_end(ops->context, err)) return false;
+    if (peak > ops->planned_bytes) ops->planned_bytes = peak;
+    if (ops->arena.live_peak_bytes > ops->live_bytes) ops->live_bytes = ops->arena.live_peak_bytes;
+    if (!ops->sketch && !ops->backend->plan_end(ops->context, err)) return false;
     if (ops->arena.overflow)
         return error_set(err, ERROR_NO_MEMORY,
                          "the tensors of this size do not fit an address space");
+    if (ops->sketch) return true;
     if (peak > ops->memory_bytes) {
         ops->backend->memory_free(ops->context, ops->memory);
         ops->memory_bytes = 0;
@@ -89,6 +93,36 @@ struct tensor ops_take_like(struct ops *ops, const struct tensor *like, int chan
 void ops_give(struct ops *ops, struct tensor *t)
 {
     arena_give(&ops->arena, t);
+}
+
+/* ---- counting ---- */
+
+/* Widest product of channels for which a 3-tap convolution of a published model is transformed. */
+#define NARROW_CHANNELS ((int64_t)320 * 320)
+
+static void count_flops(struct ops *ops, enum flop_class class, double products)
+{
+    if (ops_planning(ops)) ops->flops[class] += 2 * products;
+}
+
+static void count_conv(struct ops *ops, const struct weight *w, const struct tensor *y, int taps)
+{
+    const double products = (double)tensor_pixels(y) * taps * w->in * w->out;
+    const bool narrow = (int64_t)w->in * w->out <= NARROW_CHANNELS;
+    count_flops(ops, taps == 1 ? FLOP_LINEAR : narrow ? FLOP_CONV : FLOP_CONV_WIDE, products);
+}
+
+static void count_linear(struct ops *ops, const struct weight *w, const struct tensor *x)
+{
+    count_flops(ops, FLOP_LINEAR, (double)tensor_pixels(x) * w->in * w->out);
+}
+
+double ops_flops(const struct ops *ops)
+{
+    double sum = 0;
+    for (int i = 0; i < FLOP_CLASSES; i++)
+        sum += ops->flops[i];
+    return sum;
 }
 
 /* ---- products in parts ---- */
@@ -179,6 +213,7 @@ static void conv2d_in_parts(struct ops *ops, const struct conv2d_args *a)
 void ops_conv2d(struct ops *ops, const struct conv2d_args *a)
 {
     const struct backend *backend = ops->backend;
+    count_conv(ops, a->weight, a->y, a->weight->kernel * a->weight->kernel);
     if (conv2d_is_plain(a)) {
         backend->conv2d(ops->context, a);
         return;
@@ -190,6 +225,7 @@ void ops_conv2d(struct ops *ops, const struct conv2d_args *a)
 void ops_conv_time(struct ops *ops, const struct conv_time_args *a)
 {
     const struct backend *backend = ops->backend;
+    count_conv(ops, a->weight, a->y, a->weight->kernel);
     if (a->norm.weight == NULL && a->residual == NULL) {
         backend->conv_time(ops->context, a);
         return;
@@ -235,6 +271,7 @@ static void linear_in_parts(struct ops *ops, const struct linear_args *a)
 void ops_linear(struct ops *ops, const struct linear_args *a)
 {
     const struct backend *backend = ops->backend;
+    count_linear(ops, a->weight, a->x);
     if (a->norm.weight == NULL && a->layer_norm == NULL && a->activation == ACTIVATION_NONE &&
         a->residual == NULL) {
         backend->linear(ops->context, a);
@@ -247,7 +284,11 @@ void ops_linear(struct ops *ops, const struct linear_args *a)
 void ops_feed_forward(struct ops *ops, const struct feed_forward_args *a)
 {
     const struct backend *backend = ops->backend;
-    if (backend->feed_forward_fused != NULL && backend->feed_forward_fused(ops->context, a)) return;
+    if (backend->feed_forward_fused != NULL && backend->feed_forward_fused(ops->context, a)) {
+        count_linear(ops, a->up, a->x);
+        count_linear(ops, a->down, a->x);
+        return;
+    }
     struct tensor middle = ops_take_like(ops, a->x, a->down->in);
     const struct linear_args up = {.x = a->x,
                                    .layer_norm = a->layer_norm,
@@ -259,4 +300,12 @@ void ops_feed_forward(struct ops *ops, const struct feed_forward_args *a)
     const struct linear_args down = {.x = &middle, .weight = a->down, .residual = a->x, .y = a->y};
     ops_linear(ops, &down);
     ops_give(ops, &middle);
+}
+
+void ops_attention(struct ops *ops, const struct attention_args *a)
+{
+    const bool time = a->axis == ATTENTION_TIME;
+    const int keys = time ? a->k->frames : a->k->height * a->k->width;
+    count_flops(ops, FLOP_LINEAR, 2.0 * (double)tensor_count(a->q) * keys);
+    ops->backend->attention(ops->context, a);
 }

@@ -19,6 +19,14 @@ struct lora_set;
 /* Between blocks a forward asks whether to go on; `fraction` is how much of it is done. */
 typedef void ops_tick_fn(void *arg, double fraction);
 
+/* Kinds of products, which run at different speeds. */
+enum flop_class {
+    FLOP_CONV,      /* 3x3 and 3x1x1, narrow enough for transforms that save multiplications */
+    FLOP_CONV_WIDE, /* the others */
+    FLOP_LINEAR,    /* matrices, 1x1 and attention */
+    FLOP_CLASSES
+};
+
 struct ops {
     const struct backend *backend;
     struct backend_context *context;
@@ -28,7 +36,12 @@ struct ops {
     size_t memory_bytes;
     ops_tick_fn *tick; /* or NULL */
     void *tick_arg;
-    const atomic_bool *cancel;    /* or NULL */
+    const atomic_bool *cancel; /* or NULL */
+    bool narrow;               /* weights opened now keep their 16 bits (a large model) */
+    bool sketch; /* nothing is ever computed: weights are shapes, plans allocate nothing */
+    size_t weight_bytes, stored_bytes; /* of all weights: in the backend; in their files */
+    size_t planned_bytes, live_bytes;  /* largest of all plans: arena, tensors alive together */
+    double flops[FLOP_CLASSES];   /* of the last plan; a multiplication and an addition are two */
     const struct lora_set *loras; /* of the model that is being opened (weights.c); or NULL */
 };
 
@@ -52,5 +65,8 @@ void ops_conv2d(struct ops *ops, const struct conv2d_args *a);
 void ops_conv_time(struct ops *ops, const struct conv_time_args *a);
 void ops_linear(struct ops *ops, const struct linear_args *a);
 void ops_feed_forward(struct ops *ops, const struct feed_forward_args *a);
+void ops_attention(struct ops *ops, const struct attention_args *a);
+
+double ops_flops(const struct ops *ops); /* all classes of the last plan together */
 
 #endif

@@ -138,12 +138,14 @@ static void arena_reset(struct arena *a, bool planning, void *base, size_t capac
     a->planning = planning;
     a->base = base;
     a->capacity_bytes = capacity_bytes;
+    a->live_bytes = 0;
 }
 
 void arena_plan(struct arena *a)
 {
     arena_reset(a, true, NULL, 0);
     a->peak_bytes = 0;
+    a->live_peak_bytes = 0;
     a->overflow = false;
 }
 
@@ -229,6 +231,8 @@ struct tensor arena_take(struct arena *a, int batch, int frames, int height, int
         a->overflow = true;
         return t;
     }
+    a->live_bytes += size;
+    if (a->live_bytes > a->live_peak_bytes) a->live_peak_bytes = a->live_bytes;
     if (a->planning) {
         if (end > a->peak_bytes) a->peak_bytes = end;
         return t;
@@ -248,6 +252,7 @@ void arena_give(struct arena *a, struct tensor *t)
         return;
     }
     a->slots[at].id = 0;
+    a->live_bytes -= a->slots[at].size_bytes;
     if (at + 1 < a->slot_count && a->slots[at + 1].id == 0) {
         a->slots[at].size_bytes += a->slots[at + 1].size_bytes;
         remove_slot(a, at + 1);

@@ -76,8 +76,9 @@ struct arena {
     int slot_count, slot_capacity;
     int last_id;
     size_t peak_bytes;
-    size_t capacity_bytes; /* of `base`; 0 while planning */
-    unsigned char *base;   /* backend memory, owned by whoever allocated it */
+    size_t live_bytes, live_peak_bytes; /* of the tensors alone, without gaps between them */
+    size_t capacity_bytes;              /* of `base`; 0 while planning */
+    unsigned char *base;                /* backend memory, owned by whoever allocated it */
     bool planning;
     bool overflow; /* a size did not fit size_t: the plan is refused */
 };

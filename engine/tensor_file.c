@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/table.h"
@@ -161,6 +163,16 @@ bool tensor_entry_read(const struct tensor_entry *e, int64_t first, int64_t coun
     for (int64_t i = 0; !e->dense && i < count; i++)
         memcpy(to + (size_t)i * size, place_of(e, first + i), size);
     return true;
+}
+
+/* Whole pages, never beyond those that hold the data: what lies behind a mapping is not ours. */
+void tensor_entry_drop(const struct tensor_entry *e)
+{
+    if (!e->mapped || !e->dense) return;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t at = (uintptr_t)e->data, first = at / page * page;
+    const uintptr_t last = (at + tensor_entry_bytes(e) + page - 1) / page * page;
+    if (e->data != NULL) (void)madvise((void *)first, last - first, MADV_DONTNEED);
 }
 
 const void *tensor_file_data(struct tensor_file *f, const struct tensor_entry *e, struct error *err)

@@ -26,6 +26,7 @@ struct tensor_entry {
     int64_t count;                   /* elements */
     bool dense;                      /* the strides are those of rows one after the other */
     const void *data; /* the first element, aligned to nothing in particular; NULL: see problem */
+    bool mapped;      /* `data` lies in a mapped file */
     char *problem; /* why this tensor cannot be read, when it cannot: it is refused only when asked
                       for */
 };
@@ -65,6 +66,10 @@ const void *tensor_file_data(struct tensor_file *f, const struct tensor_entry *e
 /* Copies `count` dense elements from `first` on to `out`, without keeping anything. */
 bool tensor_entry_read(const struct tensor_entry *e, int64_t first, int64_t count, void *out,
                        struct error *err);
+
+/* The mapped pages of an entry's data, no longer needed: they leave this process's memory, and come
+ * back from the file should they be read again. Nothing happens to data that is not mapped. */
+void tensor_entry_drop(const struct tensor_entry *e);
 
 /* "[2,77]" into out. */
 void tensor_shape_text(int rank, const int64_t *dim, char *out, size_t out_size);

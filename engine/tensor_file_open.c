@@ -27,7 +27,8 @@ static struct tensor_file *open_safetensors(const char *path, struct error *err)
     tensor_file_set_metadata(f, safetensors_metadata(s));
     for (int i = 0; i < safetensors_count(s); i++) {
         const struct safetensors_entry *from = safetensors_at(s, i);
-        struct tensor_entry e = {from->name, from->dtype, .rank = from->rank, .data = from->data};
+        struct tensor_entry e = {from->name, from->dtype, .rank = from->rank, .data = from->data,
+                                 .mapped = true};
         memcpy(e.dim, from->dim, sizeof e.dim);
         const bool added = tensor_entry_set_dense(&e) && tensor_file_add(f, &e);
         ZOE_ASSERT(added); /* safetensors_open checked sizes and names */

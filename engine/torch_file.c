@@ -125,6 +125,7 @@ static const char *describe(const struct torch_file *f, const struct pickle_tens
     memcpy(e->stride, t->stride, sizeof t->stride);
     if (storage_bytes(f, &storage->storage, &data, problem) != NULL) return problem;
     /* Checked above: the offset is within the storage, or the tensor is empty. */
+    e->mapped = true;
     e->data =
         e->count == 0 ? data : data + (size_t)t->offset * tensor_dtype_size(storage->storage.dtype);
     return NULL;

@@ -16,7 +16,7 @@
 #define PROBLEMS_SHOWN 12
 
 struct weights {
-    struct tensor_file *file; /* borrowed */
+    struct tensor_file *file; /* borrowed; NULL when planning without files */
     struct ops *ops;
     struct weight_set *set;
     bool *used; /* per entry of the file */
@@ -28,12 +28,16 @@ struct weights {
     int prefix_count, suffix_count;
     float *merged[2 * WEIGHT_PARTS]; /* tensors changed by LoRAs, until they are prepared */
     int merged_count;
+    const struct tensor_entry *taken[2 * WEIGHT_PARTS]; /* of the weight that comes next */
+    int taken_count;
 };
 
 void weight_set_release(struct weight_set *set, struct ops *ops)
 {
-    for (int i = 0; i < set->count; i++)
+    for (int i = 0; i < set->count; i++) {
+        ops->weight_bytes -= set->items[i]->held_bytes;
         ops->backend->release(ops->context, set->items[i]);
+    }
     free(set->items);
     memset(set, 0, sizeof *set);
 }
@@ -50,13 +54,18 @@ static void weight_set_add(struct weight_set *set, struct weight *item)
 struct weights *weights_open(struct model_parts *parts, enum model_part part, struct ops *ops,
                              struct weight_set *set, struct error *err)
 {
-    struct tensor_file *file = model_parts_tensors(parts, part, err);
-    if (file == NULL) return NULL;
+    struct error why = {0};
+    struct tensor_file *file = model_parts_tensors(parts, part, &why);
+    const bool absent = file == NULL && ops->sketch && why.code == ERROR_NOT_FOUND;
+    if (file == NULL && !absent) {
+        if (err != NULL) *err = why;
+        return NULL;
+    }
     struct weights *w = xcalloc(1, sizeof *w);
     w->file = file;
     w->ops = ops;
     w->set = set;
-    w->used = xcalloc((size_t)tensor_file_count(file) + 1, sizeof *w->used);
+    w->used = xcalloc(absent ? 1 : (size_t)tensor_file_count(file) + 1, sizeof *w->used);
     return w;
 }
 
@@ -86,7 +95,7 @@ static bool ignored(const struct weights *w, const char *name)
 
 static void name_left_over(struct weights *w)
 {
-    for (int i = 0; i < tensor_file_count(w->file); i++) {
+    for (int i = 0; w->file != NULL && i < tensor_file_count(w->file); i++) {
         const char *name = tensor_file_at(w->file, i)->name;
         if (!w->used[i] && !ignored(w, name)) problem(w, "extra %s", name);
     }
@@ -123,7 +132,7 @@ bool weights_finish(struct weights *w, struct error *err)
 
 bool weights_has(const struct weights *w, const char *name)
 {
-    return tensor_file_find(w->file, name) != NULL;
+    return w->file != NULL ? tensor_file_find(w->file, name) != NULL : true;
 }
 
 void weights_ignore_prefix(struct weights *w, const char *prefix)
@@ -154,7 +163,7 @@ static bool change(struct weights *w, const char *name, struct weight_array *arr
 {
     struct error why = {0};
     if (w->failed || w->problem_count > 0) return true; /* nothing will be prepared any more */
-    if (!lora_set_changes(w->ops->loras, name)) return true;
+    if (w->ops->sketch || !lora_set_changes(w->ops->loras, name)) return true;
     ZOE_ASSERT(w->merged_count < 2 * WEIGHT_PARTS);
     float *merged = lora_set_merge(w->ops->loras, name, array, w->ops->threads, &why);
     if (merged == NULL) {
@@ -166,10 +175,20 @@ static bool change(struct weights *w, const char *name, struct weight_array *arr
     return true;
 }
 
+/* A tensor of a model whose files are not here: published models hold 16 bits. */
+static bool imagine(int rank, const int64_t *dim, struct weight_array *out)
+{
+    *out = (struct weight_array){NULL, TENSOR_F16, 1};
+    for (int i = 0; i < rank; i++)
+        out->count *= dim[i];
+    return true;
+}
+
 static bool take(struct weights *w, const char *name, int rank, const int64_t *dim,
                  struct weight_array *out)
 {
     char want[96], have[96];
+    if (w->file == NULL) return imagine(rank, dim, out);
     const struct tensor_entry *e = tensor_file_find(w->file, name);
     tensor_shape_text(rank, dim, want, sizeof want);
     if (e == NULL) {
@@ -186,11 +205,14 @@ static bool take(struct weights *w, const char *name, int rank, const int64_t *d
         problem(w, "%s holds %s; F32, F16 and BF16 are read", name, tensor_dtype_name(e->dtype));
         return false;
     }
+    *out = (struct weight_array){NULL, e->dtype, e->count};
+    if (w->ops->sketch) return true;
     struct error why = {0};
-    const void *data = tensor_file_data(w->file, e, &why);
-    if (data == NULL) problem(w, "%s", why.message);
-    *out = (struct weight_array){data, e->dtype, e->count};
-    return data != NULL && change(w, name, out);
+    out->data = tensor_file_data(w->file, e, &why);
+    if (out->data == NULL) problem(w, "%s", why.message);
+    ZOE_ASSERT(w->taken_count < 2 * WEIGHT_PARTS);
+    w->taken[w->taken_count++] = e;
+    return out->data != NULL && change(w, name, out);
 }
 
 static bool take_member(struct weights *w, const char *name, const char *member, int rank,
@@ -203,17 +225,41 @@ static bool take_member(struct weights *w, const char *name, const char *member,
     return false;
 }
 
-static const struct weight *prepare(struct weights *w, const struct weight_spec *spec)
+/* What was prepared is the backend's now: the file's pages need not stay in memory. */
+static void drop_taken(struct weights *w)
+{
+    drop_merged(w);
+    while (w->taken_count > 0)
+        tensor_entry_drop(w->taken[--w->taken_count]);
+}
+
+static size_t stored_bytes(const struct weight_spec *spec)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < spec->part_count; i++) {
+        const struct weight_array *parts[] = {&spec->parts[i].weight, &spec->parts[i].bias};
+        for (int k = 0; k < 2; k++)
+            bytes += (size_t)parts[k]->count * tensor_dtype_size(parts[k]->dtype);
+    }
+    return bytes;
+}
+
+static const struct weight *prepare(struct weights *w, struct weight_spec *spec)
 {
     struct weight *made = NULL;
+    struct ops *ops = w->ops;
+    spec->narrow = ops->narrow;
+    spec->planned = ops->sketch;
     if (!w->failed && w->problem_count == 0)
-        made = w->ops->backend->prepare(w->ops->context, spec, &w->failure);
-    drop_merged(w);
+        made = ops->backend->prepare(ops->context, spec, &w->failure);
+    drop_taken(w);
     if (w->problem_count > 0) return NULL;
     if (made == NULL) {
         w->failed = true;
         return NULL;
     }
+    ops->weight_bytes += made->held_bytes;
+    ops->stored_bytes += stored_bytes(spec);
     weight_set_add(w->set, made);
     return made;
 }
@@ -224,7 +270,13 @@ static const struct weight *convolution(struct weights *w, const char *name, enu
     const int64_t flat[] = {out, in, kernel, kernel}, deep[] = {out, in, kernel, 1, 1};
     const int64_t bias[] = {out};
     const bool in_time = kind == WEIGHT_CONV_TIME;
-    struct weight_spec spec = {kind, name, in, out, kernel, 1, {{.out = out}}};
+    struct weight_spec spec = {.kind = kind,
+                               .name = name,
+                               .in = in,
+                               .out = out,
+                               .kernel = kernel,
+                               .part_count = 1,
+                               .parts = {{.out = out}}};
     const bool found = take_member(w, name, "weight", in_time ? 5 : 4, in_time ? deep : flat,
                                    &spec.parts[0].weight);
     const bool biased = take_member(w, name, "bias", 1, bias, &spec.parts[0].bias);
@@ -276,7 +328,13 @@ const struct weight *weights_linear_stack(struct weights *w, const char *name,
 const struct weight *weights_norm(struct weights *w, const char *name, int channels)
 {
     const int64_t dim[] = {channels};
-    struct weight_spec spec = {WEIGHT_NORM, name, channels, channels, 1, 1, {{.out = channels}}};
+    struct weight_spec spec = {.kind = WEIGHT_NORM,
+                               .name = name,
+                               .in = channels,
+                               .out = channels,
+                               .kernel = 1,
+                               .part_count = 1,
+                               .parts = {{.out = channels}}};
     const bool scale = take_member(w, name, "weight", 1, dim, &spec.parts[0].weight);
     const bool shift = take_member(w, name, "bias", 1, dim, &spec.parts[0].bias);
     return scale && shift ? prepare(w, &spec) : NULL;
@@ -285,6 +343,12 @@ const struct weight *weights_norm(struct weights *w, const char *name, int chann
 const struct weight *weights_embedding(struct weights *w, const char *name, int rows, int channels)
 {
     const int64_t dim[] = {rows, channels};
-    struct weight_spec spec = {WEIGHT_EMBEDDING, name, rows, channels, 1, 1, {{.out = rows}}};
+    struct weight_spec spec = {.kind = WEIGHT_EMBEDDING,
+                               .name = name,
+                               .in = rows,
+                               .out = channels,
+                               .kernel = 1,
+                               .part_count = 1,
+                               .parts = {{.out = rows}}};
     return take(w, name, 2, dim, &spec.parts[0].weight) ? prepare(w, &spec) : NULL;
 }

@@ -102,6 +102,14 @@ static bool cpu_plan_end(struct backend_context *c, struct error *err)
            grow(&c->shared, &c->shared_size, c->shared_wanted, 1, err);
 }
 
+static struct backend_usage cpu_usage(const struct backend_context *c)
+{
+    const size_t threads = (size_t)threads_count(c->threads);
+    return (struct backend_usage){
+        .workspace_bytes = (c->scratch_wanted * threads + c->shared_wanted) * sizeof(float),
+        .transformed_bytes = c->transformed_bytes};
+}
+
 static void want(size_t *most, size_t count)
 {
     const size_t wanted = cpu_round_up(count, ALIGN_FLOATS);
@@ -156,6 +164,7 @@ const struct backend backend_cpu = {
     .memory_free = cpu_memory_free,
     .plan_begin = cpu_plan_begin,
     .plan_end = cpu_plan_end,
+    .usage = cpu_usage,
     .write = cpu_write,
     .read = cpu_read,
     .sync = cpu_sync,

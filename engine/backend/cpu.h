@@ -18,6 +18,7 @@ struct backend_context {
     bool planning;
     size_t scratch_wanted, scratch_size; /* per thread */
     size_t shared_wanted, shared_size;
+    size_t transformed_bytes; /* of all struct cpu_points */
     float *scratch, *shared;
     struct error failure; /* the first one while planning; code ERROR_NONE when fine */
 };
@@ -49,19 +50,24 @@ static inline int cpu_least(int a, int b)
 /* ---- weights (cpu_weight.c) ---- */
 
 struct cpu_matrix {
-    float *panels; /* [ceil(columns / width)][depth][width] */
+    float *panels; /* [ceil(columns / width)][depth][width], or NULL and the same in 16 bits: */
+    uint16_t *narrow;
+    enum tensor_dtype dtype; /* of narrow */
     int depth, columns;
 };
 
 /* A convolution's weights after Winograd's transform, made when a shape first wants them. */
 struct cpu_points {
     float *panels; /* [panel][point][in][width]; NULL = not made */
+    bool wanted;   /* a plan has asked for them */
 };
 
 struct cpu_weight {
     struct weight head;
     struct cpu_matrix matrix;  /* of products: depth = taps * in, tap by tap */
     float *rows;               /* EMBEDDING: as stored. NORM: scale */
+    uint16_t *narrow_rows;     /* EMBEDDING: instead of rows, when narrow */
+    enum tensor_dtype dtype;   /* of narrow_rows */
     float *bias;               /* [panels * width], zeros when absent. NORM: shift */
     struct cpu_points *points; /* of 3-tap convolutions, else NULL */
 };

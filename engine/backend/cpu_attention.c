@@ -93,7 +93,8 @@ static void load_values(const struct attention_job *j, const struct room *r, con
 static void score(const struct attention_job *j, const struct sequence *s, const struct room *r,
                   int count)
 {
-    const struct cpu_matrix keys = {r->keys, j->head, (int)padded(j, count)};
+    const struct cpu_matrix keys = {
+        .panels = r->keys, .depth = j->head, .columns = (int)padded(j, count)};
     struct cpu_tile tile = {.start = NULL};
     cpu_tile_rows(&tile, s->queries, s->q, j->query_step, r->scores,
                   (ptrdiff_t)padded(j, j->key_block));
@@ -156,7 +157,7 @@ static void gather_values(const struct attention_job *j, const struct sequence *
                           const struct room *r, int first, int count)
 {
     const ptrdiff_t head = (ptrdiff_t)padded(j, j->head);
-    const struct cpu_matrix values = {r->values, count, (int)head};
+    const struct cpu_matrix values = {.panels = r->values, .depth = count, .columns = (int)head};
     static const ptrdiff_t none[1] = {0};
     const struct cpu_tile_product product = {
         .matrix = &values, .last = (int)head, .depth = count, .segments = none, .segment_count = 1};

@@ -123,6 +123,8 @@ struct cpu_kernels {
     void (*tile_out)(const struct cpu_tile_out *t);
     void (*line_in)(const float *x, ptrdiff_t x_step, int64_t count, float *v, ptrdiff_t v_step);
     void (*line_out)(const struct cpu_tile_out *t);
+    /* Elements of F16 or BF16 as float: exact. */
+    void (*widen)(enum tensor_dtype dtype, const uint16_t *from, ptrdiff_t count, float *to);
     /* Columns become rows: panel[d][i] = x[i * x_step + d] for i < rows <= width, zero beyond. */
     void (*transpose)(const float *x, ptrdiff_t x_step, int rows, int depth, float *panel);
 };

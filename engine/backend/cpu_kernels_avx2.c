@@ -205,9 +205,40 @@ KERNEL void kernel_transpose(const float *x, ptrdiff_t x_step, int rows, int dep
     }
 }
 
+/* ---- widening ---- */
+
+static __attribute__((target("avx2,f16c"))) ptrdiff_t widen_halves(const uint16_t *from,
+                                                                   ptrdiff_t count, float *to)
+{
+    ptrdiff_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        _mm256_storeu_ps(
+            to + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(from + i))));
+    return i;
+}
+
+KERNEL ptrdiff_t widen_bfloats(const uint16_t *from, ptrdiff_t count, float *to)
+{
+    ptrdiff_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        const __m128i bits = _mm_loadu_si128((const __m128i *)(const void *)(from + i));
+        _mm256_storeu_ps(to + i,
+                         _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16)));
+    }
+    return i;
+}
+
+static void kernel_widen(enum tensor_dtype dtype, const uint16_t *from, ptrdiff_t count, float *to)
+{
+    const bool half = dtype == TENSOR_F16;
+    for (ptrdiff_t i = (half ? widen_halves : widen_bfloats)(from, count, to); i < count; i++)
+        to[i] = half ? tensor_half_to_float(from[i]) : tensor_bfloat_to_float(from[i]);
+}
+
 static bool runs_here(void)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("f16c");
 }
 
 extern const struct cpu_kernels cpu_kernels_avx2;
@@ -227,6 +258,7 @@ const struct cpu_kernels cpu_kernels_avx2 = {
     .tile_out = kernel_tile_out,
     .line_in = kernel_line_in,
     .line_out = kernel_line_out,
+    .widen = kernel_widen,
     .transpose = kernel_transpose,
 };
 

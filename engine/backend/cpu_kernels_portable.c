@@ -101,6 +101,13 @@ static void kernel_transpose(const float *x, ptrdiff_t x_step, int rows, int dep
             panel[d * WIDTH + i] = i < rows ? x[i * x_step + d] : 0.0f;
 }
 
+static void kernel_widen(enum tensor_dtype dtype, const uint16_t *from, ptrdiff_t count, float *to)
+{
+    for (ptrdiff_t i = 0; i < count; i++)
+        to[i] =
+            dtype == TENSOR_F16 ? tensor_half_to_float(from[i]) : tensor_bfloat_to_float(from[i]);
+}
+
 static bool runs_here(void)
 {
     return true;
@@ -124,5 +131,6 @@ const struct cpu_kernels cpu_kernels_portable = {
     .tile_out = kernel_tile_out,
     .line_in = kernel_line_in,
     .line_out = kernel_line_out,
+    .widen = kernel_widen,
     .transpose = kernel_transpose,
 };

@@ -11,7 +11,7 @@ struct simple_job {
     const struct tensor *a, *b;
     struct tensor *y;
     enum activation kind;
-    const float *rows;
+    const struct cpu_weight *table;
     const int32_t *ids;
     void (*run)(const struct simple_job *j, int64_t first, int64_t count);
     int64_t pixels; /* of an item */
@@ -150,8 +150,15 @@ void cpu_simple_repeat(struct backend_context *c, const struct tensor *x, struct
 
 static void embed_pixels(const struct simple_job *j, int64_t first, int64_t count)
 {
-    for (int64_t p = first; p < first + count; p++)
-        copy(pixel_of(j->y, p), j->rows + (int64_t)j->ids[p] * j->y->channels, j->y->channels);
+    const struct cpu_weight *t = j->table;
+    const int channels = j->y->channels;
+    for (int64_t p = first; p < first + count; p++) {
+        const int64_t at = (int64_t)j->ids[p] * channels;
+        if (t->narrow_rows != NULL)
+            j->kernels->widen(t->dtype, t->narrow_rows + at, channels, pixel_of(j->y, p));
+        else
+            copy(pixel_of(j->y, p), t->rows + at, channels);
+    }
 }
 
 void cpu_simple_embed(struct backend_context *c, const struct weight *table, const int32_t *ids,
@@ -159,6 +166,6 @@ void cpu_simple_embed(struct backend_context *c, const struct weight *table, con
 {
     ZOE_ASSERT(table->out == y->channels);
     struct simple_job job = {
-        .y = y, .rows = cpu_weight_of(table)->rows, .ids = ids, .run = embed_pixels};
+        .y = y, .table = cpu_weight_of(table), .ids = ids, .run = embed_pixels};
     run_simple(c, &job);
 }

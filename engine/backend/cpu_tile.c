@@ -16,14 +16,26 @@ void cpu_tile_rows(struct cpu_tile *t, int count, const float *x, ptrdiff_t x_st
     }
 }
 
+/* A block of a panel from element `at` on: as it lies, or widened into `room`. */
+static const float *panel_at(const struct cpu_kernels *k, const struct cpu_matrix *m, size_t at,
+                             const struct cpu_product *product, float *room)
+{
+    if (m->narrow == NULL) return m->panels + at;
+    k->widen(m->dtype, m->narrow + at,
+             (ptrdiff_t)product->segment_count * product->depth * k->width, room);
+    return room;
+}
+
 /* One block of depth for all panels: `product` has rows, segments and depth. */
 static void multiply_block(const struct cpu_kernels *k, struct cpu_product *product,
                            const struct cpu_tile_product *p, const float *start, int depth_at)
 {
+    float room[DEPTH_BLOCK * CPU_PANEL_MAX];
     const struct cpu_matrix *m = p->matrix;
     for (int column = p->first; column < p->last; column += k->width) {
         product->panel =
-            m->panels + ((size_t)column * (size_t)m->depth + (size_t)depth_at * (size_t)k->width);
+            panel_at(k, m, (size_t)column * (size_t)m->depth + (size_t)depth_at * (size_t)k->width,
+                     product, room);
         product->start = start != NULL ? start + column : NULL;
         product->column = column - p->first + p->out_first;
         product->columns = cpu_least(k->width, p->last - column);

@@ -68,10 +68,13 @@ static void transform_filter(const struct cpu_kernels *k, const struct cpu_weigh
 
 static void make_points(struct backend_context *c, const struct cpu_weight *w, int points)
 {
-    if (w->points->panels != NULL || c->failure.code != ERROR_NONE) return;
+    if (w->points->wanted || c->failure.code != ERROR_NONE) return;
     const size_t columns = cpu_round_up((size_t)w->head.out, (size_t)c->kernels->width);
-    w->points->panels = alloc_checked((size_t)points * (size_t)w->head.in * columns, sizeof(float),
-                                      "transformed weights", &c->failure);
+    const size_t count = (size_t)points * (size_t)w->head.in * columns;
+    w->points->wanted = true;
+    c->transformed_bytes += count * sizeof(float);
+    if (w->matrix.panels == NULL && w->matrix.narrow == NULL) return; /* planned without data */
+    w->points->panels = alloc_checked(count, sizeof(float), "transformed weights", &c->failure);
     if (w->points->panels == NULL) return;
     for (int i = 0; i < w->head.in; i++)
         for (int o = 0; o < w->head.out; o++)

@@ -101,7 +101,9 @@ static struct weight *ref_prepare(struct backend_context *c, const struct weight
         count += (size_t)spec->parts[i].weight.count;
     struct ref_weight *w = alloc_checked(1, sizeof *w, spec->name, err);
     if (w == NULL) return NULL;
-    w->head = (struct weight){spec->kind, spec->in, spec->out, spec->kernel};
+    w->head = (struct weight){spec->kind, spec->in, spec->out, spec->kernel, 0};
+    w->head.held_bytes = (count + (size_t)spec->out) * sizeof(float);
+    if (spec->planned) return &w->head;
     w->matrix = alloc_checked(count, sizeof(float), spec->name, err);
     if (w->matrix != NULL)
         w->bias = alloc_checked((size_t)spec->out, sizeof(float), spec->name, err);
@@ -111,6 +113,12 @@ static struct weight *ref_prepare(struct backend_context *c, const struct weight
 }
 
 /* ---- memory ---- */
+
+static struct backend_usage ref_usage(const struct backend_context *c)
+{
+    (void)c;
+    return (struct backend_usage){0};
+}
 
 static void *ref_memory_new(struct backend_context *c, size_t size_bytes, struct error *err)
 {
@@ -509,6 +517,7 @@ const struct backend backend_ref = {
     .memory_free = ref_memory_free,
     .plan_begin = ref_plan_begin,
     .plan_end = ref_plan_end,
+    .usage = ref_usage,
     .write = ref_write,
     .read = ref_read,
     .sync = ref_sync,

@@ -198,7 +198,7 @@ static void attend(const struct text_encoder *e, const struct layer *l, struct t
                                         .axis = ATTENTION_SPACE,
                                         .causal = true,
                                         .y = &y};
-    ops->backend->attention(ops->context, &args);
+    ops_attention(ops, &args);
     ops_give(ops, &qkv);
     const struct linear_args out = {.x = &y, .weight = l->out, .residual = x, .y = x};
     ops_linear(ops, &out);

@@ -107,7 +107,7 @@ static void attend(const struct transformer *t, struct ops *ops, const struct te
                                         .scale = (float)(1 / sqrt((double)t->inner / t->heads)),
                                         .axis = t->temporal ? ATTENTION_TIME : ATTENTION_SPACE,
                                         .y = &y};
-    ops->backend->attention(ops->context, &args);
+    ops_attention(ops, &args);
     const struct linear_args product = {.x = &y, .weight = out, .residual = tokens, .y = tokens};
     ops_linear(ops, &product);
     ops_give(ops, &y);

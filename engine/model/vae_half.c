@@ -188,7 +188,7 @@ static void run_attention(const struct vae_half *h, const struct vae_block *b, s
                                         .scale = (float)(1 / sqrt((double)c)),
                                         .axis = ATTENTION_SPACE,
                                         .y = &y};
-    ops->backend->attention(ops->context, &args);
+    ops_attention(ops, &args);
     ops_give(ops, &qkv);
     const struct linear_args out = {.x = &y, .weight = b->proj, .residual = x, .y = x};
     ops_linear(ops, &out);

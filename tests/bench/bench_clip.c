@@ -30,7 +30,7 @@ static struct options parse(int argc, char **argv)
         {"runs", required_argument, NULL, 'r'},    {"threads", required_argument, NULL, 't'},
         {"steps", required_argument, NULL, 's'},   {"guidance", required_argument, NULL, 'g'},
         {"backend", required_argument, NULL, 'b'}, {NULL, 0, NULL, 0}};
-    struct options o = {TEST_SOURCE "/models/shapes", {NULL, 2}, 3, 25, 5};
+    struct options o = {TEST_SOURCE "/models/shapes", {.threads = 2}, 3, 25, 5};
     int c;
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1)
         switch (c) {

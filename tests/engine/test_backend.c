@@ -15,6 +15,8 @@
 struct rig {
     struct ops *ops;
     bool planning;
+    enum tensor_dtype stored; /* of weights */
+    bool narrow;
     uint64_t random;
     int tensor_count, weight_count;
     void *memory[KEPT_MAX];
@@ -36,6 +38,19 @@ static float *random_floats(struct rig *r, int64_t count, float scale, float shi
     for (int64_t i = 0; i < count; i++)
         values[i] = next_random(r) * scale + shift;
     return values;
+}
+
+/* Cut to 16 bits, in place; tiny halves become zero. */
+static void narrow_floats(float *values, int64_t count, enum tensor_dtype dtype)
+{
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        const uint32_t sign = bits >> 16 & 0x8000, magnitude = (bits & 0x7fffffff) >> 13;
+        const uint32_t half = magnitude < (113u << 10) ? 0 : magnitude - (112u << 10);
+        const uint16_t cut = (uint16_t)(dtype == TENSOR_BF16 ? bits >> 16 : sign | half);
+        memcpy((uint16_t *)(void *)values + i, &cut, sizeof cut);
+    }
 }
 
 static struct tensor blank(struct rig *r, int batch, int frames, int height, int width,
@@ -69,7 +84,13 @@ static struct tensor filled(struct rig *r, int batch, int frames, int height, in
 static const struct weight *weight(struct rig *r, enum weight_kind kind, int in, int out,
                                    int kernel, int parts, bool bias)
 {
-    struct weight_spec spec = {kind, "test", in, out, kernel, parts, {{.out = 0}}};
+    struct weight_spec spec = {.kind = kind,
+                               .name = "test",
+                               .in = in,
+                               .out = out,
+                               .kernel = kernel,
+                               .part_count = parts,
+                               .narrow = r->narrow};
     float *kept[2 * WEIGHT_PARTS];
     const int taps = kind == WEIGHT_CONV2D ? kernel * kernel : kernel;
     const bool norm = kind == WEIGHT_NORM;
@@ -80,7 +101,8 @@ static const struct weight *weight(struct rig *r, enum weight_kind kind, int in,
         spec.parts[i].out = rows;
         kept[2 * i] = random_floats(r, count, scale, norm ? 1 : 0);
         kept[2 * i + 1] = random_floats(r, rows, 0.5f, 0);
-        spec.parts[i].weight = (struct weight_array){kept[2 * i], TENSOR_F32, count};
+        if (r->stored != TENSOR_F32) narrow_floats(kept[2 * i], count, r->stored);
+        spec.parts[i].weight = (struct weight_array){kept[2 * i], r->stored, count};
         if (bias) spec.parts[i].bias = (struct weight_array){kept[2 * i + 1], TENSOR_F32, rows};
     }
     if (r->planning) {
@@ -460,9 +482,11 @@ static void run_pass(struct rig *r, const struct test_case *c, bool planning)
 struct subject {
     const char *backend;
     const struct cpu_kernels *kernels; /* of "cpu"; NULL = the backend's own choice */
+    enum tensor_dtype stored;          /* of weights */
+    bool narrow;
 };
 
-static const struct subject oracle = {"ref", NULL};
+static const struct subject oracle = {.backend = "ref"};
 
 static struct ops *open_subject(const struct subject *s, int threads)
 {
@@ -481,7 +505,9 @@ static float *run_case(const struct test_case *c, const struct subject *subject,
                        int64_t *count_out)
 {
     struct error err = {0};
-    struct rig r = {.ops = open_subject(subject, threads)};
+    struct rig r = {.ops = open_subject(subject, threads),
+                    .stored = subject->stored,
+                    .narrow = subject->narrow};
     run_pass(&r, c, true);
     expect_ok(ops_plan_end(r.ops, &err), &err);
     run_pass(&r, c, false);
@@ -541,6 +567,55 @@ static void threads_change_no_bit(void **state)
     assert_int_equal(failed, 0);
 }
 
+/* Weights that keep their 16 bits compute what those widened at load do, and take less memory. */
+static void narrow_weights_change_no_bit(void **state)
+{
+    static const enum tensor_dtype dtypes[] = {TENSOR_F16, TENSOR_BF16};
+    struct subject wide = *(const struct subject *)*state, narrow = wide;
+    narrow.narrow = true;
+    int failed = 0;
+    for (int i = 0; i < 2 * CASE_COUNT; i++) {
+        const struct test_case *c = &cases[i / 2];
+        int64_t count;
+        wide.stored = narrow.stored = dtypes[i % 2];
+        float *one = run_case(c, &wide, 1, &count), *other = run_case(c, &narrow, 2, &count);
+        if (memcmp(one, other, (size_t)count * sizeof *one) != 0) {
+            print_error("%s, %s: 16 bits give other bits\n", name_of(&wide), c->name);
+            failed++;
+        }
+        free(one);
+        free(other);
+    }
+    assert_int_equal(failed, 0);
+}
+
+static void narrow_weights_take_half(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct ops *ops = ops_new("cpu", 1, &err);
+    expect_ok(ops != NULL, &err);
+    uint16_t *stored = calloc(64 * 64, sizeof *stored);
+    struct weight_spec spec = {.kind = WEIGHT_LINEAR,
+                               .name = "test",
+                               .in = 64,
+                               .out = 64,
+                               .kernel = 1,
+                               .part_count = 1,
+                               .parts = {{64, {stored, TENSOR_F16, 64 * 64}, {0}}}};
+    for (int planned = 0; planned < 2; planned++)
+        for (int narrow = 0; narrow < 2; narrow++) {
+            spec.planned = planned;
+            spec.narrow = narrow;
+            struct weight *w = ops->backend->prepare(ops->context, &spec, &err);
+            expect_ok(w != NULL, &err);
+            assert_int_equal(w->held_bytes, (size_t)(64 * 64 * (narrow ? 2 : 4) + 64 * 4));
+            ops->backend->release(ops->context, w);
+        }
+    free(stored);
+    ops_free(ops);
+}
+
 /* The oracle itself, on numbers that can be checked by hand. */
 static void ref_is_right_by_hand(void **state)
 {
@@ -551,7 +626,13 @@ static void ref_is_right_by_hand(void **state)
     const struct backend *ref = ops->backend;
     const float kernel[9] = {0, 1, 0, 2, 3, 4, 0, 5, 0}, bias[1] = {10};
     const struct weight_spec spec = {
-        WEIGHT_CONV2D, "hand", 1, 1, 3, 1, {{1, {kernel, TENSOR_F32, 9}, {bias, TENSOR_F32, 1}}}};
+        .kind = WEIGHT_CONV2D,
+        .name = "hand",
+        .in = 1,
+        .out = 1,
+        .kernel = 3,
+        .part_count = 1,
+        .parts = {{1, {kernel, TENSOR_F32, 9}, {bias, TENSOR_F32, 1}}}};
     struct weight *w = ref->prepare(ops->context, &spec, &err);
     float picture[4] = {1, 2, 3, 4}, result[4];
     struct tensor x = {TENSOR_F32, 1, 1, 2, 2, 1, 1, picture, 0}, y = x;
@@ -586,6 +667,7 @@ static int test_subject(struct subject subject)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(each_operation_agrees_with_ref, &subject),
         cmocka_unit_test_prestate(threads_change_no_bit, &subject),
+        cmocka_unit_test_prestate(narrow_weights_change_no_bit, &subject),
     };
     return cmocka_run_group_tests_name(name_of(&subject), tests, NULL, NULL);
 }
@@ -595,7 +677,8 @@ static int test_kernels(void)
     int count, failed = 0;
     const struct cpu_kernels *const *rows = cpu_kernels_all(&count);
     for (int i = 0; i < count; i++)
-        if (rows[i]->runs_here()) failed += test_subject((struct subject){"cpu", rows[i]});
+        if (rows[i]->runs_here())
+            failed += test_subject((struct subject){.backend = "cpu", .kernels = rows[i]});
     return failed;
 }
 
@@ -604,11 +687,12 @@ int main(void)
     const struct CMUnitTest fixed[] = {
         cmocka_unit_test(ref_is_right_by_hand),
         cmocka_unit_test(an_unknown_backend_is_refused),
+        cmocka_unit_test(narrow_weights_take_half),
     };
     int count, failed = cmocka_run_group_tests_name("ref", fixed, NULL, NULL);
     const struct backend *const *backends = backend_all(&count);
     for (int i = 0; i < count; i++)
         if (strcmp(backends[i]->name, "ref") != 0 && strcmp(backends[i]->name, "cpu") != 0)
-            failed += test_subject((struct subject){backends[i]->name, NULL});
+            failed += test_subject((struct subject){.backend = backends[i]->name});
     return failed + test_kernels();
 }
