@@ -34,8 +34,7 @@ def read_png(path):
 def picture_farm():
     farm = Farm()
     folder = farm.folder / "models" / "tiny-sd"
-    shutil.copytree(SOURCE / "tests/data/tiny-sd1", folder, ignore=shutil.ignore_patterns("golden*"))
-    shutil.copy(SOURCE / "tests/data/tiny/scheduler/scheduler_config.json", folder / "scheduler")
+    shutil.copytree(SOURCE / "tests/data/tiny-sd2", folder, ignore=shutil.ignore_patterns("golden*"))
     farm.models = [SOURCE / "models", farm.folder / "models"]
     return farm
 
