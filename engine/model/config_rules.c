@@ -38,9 +38,9 @@ static bool refuse(const char *what, const char *key, const json_t *value, struc
 static bool check_member(const char *key, const json_t *value, const struct config_rule *rules,
                          const char *what, struct error *err)
 {
-    if (key[0] == '_') return true;
+    if (key[0] == '_' || json_is_null(value)) return true;
     const struct config_rule *rule = find_rule(rules, key);
-    if (rule == NULL) return json_is_null(value) ? true : refuse(what, key, value, err);
+    if (rule == NULL) return refuse(what, key, value, err);
     if (rule->action != CONFIG_MUST || one_of(value, rule->values)) return true;
     return refuse(what, key, value, err);
 }

@@ -1,6 +1,6 @@
 /* config_rules: what a model's JSON configs may say. A table lists each key of a config with what
  * is built for it; a key or value outside the table would change numbers behind our back, so it is
- * an error that names it. Keys that begin with '_' are comments. */
+ * an error that names it. Keys that begin with '_' are comments, a null is as good as absent. */
 #ifndef ZOE_ENGINE_MODEL_CONFIG_RULES_H
 #define ZOE_ENGINE_MODEL_CONFIG_RULES_H
 

@@ -214,6 +214,14 @@ static bool suits(const struct unet_config *unet, const struct model_folder *fol
                      unet->temporal ? "images" : "videos");
 }
 
+/* What the parts assumed. */
+static void add_notes(struct model_parts *parts, json_t *facts)
+{
+    const json_t *notes = model_parts_notes(parts), *note;
+    size_t i;
+    json_array_foreach(notes, i, note) family_note(facts, json_string_value(note));
+}
+
 bool pipeline_describe(const struct model_folder *folder, json_t *facts, struct error *err)
 {
     struct unet_config unet;
@@ -237,5 +245,7 @@ bool pipeline_describe(const struct model_folder *folder, json_t *facts, struct 
     json_object_set_new(facts, "clip_skip", family_range(0, text_layers, 1));
     if (folder->family->image)
         json_object_set_new(json_object_get(facts, "defaults"), "num_frames", json_integer(1));
-    return describe_schedule(folder->parts, facts, factor, err);
+    if (!describe_schedule(folder->parts, facts, factor, err)) return false;
+    add_notes(folder->parts, facts);
+    return true;
 }
