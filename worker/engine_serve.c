@@ -193,7 +193,7 @@ static bool render_request(struct render *r, const char *folder, const json_t *l
     if (!job) return false;
     const char *warning;
     for (int i = 0; (warning = engine_job_warning(job, i)) != NULL; i++)
-        log_warn("%s: %s", r->attempt, warning);
+        speak(r, "warning", json_pack("{ss}", "message", warning));
     publish_job(r, job);
     bool ok = render_job(r, job, err);
     publish_job(r, NULL);

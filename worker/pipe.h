@@ -13,6 +13,7 @@
  *   step     attempt, done, total               denoising steps done
  *   frame    attempt, done, total               frames decoded
  *   alive    attempt, fraction                  progress within a long step or frame
+ *   warning  attempt, message                   what its owner should hear of; nothing stops
  *   done     attempt, sha256, size_bytes, frames_sha256, frames, width, height, steps, render_ms
  *   failed   attempt, code, message, steps      code: error_name(); "usage" = the recipe is
  *                                               impossible, "interrupted" = canceled

@@ -105,6 +105,12 @@ static void hear_alive(struct slot *s, const json_t *message)
     EVENT(s, slot_core_alive(&s->core, &name, fraction, now_ns, &actions));
 }
 
+static void hear_warning(struct slot *s, const json_t *message)
+{
+    (void)s;
+    log_warn("%s: %s", text_of(message, "attempt"), text_of(message, "message"));
+}
+
 static bool read_done(const json_t *message, struct slot_result *r)
 {
     json_int_t size = json_integer_value(json_object_get(message, "size_bytes"));
@@ -149,7 +155,7 @@ static const struct {
 } hearings[] = {
     {"hello", hear_hello},   {"loading", hear_loading}, {"step", hear_step},
     {"frame", hear_frame},   {"alive", hear_alive},     {"done", hear_done},
-    {"failed", hear_failed},
+    {"failed", hear_failed}, {"warning", hear_warning},
 };
 
 static void on_message(void *context, const json_t *message)

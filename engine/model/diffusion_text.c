@@ -10,6 +10,7 @@
 #include "base/xalloc.h"
 #include "engine/model/script.h"
 
+#define DROPPED_SHOWN_BYTES 200
 #define KNOWN_MAX 4 /* alternating prompts come back; long schedules do not */
 
 struct known {
@@ -31,12 +32,21 @@ struct conditioning {
 
 /* ---- reading ---- */
 
+/* Bytes of `text` that are shown: whole characters. */
+static int shown(const char *text)
+{
+    size_t size = strlen(text) < DROPPED_SHOWN_BYTES ? strlen(text) : DROPPED_SHOWN_BYTES;
+    while (((unsigned char)text[size] & 0xc0) == 0x80)
+        size--;
+    return (int)size;
+}
+
 static void warn_dropped(struct family_job *j, const struct script *s, const char *field)
 {
     const char *dropped;
     for (int i = 0; (dropped = script_dropped(s, i)) != NULL; i++)
-        diffusion_warn(j, "%s: only %d tokens fit; dropped: \"%.200s\"", field,
-                       text_model_length(j->model->text) - 2, dropped);
+        diffusion_warn(j, "%s: only %d tokens fit; dropped: \"%.*s\"", field,
+                       text_model_length(j->model->text) - 2, shown(dropped), dropped);
 }
 
 /* All texts of a request get the length of its longest: an empty negative prompt cannot be shorter

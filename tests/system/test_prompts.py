@@ -44,6 +44,13 @@ class Prompts(unittest.TestCase):
             line = json.dumps({"prompt": "a (red:1.4) fox", "prompt_syntax": "plain", "clip_skip": 0})
             self.assertEqual(self.one(farm, line)["checks"]["frames_sha256"], plain["checks"]["frames_sha256"])
 
+    def test_a_cut_prompt_is_in_the_workers_log(self):
+        with Farm(models=self.models) as farm:
+            farm.start()
+            self.one(farm, "a " * 70 + "\u65e5\u672c\u8a9e " * 80)
+            log = (farm.folder / "worker-w1.log").read_text()
+            self.assertEqual(log.count("prompt: only 75 tokens fit; dropped: "), 1, log)
+
     def test_what_cannot_be_read_is_told(self):
         with Farm(models=self.models) as farm:
             farm.start()

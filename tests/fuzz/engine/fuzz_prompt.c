@@ -1,5 +1,6 @@
 /* A prompt in A1111's notation, from outside: first byte: steps. Parts are never more bytes than
- * the prompt, weights stay within their limit, every step has a text. */
+ * the prompt, weights stay within their limit, every step has a text; chunks are begin, tokens,
+ * end, padding. */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -8,9 +9,35 @@
 #include "base/recipe.h"
 #include "base/text.h"
 #include "base/xalloc.h"
-#include "engine/prompt.h"
+#include "engine/prompt_chunks.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const struct tokenizer *tiny(void)
+{
+    static struct tokenizer *opened;
+    if (opened == NULL) opened = tokenizer_open(TEST_DATA "/tiny/tokenizer", "!", NULL);
+    ZOE_ASSERT(opened != NULL);
+    return opened;
+}
+
+static void check_chunks(const struct prompt_text *text)
+{
+    struct prompt_chunks c;
+    struct error err = {0};
+    const enum tokenizer_rule rule = (enum tokenizer_rule)(text->count % 2);
+    if (prompt_chunks_make(&c, tiny(), text, PROMPT_A1111, rule, &err)) {
+        ZOE_ASSERT(c.count >= 1 && c.count <= PROMPT_CHUNKS_MAX && c.dropped == NULL);
+        for (int i = 0; i < c.count * c.length; i++)
+            ZOE_ASSERT(c.ids[i] >= 0 && c.ids[i] < tokenizer_vocabulary(tiny()) &&
+                       fabs(c.weights[i]) <= PROMPT_WEIGHT_MAX);
+        for (int i = 0; i < c.count; i++)
+            ZOE_ASSERT(c.ids[i * c.length] == tokenizer_vocabulary(tiny()) - 2);
+    } else {
+        ZOE_ASSERT(err.code == ERROR_USAGE);
+    }
+    prompt_chunks_finish(&c);
+}
 
 static void check_text(const struct prompt_text *t, size_t size)
 {
@@ -37,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             ZOE_ASSERT(p.text_at[i] >= 0 && p.text_at[i] < p.text_count);
         for (int i = 0; i < p.text_count; i++)
             check_text(&p.texts[i], size);
+        check_chunks(&p.texts[0]);
     } else {
         ZOE_ASSERT(err.code == ERROR_USAGE);
     }
