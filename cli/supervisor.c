@@ -145,20 +145,36 @@ static char *worker_folder(const struct supervisor *s, int index)
     return xasprintf("%s/workers/%d", s->options->folder, index + 1);
 }
 
+/* The farm's models are on this machine: its workers read them where they are, and copy none. */
 static void start_worker(struct supervisor *s, int index)
 {
-    char *folder = worker_folder(s, index);
+    char *folder = worker_folder(s, index), *farms = path_join(s->coordinator_folder, "models");
+    char *shipped = xasprintf("%s/../share/zoetrope/models", s->bin);
     char slots_threads[24];
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     snprintf(slots_threads, sizeof slots_threads, "%ld",
              cores > s->worker_count ? cores / s->worker_count : 1);
-    char *const arguments[] = {"zoe-worker",    "--connect",          s->where.workers_url,
-                               "--server-key",  s->where.server_key,  "--state",
-                               folder,          "--threads",          slots_threads,
-                               "--leave-after", WORKER_LEAVE_SECONDS, NULL};
+    char *const arguments[] = {"zoe-worker",
+                               "--connect",
+                               s->where.workers_url,
+                               "--server-key",
+                               s->where.server_key,
+                               "--state",
+                               folder,
+                               "--threads",
+                               slots_threads,
+                               "--models",
+                               farms,
+                               "--models",
+                               shipped,
+                               "--leave-after",
+                               WORKER_LEAVE_SECONDS,
+                               NULL};
     pid_t pid = fork();
     if (pid == 0) become(s->bin, "zoe-worker", arguments, -1);
     mark_started(&s->workers[index], pid);
+    free(shipped);
+    free(farms);
     free(folder);
 }
 

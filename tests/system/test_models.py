@@ -201,6 +201,20 @@ class Paths(unittest.TestCase):
             self.assertEqual(incoming(farm), [])
 
 
+class Embedded(unittest.TestCase):
+    def test_the_farm_of_this_machine_reads_models_where_they_are(self):
+        with Farm() as farm:
+            state = pathlib.Path(farm.env["HOME"]) / ".local/state/zoetrope"
+            clip = farm.folder / "clip.mp4"
+            try:
+                self.assertEqual(farm.zoe("model", "add", TINY, "-q").strip(), "tiny")
+                farm.zoe("render", "a cat", "--model", "tiny", "--steps", "2", "--frames", "2", "-o", clip)
+                self.assertGreater(clip.stat().st_size, 500)
+                self.assertEqual([p.name for p in (state / "workers" / "1" / "models").iterdir()], [])
+            finally:
+                farm.zoe("farm", "down")
+
+
 class Web(unittest.TestCase):
     def setUp(self):
         self.farm = Farm().__enter__()
@@ -258,6 +272,12 @@ class Web(unittest.TestCase):
         self.assertEqual(ranges, [None, None, f"bytes={size // 3}-", f"bytes={size // 3 * 2}-"])
 
     def test_an_interrupted_command_goes_on_where_it_stopped(self):
+        self.interrupt(signal.SIGINT)
+
+    def test_a_killed_command_goes_on_where_it_stopped(self):
+        self.interrupt(signal.SIGKILL)
+
+    def interrupt(self, how):
         self.web.add_repository("ann/tiny", TINY)
         path = f"/ann/tiny/resolve/{'5' * 40}/{UNET}"
         size = (TINY / UNET).stat().st_size
@@ -266,10 +286,10 @@ class Web(unittest.TestCase):
         process = subprocess.Popen([str(BIN / "zoe"), "model", "add", "hf:ann/tiny"], env=self.farm.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.web.drops[path] += [0] * 50
         eventually(lambda: self.web.sent.get(path, 0) >= size // 2 and len([1 for p, _ in self.web.asked if p == path]) > 1, 30, "the second half is asked for")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(how)
         words = process.communicate(timeout=60)[1]
-        self.assertEqual(process.returncode, 130, words)
-        self.assertIn("goes on", words)
+        self.assertEqual(process.returncode, 130 if how == signal.SIGINT else -how, words)
+        self.assertEqual("goes on" in words, how == signal.SIGINT)
         self.assertNotEqual(incoming(self.farm), [])
         self.web.drops.clear()
         self.add("hf:ann/tiny")
