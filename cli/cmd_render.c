@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/xalloc.h"
 #include "cli/commands.h"
@@ -11,6 +12,8 @@
 #include "cli/output.h"
 #include "cli/render_target.h"
 #include "cli/submission.h"
+
+#define SCAN_LIMIT_NS (900 * NS_PER_S) /* a large new model is read once */
 
 /* The only clip of a batch, when it is published. */
 static bool fetch_only_clip(struct zclient *client, const char *batch, const char *target,
@@ -75,7 +78,10 @@ static bool target_suits(struct zclient *client, const struct submission *s, str
 {
     const char *target = call_option(s->call, "output");
     const char *model = json_string_value(json_object_get(s->options, "model"));
-    return target == NULL || render_target_check(client, target, model, err);
+    int64_t limit_ns = SCAN_LIMIT_NS;
+    if (target == NULL) return true;
+    return call_duration(s->call, "timeout", &limit_ns, err) &&
+           render_target_check(client, target, model, limit_ns, err);
 }
 
 static int run_render(struct call *call)

@@ -33,10 +33,10 @@ static bool check_answer(const Farm__Models *list, const char *target, const cha
 }
 
 bool render_target_check(struct zclient *client, const char *target, const char *model,
-                         struct error *err)
+                         int64_t limit_ns, struct error *err)
 {
     struct error why = {0};
-    struct message *answer = models_asked(client, model, CLIENT_LIMIT_NS, &why);
+    struct message *answer = models_asked(client, model, limit_ns, &why);
     if (answer == NULL && why.code == ERROR_NOT_FOUND) return true;
     if (answer == NULL) return error_set(err, why.code, "%s", why.message);
     const bool ok = check_answer(answer->envelope->models, target, model, err);

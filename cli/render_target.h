@@ -12,6 +12,6 @@ bool render_target_suits(const char *target, const char *model, enum output_kind
 /* Asks the coordinator what the model makes. A model that it does not know is the submission's
  * mistake, and told there. False when the target does not suit, or nobody answered. */
 bool render_target_check(struct zclient *client, const char *target, const char *model,
-                         struct error *err);
+                         int64_t limit_ns, struct error *err);
 
 #endif
