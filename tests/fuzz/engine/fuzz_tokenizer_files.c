@@ -1,5 +1,5 @@
-/* A tokenizer's files from outside, one of them broken: the first byte says which. What opens must
- * be able to encode. */
+/* A tokenizer's files from outside, one of them broken: the first byte says which, and whether the
+ * vocabulary has to follow from the merges. What opens must be able to encode. */
 #include "fuzz/fuzz_folder.h"
 
 #include "engine/tokenizer.h"
@@ -37,6 +37,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *path = path_join(fuzz_folder(), broken);
     (void)unlink(path);
     fuzz_put(broken, data + 1, size - 1);
+    if (data[0] / FILES % 2 != 0) {
+        char *vocab = path_join(fuzz_folder(), files[0]);
+        (void)unlink(vocab);
+        free(vocab);
+    }
     struct tokenizer *t = tokenizer_open(fuzz_folder(), "!", &err);
     if (t != NULL)
         encode(t);
