@@ -5,6 +5,7 @@
 
 #if defined(__x86_64__)
 
+#include <cpuid.h>
 #include <immintrin.h>
 
 #define LANES 8
@@ -235,10 +236,16 @@ static void kernel_widen(enum tensor_dtype dtype, const uint16_t *from, ptrdiff_
         to[i] = half ? tensor_half_to_float(from[i]) : tensor_bfloat_to_float(from[i]);
 }
 
+/* Older compilers do not know F16C by name; leaf 1 tells. */
+static bool has_f16c(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
 static bool runs_here(void)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("f16c");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
 }
 
 extern const struct cpu_kernels cpu_kernels_avx2;
