@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -22,35 +23,94 @@
 
 /* ---- what a render costs here ---- */
 
-/* Flags of `show` that the estimate takes as they are. */
-static const char *const ESTIMATE_FLAGS[] = {"size", "frames", "steps"};
+#define STEPS_USUAL 25 /* a recipe's, when neither it nor its model says */
+#define WORDS_MAX 14
 
-/* `zoe-engine estimate` on this machine; NULL when the model's files are not here, or it has none.
+/* The command line of `zoe-engine estimate`; numbers are the model's defaults, flags replace them.
  */
-static json_t *estimate(const struct call *call, const char *folder, struct error *err)
+struct question {
+    const char *words[WORDS_MAX];
+    int count;
+    char size[48], frames[24], steps[24], threads[24];
+};
+
+static int64_t default_of(const json_t *description, const char *key, int64_t otherwise)
 {
-    const char *arguments[10] = {"estimate", "--model", folder};
-    char *flags[3] = {NULL};
-    int count = 3, status = 0;
+    const json_t *value = json_object_get(json_object_get(description, "defaults"), key);
+    return json_is_integer(value) && json_integer_value(value) > 0 ? json_integer_value(value)
+                                                                   : otherwise;
+}
+
+static void add_word(struct question *q, const char *flag, const char *value)
+{
+    q->words[q->count++] = flag;
+    if (value) q->words[q->count++] = value;
+}
+
+static const char *flag_or(const struct call *call, const char *flag, char *text, size_t size,
+                           int64_t number)
+{
+    const char *given = call_option(call, flag);
+    snprintf(text, size, "%lld", (long long)number);
+    return given ? given : number > 0 ? text : NULL;
+}
+
+static void ask(struct question *q, const struct call *call, const char *folder,
+                const json_t *description)
+{
+    const json_t *guidance =
+        json_object_get(json_object_get(description, "defaults"), "guidance_scale");
+    int64_t width = default_of(description, "width", 256);
+    const char *size = call_option(call, "size");
+    snprintf(q->size, sizeof q->size, "%lldx%lld", (long long)width,
+             (long long)default_of(description, "height", width));
+    q->words[q->count++] = "estimate";
+    add_word(q, "--model", folder);
+    add_word(q, "--size", size ? size : q->size);
+    const char *frames = flag_or(call, "frames", q->frames, sizeof q->frames,
+                                 default_of(description, "num_frames", 0));
+    if (frames) add_word(q, "--frames", frames);
+    add_word(q, "--steps",
+             flag_or(call, "steps", q->steps, sizeof q->steps,
+                     default_of(description, "num_inference_steps", STEPS_USUAL)));
+    snprintf(q->threads, sizeof q->threads, "%ld", sysconf(_SC_NPROCESSORS_ONLN));
+    add_word(q, "--threads", q->threads);
+    if (json_is_number(guidance) && json_number_value(guidance) <= 1)
+        add_word(q, "--no-guidance", NULL);
+}
+
+static json_t *estimate(const struct call *call, const char *folder, const json_t *description,
+                        struct error *err)
+{
+    struct question q = {.count = 0};
+    int status = 0;
     json_t *answer = NULL;
-    for (int i = 0; i < 3; i++) {
-        const char *value = call_option(call, ESTIMATE_FLAGS[i]);
-        if (!value) continue;
-        flags[i] = xasprintf("--%s", ESTIMATE_FLAGS[i]);
-        arguments[count++] = flags[i];
-        arguments[count++] = value;
-    }
-    if (!engine_tool(arguments, &answer, &status, err)) answer = NULL;
-    for (int i = 0; i < 3; i++)
-        free(flags[i]);
-    return answer;
+    ask(&q, call, folder, description);
+    return engine_tool(q.words, &answer, &status, err) ? answer : NULL;
 }
 
 static bool is_asked(const struct call *call)
 {
-    for (int i = 0; i < 3; i++)
-        if (call_has(call, ESTIMATE_FLAGS[i])) return true;
-    return false;
+    return call_has(call, "size") || call_has(call, "frames") || call_has(call, "steps");
+}
+
+/* Numbers are looked at here, so that a wrong one is told by its flag. */
+static bool check_flags(const struct call *call, struct error *err)
+{
+    int64_t number = 1, width, height;
+    const char *size = call_option(call, "size");
+    if (size && !text_parse_size(size, &width, &height))
+        return error_set(err, ERROR_USAGE, "--size: '%.40s' is not WIDTHxHEIGHT, such as 256x256",
+                         size);
+    return call_number(call, "frames", 1, 100000, &number, err) &&
+           call_number(call, "steps", 1, 1000, &number, err);
+}
+
+/* LoRAs and the test model have nothing to estimate. */
+static bool has_network(const json_t *description)
+{
+    const char *family = json_string_value(json_object_get(description, "family"));
+    return family && strcmp(family, "lora") != 0 && strcmp(family, "pattern") != 0;
 }
 
 /* Asked for with --size and so on it must work; else it is only told when it does. */
@@ -58,14 +118,14 @@ static bool add_estimate(const struct call *call, const Farm__Model *m, json_t *
                          struct error *err)
 {
     bool asked = is_asked(call);
-    if (*m->problem) return true;
+    if (*m->problem || !has_network(json_object_get(object, "description"))) return true;
     if (!path_is_folder(m->path))
         return !asked ||
                error_set(err, ERROR_REFUSED,
                          "the model's files are on the coordinator's machine (%.200s): run "
                          "`zoe model show` there for what a render costs",
                          m->path);
-    json_t *answer = estimate(call, m->path, err);
+    json_t *answer = estimate(call, m->path, json_object_get(object, "description"), err);
     if (answer) json_object_set_new(object, "estimate", answer);
     return answer || !asked;
 }
@@ -137,32 +197,47 @@ static double number_of(const json_t *object, const char *key)
     return json_number_value(json_object_get(object, key));
 }
 
-static void print_bytes(const char *title, const json_t *e, const char *key)
+static void print_memory(const json_t *memory)
 {
-    char size[32];
-    double bytes = number_of(e, key);
-    if (bytes <= 0) return;
-    text_size((uint64_t)bytes, size, sizeof size);
-    print_line(title, size);
+    char peak[32], weights[32], words[160];
+    if (number_of(memory, "peak") <= 0) return;
+    text_size((uint64_t)number_of(memory, "peak"), peak, sizeof peak);
+    text_size((uint64_t)number_of(memory, "weights"), weights, sizeof weights);
+    snprintf(words, sizeof words, "%s at most, %s of it weights", peak, weights);
+    print_line("memory", words);
+}
+
+static void print_work(const json_t *flops)
+{
+    char words[160];
+    snprintf(words, sizeof words, "%.3g TFLOP: %.3g a step, %.3g a decoded frame",
+             number_of(flops, "total") / 1e12, number_of(flops, "step") / 1e12,
+             number_of(flops, "frame") / 1e12);
+    if (number_of(flops, "total") > 0) print_line("work", words);
+}
+
+static void print_time(const json_t *seconds)
+{
+    char total[64], step[64], words[160];
+    if (number_of(seconds, "total") <= 0) return;
+    clock_duration_text((int64_t)(number_of(seconds, "total") * (double)NS_PER_S), total,
+                        sizeof total);
+    clock_duration_text((int64_t)(number_of(seconds, "step") * (double)NS_PER_S), step,
+                        sizeof step);
+    snprintf(words, sizeof words, "about %s: %s a step", total, step);
+    print_line("time", words);
 }
 
 static void print_estimate(const json_t *e)
 {
-    char words[160], time[64];
-    double seconds = number_of(e, "seconds"), flops = number_of(e, "flops_total");
     if (!e) return;
-    printf("%sOne render here%s  %.0fx%.0f, %.0f frames, %.0f steps\n",
+    printf("%sOne render here%s  %.0fx%.0f, %.0f frame%s, %.0f steps, %.0f threads\n",
            output_colour(1, COLOUR_BOLD), output_colour(1, COLOUR_NONE), number_of(e, "width"),
-           number_of(e, "height"), number_of(e, "num_frames"), number_of(e, "num_inference_steps"));
-    print_bytes("weights", e, "weights_bytes");
-    print_bytes("memory", e, "peak_bytes");
-    snprintf(words, sizeof words, "%.3g TFLOP (%.3g a step, %.3g to decode)", flops / 1e12,
-             number_of(e, "flops_step") / 1e12, number_of(e, "flops_decode") / 1e12);
-    if (flops > 0) print_line("work", words);
-    if (seconds <= 0) return;
-    clock_duration_text((int64_t)(seconds * (double)NS_PER_S), time, sizeof time);
-    snprintf(words, sizeof words, "about %s", time);
-    print_line("time", words);
+           number_of(e, "height"), number_of(e, "frames"), number_of(e, "frames") > 1 ? "s" : "",
+           number_of(e, "steps"), number_of(e, "threads"));
+    print_memory(json_object_get(e, "memory"));
+    print_work(json_object_get(e, "flops"));
+    print_time(json_object_get(e, "seconds"));
 }
 
 static void print_model(const Farm__Model *m, const json_t *object)
@@ -191,6 +266,7 @@ static void print_model(const Farm__Model *m, const json_t *object)
 static int run_show(struct call *call)
 {
     struct error err = {0};
+    if (!check_flags(call, &err)) return call_fail(call, &err);
     struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
     struct message *answer =
         client ? models_asked(client, call->arguments[0], SCAN_LIMIT_NS, &err) : NULL;
