@@ -1,6 +1,5 @@
 /* engine_check: every part's tensors read once, then the network opened, whose own checks of names
  * and shapes stand. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,13 +24,14 @@ static void add_text(json_t *list, const char *text)
 
 /* ---- one tensor ---- */
 
-static bool value_is_finite(enum tensor_dtype dtype, const void *values, int64_t i)
+static int64_t count_in_chunk(const struct check *c, const struct tensor_entry *e, int64_t count)
 {
-    if (dtype == TENSOR_F32) return isfinite(((const float *)values)[i]);
-    if (dtype == TENSOR_F64) return isfinite(((const double *)values)[i]);
-    if (dtype == TENSOR_F16) return (((const uint16_t *)values)[i] & 0x7c00) != 0x7c00;
-    if (dtype == TENSOR_BF16) return (((const uint16_t *)values)[i] & 0x7f80) != 0x7f80;
-    return true; /* integers, and what no network takes */
+    const unsigned char *bytes = c->chunk;
+    const size_t size = tensor_dtype_size(e->dtype);
+    int64_t bad = 0;
+    for (int64_t i = 0; i < count; i++)
+        bad += tensor_find_not_finite(e->dtype, bytes + (size_t)i * size, 1) == 0;
+    return bad;
 }
 
 /* How many are not finite; the first one's place. -1 with err when it cannot be read. */
@@ -42,10 +42,9 @@ static int64_t count_bad(const struct check *c, const struct tensor_entry *e, in
     for (int64_t at = 0; at < e->count; at += CHUNK_ELEMENTS) {
         const int64_t count = e->count - at < CHUNK_ELEMENTS ? e->count - at : CHUNK_ELEMENTS;
         if (!tensor_entry_read(e, at, count, c->chunk, err)) return -1;
-        for (int64_t i = 0; i < count; i++) {
-            if (value_is_finite(e->dtype, c->chunk, i)) continue;
-            if (bad++ == 0) *first_out = at + i;
-        }
+        const int64_t first = tensor_find_not_finite(e->dtype, c->chunk, count);
+        if (first >= 0 && bad == 0) *first_out = at + first;
+        if (first >= 0) bad += count_in_chunk(c, e, count);
     }
     return bad;
 }

@@ -44,6 +44,10 @@ float tensor_bfloat_to_float(uint16_t bits);
 uint16_t tensor_float_to_half(float value);
 uint16_t tensor_float_to_bfloat(float value);
 
+/* The first element of stored floats that is not finite, or -1; integers always are. `data` may lie
+ * at any address. */
+int64_t tensor_find_not_finite(enum tensor_dtype dtype, const void *data, int64_t count);
+
 struct tensor {
     enum tensor_dtype dtype; /* activations: TENSOR_F32 */
     int batch, frames, height, width;

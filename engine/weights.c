@@ -184,6 +184,13 @@ static bool imagine(int rank, const int64_t *dim, struct weight_array *out)
     return true;
 }
 
+static void check_finite(struct weights *w, const char *name, const struct weight_array *array)
+{
+    if (array->data == NULL) return;
+    const int64_t at = tensor_find_not_finite(array->dtype, array->data, array->count);
+    if (at >= 0) problem(w, "%s: value %lld is not finite", name, (long long)at);
+}
+
 static bool take(struct weights *w, const char *name, int rank, const int64_t *dim,
                  struct weight_array *out)
 {
@@ -210,6 +217,7 @@ static bool take(struct weights *w, const char *name, int rank, const int64_t *d
     struct error why = {0};
     out->data = tensor_file_data(w->file, e, &why);
     if (out->data == NULL) problem(w, "%s", why.message);
+    check_finite(w, name, out);
     ZOE_ASSERT(w->taken_count < 2 * WEIGHT_PARTS);
     w->taken[w->taken_count++] = e;
     return out->data != NULL && change(w, name, out);

@@ -147,6 +147,37 @@ static void rewrite(const char *folder, const char *file, const char *leave_out,
     free(path);
 }
 
+/* One value of one tensor, in the middle of a file. */
+static void a_value_that_is_not_finite_is_named(void **state)
+{
+    (void)state;
+    static const char file[] = "text_encoder/model.safetensors";
+    static const char name[] = "text_model.encoder.layers.1.mlp.fc1.weight";
+    struct error err = {0};
+    struct buf data = BUF_INIT;
+    char *folder = scratch_folder(), *path = scratch_path(folder, file);
+    scratch_copy_tiny(folder);
+    struct safetensors *s = safetensors_open(path, &err);
+    expect_ok(s != NULL && path_read(path, (size_t)64 << 20, &data, &err), &err);
+    const struct safetensors_entry *e = safetensors_find(s, name), *first = safetensors_at(s, 0),
+                                   *last = safetensors_at(s, safetensors_count(s) - 1);
+    const char *end = (const char *)last->data + last->size_bytes;
+    assert_true(e != first && e != last);
+    const float nan = NAN;
+    const size_t at = data.size - (size_t)(end - (const char *)e->data);
+    memcpy(data.data + at + 17 * sizeof nan, &nan, sizeof nan);
+    safetensors_close(s);
+    scratch_write(folder, file, data.data, data.size);
+    assert_null(open_folder(folder, &err));
+    assert_int_equal(err.code, ERROR_INVALID);
+    if (strstr(err.message, file) == NULL || strstr(err.message, name) == NULL ||
+        strstr(err.message, "value 17 is not finite") == NULL)
+        fail_msg("%s", err.message);
+    buf_finish(&data);
+    free(path);
+    scratch_remove(folder);
+}
+
 static void wrong_tensors_are_all_named(void **state)
 {
     (void)state;
@@ -218,6 +249,7 @@ int main(void)
         cmocka_unit_test(bad_manifests_are_refused),
         cmocka_unit_test(folders_without_a_model_are_refused),
         cmocka_unit_test(config_values_that_are_not_built_are_named),
+        cmocka_unit_test(a_value_that_is_not_finite_is_named),
         cmocka_unit_test(wrong_tensors_are_all_named),
         cmocka_unit_test(many_wrong_tensors_are_counted),
         cmocka_unit_test(what_harms_nobody_is_ignored),
