@@ -30,25 +30,6 @@ static bool read_sized(const json_t *recipe, const char *field, const json_t *fa
                      (long long)value, (long long)min, (long long)(min + step), (long long)max);
 }
 
-static bool named_in(const json_t *facts, const char *key, const char *name)
-{
-    const json_t *list = json_object_get(facts, key), *item;
-    size_t i;
-    json_array_foreach(list, i, item) if (strcmp(json_string_value(item), name) == 0) return true;
-    return false;
-}
-
-static bool read_noise(struct request *r, const json_t *facts, const json_t *recipe,
-                       struct error *err)
-{
-    const char *noise;
-    if (!json_get_text(recipe, "noise", &noise, "recipe", err)) return usage(err, false);
-    r->noise = noise_find(noise);
-    if (r->noise == NULL || !named_in(facts, "noises", noise))
-        return error_set(err, ERROR_USAGE, "noise: \"%s\" is not built for this model", noise);
-    return true;
-}
-
 static bool read_pattern(struct request *r, const json_t *facts, const json_t *recipe,
                          struct error *err)
 {
@@ -69,27 +50,10 @@ static bool read_pattern(struct request *r, const json_t *facts, const json_t *r
 
 static bool read_numbers(struct request *r, const json_t *recipe, struct error *err)
 {
-    int64_t seed;
-    if (!json_get_int(recipe, "seed", &seed, "recipe", err) ||
-        !guidance_read(&r->guidance, recipe, err) ||
+    if (!guidance_read(&r->guidance, recipe, err) ||
         !json_get_text(recipe, "prompt", &r->prompt, "recipe", err) ||
         !json_get_text_or(recipe, "negative_prompt", "", &r->negative, "recipe", err))
         return usage(err, false);
-    r->seed = (uint64_t)seed;
-    return true;
-}
-
-/* Fields that the engine does not follow yet. */
-static bool refuse_unbuilt(const json_t *recipe, struct error *err)
-{
-    static const char *const unbuilt[] = {
-        "batch_size",
-        "batch_index",
-        "cuda_threads",
-    };
-    for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++)
-        if (json_object_get(recipe, unbuilt[i]) != NULL)
-            return error_set(err, ERROR_USAGE, "%s: not built", unbuilt[i]);
     return true;
 }
 
@@ -109,14 +73,14 @@ bool request_parse_recipe(struct request *r, const json_t *facts, const json_t *
     json_t *checked = json_deep_copy(recipe);
     const bool legal = recipe_check(checked, err);
     json_decref(checked);
-    return legal && refuse_unbuilt(recipe, err) && read_numbers(r, recipe, err) &&
+    return legal && read_numbers(r, recipe, err) &&
            read_sized(recipe, "num_inference_steps", facts, "steps", &r->steps, err) &&
            request_text_read(&r->text, facts, recipe, r->steps, err) &&
            read_sized(recipe, "width", facts, "width", &r->width, err) &&
            read_sized(recipe, "height", facts, "height", &r->height, err) &&
            read_sized(recipe, "num_frames", facts, "frames", &r->frames, err) &&
            request_sampling_read(&r->sampling, facts, recipe, err) &&
-           read_noise(r, facts, recipe, err) &&
+           request_noise_read(&r->noise, facts, recipe, err) &&
            request_start_read(&r->start, recipe, r->frames, r->steps, err) &&
            check_start(r, facts, err) && read_pattern(r, facts, recipe, err);
 }
@@ -156,6 +120,7 @@ bool request_same_shape(const struct request *a, const struct request *b, struct
     if (a->height != b->height) field = "height";
     if (a->frames != b->frames) field = "num_frames";
     if (a->steps != b->steps) field = "num_inference_steps";
+    if (a->noise.noise != b->noise.noise) field = "noise";
     if (!request_sampling_equal(&a->sampling, &b->sampling)) field = "scheduler";
     if (a->start.strength != b->start.strength) field = "strength";
     if (a->start.loop != b->start.loop) field = "loop";

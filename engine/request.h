@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "engine/engine.h"
 #include "engine/guidance.h"
-#include "engine/noise/noise.h"
+#include "engine/request_noise.h"
 #include "engine/request_sampling.h"
 #include "engine/request_start.h"
 #include "engine/request_text.h"
@@ -26,11 +26,10 @@ struct request_pattern {
 struct request {
     const char *prompt, *negative;
     struct request_text text;
-    uint64_t seed;
     int steps, width, height, frames;
     struct guidance guidance;
     struct request_sampling sampling;
-    const struct noise *noise;
+    struct request_noise noise;
     struct request_start start;
     struct request_pattern pattern;
     struct engine_images init, mask; /* data NULL: none */

@@ -52,7 +52,7 @@ struct family_job *diffusion_job_new(void *model, const struct request *requests
     j->count = count;
     j->steps = requests[0].steps;
     j->sampler = requests[0].sampling.sampler;
-    j->noise = requests[0].noise;
+    j->noise = requests[0].noise.noise;
     j->loop = requests[0].start.loop;
     diffusion_guidance_begin(j, requests);
     if (measure(j, &requests[0], err) && allocate(j, err) && diffusion_start(j, requests, err) &&

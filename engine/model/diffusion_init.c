@@ -81,7 +81,8 @@ bool diffusion_init(struct family_job *j, int request, const struct request *r, 
     struct encoder e;
     float *clean = j->clean + request * j->latent_count;
     bool ok = encoder_begin(&e, j, r, err);
-    if (ok && r->start.drawn) diffusion_draw_frames(j, request, e.noise);
+    if (ok && r->start.drawn)
+        diffusion_draw_frames(j, request, (struct noise_place){.purpose = NOISE_ENCODE}, e.noise);
     for (int f = 0; ok && f < j->size.frames; f++) {
         if (f < r->init.frames) ok = encode(&e, f, err);
         if (ok) place(&e, f, clean);

@@ -18,6 +18,7 @@ struct family_job {
     struct sampler_run **samplers; /* per request, as the next two */
     const struct noise *noise;
     struct noise_state **noises;
+    struct request_noise *noise_requests;
     double *scales;                    /* of guidance, [count][steps]; 1 = none */
     double *rescales;                  /* [count] */
     struct conditioning *conditioning; /* diffusion_text.c */
@@ -69,7 +70,7 @@ void diffusion_start_end(struct family_job *j);
 /* ---- diffusion_noise.c: fresh noise in the layout of the latents ---- */
 
 void diffusion_draw_start(struct family_job *j, int request, float *out);
-void diffusion_draw_frames(struct family_job *j, int request, float *out);
+void diffusion_draw_frames(struct family_job *j, int request, struct noise_place place, float *out);
 
 /* ---- diffusion_init.c: a request's pictures to clean latents ---- */
 

@@ -1,23 +1,66 @@
 /* The order in which a job draws noise is the reference's: the start of a clip that is all new as
  * one [C][F][h][w], everything else frame by frame, because its schedulers see frames as a batch.
- */
+ * Clips of a batch that share a generator are drawn together, and each takes its part. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/xalloc.h"
 #include "engine/model/diffusion_job.h"
 
-void diffusion_draw_start(struct family_job *j, int request, float *out)
-{
-    j->noise->normal(j->noises[request], out, (size_t)j->latent_count);
-}
-
-void diffusion_draw_frames(struct family_job *j, int request, float *out)
+/* One frame of [C][h][w] to its places in [C][F][h][w]. */
+static void place_frame(const struct family_job *j, const float *drawn, int frame, float *out)
 {
     const int channels = j->model->latent_channels, frames = j->size.frames;
     const size_t cells = (size_t)j->size.height * (size_t)j->size.width;
+    for (int c = 0; c < channels; c++)
+        memcpy(out + (size_t)(c * frames + frame) * cells, drawn + (size_t)c * cells,
+               cells * sizeof *out);
+}
+
+static void draw_placed(struct family_job *j, int request, struct noise_place place, float *out)
+{
+    const size_t count = (size_t)(j->latent_count / j->size.frames);
     float *drawn = j->input; /* free between denoising and the next step; one request fits */
-    j->noise->normal(j->noises[request], drawn, (size_t)j->latent_count);
-    for (int f = 0; f < frames; f++)
-        for (int c = 0; c < channels; c++)
-            memcpy(out + (size_t)(c * frames + f) * cells,
-                   drawn + (size_t)(f * channels + c) * cells, cells * sizeof *out);
+    for (place.frame = 0; place.frame < j->size.frames; place.frame++) {
+        j->noise->frame(j->noises[request], &place, drawn, count);
+        place_frame(j, drawn, place.frame, out);
+    }
+}
+
+/* The request's part of what its batch draws, in the order of drawing. */
+static void draw_stream(struct family_job *j, int request, bool in_float, float *out)
+{
+    const struct request_noise *n = &j->noise_requests[request];
+    const size_t count = (size_t)j->latent_count;
+    float *whole = n->batch_size > 1
+                       ? xrealloc_array(NULL, count * (size_t)n->batch_size, sizeof *whole)
+                       : out;
+    if (in_float && j->noise->normal_float != NULL)
+        j->noise->normal_float(j->noises[request], whole, count * (size_t)n->batch_size);
+    else
+        j->noise->normal(j->noises[request], whole, count * (size_t)n->batch_size);
+    if (whole == out) return;
+    memcpy(out, whole + (size_t)n->batch_index * count, count * sizeof *out);
+    free(whole);
+}
+
+void diffusion_draw_start(struct family_job *j, int request, float *out)
+{
+    if (j->noise->frame != NULL)
+        draw_placed(j, request, (struct noise_place){.purpose = NOISE_START}, out);
+    else
+        draw_stream(j, request, false, out);
+}
+
+void diffusion_draw_frames(struct family_job *j, int request, struct noise_place place, float *out)
+{
+    const bool in_float = place.purpose == NOISE_STEP && j->sampler->draws_float;
+    if (j->noise->frame != NULL) {
+        draw_placed(j, request, place, out);
+        return;
+    }
+    float *drawn = j->input; /* as above */
+    draw_stream(j, request, in_float, drawn);
+    for (int f = 0; f < j->size.frames; f++)
+        place_frame(j, drawn + f * (j->latent_count / j->size.frames), f, out);
 }

@@ -10,6 +10,7 @@ static bool begin_solvers(struct family_job *j, const struct request *requests, 
     const struct noise_schedule *schedule = &j->model->schedule;
     j->samplers = xcalloc((size_t)j->count, sizeof(struct sampler_run *));
     j->noises = xcalloc((size_t)j->count, sizeof(struct noise_state *));
+    j->noise_requests = xcalloc((size_t)j->count, sizeof *j->noise_requests);
     j->path = sampler_path_new(j->sampler, schedule, &requests[0].sampling.wish, j->steps, err);
     for (int i = 0; j->path != NULL && i < j->count; i++) {
         const struct sampler_setup setup = {.schedule = schedule,
@@ -19,7 +20,8 @@ static bool begin_solvers(struct family_job *j, const struct request *requests, 
                                             .eta = requests[i].sampling.eta};
         j->samplers[i] = sampler_begin(&setup, err);
         if (j->samplers[i] == NULL) return false;
-        j->noises[i] = j->noise->begin(requests[i].seed);
+        j->noise_requests[i] = requests[i].noise;
+        j->noises[i] = j->noise->begin(&requests[i].noise.setup);
     }
     return j->path != NULL;
 }
@@ -62,7 +64,7 @@ static bool begin_request(struct family_job *j, int i, const struct request *r, 
     const size_t bytes = (size_t)j->latent_count * sizeof *latents;
     if (r->start.init && !diffusion_init(j, i, r, err)) return false;
     if (r->start.mixed)
-        diffusion_draw_frames(j, i, latents);
+        diffusion_draw_frames(j, i, (struct noise_place){.purpose = NOISE_START}, latents);
     else
         diffusion_draw_start(j, i, latents);
     if (j->fixed != NULL) memcpy(j->fixed + i * j->latent_count, latents, bytes);
@@ -94,6 +96,7 @@ void diffusion_start_end(struct family_job *j)
     sampler_path_free(j->path);
     free(j->samplers);
     free(j->noises);
+    free(j->noise_requests);
     free(j->clean);
     diffusion_hold_end(j);
 }

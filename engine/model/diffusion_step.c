@@ -3,13 +3,14 @@
 
 struct noise_source {
     struct family_job *job;
-    int request;
+    int request, index;
 };
 
 static void draw(void *arg, float *out)
 {
     const struct noise_source *source = arg;
-    diffusion_draw_frames(source->job, source->request, out);
+    const struct noise_place place = {.purpose = NOISE_STEP, .step = source->index};
+    diffusion_draw_frames(source->job, source->request, place, out);
 }
 
 /* A clip that shall loop is shown to the network from another frame in every step, so that no seam
@@ -52,7 +53,7 @@ bool diffusion_job_step(struct family_job *j, int step, struct ops *ops, struct 
     (void)ops;
     if (!predict(j, index, turn, err)) return false;
     for (int i = 0; i < j->count; i++) {
-        struct noise_source source = {j, i};
+        struct noise_source source = {j, i, index};
         diffusion_guide(j, i, index, turn);
         sampler_step(j->samplers[i], index, j->latents + i * j->latent_count,
                      j->prediction + i * j->latent_count, draw, &source);

@@ -272,7 +272,7 @@ static struct family_job *job_new(void *model, const struct request *requests, i
     j->shape = shape_of(&requests[0], count);
     for (int i = 0; i < count; i++) {
         struct pattern_request *r = &j->requests[i];
-        r->look = look_of(requests[i].prompt, requests[i].seed, &r->state);
+        r->look = look_of(requests[i].prompt, requests[i].noise.setup.seed, &r->state);
         r->faults = requests[i].pattern;
         r->latents = alloc_checked((size_t)j->shape.latent_count, sizeof(float), "latents", err);
         if (r->latents == NULL) {

@@ -1,5 +1,7 @@
-/* noise: where the start noise comes from. A table of generators; the same seed gives the same
- * numbers on every machine (to the last digits of log and cos). */
+/* noise: where the start noise and the fresh noise of steps come from. A table of generators; the
+ * same seed gives the same numbers on every machine (to the last digits of log and cos). Streams
+ * give what comes next, as the reference's generators do; placed noise depends on where it goes
+ * only, so that windows, batches and workers agree about it. */
 #ifndef ZOE_ENGINE_NOISE_NOISE_H
 #define ZOE_ENGINE_NOISE_NOISE_H
 
@@ -11,14 +13,36 @@
 
 struct noise_state;
 
+struct noise_setup {
+    uint64_t seed;
+    int64_t cuda_threads; /* of the kind cuda: threads that a card runs at once */
+};
+
+/* What noise is for: another stream each. The numbers are part of `indexed`. */
+enum noise_purpose { NOISE_START, NOISE_STEP, NOISE_ENCODE };
+
+struct noise_place {
+    enum noise_purpose purpose;
+    int step;  /* of the whole schedule; 0 unless NOISE_STEP */
+    int frame; /* absolute, of the clip */
+};
+
 struct noise {
     const char *name; /* "torch-cpu": the recipe's */
-    struct noise_state *(*begin)(uint64_t seed);
+    struct noise_state *(*begin)(const struct noise_setup *setup);
     void (*end)(struct noise_state *state); /* NULL is fine */
-    /* The next `count` standard normal numbers. How a stream is cut into calls matters, as it does
-     * in the reference. */
+
+    /* Streams: the next `count` standard normal numbers. How a stream is cut into calls matters, as
+     * it does in the reference. NULL for placed noise. */
     void (*normal)(struct noise_state *state, float *out, size_t count);
-    /* Where the stream is, as bytes that are the same on every machine, and back. False when the
+    /* Streams whose `normal` is of half precision: the same in float32, which one scheduler draws
+     * all the same. NULL: no difference. */
+    void (*normal_float)(struct noise_state *state, float *out, size_t count);
+    /* Placed: one frame's values, [channels][height][width]. NULL for streams. */
+    void (*frame)(const struct noise_state *state, const struct noise_place *place, float *out,
+                  size_t count);
+
+    /* Where a stream is, as bytes that are the same on every machine, and back. False when the
      * bytes are not such. */
     void (*save)(const struct noise_state *state, struct buf *out);
     bool (*load)(struct noise_state *state, const uint8_t *bytes, size_t size);

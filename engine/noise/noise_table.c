@@ -2,11 +2,13 @@
 
 #include "engine/noise/noise.h"
 
-extern const struct noise noise_torch_cpu;
+extern const struct noise noise_torch_cpu, noise_torch_cpu_f16, noise_torch_cpu_bf16, noise_philox,
+    noise_cuda, noise_indexed;
 
 /* One row a generator; the first is the default. */
 static const struct noise *const noises[] = {
-    &noise_torch_cpu,
+    &noise_torch_cpu, &noise_torch_cpu_f16, &noise_torch_cpu_bf16,
+    &noise_philox,    &noise_cuda,          &noise_indexed,
 };
 
 #define NOISE_COUNT ((int)(sizeof noises / sizeof noises[0]))

@@ -44,6 +44,7 @@ const struct sampler sampler_dpmpp_2m_sde = {
     .counts_end = true,
     .karras = true,
     .draws = SAMPLER_DRAWS_ALWAYS,
+    .draws_float = true,
     .kept = 1,
     .step = step,
 };

@@ -29,6 +29,7 @@ struct sampler {
     bool karras;         /* can have sigmas as Karras et al. space them */
     bool sigma_space;    /* latents are clean + sigma * noise, not alpha * clean + sigma * noise */
     enum sampler_draws draws; /* fresh noise in its steps; only WITH_ETA takes eta */
+    bool draws_float;         /* fresh noise is float32 even where latents are of half precision */
     bool scratch;             /* wants `noise` as scratch though it draws none */
     int kept;                 /* tensors of history, at most SAMPLER_KEPT_MAX */
     /* x: latents before step `index`, replaced by those after it. Steps come in order, from the

@@ -132,7 +132,7 @@ static void check_toy(const struct toy_case *c)
     struct sampler_path *path = toy_path(c, &s);
     const struct sampler_setup setup = {.schedule = &s, .path = path, .count = 8, .eta = c->eta};
     struct sampler_run *sampling = sampler_begin(&setup, &err);
-    struct noise_state *noise = noise_find("torch-cpu")->begin(0);
+    struct noise_state *noise = noise_find("torch-cpu")->begin(&(struct noise_setup){.seed = 0});
     expect_ok(sampling != NULL, &err);
     for (int i = 0; i < 8; i++)
         x[i] = (float)path->start_scale * (-2 + 4 * (float)i / 7);
