@@ -69,6 +69,18 @@ void engine_close(struct engine_model *model)
     free(model);
 }
 
+struct engine_memory engine_memory(const struct engine_model *model)
+{
+    const struct ops *ops = model->ops;
+    const struct backend_usage usage = ops->backend->usage(ops->context);
+    return (struct engine_memory){.stored = ops->stored_bytes,
+                                  .weights = ops->weight_bytes,
+                                  .transformed = usage.transformed_bytes,
+                                  .tensors = ops->planned_bytes,
+                                  .live = ops->live_bytes,
+                                  .workspace = usage.workspace_bytes};
+}
+
 void engine_fingerprint(const struct engine_model *model, char out[ENGINE_FINGERPRINT_SIZE])
 {
     fingerprint_text(model->family->uses_backend ? model->ops : NULL, out);

@@ -74,6 +74,32 @@ void engine_fingerprint(const struct engine_model *model, char out[ENGINE_FINGER
 bool engine_fingerprint_of(const struct engine_options *options, char out[ENGINE_FINGERPRINT_SIZE],
                            struct error *err);
 
+/* Memory of an open model, in bytes. */
+struct engine_memory {
+    size_t stored;      /* its weights as they lie in the files */
+    size_t weights;     /* the same as they are held */
+    size_t transformed; /* some of them once more, for faster products */
+    size_t tensors;   /* the block in which all tensors of a forward live, for the largest so far */
+    size_t live;      /* most that tensors of a forward hold at one time */
+    size_t workspace; /* of operations, all threads together */
+};
+struct engine_memory engine_memory(const struct engine_model *model);
+
+/* What a clip would take, from small files and headers alone: no weight is read, and none need be
+ * there (16 bits are taken for granted then). Counts of operations are those of the products, a
+ * multiplication and an addition being two. Seconds follow from products that are timed here and
+ * now, for about half a second. New reference:
+ * {"schema": 1, model, weights ("found" or "assumed"), width, height, frames, steps, guided,
+ * threads, "memory": {stored, weights, transformed, tensors, live, workspace, other, peak} bytes,
+ *  "flops": {text, step, frame, total}, "gflops": {conv, conv_wide, linear},
+ *  "seconds": {text, step, frame, total}}                   frame: one frame through the decoder */
+struct engine_size {
+    int width, height, frames, steps;
+    bool guided;
+};
+json_t *engine_estimate(const char *folder, const struct engine_options *options,
+                        const struct engine_size *size, struct error *err);
+
 /* Checks a filled recipe (base/recipe.h) against a model's facts (engine_describe): the same checks
  * that engine_job_new makes. */
 bool engine_check_recipe(const json_t *facts, const json_t *recipe, struct error *err);

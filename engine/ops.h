@@ -39,8 +39,9 @@ struct ops {
     const atomic_bool *cancel; /* or NULL */
     bool narrow;               /* weights opened now keep their 16 bits (a large model) */
     bool sketch; /* nothing is ever computed: weights are shapes, plans allocate nothing */
-    size_t weight_bytes, stored_bytes; /* of all weights: in the backend; in their files */
-    size_t planned_bytes, live_bytes;  /* largest of all plans: arena, tensors alive together */
+    size_t weight_bytes, held_bytes_total; /* of weights in the backend: now; all ever prepared */
+    size_t stored_bytes;                   /* the same in their files */
+    size_t planned_bytes, live_bytes;      /* largest of all plans: arena, tensors alive together */
     double flops[FLOP_CLASSES];   /* of the last plan; a multiplication and an addition are two */
     const struct lora_set *loras; /* of the model that is being opened (weights.c); or NULL */
 };

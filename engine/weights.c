@@ -267,6 +267,7 @@ static const struct weight *prepare(struct weights *w, struct weight_spec *spec)
         return NULL;
     }
     ops->weight_bytes += made->held_bytes;
+    ops->held_bytes_total += made->held_bytes;
     ops->stored_bytes += stored_bytes(spec);
     weight_set_add(w->set, made);
     return made;

@@ -12,6 +12,7 @@
 #include "worker/engine_check.h"
 #include "worker/engine_convert.h"
 #include "worker/engine_describe.h"
+#include "worker/engine_estimate.h"
 #include "worker/engine_lora.h"
 #include "worker/engine_serve.h"
 #include "worker/engine_trace.h"
@@ -24,6 +25,7 @@ static const struct command {
     {"check", engine_check_main, "read every tensor of a model and say what is wrong, as JSON"},
     {"convert", engine_convert_main, "write a model of any form as a diffusers folder"},
     {"describe", engine_describe_main, "print what a model is and can do, as JSON"},
+    {"estimate", engine_estimate_main, "print what a clip of a size would take here, as JSON"},
     {"lora", engine_lora_main, "print what a LoRA is, and how much of it a model takes"},
     {"serve", engine_serve_main, "render what a worker asks for on stdin"},
     {"trace", engine_trace_main, "render one recipe and keep everything on the way"},

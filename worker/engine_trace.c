@@ -13,6 +13,7 @@
 #include "engine/safetensors.h"
 #include "engine/threads.h"
 #include "worker/engine_lora.h"
+#include "worker/engine_profile.h"
 #include "worker/raw_images.h"
 
 #define RECIPE_LIMIT_BYTES ((size_t)1 << 20)
@@ -21,10 +22,11 @@ static const char usage[] =
     "usage: zoe-engine trace --model DIR --recipe FILE --out FILE.safetensors\n"
     "                        [--lora PATH[:STRENGTH]]... [--backend NAME] [--threads N] [--full]\n"
     "                        [--init-raw FILE] [--mask-raw FILE]\n"
-    "                        [--stop-at STEP --checkpoint FILE] [--resume FILE]\n"
+    "                        [--stop-at STEP --checkpoint FILE] [--resume FILE] [--profile]\n"
     "Renders one recipe and writes tokens, text, timesteps, latents and frames; with --full the\n"
     "guided predictions too. Pictures come as `zoe-media frames` leaves them. With --stop-at the\n"
-    "latents up to that step and a checkpoint are written and no frames; --resume does the rest.\n";
+    "latents up to that step and a checkpoint are written and no frames; --resume does the rest.\n"
+    "--profile prints memory in bytes and seconds of each phase, as one line of JSON, to stderr.\n";
 
 struct trace_options {
     const char *model, *recipe, *out;
@@ -32,7 +34,7 @@ struct trace_options {
     int stop_at; /* 0: go to the end */
     struct engine_options engine;
     json_t *loras;
-    bool full;
+    bool full, profile;
 };
 
 struct trace {
@@ -41,6 +43,7 @@ struct trace {
     struct safetensors_writer *writer;
     float *latents;
     const struct trace_options *options;
+    struct engine_profile *profile;
 };
 
 /* ---- recording ---- */
@@ -96,6 +99,7 @@ static bool add_steps(struct trace *t, struct error *err)
     while (engine_job_step_index(t->job) < last) {
         const int step = engine_job_step_index(t->job);
         if (!engine_job_step(t->job, err)) return false;
+        engine_profile_lap(t->profile, ENGINE_PROFILE_STEPS);
         const float *prediction = engine_job_prediction(t->job);
         if (t->options->full && prediction != NULL) add_latent_shaped(t, "eps", step, prediction);
         add_latents(t);
@@ -111,6 +115,7 @@ static bool add_frames(struct trace *t, struct error *err)
     float *frames = alloc_checked((size_t)s->frames, frame * sizeof *frames, "frames", err);
     if (frames == NULL) return false;
     const bool ok = engine_job_decode_float(t->job, 0, 0, s->frames, frames, err);
+    engine_profile_lap(t->profile, ENGINE_PROFILE_DECODE);
     if (ok) safetensors_writer_add(t->writer, "frames", TENSOR_F32, 4, dim, frames);
     free(frames);
     return ok;
@@ -175,13 +180,14 @@ static void tell_warnings(const struct engine_job *job)
 }
 
 static bool trace_recipe(const struct trace_options *o, struct engine_model *model,
-                         const json_t *recipe, struct error *err)
+                         const json_t *recipe, struct engine_profile *profile, struct error *err)
 {
-    struct trace t = {.options = o};
+    struct trace t = {.options = o, .profile = profile};
     struct engine_request request = {.recipe = recipe};
     if (raw_images_read(o->init_raw, recipe, 3, &request.init, err) &&
         raw_images_read(o->mask_raw, recipe, 1, &request.mask, err))
         t.job = engine_job_new(model, &request, 1, err);
+    engine_profile_lap(profile, ENGINE_PROFILE_ENCODE);
     if (t.job != NULL) tell_warnings(t.job);
     const bool ok = t.job != NULL &&
                     (o->resume == NULL || engine_job_load(t.job, o->resume, err)) &&
@@ -196,9 +202,13 @@ static int trace(const struct trace_options *o)
 {
     struct error err = {0};
     json_t *recipe = read_recipe(o->recipe, o->model, o->loras, &err);
+    struct engine_profile profile;
+    engine_profile_begin(&profile);
     struct engine_model *model = recipe != NULL ? engine_open(o->model, &o->engine, &err) : NULL;
+    engine_profile_lap(&profile, ENGINE_PROFILE_OPEN);
     if (model != NULL) engine_lora_print(engine_lora_report(model));
-    const bool ok = model != NULL && trace_recipe(o, model, recipe, &err);
+    const bool ok = model != NULL && trace_recipe(o, model, recipe, &profile, &err);
+    if (ok && o->profile) engine_profile_print(&profile, model);
     engine_close(model);
     json_decref(recipe);
     if (ok) return 0;
@@ -226,6 +236,9 @@ static bool take_option(struct trace_options *o, int option)
         return engine_lora_option(o->loras, optarg);
     case 'f':
         o->full = true;
+        return true;
+    case 'p':
+        o->profile = true;
         return true;
     case 't':
         if (!text_parse_i64(optarg, 1, THREADS_MAX, &number)) return false;
@@ -260,6 +273,7 @@ static int run(struct trace_options *o, int argc, char **argv)
                                             {"backend", required_argument, NULL, 'b'},
                                             {"threads", required_argument, NULL, 't'},
                                             {"full", no_argument, NULL, 'f'},
+                                            {"profile", no_argument, NULL, 'p'},
                                             {"lora", required_argument, NULL, 'l'},
                                             {"init-raw", required_argument, NULL, 'i'},
                                             {"mask-raw", required_argument, NULL, 'k'},

@@ -13,6 +13,13 @@
 
 struct family_job; /* a family's own state of a job */
 
+/* What a clip takes, planned without weights; memory that is not planned there stands in `ops`. */
+struct family_sketch {
+    double text[FLOP_CLASSES], step[FLOP_CLASSES], frame[FLOP_CLASSES];
+    size_t other_bytes; /* texts, latents and pictures */
+    bool assumed;       /* a file of weights was not there */
+};
+
 struct family {
     const char *name;
     const char *const
@@ -28,6 +35,10 @@ struct family {
 
     void *(*open)(const struct model_folder *folder, struct ops *ops, struct error *err);
     void (*close)(void *model);
+
+    /* Optional: plans one clip of that size. `ops` is a sketch (ops.h). */
+    bool (*sketch)(const struct model_folder *folder, struct ops *ops,
+                   const struct engine_size *size, struct family_sketch *out, struct error *err);
 
     /* Requests agree in shape; they and their text may vanish afterwards. */
     struct family_job *(*job_new)(void *model, const struct request *requests, int count,

@@ -150,7 +150,7 @@ static void fill_hooks(struct pipeline *m, struct ops *ops)
 }
 
 /* Small models are widened when they are opened, which makes products a little faster. */
-static bool is_large(struct model_parts *parts)
+bool pipeline_is_large(struct model_parts *parts)
 {
     size_t bytes = 0;
     for (int part = 0; part < PART_WITH_TENSORS; part++) {
@@ -166,7 +166,7 @@ void *pipeline_open(const struct model_folder *folder, struct ops *ops, struct e
 {
     struct pipeline *m = xcalloc(1, sizeof *m);
     struct model_parts *parts = folder->parts;
-    ops->narrow = ops->narrow || is_large(parts);
+    ops->narrow = ops->narrow || pipeline_is_large(parts);
     if (open_schedule(&m->diffusion.schedule, parts, err) &&
         open_text(m, folder->path, parts, ops, err) && open_networks(m, parts, ops, err) &&
         parts_fit(m, folder->path, err)) {

@@ -252,7 +252,7 @@ bool text_encoder_run(struct text_encoder *e, const int32_t *ids, int rows, int 
     ops_plan_begin(e->ops);
     forward(e, ids, places, rows, tokens, layers, out);
     const bool ok = ops_plan_end(e->ops, err);
-    if (ok) forward(e, ids, places, rows, tokens, layers, out);
+    if (ok && !e->ops->sketch) forward(e, ids, places, rows, tokens, layers, out);
     free(places);
     return ok;
 }

@@ -13,6 +13,7 @@ struct unet_text {
     struct unet *unet;
     struct unet_text_shape shape;
     void *memory;
+    size_t memory_bytes;
     struct tensor *kv; /* per spatial transformer */
 };
 
@@ -75,14 +76,16 @@ static bool text_memory(struct unet_text *t, struct error *err)
             if (u->blocks[i].kind == BLOCK_SPACE)
                 t->kv[u->blocks[i].text_slot] = arena_take(&arena, s->rows, s->frames, 1, s->tokens,
                                                            2 * u->blocks[i].transformer.inner);
-        if (pass == 1 || arena.overflow) break;
+        t->memory_bytes = arena.peak_bytes;
+        if (pass == 1 || arena.overflow || u->ops->sketch) break;
         t->memory = backend->memory_new(u->ops->context, arena.peak_bytes, err);
         if (t->memory == NULL) break;
         arena_commit(&arena, t->memory, arena.peak_bytes);
     }
     if (arena.overflow) error_set(err, ERROR_NO_MEMORY, "keys and values of the texts do not fit");
+    const bool sketched = u->ops->sketch && !arena.overflow;
     arena_finish(&arena);
-    return t->memory != NULL;
+    return t->memory != NULL || sketched;
 }
 
 struct unet_text *unet_text_new(struct unet *u, const struct unet_text_shape *shape,
@@ -98,12 +101,15 @@ struct unet_text *unet_text_new(struct unet *u, const struct unet_text_shape *sh
         text_forward(t, embeddings);
         ok = ops_plan_end(u->ops, err);
     }
-    if (ok) {
-        text_forward(t, embeddings);
-        return t;
-    }
+    if (ok && !u->ops->sketch) text_forward(t, embeddings);
+    if (ok) return t;
     unet_text_free(t);
     return NULL;
+}
+
+size_t unet_text_bytes(const struct unet_text *t)
+{
+    return t->memory_bytes;
 }
 
 void unet_text_free(struct unet_text *t)

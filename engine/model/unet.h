@@ -23,6 +23,7 @@ struct unet_text_shape {
 /* embeddings [rows][frames][tokens][text_channels] */
 struct unet_text *unet_text_new(struct unet *u, const struct unet_text_shape *shape,
                                 const float *embeddings, struct error *err);
+size_t unet_text_bytes(const struct unet_text *t);
 void unet_text_free(struct unet_text *t); /* NULL is fine */
 
 /* `batch` videos of noisy latents share the timestep; the text has batch * k rows, and the result

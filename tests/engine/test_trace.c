@@ -276,9 +276,62 @@ static void mistakes_have_exit_codes(void **state)
     scratch_remove(folder);
 }
 
+static void a_profile_tells_memory_and_seconds(void **state)
+{
+    static const char *const bytes[] = {"stored", "weights", "tensors", "live", "rss_peak"};
+    static const char *const seconds[] = {"open", "encode", "steps", "decode"};
+    (void)state;
+    char *folder = scratch_folder(), *recipe = scratch_path(folder, "recipe.json"),
+         *out = scratch_path(folder, "trace.safetensors"), *said = scratch_path(folder, "err");
+    scratch_write_text(
+        folder, "recipe.json",
+        "{\"prompt\": \"x\", \"seed\": 1, \"width\": 64, \"height\": 64, \"num_frames\": 2,"
+        " \"num_inference_steps\": 2}");
+    const char *args[] = {"trace", "--model", TINY,        "--recipe", recipe,
+                          "--out", out,       "--profile", NULL};
+    assert_int_equal(run(folder, args), 0);
+    struct error err = {0};
+    json_t *all = json_parse_file(said, 1 << 20, &err);
+    expect_ok(all != NULL, &err);
+    const json_t *profile = json_object_get(all, "profile");
+    for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {
+        const json_t *value = json_object_get(json_object_get(profile, "bytes"), bytes[i]);
+        if (json_integer_value(value) <= 0) fail_msg("no bytes of %s", bytes[i]);
+    }
+    for (size_t i = 0; i < sizeof seconds / sizeof seconds[0]; i++) {
+        const json_t *value = json_object_get(json_object_get(profile, "seconds"), seconds[i]);
+        if (!(json_real_value(value) > 0)) fail_msg("no seconds of %s", seconds[i]);
+    }
+    json_decref(all);
+    free(recipe), free(out), free(said);
+    scratch_remove(folder);
+}
+
+static void an_estimate_is_printed(void **state)
+{
+    (void)state;
+    char *folder = scratch_folder();
+    const char *good[] = {"estimate", "--model", TINY, "--size", "64x96", "--frames", "4", NULL};
+    assert_int_equal(run(folder, good), 0);
+    expect_said(folder, "out", "\"height\":96");
+    expect_said(folder, "out", "\"peak\":");
+    const char *odd[] = {"estimate", "--model", TINY, "--size", "63x64", NULL};
+    assert_int_equal(run(folder, odd), error_exit_code(ERROR_USAGE));
+    expect_said(folder, "err", "width must be within");
+    const char *const sizes[] = {"64", "64x", "x64", "64x64x64", "-8x64", "99999999999x8"};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        const char *bad[] = {"estimate", "--model", TINY, "--size", sizes[i], NULL};
+        assert_int_equal(run(folder, bad), error_exit_code(ERROR_USAGE));
+        expect_said(folder, "err", "usage:");
+    }
+    scratch_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_profile_tells_memory_and_seconds),
+        cmocka_unit_test(an_estimate_is_printed),
         cmocka_unit_test(a_trace_holds_everything),
         cmocka_unit_test(a_trace_goes_on_from_a_checkpoint),
         cmocka_unit_test(a_trace_starts_from_raw_pictures),
