@@ -281,6 +281,29 @@ static void lies_about_archives_are_refused(void **state)
     scratch_remove(folder);
 }
 
+/* Both entries of the directory point at the first one's bytes. */
+static void entries_that_overlap_are_refused(void **state)
+{
+    (void)state;
+    char *folder = scratch_folder(), *path = path_join(folder, "w.pth");
+    struct buf pickle = BUF_INIT, archive = BUF_INIT;
+    struct error err = {0};
+    pickle_tensor(&pickle, "FloatStorage", 1, 0, 1, 1);
+    const struct member members[] = {{"m/data.pkl", pickle.data, pickle.size, 0},
+                                     {"m/data/0x", "1234", 4, 0}};
+    write_archive(path, members, 2, false);
+    expect_ok(path_read(path, 1 << 20, &archive, &err), &err);
+    size_t entry = archive.size;
+    while (memcmp(archive.data + --entry, "PK\1\2", 4) != 0)
+        ;
+    memset(archive.data + entry + 42, 0, 4);
+    scratch_write(folder, "w.pth", archive.data, archive.size);
+    expect_file_refused(path, "overlaps");
+    buf_finish(&pickle), buf_finish(&archive);
+    free(path);
+    scratch_remove(folder);
+}
+
 /* Every length of a sound file is either refused or, never, read beyond its end. */
 static void cut_files_are_refused(void **state)
 {
@@ -356,6 +379,7 @@ int main(void)
         cmocka_unit_test(files_without_tensors_are_refused),
         cmocka_unit_test(lies_about_tensors_are_refused),
         cmocka_unit_test(lies_about_archives_are_refused),
+        cmocka_unit_test(entries_that_overlap_are_refused),
         cmocka_unit_test(cut_files_are_refused),
         cmocka_unit_test(pickles_that_break_the_machine_are_refused),
         cmocka_unit_test(nothing_is_run),
