@@ -72,13 +72,39 @@ static bool recognise(struct model_parts *p, const json_t *manifest, struct erro
     return refuse(p->path, err);
 }
 
+static bool is_part_name(const char *name)
+{
+    for (int i = 0; i < PART_COUNT; i++)
+        if (strcmp(part_names[i], name) == 0) return true;
+    return false;
+}
+
+/* A part that is misspelt would be as good as not said. */
+static bool check_said(struct model_parts *p, struct error *err)
+{
+    const char *name;
+    json_t *value;
+    if (p->said != NULL && !json_is_object(p->said))
+        return error_set(err, ERROR_INVALID, "%s/zoetrope.json: \"config\" must be an object",
+                         p->path);
+    json_object_foreach(p->said, name, value)
+    {
+        if (!is_part_name(name) || !json_is_object(value))
+            return error_set(err, ERROR_INVALID,
+                             "%s/zoetrope.json: \"config\": \"%.40s\" must be an object called "
+                             "unet, vae, text_encoder or scheduler",
+                             p->path, name);
+    }
+    return true;
+}
+
 struct model_parts *model_parts_open(const char *path, const json_t *manifest, struct error *err)
 {
     struct model_parts *p = xcalloc(1, sizeof *p);
     p->path = xstrdup(path);
     p->notes = json_array();
     p->said = json_incref(json_object_get(manifest, "config"));
-    if (recognise(p, manifest, err)) return p;
+    if (check_said(p, err) && recognise(p, manifest, err)) return p;
     model_parts_close(p);
     return NULL;
 }
@@ -118,10 +144,11 @@ const char *model_parts_pipeline(struct model_parts *p, struct error *err)
 static bool overlay(const struct model_parts *p, enum model_part part, json_t *config,
                     struct error *err)
 {
+    if (!json_is_object(config))
+        return error_set(err, ERROR_INVALID, "%s: not an object", p->parts[part].what);
     json_t *said = json_object_get(p->said, part_names[part]);
-    if (said == NULL || json_object_update(config, said) == 0) return true;
-    return error_set(err, ERROR_INVALID, "%s/zoetrope.json: \"config\": \"%s\" is not an object",
-                     p->path, part_names[part]);
+    if (said != NULL) json_object_update(config, said);
+    return true;
 }
 
 const json_t *model_parts_config(struct model_parts *p, enum model_part part, const char **what,

@@ -208,6 +208,31 @@ static void assumptions_are_facts(void **state)
     scratch_remove(folder);
 }
 
+static void manifests_say_it_right(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *manifest, *why;
+    } bad[] = {
+        {"{\"config\": 3}", "\"config\" must be an object"},
+        {"{\"config\": {\"unets\": {}}}", "unets"},
+        {"{\"config\": {\"vae\": 3}}", "vae"},
+        {"{\"config\": {\"vae\": {\"scaling\": 3}}}", "\"scaling\": 3 is not built"},
+        {"{\"base\": 3}", "base"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct error err = {0};
+        char *folder = i < 4 ? write_model(&models[0]) : scratch_folder();
+        if (i == 4) scratch_copy(TEST_DATA "/forms/original", folder, "configuration.json");
+        scratch_write_text(folder, "zoetrope.json", bad[i].manifest);
+        json_t *facts = engine_describe(folder, &err);
+        if (facts != NULL) fail_msg("%s was taken", bad[i].manifest);
+        if (strstr(err.message, bad[i].why) == NULL)
+            fail_msg("\"%s\" does not say %s", err.message, bad[i].why);
+        scratch_remove(folder);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +240,7 @@ int main(void)
         cmocka_unit_test(what_changes_numbers_is_refused),
         cmocka_unit_test(nulls_and_comments_are_skipped),
         cmocka_unit_test(assumptions_are_facts),
+        cmocka_unit_test(manifests_say_it_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
