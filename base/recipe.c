@@ -167,6 +167,25 @@ bool recipe_fill(json_t *recipe, const char *model_name, const json_t *defaults,
     return true;
 }
 
+bool recipe_is_file(const char *name)
+{
+    static const char *const names[] = {"init_video", "init_image", "mask"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i], name) == 0) return true;
+    }
+    return false;
+}
+
+bool recipe_file_digest(const char *text, struct digest *out)
+{
+    const size_t prefix = strlen(RECIPE_FILE_PREFIX);
+    char again[DIGEST_TEXT_SIZE];
+    if (text == NULL || strncmp(text, RECIPE_FILE_PREFIX, prefix) != 0) return false;
+    if (!digest_parse(text + prefix, out)) return false;
+    digest_text(out, again); /* one file, one name: no capitals */
+    return strcmp(again, text + prefix) == 0;
+}
+
 char *recipe_canonical(const json_t *recipe)
 {
     return json_canonical(recipe);

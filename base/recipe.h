@@ -81,6 +81,12 @@ bool recipe_check(json_t *recipe, struct error *err);
  * absent prompt or seed is an error. */
 bool recipe_fill(json_t *recipe, const char *model_name, const json_t *defaults, struct error *err);
 
+/* Fields that name a file: init_video, init_image, mask. In a stored recipe and on the wire the
+ * file is "sha256:" and 64 lower-case digits. */
+bool recipe_is_file(const char *name);
+bool recipe_file_digest(const char *text, struct digest *out);
+#define RECIPE_FILE_PREFIX "sha256:"
+
 /* Canonical text (json_canonical) and its SHA-256. Caller frees. */
 char *recipe_canonical(const json_t *recipe);
 struct digest recipe_digest(const json_t *recipe);

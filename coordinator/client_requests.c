@@ -11,10 +11,16 @@ static void submit_open(struct dispatch *d)
                 d->envelope->submit_open);
 }
 
+static void input_open(struct dispatch *d)
+{
+    intake_input(d->c->intake, d->peer, d->envelope->request, d->sender->name,
+                 d->envelope->input_open);
+}
+
 static void chunk(struct dispatch *d)
 {
     const Farm__Chunk *m = d->envelope->chunk;
-    if (m->key[0] == '\0') return; /* a worker's, on the wrong socket */
+    if (m->attempt != NULL) return; /* a worker's, on the wrong socket */
     intake_chunk(d->c->intake, d->peer, d->envelope->request, d->sender->name, m,
                  d->message->payload);
 }
@@ -27,6 +33,7 @@ static void file_wanted(struct dispatch *d)
 static const struct dispatch_row rows[] = {
     {FARM__ENVELOPE__BODY_CLIENT_HELLO, client_requests_hello, false},
     {FARM__ENVELOPE__BODY_SUBMIT_OPEN, submit_open, false}, /* a dry run changes nothing */
+    {FARM__ENVELOPE__BODY_INPUT_OPEN, input_open, false},
     {FARM__ENVELOPE__BODY_CHUNK, chunk, false},
     {FARM__ENVELOPE__BODY_STATUS_WANTED, client_requests_status, false},
     {FARM__ENVELOPE__BODY_BATCHES_WANTED, client_requests_batches, false},

@@ -61,6 +61,7 @@ static void send_part(struct dispatch *d, const Farm__FileWanted *asked, uint64_
     Farm__FileData m = FARM__FILE_DATA__INIT;
     Farm__Envelope e = FARM__ENVELOPE__INIT;
     m.model_digest = asked->model_digest;
+    m.input = asked->input;
     m.batch = asked->batch;
     m.path = asked->path;
     m.offset = asked->offset;
@@ -72,13 +73,70 @@ static void send_part(struct dispatch *d, const Farm__FileWanted *asked, uint64_
     (void)outbound_add(&d->c->outbound, to_client, d->peer, &e, part, OUTBOUND_ALWAYS);
 }
 
+static bool read_part(int fd, const Farm__FileWanted *m, uint8_t *out, size_t *size_out,
+                      uint64_t *total_out, struct error *err)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0) return error_set_errno(err, errno, "cannot look at %s", m->path);
+    if (!S_ISREG(info.st_mode)) {
+        return error_set(err, ERROR_NOT_FOUND, "%s is no file", m->path);
+    }
+    *total_out = (uint64_t)info.st_size;
+    *size_out = 0;
+    while (*size_out < m->size_bytes) {
+        ssize_t got =
+            pread(fd, out + *size_out, m->size_bytes - *size_out, (off_t)(m->offset + *size_out));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return error_set_errno(err, errno, "cannot read %s", m->path);
+        if (got == 0) break;
+        *size_out += (size_t)got;
+    }
+    return true;
+}
+
+/* Artifacts that are no inputs (results of other workers) are nobody's to read. */
+static int open_input(struct dispatch *d, const Farm__FileWanted *m, struct error *err)
+{
+    struct digest digest;
+    struct input_record record;
+    char hex[DIGEST_TEXT_SIZE];
+    (void)codec_digest_get(&m->input, &digest);
+    digest_text(&digest, hex);
+    bool known = store_input(d->c->store, &digest, &record, NULL);
+    char *path = known ? artifacts_path(d->c->artifacts, &digest) : NULL;
+    int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    free(path);
+    if (fd < 0) error_set(err, ERROR_NOT_FOUND, "this farm has no input %s", hex);
+    return fd;
+}
+
+static void send_input_part(struct dispatch *d, const Farm__FileWanted *m)
+{
+    struct error err = {0};
+    uint64_t total = 0;
+    size_t size = 0;
+    int fd = open_input(d, m, &err);
+    uint8_t *part = xmalloc(LIMIT_CHUNK_BYTES);
+    if (fd >= 0 && read_part(fd, m, part, &size, &total, &err)) {
+        send_part(d, m, total, (struct bytes){part, size});
+    } else {
+        dispatch_problem(d, &err);
+    }
+    free(part);
+    if (fd >= 0) (void)close(fd);
+}
+
 void file_server_model_part(struct dispatch *d, const Farm__FileWanted *m)
 {
     struct error err = {0};
     uint64_t total = 0;
     size_t size = 0;
+    if (m->input.len > 0) {
+        send_input_part(d, m);
+        return;
+    }
     if (m->model_digest.len == 0) {
-        error_set(&err, ERROR_AUTH, "workers may fetch files of models only");
+        error_set(&err, ERROR_AUTH, "workers may fetch files of models and inputs only");
         dispatch_problem(d, &err);
         return;
     }
@@ -123,27 +181,6 @@ static int open_published(struct dispatch *d, const Farm__FileWanted *m, struct 
         error_set_errno(err, reason, "cannot open %s", m->path);
     }
     return fd;
-}
-
-static bool read_part(int fd, const Farm__FileWanted *m, uint8_t *out, size_t *size_out,
-                      uint64_t *total_out, struct error *err)
-{
-    struct stat info;
-    if (fstat(fd, &info) != 0) return error_set_errno(err, errno, "cannot look at %s", m->path);
-    if (!S_ISREG(info.st_mode)) {
-        return error_set(err, ERROR_NOT_FOUND, "batch %s has no file %s", m->batch, m->path);
-    }
-    *total_out = (uint64_t)info.st_size;
-    *size_out = 0;
-    while (*size_out < m->size_bytes) {
-        ssize_t got =
-            pread(fd, out + *size_out, m->size_bytes - *size_out, (off_t)(m->offset + *size_out));
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return error_set_errno(err, errno, "cannot read %s", m->path);
-        if (got == 0) break;
-        *size_out += (size_t)got;
-    }
-    return true;
 }
 
 void file_server_batch_part(struct dispatch *d, const Farm__FileWanted *m)

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/xalloc.h"
+#include "coordinator/inputs.h"
 #include "coordinator/reply.h"
 #include "coordinator/shell.h"
 #include "proto/codec.h"
@@ -33,6 +34,7 @@ struct opening { /* waits for the model scan */
 struct intake {
     struct coordinator *c;
     struct submit_transfers *transfers;
+    struct inputs *inputs;
     struct accepted *accepted;
     struct opening *openings;
     int opening_count;
@@ -141,9 +143,8 @@ static bool on_known(void *context, const char *owner, const char *key, bool def
 }
 
 /* Half of the pool is kept for results: no crowd of clients can hold them up. */
-static uint64_t on_borrow(void *context, uint64_t wanted_bytes, bool for_good)
+uint64_t intake_borrow(struct intake *in, uint64_t wanted_bytes, bool for_good)
 {
-    struct intake *in = context;
     uint64_t room = CREDIT_POOL_BYTES / 2 - in->borrowed;
     if (for_good && farm_disk_is_low(in->c->farm)) return 0;
     uint64_t lent = farm_credit_borrow(in->c->farm, wanted_bytes < room ? wanted_bytes : room);
@@ -151,11 +152,20 @@ static uint64_t on_borrow(void *context, uint64_t wanted_bytes, bool for_good)
     return lent;
 }
 
-static void on_give_back(void *context, uint64_t size_bytes)
+void intake_give_back(struct intake *in, uint64_t size_bytes)
 {
-    struct intake *in = context;
     in->borrowed -= size_bytes;
     farm_credit_return(in->c->farm, size_bytes);
+}
+
+static uint64_t on_borrow(void *context, uint64_t wanted_bytes, bool for_good)
+{
+    return intake_borrow(context, wanted_bytes, for_good);
+}
+
+static void on_give_back(void *context, uint64_t size_bytes)
+{
+    intake_give_back(context, size_bytes);
 }
 
 static bool on_id_is_free(void *context, const char *batch)
@@ -248,8 +258,9 @@ static void on_accept(void *context, const struct submit_ready *ready)
     struct coordinator *c = in->c;
     struct plan plan = {0};
     struct error err = {0};
-    bool ok = shell_is_well(c, &err) && make_plan(c, ready, &plan, &err) &&
-              add_batch(c, ready, &plan, &err);
+    bool ok = shell_is_well(c, &err) && inputs_check(in->inputs, ready->result, &err) &&
+              make_plan(c, ready, &plan, &err) && add_batch(c, ready, &plan, &err);
+    if (ok) inputs_bind(in->inputs, ready->batch, ready->result);
     free(plan.shapes);
     free(plan.runs);
     shell_stir(c);
@@ -370,27 +381,44 @@ void intake_chunk(struct intake *in, zsock_peer peer, uint64_t request, const ch
                   const Farm__Chunk *chunk, struct bytes payload)
 {
     struct error err = {0};
+    if (chunk->input.len > 0) {
+        inputs_chunk(in->inputs, peer, request, owner, chunk, payload);
+        return;
+    }
     if (!submit_transfers_chunk(in->transfers, peer, owner, chunk->key, chunk->offset, payload.data,
                                 payload.size, shell_now(in->c), &err)) {
         send_problem(in->c, peer, request, &err);
     }
 }
 
+void intake_input(struct intake *in, zsock_peer peer, uint64_t request, const char *owner,
+                  const Farm__InputOpen *open)
+{
+    inputs_open(in->inputs, peer, request, owner, open);
+}
+
 void intake_gone(struct intake *in, zsock_peer peer)
 {
+    inputs_gone(in->inputs, peer);
     submit_transfers_gone(in->transfers, peer);
+}
+
+static bool is_busy(const struct intake *in)
+{
+    return submit_transfers_count(in->transfers) > 0 || inputs_is_busy(in->inputs);
 }
 
 void intake_tick(struct intake *in, int64_t now_ns)
 {
-    if (submit_transfers_count(in->transfers) == 0 || now_ns - in->ticked_ns < TICK_NS) return;
+    if (!is_busy(in) || now_ns - in->ticked_ns < TICK_NS) return;
     in->ticked_ns = now_ns;
+    inputs_tick(in->inputs, now_ns);
     submit_transfers_tick(in->transfers, now_ns);
 }
 
 int64_t intake_next(const struct intake *in, int64_t now_ns)
 {
-    if (submit_transfers_count(in->transfers) == 0) return INT64_MAX;
+    if (!is_busy(in)) return INT64_MAX;
     return in->ticked_ns == 0 ? now_ns + TICK_NS : in->ticked_ns + TICK_NS;
 }
 
@@ -417,7 +445,9 @@ struct intake *intake_create(struct coordinator *c, struct error *err)
     in->transfers = submit_transfers_create(&c->loop, &options, c->models, &callbacks, err);
     free(incoming);
     free(prompts);
+    in->inputs = inputs_create(c);
     if (in->transfers != NULL) return in;
+    inputs_destroy(in->inputs);
     free(in);
     return NULL;
 }
@@ -425,6 +455,7 @@ struct intake *intake_create(struct coordinator *c, struct error *err)
 void intake_destroy(struct intake *in)
 {
     if (in == NULL) return;
+    inputs_destroy(in->inputs);
     submit_transfers_destroy(in->transfers);
     while (in->openings != NULL) {
         struct opening *next = in->openings->next;

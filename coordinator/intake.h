@@ -22,7 +22,14 @@ void intake_open(struct intake *in, zsock_peer peer, uint64_t request, const cha
                  const Farm__SubmitOpen *open);
 void intake_chunk(struct intake *in, zsock_peer peer, uint64_t request, const char *owner,
                   const Farm__Chunk *chunk, struct bytes payload);
+/* Files that recipes start from (inputs.h), under the same pool of credit. */
+void intake_input(struct intake *in, zsock_peer peer, uint64_t request, const char *owner,
+                  const Farm__InputOpen *open);
 void intake_gone(struct intake *in, zsock_peer peer);
+
+/* Half of the farm's pool of credit is kept for results. `for_good`: it will be kept on disk. */
+uint64_t intake_borrow(struct intake *in, uint64_t wanted_bytes, bool for_good);
+void intake_give_back(struct intake *in, uint64_t size_bytes);
 
 /* After the turn's commit: the accepted are told so. After a failed one they are told why. */
 void intake_committed(struct intake *in);

@@ -313,6 +313,17 @@ struct media_run *media_check_start(struct media_children *c, const struct media
     return r;
 }
 
+struct media_run *media_inspect_start(struct media_children *c, const char *path, media_done done,
+                                      void *context)
+{
+    struct words w = begin_words("inspect", 0);
+    add_word(&w, xstrdup("--"));
+    add_word(&w, xstrdup(path));
+    struct media_run *r = add_run(c, w.items, done, context);
+    start_waiting(c);
+    return r;
+}
+
 /* It is read once: no need to make it durable. */
 static int write_comment(const char *path, const char *text)
 {

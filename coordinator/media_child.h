@@ -58,6 +58,10 @@ struct media_check {
 struct media_run *media_check_start(struct media_children *c, const struct media_check *check,
                                     media_done done, void *context);
 
+/* What a person's video or image holds: report has frames, width, height, format. */
+struct media_run *media_inspect_start(struct media_children *c, const char *path, media_done done,
+                                      void *context);
+
 struct media_stitch {
     const char *out; /* temporary file; its extension says its kind */
     const char *const *segments;

@@ -77,8 +77,27 @@ static const char first_files[] =
     " kind INTEGER NOT NULL, batch TEXT, clip INTEGER, worker INTEGER, message TEXT) STRICT;"
     "CREATE INDEX event_batch ON event(batch, sequence) WHERE batch IS NOT NULL;";
 
+/* Files that recipes start from. A row is one use of its artifact. */
+static const char inputs[] =
+    "CREATE TABLE input(sha256 BLOB PRIMARY KEY CHECK(length(sha256) = 32),"
+    " size INTEGER NOT NULL, frames INTEGER NOT NULL, width INTEGER NOT NULL,"
+    " height INTEGER NOT NULL, format TEXT NOT NULL, seen_ms INTEGER NOT NULL)"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE TABLE batch_input(batch INTEGER NOT NULL REFERENCES batch ON DELETE CASCADE,"
+    " sha256 BLOB NOT NULL, PRIMARY KEY(batch, sha256)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX batch_input_sha256 ON batch_input(sha256);"
+    "CREATE TRIGGER input_kept AFTER INSERT ON input BEGIN"
+    " INSERT INTO artifact VALUES(new.sha256, new.size, 1)"
+    " ON CONFLICT DO UPDATE SET uses = uses + 1, size = new.size; END;"
+    "CREATE TRIGGER input_dropped AFTER DELETE ON input BEGIN"
+    " UPDATE artifact SET uses = uses - 1 WHERE sha256 = old.sha256; END;"
+    "CREATE TRIGGER batch_input_dropped AFTER DELETE ON batch_input BEGIN"
+    " DELETE FROM input WHERE sha256 = old.sha256"
+    " AND NOT EXISTS(SELECT 1 FROM batch_input b WHERE b.sha256 = old.sha256); END;";
+
 static const struct migration steps[] = {
     {"first schema", {first_work, first_files}},
+    {"inputs", {inputs, NULL}},
 };
 
 const struct migration *migrate_steps(int *count_out)

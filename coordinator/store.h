@@ -188,6 +188,27 @@ bool store_each_unused(struct store *s, void (*each)(void *context, const struct
                        void *context, struct error *err);
 void store_artifact_forget(struct store *s, const struct digest *digest);
 
+/* ---- inputs ---- */
+
+struct input_record { /* a file that recipes start from, checked */
+    struct digest sha256;
+    uint64_t size_bytes;
+    uint64_t frames; /* 1: an image */
+    uint32_t width, height;
+    char format[32]; /* for people: "MP4" */
+    int64_t seen_ms; /* wall; when a client last had it ready */
+};
+/* One use of the artifact, as long as the row stands. */
+void store_input_add(struct store *s, const struct input_record *input);
+void store_input_seen(struct store *s, const struct digest *sha256, int64_t seen_ms);
+/* False when there is none (ERROR_NOT_FOUND). */
+bool store_input(struct store *s, const struct digest *sha256, struct input_record *out,
+                 struct error *err);
+/* The batch names it. The row of an input goes with the last batch that named it. */
+void store_batch_input_add(struct store *s, const char *batch, const struct digest *sha256);
+/* Drops those that no batch names and nobody had ready since; true when there were some. */
+bool store_inputs_prune(struct store *s, int64_t before_ms);
+
 /* ---- clips ---- */
 
 void store_clip_save(struct store *s, const struct clip_record *clip);

@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "coordinator/prompts.h"
+#include "coordinator/submit_inputs.h"
 #include "coordinator/submit_variant.h"
 #include "coordinator/submit_words.h"
 
@@ -104,7 +105,9 @@ static bool add_field(struct parse *p, json_t *fields, const char *name, json_t 
     if (strcmp(name, "size") == 0) return add_size(p, fields, value);
     const struct recipe_field *field = recipe_field_find(name);
     if (field == NULL) return unknown_field(p, name);
-    if (!recipe_check_value(field, value, &err)) return problem(p, field->name, "%s", err.message);
+    if (!recipe_check_value(field, value, &err) ||
+        !submit_inputs_take(p->result, field->name, value, &err))
+        return problem(p, field->name, "%s", err.message);
     if (json_object_get(fields, field->name) != NULL)
         return problem(p, field->name, "is given twice");
     json_object_set(fields, field->name, value);

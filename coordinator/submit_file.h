@@ -49,6 +49,11 @@ struct submit_group {
     uint64_t clips;
 };
 
+struct submit_input_file { /* that some recipe starts from */
+    struct digest sha256;
+    bool is_image; /* named as an init_image */
+};
+
 #define SUBMIT_WARNINGS 4
 
 struct submit_result {
@@ -58,6 +63,8 @@ struct submit_result {
     uint32_t seeds; /* and N */
     struct submit_group *groups;
     uint32_t group_count;
+    struct submit_input_file inputs[LIMIT_INPUTS];
+    uint32_t input_count;
     struct submit_problem problems[LIMIT_INPUT_PROBLEMS];
     uint32_t problem_count; /* shown; problems_total counts the rest too */
     uint64_t problems_total;

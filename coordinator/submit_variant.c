@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/recipe.h"
 #include "base/xalloc.h"
+#include "coordinator/submit_inputs.h"
 
 #define FIELD_SIZE 64
 #define VARIANTS_KEPT 4096 /* a file whose lines all differ must not fill the memory */
@@ -231,6 +232,12 @@ void submit_variants_finish(struct submit_variants *v)
     submit_loras_finish(&v->loras);
 }
 
+static bool starts_right(const json_t *recipe, char *field, struct error *err)
+{
+    const char *wrong = submit_inputs_check(recipe, err);
+    return wrong == NULL || fault(field, wrong);
+}
+
 static struct submit_variant *make(struct submit_variants *v, const json_t *fields, char *field,
                                    struct error *err)
 {
@@ -240,7 +247,9 @@ static struct submit_variant *make(struct submit_variants *v, const json_t *fiel
     struct submit_variant *variant = NULL;
     uint32_t group = 0;
     const struct model *model = find_model(v, recipe, field, err);
-    json_t *whole = model ? complete(v, recipe, model, field, err) : NULL;
+    json_t *whole = NULL;
+    if (model != NULL && starts_right(recipe, field, err))
+        whole = complete(v, recipe, model, field, err);
     if (whole != NULL && group_of(v->result, model, whole, &group, err)) {
         variant = xcalloc(1, sizeof *variant);
         variant->group = group;

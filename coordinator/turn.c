@@ -140,6 +140,8 @@ static void prune(struct coordinator *c)
     if (c->unwell || (c->pruned_ns != 0 && now_ns - c->pruned_ns < PRUNE_NS)) return;
     c->pruned_ns = now_ns;
     store_events_prune(c->store, clock_wall_ms() - STORE_EVENTS_KEEP_MS, PRUNE_ROWS);
+    if (store_inputs_prune(c->store, clock_wall_ms() - INPUT_KEEP_MS))
+        artifacts_sweep(c->artifacts);
 }
 
 /* Large databases are checked after an unclean stop, a table at a time. */

@@ -52,6 +52,12 @@
 #define LIMIT_GROUPS 1000
 #define SUBMIT_RESUME_NS (600 * NS_PER_S)
 
+/* Inputs: files that recipes start from. */
+#define LIMIT_INPUT_BYTES (INT64_C(1) << 30)
+#define LIMIT_INPUTS 64                      /* of one batch */
+#define INPUT_KEEP_MS (INT64_C(3600) * 1000) /* of one that no batch names yet */
+#define INPUT_TRANSFERS_MAX 64
+
 /* Artifacts. */
 #define LIMIT_SEGMENT_BYTES (INT64_C(8) << 30)
 #define CREDIT_POOL_BYTES (16 * 1024 * 1024)

@@ -64,6 +64,7 @@ static const struct message_kind kinds[] = {
     ROW(KEY_ALLOW, key_allow, ADMIN, SMALL, false),
     ROW(MODELS_WANTED, models_wanted, CLIENT, SMALL, false),
     ROW(EVENTS_WANTED, events_wanted, CLIENT, SMALL, false),
+    ROW(INPUT_OPEN, input_open, CLIENT, SMALL, false),
 
     ROW(CLIENT_WELCOME, client_welcome, TO_CLIENT, SMALL, false),
     ROW(ACCEPTED, accepted, TO_CLIENT, CONTROL, false),
@@ -76,6 +77,7 @@ static const struct message_kind kinds[] = {
     ROW(KEY_ALLOWED, key_allowed, TO_CLIENT, SMALL, false),
     ROW(MODELS, models, TO_CLIENT, REPLY, false),
     ROW(EVENTS, events, TO_CLIENT, REPLY, false),
+    ROW(INPUT_STORED, input_stored, TO_CLIENT, SMALL, false),
 };
 
 const struct message_kind *message_kinds(size_t *count_out)

@@ -38,6 +38,19 @@ static const struct validate_rule accepted[] = {
     TEXTS(warnings, LIMIT_WARNINGS),
     NAME(key, 0, LIMIT_KEY_BYTES),
 };
+static const struct validate_rule input_open[] = {
+    DIGEST(sha256, 1),
+    RANGE(size_bytes, 1, LIMIT_INPUT_BYTES),
+};
+static const struct validate_rule input_stored[] = {
+    DIGEST(sha256, 1),
+    RANGE(size_bytes, 1, LIMIT_INPUT_BYTES),
+    RANGE(frames, 1, LIMIT_FRAMES),
+    RANGE(width, 1, LIMIT_SIDE),
+    RANGE(height, 1, LIMIT_SIDE),
+    NAME(format, 1, LIMIT_NAME_BYTES),
+    ANY(existed),
+};
 static const struct validate_rule counts[] = {
     ANY(total), ANY(waiting), ANY(running), ANY(publishing), ANY(published), ANY(failed),
     ANY(canceled), ANY(suspect),
@@ -215,6 +228,8 @@ static const struct validate_table tables[] = {
     TABLE(client_welcome, client_welcome, NULL),
     TABLE(submit_open, submit_open, NULL),
     TABLE(accepted, accepted, NULL),
+    TABLE(input_open, input_open, NULL),
+    TABLE(input_stored, input_stored, NULL),
     EMPTY(status_wanted),
     TABLE(counts, counts, NULL),
     TABLE(reason, reason, NULL),

@@ -28,12 +28,14 @@ static const struct validate_rule credit[] = {
     RANGE(offset, 0, LIMIT_SEGMENT_BYTES),
     RANGE(size_bytes, 1, LIMIT_SEGMENT_BYTES),
     NAME(key, 0, LIMIT_KEY_BYTES),
+    DIGEST(input, 0),
 };
 static const struct validate_rule chunk[] = {
     SUB(attempt, 0),
     RANGE(output, 0, LIMIT_OUTPUTS - 1),
     RANGE(offset, 0, LIMIT_SEGMENT_BYTES),
     NAME(key, 0, LIMIT_KEY_BYTES),
+    DIGEST(input, 0),
 };
 static const struct validate_rule file_wanted[] = {
     DIGEST(model_digest, 0),
@@ -41,6 +43,7 @@ static const struct validate_rule file_wanted[] = {
     PATH(path, 1),
     RANGE(offset, 0, INT64_MAX),
     RANGE(size_bytes, 1, LIMIT_CHUNK_BYTES),
+    DIGEST(input, 0),
 };
 static const struct validate_rule file_data[] = {
     DIGEST(model_digest, 0),
@@ -48,39 +51,42 @@ static const struct validate_rule file_data[] = {
     PATH(path, 1),
     RANGE(offset, 0, INT64_MAX),
     RANGE(total_bytes, 0, INT64_MAX),
+    DIGEST(input, 0),
 };
 /* clang-format on */
 
-static bool one_of_two(bool first, bool second, const char *names, struct error *err)
+static bool one_of_three(bool first, bool second, bool third, const char *names, struct error *err)
 {
-    if (first != second) return true;
-    return error_set(err, ERROR_INVALID, "needs %s", names);
+    if ((int)first + (int)second + (int)third == 1) return true;
+    return error_set(err, ERROR_INVALID, "needs one of %s", names);
 }
 
 static bool credit_extra(const ProtobufCMessage *message, struct error *err)
 {
     const Farm__Credit *m = (const Farm__Credit *)message;
-    return one_of_two(m->attempt != NULL, m->key[0] != '\0', "either attempt or key", err);
+    return one_of_three(m->attempt != NULL, m->key[0] != '\0', m->input.len > 0,
+                        "attempt, key and input", err);
 }
 
 static bool chunk_extra(const ProtobufCMessage *message, struct error *err)
 {
     const Farm__Chunk *m = (const Farm__Chunk *)message;
-    return one_of_two(m->attempt != NULL, m->key[0] != '\0', "either attempt or key", err);
+    return one_of_three(m->attempt != NULL, m->key[0] != '\0', m->input.len > 0,
+                        "attempt, key and input", err);
 }
 
 static bool file_wanted_extra(const ProtobufCMessage *message, struct error *err)
 {
     const Farm__FileWanted *m = (const Farm__FileWanted *)message;
-    return one_of_two(m->model_digest.len > 0, m->batch[0] != '\0', "either model_digest or batch",
-                      err);
+    return one_of_three(m->model_digest.len > 0, m->batch[0] != '\0', m->input.len > 0,
+                        "model_digest, batch and input", err);
 }
 
 static bool file_data_extra(const ProtobufCMessage *message, struct error *err)
 {
     const Farm__FileData *m = (const Farm__FileData *)message;
-    return one_of_two(m->model_digest.len > 0, m->batch[0] != '\0', "either model_digest or batch",
-                      err);
+    return one_of_three(m->model_digest.len > 0, m->batch[0] != '\0', m->input.len > 0,
+                        "model_digest, batch and input", err);
 }
 
 static const struct validate_table tables[] = {

@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/xalloc.h"
-#include "proto/chunk.h"
 #include "proto/limits.h"
 #include "proto/zmonitor.h"
 #include "proto/zparts.h"
@@ -477,72 +476,4 @@ struct message *zclient_ask(struct zclient *c, Farm__Envelope *envelope,
     error_set(err, ERROR_INVALID, "the coordinator answered with %s", m->kind->name);
     message_free(m);
     return NULL;
-}
-
-/* ---- submitting
- * ----------------------------------------------------------------------------------- */
-
-struct submit {
-    struct zclient *client;
-    uint64_t request;
-    struct bytes content;
-    struct chunk_sender sender;
-    zclient_progress progress;
-    void *progress_context;
-};
-
-/* A chunk that cannot be handed over now is granted again after the reconnect. */
-static bool send_credited(struct submit *s, const Farm__Credit *credit)
-{
-    uint64_t offset = 0;
-    uint32_t size = 0;
-    (void)chunk_sender_credit(&s->sender, credit->offset, credit->size_bytes);
-    while (chunk_sender_next(&s->sender, &offset, &size)) {
-        Farm__Chunk chunk = FARM__CHUNK__INIT;
-        Farm__Envelope envelope = FARM__ENVELOPE__INIT;
-        chunk.key = credit->key;
-        chunk.offset = offset;
-        envelope.body_case = FARM__ENVELOPE__BODY_CHUNK;
-        envelope.chunk = &chunk;
-        struct bytes payload = {s->content.data + offset, size};
-        if (!zclient_send_part(s->client, s->request, &envelope, payload, NULL)) return false;
-        chunk_sender_sent(&s->sender, size);
-    }
-    if (s->progress != NULL) s->progress(s->progress_context, s->sender.next, s->content.size);
-    return true;
-}
-
-static struct message *run_submit(struct submit *s, int64_t timeout_ns,
-                                  struct message **problem_out, struct error *err)
-{
-    for (;;) {
-        struct message *m = zclient_receive(s->client, s->request, timeout_ns, problem_out, err);
-        if (m == NULL || m->envelope->body_case == FARM__ENVELOPE__BODY_ACCEPTED) return m;
-        if (m->envelope->body_case != FARM__ENVELOPE__BODY_CREDIT) {
-            error_set(err, ERROR_INVALID, "the coordinator answered with %s", m->kind->name);
-            message_free(m);
-            return NULL;
-        }
-        (void)send_credited(s, m->envelope->credit);
-        message_free(m);
-    }
-}
-
-struct message *zclient_submit(struct zclient *c, const Farm__SubmitOpen *open,
-                               struct bytes content, int64_t timeout_ns, zclient_progress progress,
-                               void *context, struct message **problem_out, struct error *err)
-{
-    Farm__SubmitOpen copy = *open; /* packing borrows; the envelope wants it writable */
-    Farm__Envelope envelope = FARM__ENVELOPE__INIT;
-    envelope.body_case = FARM__ENVELOPE__BODY_SUBMIT_OPEN;
-    envelope.submit_open = &copy;
-    if (problem_out != NULL) *problem_out = NULL;
-    struct submit s = {
-        .client = c, .content = content, .progress = progress, .progress_context = context};
-    chunk_sender_init(&s.sender, content.size);
-    s.request = zclient_send(c, &envelope, err);
-    if (s.request == 0) return NULL;
-    struct message *m = run_submit(&s, timeout_ns, problem_out, err);
-    zclient_forget(c, s.request);
-    return m;
 }

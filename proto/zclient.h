@@ -69,4 +69,10 @@ struct message *zclient_submit(struct zclient *c, const Farm__SubmitOpen *open,
                                struct bytes content, int64_t timeout_ns, zclient_progress progress,
                                void *context, struct message **problem_out, struct error *err);
 
+/* The same for a file that recipes start from; returns the InputStored. One that the coordinator
+ * has is not sent. The silence includes the time in which the coordinator decodes it. */
+struct message *zclient_send_input(struct zclient *c, const struct digest *sha256,
+                                   struct bytes content, int64_t timeout_ns,
+                                   zclient_progress progress, void *context, struct error *err);
+
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/xalloc.h"
 #include "coordinator/models.h"
 #include "coordinator/prompts.h"
@@ -274,10 +275,83 @@ static int drop_folder(void **state)
     return code;
 }
 
+#define DIGEST_A "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+/* A line whose init_image is file number `number`. */
+static void add_image_line(struct buf *text, int number)
+{
+    buf_printf(text, "{\"prompt\":\"a\",\"init_image\":\"sha256:%064x\"}\n", (unsigned)number);
+}
+
+static void test_inputs(void **state)
+{
+    (void)state;
+    struct submit_result r;
+    struct error err;
+    const char *text = "{\"prompt\":\"a\",\"init_video\":\"" DIGEST_A "\"}\n"
+                       "{\"prompt\":\"a\",\"init_image\":\"" DIGEST_A "\",\"mask\":\"" DIGEST_A
+                       "\"}\n{\"prompt\":\"a\"}\n";
+    assert_true(parse(text, SUBMIT_JSONL, "", NULL, &r, &err));
+    assert_int_equal(r.input_count, 1);
+    assert_int_equal(r.inputs[0].sha256.bytes[31], 0xaa);
+    assert_true(r.inputs[0].is_image);
+    submit_result_finish(&r);
+    assert_true(parse("a\n", SUBMIT_TEXT, "{\"init_video\":\"" DIGEST_A "\"}", NULL, &r, &err));
+    assert_int_equal(r.input_count, 1);
+    assert_false(r.inputs[0].is_image);
+    submit_result_finish(&r);
+}
+
+static void test_inputs_that_cannot_be(void **state)
+{
+    (void)state;
+    static const char *const options[] = {
+        "{\"init_video\":\"fox.mp4\"}",
+        "{\"init_video\":\"sha256:"
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
+        "{\"init_video\":\"" DIGEST_A "a\"}",
+        "{\"init_video\":\"" DIGEST_A "\",\"init_image\":\"" DIGEST_A "\"}",
+        "{\"mask\":\"" DIGEST_A "\"}",
+        "{\"strength\":0.5}",
+        "{\"hold_frames\":[0]}",
+    };
+    struct submit_result r;
+    struct error err;
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        assert_false(parse("a\n", SUBMIT_TEXT, options[i], NULL, &r, &err));
+        assert_int_equal(err.code, ERROR_INVALID);
+        assert_int_equal(r.problem_count, 1);
+        submit_result_finish(&r);
+    }
+}
+
+static void test_as_many_inputs_as_may_be(void **state)
+{
+    (void)state;
+    struct submit_result r;
+    struct error err;
+    struct buf text = BUF_INIT;
+    for (int i = 0; i < LIMIT_INPUTS; i++)
+        add_image_line(&text, i);
+    add_image_line(&text, 0); /* again */
+    assert_true(parse(buf_text(&text), SUBMIT_JSONL, "", NULL, &r, &err));
+    assert_int_equal(r.input_count, LIMIT_INPUTS);
+    submit_result_finish(&r);
+    add_image_line(&text, LIMIT_INPUTS);
+    assert_false(parse(buf_text(&text), SUBMIT_JSONL, "", NULL, &r, &err));
+    assert_int_equal(r.problems[0].line, LIMIT_INPUTS + 2);
+    assert_string_equal(r.problems[0].field, "init_image");
+    submit_result_finish(&r);
+    buf_finish(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text),
+        cmocka_unit_test(test_inputs),
+        cmocka_unit_test(test_inputs_that_cannot_be),
+        cmocka_unit_test(test_as_many_inputs_as_may_be),
         cmocka_unit_test(test_jsonl_groups_and_seeds),
         cmocka_unit_test(test_loras_are_pinned_and_form_groups),
         cmocka_unit_test(test_wrong_loras),

@@ -185,23 +185,23 @@ static void exactly_one_of_two(void **state)
     m.path = path;
     m.size_bytes = 1;
     m.batch = none;
-    refuses(m, "either model_digest or batch");
+    refuses(m, "model_digest, batch and input");
     m.model_digest = (ProtobufCBinaryData){32, digest};
     accepts(m);
     m.batch = batch_id;
-    refuses(m, "either model_digest or batch");
+    refuses(m, "model_digest, batch and input");
     m.batch = none;
     m.model_digest.len = 31;
     refuses(m, "31 bytes instead of 32");
 
     Farm__Attempt a = attempt();
     Farm__Chunk c = FARM__CHUNK__INIT;
-    refuses(c, "either attempt or key");
+    refuses(c, "attempt, key and input");
     c.attempt = &a;
     accepts(c);
     char key[] = "k";
     c.key = key;
-    refuses(c, "either attempt or key");
+    refuses(c, "attempt, key and input");
     c.attempt = NULL;
     accepts(c);
 }

@@ -1,0 +1,504 @@
+/* A transfer is receiving, being hashed, or being looked at by a zoe-media child. */
+#include "coordinator/inputs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "coordinator/intake.h"
+#include "coordinator/reply.h"
+#include "coordinator/shell.h"
+#include "proto/codec.h"
+
+#define UPLOAD_PREFIX "input."
+#define UPLOAD_NAME_SIZE 96
+#define DEATHS_MAX 2 /* M1 */
+
+enum input_state { RECEIVING, SEALING, CHECKING };
+
+struct listener {
+    zsock_peer peer;
+    uint64_t request;
+    struct listener *next;
+};
+
+struct transfer {
+    struct inputs *all;
+    struct transfer *next;
+    enum input_state state;
+    char *owner;
+    struct digest sha256;
+    uint64_t size_bytes;
+    char name[UPLOAD_NAME_SIZE];
+    struct listener *listeners; /* the first sends */
+    struct artifact_upload *upload;
+    uint64_t received, granted;
+    int64_t heard_ns;
+    struct media_run *run;
+    int deaths;
+};
+
+struct inputs {
+    struct coordinator *c;
+    struct transfer *first;
+    int count;
+    struct digest *released; /* held until the turn that gave them up is committed */
+    size_t released_count, released_capacity;
+};
+
+bool inputs_is_upload(const char *upload)
+{
+    return strncmp(upload, UPLOAD_PREFIX, strlen(UPLOAD_PREFIX)) == 0;
+}
+
+/* ---- answers ---- */
+
+static void say_stored(struct inputs *in, const struct listener *l, const struct input_record *r,
+                       bool existed, enum outbound_when when)
+{
+    struct reply memory;
+    Farm__InputStored m = FARM__INPUT_STORED__INIT;
+    reply_init(&memory);
+    m.sha256 = reply_digest(&memory, &r->sha256);
+    m.size_bytes = r->size_bytes;
+    m.frames = r->frames;
+    m.width = r->width;
+    m.height = r->height;
+    m.format = reply_name(&memory, r->format, LIMIT_NAME_BYTES);
+    m.existed = existed;
+    (void)outbound_reply(&in->c->outbound, true, l->peer, l->request,
+                         FARM__ENVELOPE__BODY_INPUT_STORED, &m.base, when);
+    reply_finish(&memory);
+    shell_stir(in->c);
+}
+
+static void say_problem(struct inputs *in, const struct listener *l, const struct error *err)
+{
+    (void)outbound_problem(&in->c->outbound, true, l->peer, l->request, err, OUTBOUND_COMMITTED);
+    shell_stir(in->c);
+}
+
+static void say_credit(struct transfer *t, uint64_t offset, uint64_t size_bytes)
+{
+    struct reply memory;
+    Farm__Credit m = FARM__CREDIT__INIT;
+    if (t->listeners == NULL) return;
+    reply_init(&memory);
+    m.input = reply_digest(&memory, &t->sha256);
+    m.offset = offset;
+    m.size_bytes = size_bytes;
+    (void)outbound_reply(&t->all->c->outbound, true, t->listeners->peer, t->listeners->request,
+                         FARM__ENVELOPE__BODY_CREDIT, &m.base, OUTBOUND_ALWAYS);
+    reply_finish(&memory);
+    shell_stir(t->all->c);
+}
+
+/* ---- life of a transfer ---- */
+
+static struct transfer *find(const struct inputs *in, const char *owner,
+                             const struct digest *sha256)
+{
+    for (struct transfer *t = in->first; t != NULL; t = t->next)
+        if (strcmp(t->owner, owner) == 0 && digest_equal(&t->sha256, sha256)) return t;
+    return NULL;
+}
+
+static void withdraw(struct transfer *t)
+{
+    if (t->granted > t->received) intake_give_back(t->all->c->intake, t->granted - t->received);
+    t->granted = t->received;
+}
+
+static void free_transfer(struct transfer *t)
+{
+    while (t->listeners != NULL) {
+        struct listener *l = t->listeners;
+        t->listeners = l->next;
+        free(l);
+    }
+    free(t->owner);
+    free(t);
+}
+
+static void end_transfer(struct transfer *t)
+{
+    struct inputs *in = t->all;
+    struct transfer **at = &in->first;
+    while (*at != t)
+        at = &(*at)->next;
+    *at = t->next;
+    in->count--;
+    withdraw(t);
+    artifact_upload_close(t->upload, true);
+    if (t->run != NULL) media_run_cancel(t->run);
+    free_transfer(t);
+}
+
+static void fail(struct transfer *t, const struct error *err)
+{
+    for (const struct listener *l = t->listeners; l != NULL; l = l->next)
+        say_problem(t->all, l, err);
+    end_transfer(t);
+}
+
+static void release_later(struct inputs *in, const struct digest *sha256)
+{
+    if (in->released_count == in->released_capacity) {
+        in->released_capacity = in->released_capacity == 0 ? 8 : 2 * in->released_capacity;
+        in->released = xrealloc_array(in->released, in->released_capacity, sizeof(*in->released));
+    }
+    in->released[in->released_count++] = *sha256;
+}
+
+static void release_now(struct inputs *in)
+{
+    for (size_t i = 0; i < in->released_count; i++)
+        artifacts_release(in->c->artifacts, &in->released[i]);
+    in->released_count = 0;
+}
+
+/* ---- is it what it should be? ---- */
+
+static bool keep(struct transfer *t, const json_t *report, struct error *err)
+{
+    struct coordinator *c = t->all->c;
+    int64_t frames, width, height;
+    const char *format;
+    struct input_record r = {
+        .sha256 = t->sha256, .size_bytes = t->size_bytes, .seen_ms = clock_wall_ms()};
+    if (!shell_is_well(c, err) || !json_get_int(report, "frames", &frames, "zoe-media", err) ||
+        !json_get_int(report, "width", &width, "zoe-media", err) ||
+        !json_get_int(report, "height", &height, "zoe-media", err) ||
+        !json_get_text(report, "format", &format, "zoe-media", err))
+        return false;
+    r.frames = (uint64_t)frames;
+    r.width = (uint32_t)width;
+    r.height = (uint32_t)height;
+    (void)snprintf(r.format, sizeof(r.format), "%s", format);
+    fault_point("input.checked");
+    store_input_add(c->store, &r);
+    for (const struct listener *l = t->listeners; l != NULL; l = l->next)
+        say_stored(t->all, l, &r, false, OUTBOUND_COMMITTED);
+    return true;
+}
+
+static void look_at(struct transfer *t);
+
+static void judge(struct transfer *t, const struct media_result *result, struct error *err)
+{
+    switch (result->outcome) {
+    case MEDIA_OK:
+        break;
+    case MEDIA_REJECTED:
+    case MEDIA_DIED:
+        error_set(err, ERROR_REFUSED, "this file cannot be used: %s", result->message);
+        return;
+    case MEDIA_FULL:
+        error_set(err, ERROR_FULL, "the file cannot be looked at now: %s", result->message);
+        return;
+    case MEDIA_FAILED:
+        error_set(err, ERROR_IO, "the file cannot be looked at: %s", result->message);
+        return;
+    }
+    (void)keep(t, result->report, err);
+}
+
+static void on_looked(void *context, const struct media_result *result)
+{
+    struct transfer *t = context;
+    struct inputs *in = t->all;
+    struct error err = {0};
+    t->run = NULL;
+    if (result->outcome == MEDIA_DIED && ++t->deaths < DEATHS_MAX) {
+        look_at(t);
+        return;
+    }
+    judge(t, result, &err);
+    release_later(in, &t->sha256);
+    shell_stir(in->c);
+    if (err.code != ERROR_NONE)
+        fail(t, &err);
+    else
+        end_transfer(t);
+}
+
+static void look_at(struct transfer *t)
+{
+    struct coordinator *c = t->all->c;
+    char *path = artifacts_path(c->artifacts, &t->sha256);
+    t->state = CHECKING;
+    t->run = media_inspect_start(c->media, path != NULL ? path : "", on_looked, t);
+    free(path);
+}
+
+static void on_sealed(void *context, const struct error *why)
+{
+    struct transfer *t = context;
+    struct error err = {0};
+    t->upload = NULL;
+    shell_stir(t->all->c);
+    if (why == NULL) {
+        fault_point("input.sealed");
+        look_at(t);
+        return;
+    }
+    if (why->code == ERROR_INVALID)
+        error_set(&err, ERROR_INVALID, "the file arrived with another SHA-256: send it again");
+    else
+        err = *why;
+    fail(t, &err);
+}
+
+/* ---- receiving ---- */
+
+/* Nothing more comes while the pool is empty or the disk is low; a tick goes on. */
+static void grant(struct transfer *t)
+{
+    uint64_t upto = t->received + CREDIT_WINDOW_BYTES;
+    if (upto > t->size_bytes) upto = t->size_bytes;
+    if (upto <= t->granted || t->listeners == NULL) return;
+    uint64_t from = t->granted;
+    uint64_t lent = intake_borrow(t->all->c->intake, upto - from, true);
+    if (lent == 0) return;
+    t->granted += lent;
+    say_credit(t, from, lent);
+}
+
+static void go_on(struct transfer *t)
+{
+    if (t->received == t->size_bytes) {
+        t->state = SEALING;
+        artifact_upload_finish(t->upload, on_sealed, t);
+    } else if (t->granted - t->received <= CREDIT_WINDOW_BYTES / 2) {
+        grant(t);
+    }
+}
+
+static bool add_listener(struct transfer *t, const struct listener *asker)
+{
+    int crowd = 0;
+    for (const struct listener *l = t->listeners; l != NULL; l = l->next) {
+        if (l->peer == asker->peer && l->request == asker->request) return true;
+        crowd++;
+    }
+    if (crowd >= SUBMIT_CROWD_MAX) return false;
+    struct listener *l = xcalloc(1, sizeof(*l));
+    *l = *asker;
+    l->next = t->listeners;
+    t->listeners = l;
+    return true;
+}
+
+/* The newest opener sends; credit that an older one had is granted again from what is here. */
+static bool join(struct transfer *t, const struct listener *asker, uint64_t size_bytes,
+                 struct error *err)
+{
+    if (t->size_bytes != size_bytes)
+        return error_set(err, ERROR_REFUSED, "this file is on its way with another size");
+    if (!add_listener(t, asker))
+        return error_set(err, ERROR_REFUSED, "too many wait for this file: try again");
+    if (t->state != RECEIVING) return true;
+    t->heard_ns = shell_now(t->all->c);
+    withdraw(t);
+    grant(t);
+    return true;
+}
+
+static void name_upload(struct transfer *t)
+{
+    char who[17], what[DIGEST_TEXT_SIZE];
+    struct digest owner = digest_of(t->owner, strlen(t->owner));
+    hex_encode(owner.bytes, 8, who);
+    digest_text(&t->sha256, what);
+    (void)snprintf(t->name, sizeof(t->name), UPLOAD_PREFIX "%.40s.%s", what, who);
+}
+
+static bool begin(struct inputs *in, const struct listener *asker, const char *owner,
+                  const struct input_record *wanted, struct error *err)
+{
+    struct coordinator *c = in->c;
+    if (in->count >= INPUT_TRANSFERS_MAX)
+        return error_set(err, ERROR_REFUSED, "too many files are on their way: try again");
+    struct transfer *t = xcalloc(1, sizeof(*t));
+    *t = (struct transfer){.all = in,
+                           .owner = xstrdup(owner),
+                           .sha256 = wanted->sha256,
+                           .size_bytes = wanted->size_bytes,
+                           .heard_ns = shell_now(c)};
+    name_upload(t);
+    t->upload = artifact_upload_open(c->artifacts, t->name, &t->sha256, t->size_bytes, err);
+    if (t->upload == NULL) {
+        free_transfer(t);
+        return false;
+    }
+    t->received = t->granted = artifact_upload_offset(t->upload);
+    t->next = in->first;
+    in->first = t;
+    in->count++;
+    (void)add_listener(t, asker);
+    go_on(t);
+    return true;
+}
+
+/* A row whose file was lost is no answer: the bytes are asked for again. */
+static bool is_here(struct inputs *in, const struct digest *sha256, struct input_record *out)
+{
+    char *path = NULL;
+    if (!store_input(in->c->store, sha256, out, NULL)) return false;
+    path = artifacts_path(in->c->artifacts, sha256);
+    free(path);
+    return path != NULL;
+}
+
+static bool may_open(struct inputs *in, struct error *err)
+{
+    if (!shell_is_well(in->c, err)) return false;
+    return !farm_disk_is_low(in->c->farm) ||
+           error_set(err, ERROR_REFUSED,
+                     "the farm's disk is almost full: nothing is accepted until space is freed");
+}
+
+void inputs_open(struct inputs *in, zsock_peer peer, uint64_t request, const char *owner,
+                 const Farm__InputOpen *open)
+{
+    struct error err = {0};
+    const struct listener asker = {.peer = peer, .request = request};
+    struct input_record wanted = {.size_bytes = open->size_bytes}, known;
+    (void)codec_digest_get(&open->sha256, &wanted.sha256);
+    struct transfer *t = find(in, owner, &wanted.sha256);
+    bool ok = may_open(in, &err);
+    if (ok && t != NULL) {
+        ok = join(t, &asker, open->size_bytes, &err);
+    } else if (ok && is_here(in, &wanted.sha256, &known)) {
+        store_input_seen(in->c->store, &wanted.sha256, clock_wall_ms());
+        say_stored(in, &asker, &known, true, OUTBOUND_COMMITTED);
+    } else if (ok) {
+        ok = begin(in, &asker, owner, &wanted, &err);
+    }
+    if (!ok) say_problem(in, &asker, &err);
+}
+
+static bool is_sender(const struct transfer *t, zsock_peer peer)
+{
+    return t->state == RECEIVING && t->listeners != NULL && t->listeners->peer == peer;
+}
+
+void inputs_chunk(struct inputs *in, zsock_peer peer, uint64_t request, const char *owner,
+                  const Farm__Chunk *chunk, struct bytes payload)
+{
+    struct error err = {0};
+    struct digest sha256;
+    (void)codec_digest_get(&chunk->input, &sha256);
+    struct transfer *t = find(in, owner, &sha256);
+    if (t == NULL || !is_sender(t, peer)) return;
+    t->heard_ns = shell_now(in->c);
+    if (chunk->offset > t->received || payload.size > t->granted - chunk->offset) {
+        error_set(&err, ERROR_INVALID, "a chunk outside of what was granted");
+        say_problem(in, &(struct listener){.peer = peer, .request = request}, &err);
+        return;
+    }
+    uint64_t end = chunk->offset + payload.size;
+    if (end <= t->received) return; /* a doubled one */
+    if (!artifact_upload_write(t->upload, chunk->offset, payload.data, payload.size, &err)) {
+        fail(t, &err);
+        return;
+    }
+    intake_give_back(in->c->intake, end - t->received);
+    t->received = end;
+    fault_point("input.chunk");
+    go_on(t);
+}
+
+void inputs_gone(struct inputs *in, zsock_peer peer)
+{
+    for (struct transfer *t = in->first; t != NULL; t = t->next) {
+        for (struct listener **at = &t->listeners; *at != NULL;) {
+            struct listener *l = *at;
+            if (l->peer != peer) {
+                at = &l->next;
+                continue;
+            }
+            *at = l->next;
+            free(l);
+        }
+    }
+}
+
+void inputs_tick(struct inputs *in, int64_t now_ns)
+{
+    release_now(in);
+    for (struct transfer *t = in->first, *next; t != NULL; t = next) {
+        next = t->next;
+        if (t->state != RECEIVING) continue;
+        int64_t silent_ns = now_ns - t->heard_ns;
+        if (silent_ns > SUBMIT_RESUME_NS) {
+            struct error err;
+            error_set(&err, ERROR_TIMEOUT, "the file stopped coming: send it again");
+            fail(t, &err);
+        } else if (t->granted == t->received) {
+            grant(t);
+        } else if (silent_ns > CREDIT_IDLE_NS) {
+            withdraw(t); /* others can use it; whoever comes back opens again */
+        }
+    }
+}
+
+bool inputs_is_busy(const struct inputs *in)
+{
+    return in->count > 0 || in->released_count > 0;
+}
+
+/* ---- batches ---- */
+
+static bool check_file(struct inputs *in, const struct submit_input_file *file, struct error *err)
+{
+    struct input_record r;
+    char hex[DIGEST_TEXT_SIZE];
+    digest_text(&file->sha256, hex);
+    if (!is_here(in, &file->sha256, &r))
+        return error_set(err, ERROR_REFUSED,
+                         "the file sha256:%s is not here: `zoe` sends files before it submits",
+                         hex);
+    if (!file->is_image || r.frames == 1) return true;
+    return error_set(err, ERROR_REFUSED,
+                     "init_image sha256:%.12s... is a video of %llu pictures: use init_video", hex,
+                     (unsigned long long)r.frames);
+}
+
+bool inputs_check(struct inputs *in, const struct submit_result *result, struct error *err)
+{
+    for (uint32_t i = 0; i < result->input_count; i++)
+        if (!check_file(in, &result->inputs[i], err)) return false;
+    return true;
+}
+
+void inputs_bind(struct inputs *in, const char *batch, const struct submit_result *result)
+{
+    for (uint32_t i = 0; i < result->input_count; i++)
+        store_batch_input_add(in->c->store, batch, &result->inputs[i].sha256);
+}
+
+/* ---- life ---- */
+
+struct inputs *inputs_create(struct coordinator *c)
+{
+    struct inputs *in = xcalloc(1, sizeof(*in));
+    in->c = c;
+    return in;
+}
+
+void inputs_destroy(struct inputs *in)
+{
+    if (in == NULL) return;
+    while (in->first != NULL)
+        end_transfer(in->first);
+    release_now(in);
+    free(in->released);
+    free(in);
+}

@@ -1,0 +1,47 @@
+/* inputs: files that recipes start from (init_video, init_image, mask), on their way in and here.
+ *
+ * A client opens an input by digest and size. One that is here is told so at once; otherwise it is
+ * sent in credited chunks to a temporary that outlives connections and restarts, hashed, and then
+ * decoded from end to end by a zoe-media child: what cannot be decoded, is too long or too large is
+ * refused before anybody renders it. Then it is an artifact with a row of its own. A batch that is
+ * accepted names its inputs; a row goes with the last batch that named it, or an hour after it was
+ * last opened when none ever did. One transfer per owner and digest. Loop thread. */
+#ifndef ZOE_COORDINATOR_INPUTS_H
+#define ZOE_COORDINATOR_INPUTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "coordinator/submit_file.h"
+#include "proto/message.h"
+#include "proto/zsock.h"
+
+struct coordinator;
+struct inputs;
+
+struct inputs *inputs_create(struct coordinator *c);
+void inputs_destroy(struct inputs *in); /* before the artifacts and media children; NULL is fine */
+
+void inputs_open(struct inputs *in, zsock_peer peer, uint64_t request, const char *owner,
+                 const Farm__InputOpen *open);
+/* A chunk that fits no transfer is ignored; one that was not granted is answered by a problem. */
+void inputs_chunk(struct inputs *in, zsock_peer peer, uint64_t request, const char *owner,
+                  const Farm__Chunk *chunk, struct bytes payload);
+void inputs_gone(struct inputs *in, zsock_peer peer);
+
+/* Every input of a submission is here; ERROR_REFUSED names the first that is not, or a video that
+ * shall be an image. */
+bool inputs_check(struct inputs *in, const struct submit_result *result, struct error *err);
+/* The batch, added in this turn, names them. */
+void inputs_bind(struct inputs *in, const char *batch, const struct submit_result *result);
+
+/* Lets go of files that the last turn gave up, expires transfers. */
+void inputs_tick(struct inputs *in, int64_t now_ns);
+bool inputs_is_busy(const struct inputs *in); /* wants a tick every second */
+
+/* Temporaries of inputs, among those of attempts. */
+bool inputs_is_upload(const char *upload);
+
+#endif
