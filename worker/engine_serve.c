@@ -19,6 +19,7 @@
 #include "engine/engine.h"
 #include "media/segment_writer.h"
 #include "worker/pipe.h"
+#include "worker/raw_images.h"
 
 struct serve {
     struct engine_options options;
@@ -38,6 +39,7 @@ struct render {
     struct serve *serve;
     const char *attempt; /* opaque to the child, repeated in every answer */
     const char *output;
+    const char *init, *mask; /* files of raw pictures, or NULL */
     const json_t *recipe;
     int64_t begun_ns;
     int64_t spoke_ns; /* last message about it: "alive" is throttled */
@@ -184,12 +186,24 @@ static bool render_job(struct render *r, struct engine_job *job, struct error *e
     return true;
 }
 
+/* The pictures are encoded at once; nobody needs them after that. */
+static struct engine_job *new_job(struct render *r, struct error *err)
+{
+    struct engine_job *job = NULL;
+    struct engine_request request = {.recipe = r->recipe};
+    if (raw_images_read(r->init, r->recipe, 3, &request.init, err) &&
+        raw_images_read(r->mask, r->recipe, 1, &request.mask, err))
+        job = engine_job_new(r->serve->model, &request, 1, err);
+    raw_images_free(&request.init);
+    raw_images_free(&request.mask);
+    return job;
+}
+
 static bool render_request(struct render *r, const char *folder, const json_t *loras,
                            struct error *err)
 {
     if (!ensure_model(r, folder, loras, err)) return false;
-    const struct engine_request request = {.recipe = r->recipe};
-    struct engine_job *job = engine_job_new(r->serve->model, &request, 1, err);
+    struct engine_job *job = new_job(r, err);
     if (!job) return false;
     const char *warning;
     for (int i = 0; (warning = engine_job_warning(job, i)) != NULL; i++)
@@ -210,6 +224,8 @@ static void handle_request(struct serve *s, json_t *request)
     bool ok = json_get_text(request, "attempt", &r.attempt, "render", &err) &&
               json_get_text(request, "output", &r.output, "render", &err) &&
               json_get_text(request, "model", &folder, "render", &err) &&
+              json_get_text_or(request, "init", NULL, &r.init, "render", &err) &&
+              json_get_text_or(request, "mask", NULL, &r.mask, "render", &err) &&
               (json_is_object(r.recipe) || error_set(&err, ERROR_INVALID, "render: no recipe"));
     if (!ok) {
         log_error("%s", err.message);

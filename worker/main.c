@@ -232,13 +232,14 @@ static void log_key(const struct key_pair *keys)
 static int run_with_keys(const struct flags *f, struct key_pair *keys, struct error *err)
 {
     char *bin = path_own_folder();
-    char *engine = path_join(bin, "zoe-engine");
+    char *engine = path_join(bin, "zoe-engine"), *media = path_join(bin, "zoe-media");
     char *shipped = xasprintf("%s/../share/zoetrope/models", bin);
     const char *defaults[] = {shipped};
     struct worker_options options = {.url = f->url,
                                      .state_folder = f->state,
                                      .keys = keys,
                                      .engine = engine,
+                                     .media = media,
                                      .slots = (int)f->slots,
                                      .threads = (int)f->threads,
                                      .memory_bytes = (uint64_t)f->memory_bytes,
@@ -255,6 +256,7 @@ static int run_with_keys(const struct flags *f, struct key_pair *keys, struct er
     }
     free(shipped);
     free(engine);
+    free(media);
     free(bin);
     return code;
 }

@@ -5,7 +5,8 @@
  *
  * worker -> child
  *   render   recipe (filled), model (folder), output (segment file to write), attempt; loras
- *            [{path, strength}] when the recipe has some
+ *            [{path, strength}] when the recipe has some; init, mask: files of raw pictures
+ *            (worker/raw_images.h) when the recipe starts from some
  *   cancel   attempt                            stop politely
  * child -> worker
  *   hello    fingerprint, backend               once, first

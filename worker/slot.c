@@ -238,7 +238,7 @@ static json_t *loras_of(const struct slot_work *work, const json_t *recipe)
 {
     json_t *loras = json_array();
     const json_t *named = json_object_get(recipe, "loras");
-    for (size_t i = 1; i < work->model_count; i++) {
+    for (size_t i = 1; i <= work->lora_count; i++) {
         const json_t *lora = json_array_get(named, i - 1);
         const double strength = json_number_value(json_object_get(lora, "strength"));
         json_array_append_new(
@@ -257,7 +257,11 @@ static void do_render(struct slot *s, const struct slot_action *a)
     json_t *fields = json_object();
     json_object_set_new(fields, "recipe", recipe);
     json_object_set_new(fields, "model", json_string(work->models[0].folder));
-    if (work->model_count > 1) json_object_set_new(fields, "loras", loras_of(work, recipe));
+    if (work->lora_count > 0) json_object_set_new(fields, "loras", loras_of(work, recipe));
+    if (work->init > 0)
+        json_object_set_new(fields, "init", json_string(work->models[work->init].folder));
+    if (work->mask > 0)
+        json_object_set_new(fields, "mask", json_string(work->models[work->mask].folder));
     json_object_set_new(fields, "output", json_string(output));
     json_object_set_new(fields, "attempt", json_string(name));
     child_log_clear(s->child);

@@ -259,12 +259,28 @@ static void note_arrival(struct slot_core *s, int64_t now_ns)
     }
 }
 
+static bool is_part(const struct slot_work *work, size_t place, const struct digest *digest)
+{
+    return place > 0 && digest_equal(&work->models[place].digest, digest);
+}
+
+/* A model that cannot be had here may be elsewhere. Pictures that cannot be made from a file that
+ * the coordinator looked at are a failure. */
+static void no_part(struct slot_work *work, const struct digest *digest, const char *message,
+                    struct slot_actions *out)
+{
+    if (is_part(work, work->init, digest) || is_part(work, work->mask, digest))
+        end(work, FARM__END_KIND__END_FAILED, message, 0, out);
+    else
+        no_model(work, message, out);
+}
+
 static void fail_model(struct slot_core *s, const struct digest *model, const char *message,
                        struct slot_actions *out)
 {
-    if (waits_for(s->running, model)) no_model(take_running(s), message, out);
+    if (waits_for(s->running, model)) no_part(take_running(s), model, message, out);
     if (!waits_for(s->next, model)) return;
-    no_model(s->next, message, out);
+    no_part(s->next, model, message, out);
     s->next = NULL;
 }
 

@@ -21,6 +21,8 @@
 #define SLOT_START_NS (60 * NS_PER_S)      /* an engine says hello within that */
 #define SLOT_PROGRESS_NS (100 * NS_PER_MS) /* at least so long between two reports of one phase */
 
+#define SLOT_PICTURES 2
+
 struct slot_model {
     struct digest digest;
     char *folder; /* NULL until it is known to be here */
@@ -32,8 +34,12 @@ struct slot_work { /* an Assign; owned by the core from slot_core_assign on */
     char *recipe; /* canonical JSON */
     struct digest recipe_digest;
     int64_t limit_ns; /* no progress for so long ends the attempt at the coordinator */
-    struct slot_model models[1 + LIMIT_LORAS]; /* the model, then its LoRAs */
+    /* The model, then its LoRAs, then the raw pictures that it starts from: these are files, their
+     * digests keys of worker/input_pool.h. */
+    struct slot_model models[1 + LIMIT_LORAS + SLOT_PICTURES];
     size_t model_count;
+    size_t lora_count;
+    size_t init, mask; /* places of the pictures among the models; 0 = none */
 };
 void slot_work_free(struct slot_work *work); /* NULL is fine */
 
@@ -87,7 +93,7 @@ struct slot_action {
     char message[512];
 };
 
-#define SLOT_ACTIONS_MAX (12 + LIMIT_LORAS)
+#define SLOT_ACTIONS_MAX (12 + LIMIT_LORAS + SLOT_PICTURES)
 struct slot_actions {
     struct slot_action items[SLOT_ACTIONS_MAX];
     size_t count;

@@ -15,6 +15,7 @@
 #include "proto/codec.h"
 #include "proto/limits.h"
 #include "worker/bulk.h"
+#include "worker/input_pool.h"
 #include "worker/link.h"
 #include "worker/model_cache.h"
 #include "worker/model_fetch.h"
@@ -38,6 +39,7 @@ struct worker {
     struct upload *upload;
     struct model_cache *cache;
     struct model_fetch *fetch;
+    struct input_pool *inputs; /* NULL once it was closed */
     struct slot **slots;
     size_t slot_count;
     int threads;
@@ -82,6 +84,7 @@ static void host_no_result(void *context, const struct attempt_name *name)
 {
     struct worker *w = context;
     outbox_discard_part(&w->outbox, name);
+    if (w->inputs) input_pool_release(w->inputs, name);
 }
 
 static void take_canary(struct worker *w, struct slot *slot, const struct slot_work *work,
@@ -111,6 +114,7 @@ static void host_finished(void *context, struct slot *slot, struct slot_work *wo
 {
     struct worker *w = context;
     struct error err = {0};
+    if (w->inputs) input_pool_release(w->inputs, &work->name);
     if (work->canary) {
         take_canary(w, slot, work, result);
     } else {
@@ -159,9 +163,12 @@ static void search_model(struct worker *w, const struct digest *model, bool fetc
     model_cache_scan(w->cache, on_scanned, search);
 }
 
+/* Raw pictures are wanted like models, by their keys. */
 static void host_want_model(void *context, const struct digest *model)
 {
-    search_model(context, model, false);
+    struct worker *w = context;
+    if (w->inputs && input_pool_want(w->inputs, model)) return;
+    search_model(w, model, false);
 }
 
 static bool fetch_ask(void *context, Farm__Envelope *envelope)
@@ -194,6 +201,12 @@ static void fetch_done(void *context, const struct digest *digest, const char *f
         search_model(w, digest, true);
     else
         tell_model(w, digest, NULL, message);
+}
+
+static void inputs_done(void *context, const struct digest *key, const char *path,
+                        const char *message)
+{
+    tell_model(context, key, path, message);
 }
 
 /* ---- messages ---- */
@@ -232,7 +245,19 @@ static void add_model(struct worker *w, struct slot_work *work, const ProtobufCB
     model->folder = folder ? xstrdup(folder) : NULL;
 }
 
-static struct slot_work *work_of(struct worker *w, const Farm__Assign *assign)
+/* Its place among the parts; 0 = the recipe names none. */
+static size_t add_input(struct worker *w, struct slot_work *work, const struct input_wanted *wanted)
+{
+    if (digest_is_zero(&wanted->key)) return 0;
+    const size_t place = work->model_count++;
+    input_pool_hold(w->inputs, wanted, &work->name);
+    work->models[place].digest = wanted->key;
+    work->models[place].folder = input_pool_find(w->inputs, &wanted->key);
+    return place;
+}
+
+static struct slot_work *work_of(struct worker *w, const Farm__Assign *assign,
+                                 const struct input_pair *inputs)
 {
     struct slot_work *work = xcalloc(1, sizeof *work);
     work->name = attempt_name_read(assign->attempt);
@@ -243,11 +268,15 @@ static struct slot_work *work_of(struct worker *w, const Farm__Assign *assign)
     add_model(w, work, &assign->model_digest);
     for (size_t i = 0; i < assign->n_loras; i++)
         add_model(w, work, &assign->loras[i]);
+    work->lora_count = assign->n_loras;
+    work->init = add_input(w, work, &inputs->init);
+    work->mask = add_input(w, work, &inputs->mask);
     return work;
 }
 
 /* The pipe carries the canonical form, which must fit. */
-static bool check_recipe(const Farm__Assign *assign, uint64_t *result_bytes, struct error *err)
+static bool check_recipe(const Farm__Assign *assign, uint64_t *result_bytes,
+                         struct input_pair *inputs, struct error *err)
 {
     json_t *recipe = json_parse(assign->recipe, strlen(assign->recipe), "recipe", err);
     if (!recipe) return false;
@@ -255,6 +284,7 @@ static bool check_recipe(const Farm__Assign *assign, uint64_t *result_bytes, str
     bool fits = strlen(text) <= LIMIT_RECIPE_BYTES;
     if (!fits) error_set(err, ERROR_USAGE, "the recipe is too long");
     *result_bytes = result_bytes_of(recipe);
+    fits = fits && input_pair_of_recipe(recipe, inputs, err);
     free(text);
     json_decref(recipe);
     return fits;
@@ -266,16 +296,17 @@ static void assign(struct worker *w, const Farm__Assign *assign)
     struct attempt_name name = attempt_name_read(assign->attempt);
     struct slot *slot = slot_at(w, assign->slot);
     struct outbox_entry *finished = outbox_find(&w->outbox, &name);
+    struct input_pair inputs = {0};
     uint64_t result_bytes = 0;
     if (finished) {
         upload_offer(w->upload, finished);
     } else if (!slot) {
         report_handed_back(&name, FARM__HAND_BACK_REASON__HAND_BACK_UNKNOWN,
                            "there is no such slot", host_report, w);
-    } else if (!check_recipe(assign, &result_bytes, &err)) {
+    } else if (!check_recipe(assign, &result_bytes, &inputs, &err)) {
         report_ended(&name, FARM__END_KIND__END_RECIPE, err.message, NULL, 0, host_report, w);
     } else {
-        slot_assign(slot, work_of(w, assign), check_room(w, result_bytes));
+        slot_assign(slot, work_of(w, assign, &inputs), check_room(w, result_bytes));
     }
 }
 
@@ -346,12 +377,18 @@ static void take_model_files(struct worker *w, const struct message *m)
 
 static void take_file_data(struct worker *w, const struct message *m)
 {
-    model_fetch_data(w->fetch, m->envelope->file_data, m->payload);
+    const Farm__FileData *data = m->envelope->file_data;
+    if (data->input.len == 0)
+        model_fetch_data(w->fetch, data, m->payload);
+    else if (w->inputs)
+        input_fetch_data(input_pool_fetch(w->inputs), data, m->payload);
 }
 
 static void take_problem(struct worker *w, const struct message *m)
 {
-    model_fetch_problem(w->fetch, m->envelope->request, m->envelope->problem);
+    const Farm__Envelope *e = m->envelope;
+    model_fetch_problem(w->fetch, e->request, e->problem);
+    if (w->inputs) input_fetch_problem(input_pool_fetch(w->inputs), e->request, e->problem);
 }
 
 static const struct {
@@ -431,6 +468,7 @@ static void host_joined(void *context)
     struct worker *w = context;
     upload_joined(w->upload);
     model_fetch_ready(w->fetch);
+    if (w->inputs) input_fetch_ready(input_pool_fetch(w->inputs));
 }
 
 static void host_refused(void *context, int exit_code)
@@ -443,6 +481,7 @@ static void bulk_is_there(void *context)
     struct worker *w = context;
     upload_bulk_ready(w->upload);
     model_fetch_ready(w->fetch);
+    if (w->inputs) input_fetch_ready(input_pool_fetch(w->inputs));
 }
 
 static void bulk_is_gone(void *context)
@@ -450,12 +489,14 @@ static void bulk_is_gone(void *context)
     struct worker *w = context;
     upload_bulk_lost(w->upload);
     model_fetch_lost(w->fetch);
+    if (w->inputs) input_fetch_lost(input_pool_fetch(w->inputs));
 }
 
 static bool bulk_is_used(void *context)
 {
     struct worker *w = context;
-    return upload_is_busy(w->upload) || model_fetch_is_busy(w->fetch);
+    return upload_is_busy(w->upload) || model_fetch_is_busy(w->fetch) ||
+           (w->inputs && input_fetch_is_busy(input_pool_fetch(w->inputs)));
 }
 
 static void upload_removed(void *context)
@@ -613,6 +654,8 @@ static void finish(struct worker *w, int exit_code)
     for (size_t i = 0; i < w->slot_count; i++)
         slot_close(w->slots[i], NULL, NULL);
     model_fetch_close(w->fetch, NULL, NULL);
+    input_pool_close(w->inputs);
+    w->inputs = NULL;
     if (!w->link) return;
     upload_close(w->upload, NULL, NULL);
     bulk_close(w->bulk, NULL, NULL);
@@ -657,7 +700,10 @@ static bool open_state(struct worker *w, struct error *err)
         probe_read(&w->probe, w->options.state_folder, err) && outbox_open(&w->outbox, folder, err);
     if (ok) w->cache = model_cache_create(w->loop, &cache, err);
     free(folder);
-    return ok && w->cache;
+    struct input_pool_options inputs = {w->options.state_folder, w->options.media, w, fetch_ask,
+                                        fetch_progress,          inputs_done};
+    if (ok && w->cache) w->inputs = input_pool_create(w->loop, &inputs, err);
+    return ok && w->cache && w->inputs;
 }
 
 struct worker *worker_create(uv_loop_t *loop, const struct worker_options *options,

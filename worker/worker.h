@@ -18,6 +18,7 @@ struct worker_options { /* all borrowed for life */
     const char *state_folder; /* locked by the caller */
     const struct key_pair *keys;
     const char *engine; /* path of zoe-engine */
+    const char *media;  /* path of zoe-media */
     int slots;
     int threads;           /* a slot; 0 = cores / slots */
     uint64_t memory_bytes; /* of all engines together; 0 = what the machine has */

@@ -1,0 +1,400 @@
+#include "worker/input_pool.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/recipe.h"
+#include "base/table.h"
+#include "base/xalloc.h"
+
+struct entry { /* one key that somebody holds or waits for */
+    struct input_wanted wanted;
+    bool queued;
+    struct entry *next; /* in the queue */
+};
+
+struct hold {
+    struct attempt_name name;
+    struct entry *entry;
+    struct hold *next;
+};
+
+struct input_pool {
+    struct input_pool_options options;
+    char *folder, *media;
+    uv_loop_t *loop;
+    uv_async_t later;     /* a result is told from the loop, not from within a call */
+    struct table entries; /* key -> struct entry */
+    struct hold *holds;
+    struct entry *first, *last; /* queue; its first is at work */
+    bool working;
+    uint64_t fetched; /* bytes of the file of the first, for its progress */
+    struct input_fetch *fetch;
+    struct input_convert *convert;
+    bool closing;
+};
+
+/* ---- recipes ---- */
+
+static void make_key(struct input_wanted *w)
+{
+    char file[DIGEST_TEXT_SIZE], text[256];
+    const struct input_shape *s = &w->shape;
+    digest_text(&w->file, file);
+    snprintf(text, sizeof text, "input %s %lldx%lld %lld at %lld %s", file, (long long)s->width,
+             (long long)s->height, (long long)s->frames, (long long)s->fps,
+             s->gray ? "gray8" : "rgb24");
+    w->key = digest_of(text, strlen(text));
+}
+
+static bool take(const json_t *recipe, const char *field, bool gray, struct input_wanted *out,
+                 struct error *err)
+{
+    const char *name = recipe_text(recipe, field, NULL);
+    if (name == NULL) return true;
+    if (!digest_is_zero(&out->key))
+        return error_set(err, ERROR_USAGE, "init_video and init_image are both given");
+    if (!recipe_file_digest(name, &out->file))
+        return error_set(err, ERROR_USAGE, "%s is no sha256: the file was never sent", field);
+    out->shape = (struct input_shape){.width = recipe_int(recipe, "width", 0),
+                                      .height = recipe_int(recipe, "height", 0),
+                                      .frames = recipe_int(recipe, "num_frames", 0),
+                                      .fps = recipe_int(recipe, "fps", 0),
+                                      .gray = gray};
+    make_key(out);
+    return true;
+}
+
+bool input_pair_of_recipe(const json_t *recipe, struct input_pair *out, struct error *err)
+{
+    memset(out, 0, sizeof *out);
+    return take(recipe, "init_video", false, &out->init, err) &&
+           take(recipe, "init_image", false, &out->init, err) &&
+           take(recipe, "mask", true, &out->mask, err);
+}
+
+/* ---- the folder ---- */
+
+static char *path_of(const struct input_pool *in, const struct digest *digest, const char *suffix)
+{
+    char hex[DIGEST_TEXT_SIZE];
+    digest_text(digest, hex);
+    return xasprintf("%s/%s%s", in->folder, hex, suffix);
+}
+
+static void touch(const char *path)
+{
+    (void)utimensat(AT_FDCWD, path, NULL, 0);
+}
+
+char *input_pool_find(struct input_pool *in, const struct digest *key)
+{
+    char *path = path_of(in, key, ".raw");
+    if (path_exists(path)) {
+        touch(path);
+        return path;
+    }
+    free(path);
+    return NULL;
+}
+
+/* File names begin with a digest; those of keys and files that somebody holds stay. */
+static bool is_held(const struct input_pool *in, const char *name)
+{
+    const struct entry *e;
+    for (size_t i = 0; (e = table_next(&in->entries, &i, NULL, NULL)) != NULL;) {
+        char key[DIGEST_TEXT_SIZE], file[DIGEST_TEXT_SIZE];
+        digest_text(&e->wanted.key, key);
+        digest_text(&e->wanted.file, file);
+        if (strncmp(name, key, DIGEST_TEXT_SIZE - 1) == 0) return true;
+        if (strncmp(name, file, DIGEST_TEXT_SIZE - 1) == 0) return true;
+    }
+    return false;
+}
+
+struct cached {
+    char *path;
+    uint64_t size_bytes;
+    struct timespec used;
+};
+
+static int by_age(const void *a, const void *b)
+{
+    const struct cached *x = a, *y = b;
+    if (x->used.tv_sec != y->used.tv_sec) return x->used.tv_sec < y->used.tv_sec ? -1 : 1;
+    return (x->used.tv_nsec > y->used.tv_nsec) - (x->used.tv_nsec < y->used.tv_nsec);
+}
+
+/* Every file of the folder; those that are held have no path. */
+static struct cached *list_files(const struct input_pool *in, size_t *count_out)
+{
+    char **names = NULL;
+    size_t count = 0;
+    *count_out = 0;
+    if (!path_list(in->folder, &names, &count, NULL)) return NULL;
+    struct cached *files = xcalloc(count + 1, sizeof *files);
+    for (size_t i = 0; i < count; i++) {
+        struct stat info;
+        char *path = path_join(in->folder, names[i]);
+        if (stat(path, &info) == 0) {
+            struct cached *file = &files[(*count_out)++];
+            *file = (struct cached){path, (uint64_t)info.st_size, info.st_mtim};
+            path = NULL;
+            if (is_held(in, names[i])) {
+                free(file->path);
+                file->path = NULL;
+            }
+        }
+        free(path);
+    }
+    path_list_free(names, count);
+    return files;
+}
+
+static void tidy(struct input_pool *in)
+{
+    size_t count = 0;
+    uint64_t total = 0;
+    struct cached *files = list_files(in, &count);
+    if (count > 1) qsort(files, count, sizeof *files, by_age);
+    for (size_t i = 0; i < count; i++)
+        total += files[i].size_bytes;
+    for (size_t i = 0; i < count; i++) {
+        if (files[i].path && total > INPUT_POOL_BYTES && unlink(files[i].path) == 0)
+            total -= files[i].size_bytes;
+        free(files[i].path);
+    }
+    free(files);
+}
+
+/* ---- one after the other ---- */
+
+static void work(struct input_pool *in);
+
+static struct entry *take_first(struct input_pool *in)
+{
+    struct entry *e = in->first;
+    in->first = e->next;
+    if (in->first == NULL) in->last = NULL;
+    e->next = NULL;
+    e->queued = false;
+    in->working = false;
+    in->fetched = 0;
+    return e;
+}
+
+static bool has_holder(const struct input_pool *in, const struct entry *e)
+{
+    for (const struct hold *h = in->holds; h; h = h->next)
+        if (h->entry == e) return true;
+    return false;
+}
+
+static void drop_if_unused(struct input_pool *in, struct entry *e)
+{
+    if (e->queued || has_holder(in, e)) return;
+    (void)table_remove(&in->entries, e->wanted.key.bytes, DIGEST_BYTES);
+    free(e);
+}
+
+static void end_first(struct input_pool *in, const struct error *err)
+{
+    struct entry *e = take_first(in);
+    struct digest key = e->wanted.key;
+    char *path = err == NULL ? path_of(in, &key, ".raw") : NULL;
+    if (err != NULL) log_error("input: %s", err->message);
+    in->options.done(in->options.context, &key, path, err ? err->message : "");
+    free(path);
+    e = table_get(&in->entries, key.bytes, DIGEST_BYTES); /* who heard of it may have let it go */
+    if (e != NULL) drop_if_unused(in, e);
+    (void)uv_async_send(&in->later);
+}
+
+static void on_converted(void *context, const struct error *err)
+{
+    struct input_pool *in = context;
+    in->convert = NULL;
+    end_first(in, err);
+}
+
+static void on_written(void *context, uint64_t bytes)
+{
+    struct input_pool *in = context;
+    in->options.progress(in->options.context, &in->first->wanted.key, in->fetched + bytes);
+}
+
+static void convert(struct input_pool *in)
+{
+    struct error err = {0};
+    const struct input_wanted *w = &in->first->wanted;
+    char *source = path_of(in, &w->file, ""), *out = path_of(in, &w->key, ".raw");
+    touch(source);
+    struct input_convert_options options = {.program = in->media,
+                                            .source = source,
+                                            .out = out,
+                                            .shape = w->shape,
+                                            .context = in,
+                                            .progress = on_written,
+                                            .done = on_converted};
+    in->convert = input_convert_start(in->loop, &options, &err);
+    free(source);
+    free(out);
+    if (in->convert == NULL) end_first(in, &err);
+}
+
+static void on_fetched(void *context, const struct error *err)
+{
+    struct input_pool *in = context;
+    if (err != NULL)
+        end_first(in, err);
+    else
+        convert(in);
+}
+
+static bool ask(void *context, Farm__Envelope *envelope)
+{
+    struct input_pool *in = context;
+    return in->options.ask(in->options.context, envelope);
+}
+
+static void on_bytes(void *context, uint64_t bytes)
+{
+    struct input_pool *in = context;
+    in->fetched = bytes;
+    in->options.progress(in->options.context, &in->first->wanted.key, bytes);
+}
+
+static void work(struct input_pool *in)
+{
+    if (in->working || in->first == NULL || in->closing) return;
+    const struct input_wanted *w = &in->first->wanted;
+    in->working = true;
+    tidy(in);
+    char *raw = input_pool_find(in, &w->key), *source = path_of(in, &w->file, "");
+    if (raw != NULL)
+        end_first(in, NULL);
+    else if (path_exists(source))
+        convert(in);
+    else
+        input_fetch_start(in->fetch, &w->file, source);
+    free(raw);
+    free(source);
+}
+
+static void on_later(uv_async_t *async)
+{
+    work(async->data);
+}
+
+bool input_pool_want(struct input_pool *in, const struct digest *key)
+{
+    struct entry *e = table_get(&in->entries, key->bytes, DIGEST_BYTES);
+    if (e == NULL) return false;
+    if (e->queued) return true;
+    e->queued = true;
+    if (in->last)
+        in->last->next = e;
+    else
+        in->first = e;
+    in->last = e;
+    (void)uv_async_send(&in->later);
+    return true;
+}
+
+/* ---- who needs what ---- */
+
+static struct entry *entry_of(struct input_pool *in, const struct input_wanted *wanted)
+{
+    struct entry *e = table_get(&in->entries, wanted->key.bytes, DIGEST_BYTES);
+    if (e != NULL) return e;
+    e = xcalloc(1, sizeof *e);
+    e->wanted = *wanted;
+    (void)table_set(&in->entries, wanted->key.bytes, DIGEST_BYTES, e);
+    return e;
+}
+
+void input_pool_hold(struct input_pool *in, const struct input_wanted *wanted,
+                     const struct attempt_name *name)
+{
+    struct entry *e = entry_of(in, wanted);
+    for (struct hold *h = in->holds; h; h = h->next)
+        if (h->entry == e && attempt_name_equal(&h->name, name)) return;
+    struct hold *h = xcalloc(1, sizeof *h);
+    *h = (struct hold){*name, e, in->holds};
+    in->holds = h;
+}
+
+void input_pool_release(struct input_pool *in, const struct attempt_name *name)
+{
+    for (struct hold **at = &in->holds; *at;) {
+        struct hold *h = *at;
+        if (!attempt_name_equal(&h->name, name)) {
+            at = &h->next;
+            continue;
+        }
+        *at = h->next;
+        drop_if_unused(in, h->entry);
+        free(h);
+    }
+}
+
+struct input_fetch *input_pool_fetch(struct input_pool *in)
+{
+    return in->fetch;
+}
+
+/* ---- life ---- */
+
+struct input_pool *input_pool_create(uv_loop_t *loop, const struct input_pool_options *options,
+                                     struct error *err)
+{
+    char *folder = path_join(options->state_folder, "inputs");
+    if (!path_make_folders(folder, 0700, err)) {
+        free(folder);
+        return NULL;
+    }
+    struct input_pool *in = xcalloc(1, sizeof *in);
+    in->options = *options;
+    in->folder = folder;
+    in->media = xstrdup(options->media);
+    in->loop = loop;
+    table_init(&in->entries);
+    ZOE_ASSERT(uv_async_init(loop, &in->later, on_later) == 0);
+    in->later.data = in;
+    struct input_fetch_host host = {in, ask, on_bytes, on_fetched};
+    in->fetch = input_fetch_create(loop, &host);
+    return in;
+}
+
+static void on_async_closed(uv_handle_t *handle)
+{
+    struct input_pool *in = handle->data;
+    struct entry *e;
+    while (in->holds) {
+        struct hold *h = in->holds;
+        in->holds = h->next;
+        free(h);
+    }
+    for (size_t i = 0; (e = table_next(&in->entries, &i, NULL, NULL)) != NULL;)
+        free(e);
+    table_finish(&in->entries);
+    free(in->folder);
+    free(in->media);
+    free(in);
+}
+
+void input_pool_close(struct input_pool *in)
+{
+    in->closing = true;
+    if (in->convert) input_convert_cancel(in->convert);
+    input_fetch_close(in->fetch);
+    uv_close((uv_handle_t *)&in->later, on_async_closed);
+}

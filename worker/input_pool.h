@@ -1,0 +1,67 @@
+/* input_pool: the raw pictures that recipes start from (struct engine_images), made on this
+ * machine: the file is fetched from the coordinator by digest, then a zoe-media child fits it to
+ * the clip.
+ *
+ * What is wanted is named by a key, a hash of the file's digest and the clip's shape, so that many
+ * seeds share one conversion. Files and pictures stand in STATE/inputs, at most
+ * INPUT_POOL_BYTES together; the longest unused go first, never one that an attempt holds. One
+ * after the other. Loop thread only. */
+#ifndef ZOE_WORKER_INPUT_POOL_H
+#define ZOE_WORKER_INPUT_POOL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <uv.h>
+
+#include "base/digest.h"
+#include "worker/attempt_name.h"
+#include "worker/input_convert.h"
+#include "worker/input_fetch.h"
+
+#define INPUT_POOL_BYTES (UINT64_C(4) << 30)
+
+struct input_wanted {
+    struct digest file;
+    struct input_shape shape;
+    struct digest key;
+};
+
+/* The two inputs that a filled recipe names; a zero key = none. False with ERROR_USAGE when a name
+ * is no digest, or an image and a video are both given. Pure. */
+struct input_pair {
+    struct input_wanted init, mask;
+};
+bool input_pair_of_recipe(const json_t *recipe, struct input_pair *out, struct error *err);
+
+struct input_pool;
+
+struct input_pool_options {
+    const char *state_folder;
+    const char *media; /* path of zoe-media */
+    void *context;
+    bool (*ask)(void *context, Farm__Envelope *envelope); /* as input_fetch_host */
+    void (*progress)(void *context, const struct digest *key, uint64_t bytes);
+    /* path NULL: they cannot be had, `message` says why. */
+    void (*done)(void *context, const struct digest *key, const char *path, const char *message);
+};
+
+struct input_pool *input_pool_create(uv_loop_t *loop, const struct input_pool_options *options,
+                                     struct error *err);
+void input_pool_close(struct input_pool *in);
+
+/* An attempt needs it: input_pool_find and input_pool_want know the key from here on, and it is not
+ * thrown away before input_pool_release. The same again is fine. */
+void input_pool_hold(struct input_pool *in, const struct input_wanted *wanted,
+                     const struct attempt_name *name);
+void input_pool_release(struct input_pool *in, const struct attempt_name *name);
+
+/* Path of the pictures when they are here; caller frees. NULL otherwise. */
+char *input_pool_find(struct input_pool *in, const struct digest *key);
+/* False: not a key that anybody holds (a model's digest). True: `done` follows, later than within
+ * this call. */
+bool input_pool_want(struct input_pool *in, const struct digest *key);
+
+/* From the bulk connection. */
+struct input_fetch *input_pool_fetch(struct input_pool *in);
+
+#endif
