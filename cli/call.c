@@ -9,10 +9,13 @@
 #include "cli/command.h"
 #include "proto/codec.h"
 
+#define NAMES_MAX 128
+
 static const struct option *find_option(const struct option *rows, const char *name, size_t length)
 {
     for (; rows && rows->name; rows++)
-        if (strlen(rows->name) == length && memcmp(rows->name, name, length) == 0) return rows;
+        if (*rows->name && strlen(rows->name) == length && memcmp(rows->name, name, length) == 0)
+            return rows;
     return NULL;
 }
 
@@ -25,18 +28,24 @@ static const struct option *find_letter(const struct option *rows, char letter)
 
 static bool unknown_option(const struct command *command, const char *word, struct error *err)
 {
-    const char *names[64];
+    const char *names[NAMES_MAX + 1];
     int count = 0;
     const struct option *lists[] = {command->options, commands_common_options()};
     for (int i = 0; i < 2; i++)
-        for (const struct option *o = lists[i]; o && o->name && count < 63; o++)
-            names[count++] = o->name;
+        for (const struct option *o = lists[i]; o && o->name && count < NAMES_MAX; o++)
+            if (*o->name) names[count++] = o->name;
     names[count] = NULL;
     const char *nearest = text_nearest(word + strspn(word, "-"), names);
     if (nearest)
         return error_set(err, ERROR_USAGE, "unknown option %s; did you mean --%s?", word, nearest);
     return error_set(err, ERROR_USAGE, "unknown option %s; `zoe %s%s%s --help` lists them", word,
                      command->noun, command->verb ? " " : "", command->verb ? command->verb : "");
+}
+
+/* A switch that can be turned off: "[=false]". */
+static bool is_optional(const struct option *option)
+{
+    return option->value[0] == '[';
 }
 
 static bool repeats(const struct option *option)
@@ -74,6 +83,7 @@ static bool parse_option(struct call *call, int argc, char **argv, int *i, struc
         return add_value(call, option, "", err);
     }
     if (equals) return add_value(call, option, equals + 1, err);
+    if (is_optional(option)) return add_value(call, option, "true", err);
     if (*i + 1 >= argc)
         return error_set(err, ERROR_USAGE, "--%s needs a value: %s", option->name, option->value);
     return add_value(call, option, argv[++*i], err);

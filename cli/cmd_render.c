@@ -10,6 +10,7 @@
 #include "cli/fetch.h"
 #include "cli/follow.h"
 #include "cli/output.h"
+#include "cli/recipe_flags.h"
 #include "cli/render_target.h"
 #include "cli/submission.h"
 
@@ -89,7 +90,7 @@ static int run_render(struct call *call)
     struct error err = {0};
     struct submission s = {.call = call, .file = "the prompt", .format = "jsonl", .silent = true};
     struct zclient *client = NULL;
-    if (one_line(&s, &err)) s.options = submission_options(call, &err);
+    if (one_line(&s, &err)) s.options = submission_options(call, &s.inputs, &err);
     if (s.options) client = client_connect(call, TARGET_START_ALWAYS, &err);
     int code;
     if (!client || !target_suits(client, &s, &err))
@@ -103,6 +104,7 @@ static int run_render(struct call *call)
 
 static const struct option RENDER_OPTIONS[] = {
     RECIPE_OPTIONS,
+    SUBMISSION_OPTIONS,
     {"output", 'o', "FILE", "where the clip goes (default SLUG_sSEED.mp4, of images .png, here)"},
     {0}};
 

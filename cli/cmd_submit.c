@@ -11,84 +11,20 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "base/recipe.h"
-#include "base/text.h"
 #include "base/xalloc.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/fetch.h"
 #include "cli/follow.h"
 #include "cli/output.h"
+#include "cli/recipe_flags.h"
 #include "cli/submission.h"
 
 #define DEFAULT_MODEL "shapes"
 #define SILENCE_LIMIT_NS (120 * NS_PER_S) /* without a word from the coordinator */
+#define INPUT_LIMIT_NS (1300 * NS_PER_S)  /* it may decode a file for ten minutes, twice */
 
 /* ---- what is sent ---- */
-
-/* Flags that are recipe fields go into the options object under their canonical name. */
-static const struct {
-    const char *flag, *field;
-} RECIPE_FLAGS[] = {
-    {"model", "model"},
-    {"steps", "num_inference_steps"},
-    {"guidance", "guidance_scale"},
-    {"scheduler", "scheduler"},
-    {"frames", "num_frames"},
-    {"fps", "fps"},
-    {"eta", "eta"},
-    {"negative", "negative_prompt"},
-    {"guidance-by-step", "guidance_by_step"},
-    {"guidance-interval", "guidance_interval"},
-    {"guidance-rescale", "guidance_rescale"},
-    {"prompt-syntax", "prompt_syntax"},
-    {"prompts-by-frame", "prompts_by_frame"},
-    {"clip-skip", "clip_skip"},
-    {"tokenizer", "tokenizer"},
-};
-
-static bool add_recipe_flag(const struct call *call, json_t *options, const char *flag,
-                            const char *field, struct error *err)
-{
-    const char *text = call_option(call, flag);
-    if (!text) return true;
-    json_t *value = recipe_value_from_text(recipe_field_find(field), text, err);
-    if (!value) return error_wrap(err, "--%s", flag);
-    json_object_set_new(options, field, value);
-    return true;
-}
-
-static bool add_size(const struct call *call, json_t *options, struct error *err)
-{
-    const char *text = call_option(call, "size");
-    int64_t width, height;
-    if (!text) return true;
-    if (!text_parse_size(text, &width, &height))
-        return error_set(err, ERROR_USAGE, "--size: '%s' is not WIDTHxHEIGHT, such as 256x256",
-                         text);
-    json_object_set_new(options, "width", json_integer(width));
-    json_object_set_new(options, "height", json_integer(height));
-    return true;
-}
-
-/* --lora NAME:0.8 --lora OTHER, or several in one, as in a submit line. */
-static bool add_loras(const struct call *call, json_t *options, struct error *err)
-{
-    const struct recipe_field *field = recipe_field_find("loras");
-    const char *text;
-    json_t *all = json_array();
-    bool ok = true;
-    for (int at = 0; ok && (text = call_option_next(call, "lora", &at)) != NULL;) {
-        json_t *some = recipe_value_from_text(field, text, err);
-        ok = some != NULL && json_array_extend(all, some) == 0;
-        json_decref(some);
-    }
-    if (ok && json_array_size(all) > 0) {
-        ok = recipe_check_value(field, all, err);
-        json_object_set(options, field->name, all);
-    }
-    json_decref(all);
-    return ok || error_wrap(err, "--lora");
-}
 
 static bool add_default_model(json_t *options, struct error *err)
 {
@@ -100,16 +36,14 @@ static bool add_default_model(json_t *options, struct error *err)
     return ok;
 }
 
-json_t *submission_options(const struct call *call, struct error *err)
+json_t *submission_options(const struct call *call, struct input_files *inputs, struct error *err)
 {
     json_t *options = json_object();
     int64_t seed = 0, seeds = 1;
     bool ok = call_number(call, "seed", 0, RECIPE_SEED_MAX, &seed, err) &&
               call_number(call, "seeds", 1, LIMIT_SEEDS, &seeds, err) &&
-              add_size(call, options, err) && add_loras(call, options, err);
-    for (size_t i = 0; ok && i < sizeof RECIPE_FLAGS / sizeof *RECIPE_FLAGS; i++)
-        ok = add_recipe_flag(call, options, RECIPE_FLAGS[i].flag, RECIPE_FLAGS[i].field, err);
-    if (ok && add_default_model(options, err)) {
+              recipe_flags_read(call, options, err);
+    if (ok && add_default_model(options, err) && input_files_replace(inputs, options, NULL, err)) {
         json_object_set_new(options, "seed", json_integer(seed));
         json_object_set_new(options, "seeds", json_integer(seeds));
         return options;
@@ -213,6 +147,17 @@ static void print_accepted(const struct submission *s, const Farm__Accepted *a)
                 (unsigned long long)a->prompts, (unsigned long long)a->clips);
 }
 
+/* The coordinator decodes a file from end to end before it answers. */
+static bool send_inputs(struct zclient *client, const struct submission *s, bool *terminal,
+                        struct error *err)
+{
+    int64_t limit_ns = INPUT_LIMIT_NS;
+    return call_duration(s->call, "timeout", &limit_ns, err) &&
+           input_files_send(&s->inputs, client,
+                            limit_ns < INPUT_LIMIT_NS ? limit_ns : INPUT_LIMIT_NS, show_upload,
+                            terminal, err);
+}
+
 static char *text_or_empty(const struct call *call, const char *option)
 {
     const char *text = call_option(call, option);
@@ -240,7 +185,7 @@ bool submission_send(struct zclient *client, struct submission *s)
     struct digest digest = digest_of(s->content.data, s->content.size);
     bool terminal = output_is_terminal(2) && !s->call->quiet;
     Farm__SubmitOpen open = FARM__SUBMIT_OPEN__INIT;
-    if (fill_open(s, &open, &err)) {
+    if (send_inputs(client, s, &terminal, &err) && fill_open(s, &open, &err)) {
         open.sha256 = codec_digest(&digest);
         struct bytes content = {s->content.data, s->content.size};
         answer = zclient_submit(client, &open, content, silence_limit(s->call), show_upload,
@@ -304,8 +249,20 @@ static int finish_batch(struct zclient *client, const struct call *call, const c
 void submission_finish(struct submission *s)
 {
     buf_finish(&s->content);
+    input_files_finish(&s->inputs);
     json_decref(s->options);
     free(s->batch);
+}
+
+/* Paths in the file count from where it stands. */
+static bool replace_paths(struct submission *s, struct error *err)
+{
+    if (strcmp(guess_format(&s->content), "jsonl") != 0) return true;
+    char *folder = strcmp(s->file, "-") == 0 ? NULL : path_dirname(s->file);
+    bool ok = input_files_replace_lines(&s->inputs, &s->content, folder, err) ||
+              error_wrap(err, "%s", s->file);
+    free(folder);
+    return ok;
 }
 
 static int run_submit(struct call *call)
@@ -318,8 +275,10 @@ static int run_submit(struct call *call)
                   strcmp(s.file, "-") == 0 ? "standard input" : s.file);
         return call_fail(call, &err);
     }
-    s.options = submission_options(call, &err);
-    struct zclient *client = s.options ? client_connect(call, TARGET_START_ALWAYS, &err) : NULL;
+    s.options = submission_options(call, &s.inputs, &err);
+    struct zclient *client = s.options && replace_paths(&s, &err)
+                                 ? client_connect(call, TARGET_START_ALWAYS, &err)
+                                 : NULL;
     int code;
     if (!client)
         code = call_fail(call, &err);
@@ -335,6 +294,7 @@ static int run_submit(struct call *call)
 
 static const struct option SUBMIT_OPTIONS[] = {
     RECIPE_OPTIONS,
+    SUBMISSION_OPTIONS,
     {"seeds", 0, "N", "seeds S .. S+N-1 for every prompt (default 1)"},
     {"wait", 0, NULL, "wait until the batch ends"},
     {"out", 'o', "DIR", "wait, then fetch clips, contact sheet and page into DIR/BATCH"},

@@ -12,7 +12,7 @@
 #include "base/error.h"
 
 struct option {
-    const char *name;  /* long name without dashes; NULL ends a list */
+    const char *name;  /* long name without dashes; NULL ends a list; "": help is a heading */
     char letter;       /* short form, or 0 */
     const char *value; /* placeholder ("N", "DIR"); NULL = a switch; "..." at its end: may be
                           given several times */

@@ -8,6 +8,10 @@ static void print_options(const struct option *rows)
 {
     for (; rows && rows->name; rows++) {
         char left[64];
+        if (!*rows->name) {
+            printf("\n %s:\n", rows->help);
+            continue;
+        }
         snprintf(left, sizeof left, "%s%c%s --%s%s%s", rows->letter ? "-" : " ",
                  rows->letter ? rows->letter : ' ', rows->letter ? "," : " ", rows->name,
                  rows->value ? " " : "", rows->value ? rows->value : "");
@@ -23,7 +27,7 @@ void help_command(const struct command *command)
            *command->arguments ? " " : "", command->arguments);
     if (command->details) printf("\n%s\n", command->details);
     if (command->options && command->options->name) {
-        puts("\nOptions:");
+        if (*command->options->name) puts("\nOptions:");
         print_options(command->options);
     }
     puts("\nCommon options:");
