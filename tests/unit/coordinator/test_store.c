@@ -465,6 +465,69 @@ static void uses_follow_their_rows(void **state)
 
 /* ---- clips ---- */
 
+static void save_input(struct store *s, uint64_t n, int64_t seen_ms)
+{
+    struct input_record r = {.sha256 = digest_from(n),
+                             .size_bytes = 1000 + n,
+                             .frames = 16,
+                             .width = 64,
+                             .height = 48,
+                             .format = "MP4",
+                             .seen_ms = seen_ms};
+    store_input_add(s, &r);
+}
+
+static bool has_input(struct store *s, uint64_t n)
+{
+    struct error err;
+    struct input_record r;
+    struct digest d = digest_from(n);
+    if (store_input(s, &d, &r, &err)) return r.size_bytes == 1000 + n && r.frames == 16;
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+    return false;
+}
+
+static void name_input(struct store *s, const char *batch, uint64_t n)
+{
+    struct digest d = digest_from(n);
+    store_batch_input_add(s, batch, &d);
+}
+
+static void inputs_go_with_their_last_batch(void **state)
+{
+    struct store *s = open_store(state);
+    struct digest d = digest_from(1);
+    add_batch(s, BATCH, 1, "k", true, BATCH_QUEUED);
+    add_batch(s, OTHER, 2, "l", true, BATCH_QUEUED);
+    save_input(s, 1, 100);
+    save_input(s, 1, 50); /* again: one row, one use */
+    save_input(s, 2, 100);
+    save_input(s, 3, 100);
+    save_output(s, 1, 0, 2); /* a result with the bytes of an input */
+    name_input(s, BATCH, 1);
+    name_input(s, BATCH, 1);
+    name_input(s, OTHER, 1);
+    name_input(s, BATCH, 2);
+    commit(s);
+    assert_int_equal(uses(s, 1), 1);
+    assert_int_equal(uses(s, 2), 2);
+    store_input_seen(s, &d, 10); /* never backwards */
+    assert_false(store_inputs_prune(s, 100));
+    assert_true(store_inputs_prune(s, 101)); /* 3, which nobody names */
+    assert_false(has_input(s, 3));
+    assert_int_equal(uses(s, 3), 0);
+    store_batch_remove(s, BATCH);
+    assert_true(has_input(s, 1));
+    assert_false(has_input(s, 2));
+    assert_int_equal(uses(s, 2), 0);
+    store_batch_remove(s, OTHER);
+    assert_false(has_input(s, 1));
+    assert_int_equal(uses(s, 1), 0);
+    assert_int_equal(unused(s), 3);
+    commit(s);
+    store_close(s);
+}
+
 static struct clip_record clip_of(uint32_t clip, enum clip_state clip_state)
 {
     struct clip_record c = {.batch = BATCH,
@@ -882,6 +945,7 @@ int main(void)
         ground_test(tasks_come_back),
         ground_test(attempts_live_and_end),
         ground_test(uses_follow_their_rows),
+        ground_test(inputs_go_with_their_last_batch),
         ground_test(clips_come_back),
         ground_test(workers_come_back),
         ground_test(events_are_numbered_for_ever),

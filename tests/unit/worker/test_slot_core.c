@@ -185,6 +185,29 @@ static void a_lora_that_cannot_be_had_is_handed_back(void **state)
     slot_core_finish(&s.core);
 }
 
+/* Nobody else will make better pictures of the same file. */
+static void pictures_that_cannot_be_made_are_a_failure(void **state)
+{
+    struct scene s;
+    const struct digest mask = {{7}};
+    (void)state;
+    memset(&s, 0, sizeof s);
+    slot_core_init(&s.core);
+    DO(&s, slot_core_start(core, T0, out));
+    DO(&s, slot_core_hello(core, T0, out));
+    struct slot_work *work = work_of(0, 100 * NS_PER_S);
+    work->mask = work->model_count;
+    work->models[work->model_count++].digest = mask;
+    assign(&s, work);
+    assert_non_null(action(&s, SLOT_WANT_MODEL));
+    assert_null(action(&s, SLOT_RENDER));
+    DO(&s, slot_core_model(core, &mask, NULL, "undecodable", T0, out));
+    assert_null(action(&s, SLOT_HANDED_BACK));
+    assert_int_equal(action(&s, SLOT_ENDED)->end, FARM__END_KIND__END_FAILED);
+    assert_string_equal(action(&s, SLOT_ENDED)->message, "undecodable");
+    slot_core_finish(&s.core);
+}
+
 static void a_dying_engine_comes_back_more_slowly_each_time(void **state)
 {
     static const int64_t waits_ns[] = {0, 1 * NS_PER_S, 5 * NS_PER_S, 30 * NS_PER_S, 30 * NS_PER_S};
@@ -234,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_models_are_waited_for),
         cmocka_unit_test(a_lora_that_cannot_be_had_is_handed_back),
+        cmocka_unit_test(pictures_that_cannot_be_made_are_a_failure),
         cmocka_unit_test(kill_at_eight_tenths_of_the_limit),
         cmocka_unit_test(too_much_memory),
         cmocka_unit_test(a_canary_with_too_much_memory_has_failed),

@@ -1,0 +1,253 @@
+/* Inputs on the wire: a peer that sends what it did not announce, asks for what is not its own, or
+ * goes away in the middle. */
+#include "wire/farm_peer.h"
+
+#define CHUNK (256 * 1024)
+
+struct cast {
+    struct farm_process farm;
+    struct key_pair worker_keys;
+    struct peer client;
+};
+
+static struct cast cast;
+
+static int open_cast(void **state)
+{
+    (void)state;
+    char worker[] = "worker", w1[] = "w1";
+    farm_open(&cast.farm);
+    cast.client = peer_client(&cast.farm, &cast.farm.admin);
+    keys_generate(&cast.worker_keys);
+    peer_allow(&cast.client, &cast.worker_keys, worker, w1);
+    return 0;
+}
+
+static int close_cast(void **state)
+{
+    (void)state;
+    peer_close(&cast.client);
+    farm_close(&cast.farm);
+    return 0;
+}
+
+static void open_input(struct peer *p, const struct digest *sha256, uint64_t size)
+{
+    Farm__InputOpen open = FARM__INPUT_OPEN__INIT;
+    open.sha256 = codec_digest(sha256);
+    open.size_bytes = size;
+    PEER_SAY(p, INPUT_OPEN, input_open, &open);
+}
+
+static void send_chunk(struct peer *p, const struct digest *sha256, uint64_t offset,
+                       struct bytes payload)
+{
+    Farm__Chunk chunk = FARM__CHUNK__INIT;
+    Farm__Envelope envelope = FARM__ENVELOPE__INIT;
+    chunk.input = codec_digest(sha256);
+    chunk.offset = offset;
+    envelope.request = p->request;
+    envelope.body_case = FARM__ENVELOPE__BODY_CHUNK;
+    envelope.chunk = &chunk;
+    peer_send(p, &envelope, payload);
+}
+
+/* What is granted, and that it is for this input. */
+static uint64_t expect_credit(struct peer *p, const struct digest *sha256, uint64_t offset)
+{
+    struct digest named;
+    struct message *m = peer_expect(p, FARM__ENVELOPE__BODY_CREDIT);
+    assert_true(codec_digest_get(&m->envelope->credit->input, &named));
+    assert_true(digest_equal(&named, sha256));
+    assert_int_equal(m->envelope->credit->offset, offset);
+    uint64_t size = m->envelope->credit->size_bytes;
+    message_free(m);
+    return size;
+}
+
+static struct buf picture(void)
+{
+    struct buf bytes = BUF_INIT;
+    assert_true(
+        path_read(TEST_SOURCE "/tests/fuzz/corpus/fuzz_source/one.png", 1 << 20, &bytes, NULL));
+    return bytes;
+}
+
+static void a_picture_is_kept_and_known(void **state)
+{
+    (void)state;
+    struct buf bytes = picture();
+    struct digest sha256 = digest_of(bytes.data, bytes.size);
+    open_input(&cast.client, &sha256, bytes.size);
+    assert_int_equal(expect_credit(&cast.client, &sha256, 0), bytes.size);
+    send_chunk(&cast.client, &sha256, 0, (struct bytes){bytes.data, bytes.size});
+    struct message *m = peer_expect(&cast.client, FARM__ENVELOPE__BODY_INPUT_STORED);
+    assert_int_equal(m->envelope->input_stored->frames, 1);
+    assert_int_equal(m->envelope->input_stored->width, 16);
+    assert_string_equal(m->envelope->input_stored->format, "PNG");
+    assert_false(m->envelope->input_stored->existed);
+    message_free(m);
+    open_input(&cast.client, &sha256, bytes.size);
+    m = peer_expect(&cast.client, FARM__ENVELOPE__BODY_INPUT_STORED);
+    assert_true(m->envelope->input_stored->existed);
+    message_free(m);
+    buf_finish(&bytes);
+}
+
+static void other_bytes_are_refused(void **state)
+{
+    (void)state;
+    struct buf bytes = picture();
+    struct digest sha256 = digest_of("something else", 14);
+    open_input(&cast.client, &sha256, bytes.size);
+    (void)expect_credit(&cast.client, &sha256, 0);
+    send_chunk(&cast.client, &sha256, 0, (struct bytes){bytes.data, bytes.size});
+    peer_expect_problem(&cast.client, "invalid");
+    open_input(&cast.client, &sha256, bytes.size); /* nothing of it was kept */
+    (void)expect_credit(&cast.client, &sha256, 0);
+    buf_finish(&bytes);
+}
+
+static void what_is_no_picture_is_refused(void **state)
+{
+    (void)state;
+    static const uint8_t words[] = "#EXTM3U\nfile:///etc/passwd\n";
+    struct digest sha256 = digest_of(words, sizeof(words));
+    open_input(&cast.client, &sha256, sizeof(words));
+    (void)expect_credit(&cast.client, &sha256, 0);
+    send_chunk(&cast.client, &sha256, 0, (struct bytes){words, sizeof(words)});
+    peer_expect_problem(&cast.client, "refused");
+}
+
+static void bytes_that_were_not_granted(void **state)
+{
+    (void)state;
+    static uint8_t zeros[CHUNK];
+    struct digest sha256 = digest_of("large", 5);
+    open_input(&cast.client, &sha256, LIMIT_INPUT_BYTES); /* the limit itself */
+    uint64_t granted = expect_credit(&cast.client, &sha256, 0);
+    assert_true(granted <= CREDIT_WINDOW_BYTES);
+    send_chunk(&cast.client, &sha256, CHUNK, (struct bytes){zeros, CHUNK}); /* a gap */
+    peer_expect_problem(&cast.client, "invalid");
+    send_chunk(&cast.client, &sha256, LIMIT_INPUT_BYTES - 1, (struct bytes){zeros, CHUNK});
+    peer_expect_problem(&cast.client, "invalid");
+    send_chunk(&cast.client, &sha256, 0, (struct bytes){zeros, CHUNK}); /* and it goes on */
+    open_input(&cast.client, &sha256, LIMIT_INPUT_BYTES);
+    (void)expect_credit(&cast.client, &sha256, CHUNK);
+    open_input(&cast.client, &sha256, LIMIT_INPUT_BYTES - 1);
+    peer_expect_problem(&cast.client, "refused"); /* another size */
+}
+
+static void one_past_the_limits(void **state)
+{
+    (void)state;
+    uint64_t before = peer_bad_messages(&cast.client);
+    struct digest sha256 = digest_of("large", 5);
+    open_input(&cast.client, &sha256, LIMIT_INPUT_BYTES + 1);
+    open_input(&cast.client, &sha256, 0);
+    int64_t until_ns = clock_now_ns() + WIRE_PATIENCE_MS * NS_PER_MS;
+    while (peer_bad_messages(&cast.client) < before + 2)
+        if (clock_now_ns() > until_ns) fail_msg("bad messages are not counted");
+}
+
+/* Another connection of the same key goes on where the first one stopped. */
+static void a_sender_that_comes_back(void **state)
+{
+    (void)state;
+    static uint8_t zeros[CHUNK];
+    struct digest sha256 = digest_of("comes back", 10);
+    struct peer first = peer_client(&cast.farm, &cast.farm.admin);
+    open_input(&first, &sha256, 4 * CHUNK);
+    (void)expect_credit(&first, &sha256, 0);
+    send_chunk(&first, &sha256, 0, (struct bytes){zeros, CHUNK});
+    (void)peer_bad_messages(&first); /* it was handled */
+    peer_close(&first);
+    open_input(&cast.client, &sha256, 4 * CHUNK);
+    (void)expect_credit(&cast.client, &sha256, CHUNK);
+}
+
+static void submit_options(char *options, struct peer *p)
+{
+    static const char line[] = "a red circle\n";
+    struct digest sha256 = digest_of(line, sizeof(line) - 1);
+    char format[] = "text";
+    Farm__SubmitOpen open = FARM__SUBMIT_OPEN__INIT;
+    open.sha256 = codec_digest(&sha256);
+    open.size_bytes = sizeof(line) - 1;
+    open.format = format;
+    open.options = options;
+    PEER_SAY(p, SUBMIT_OPEN, submit_open, &open);
+    struct message *m = peer_expect(p, FARM__ENVELOPE__BODY_CREDIT);
+    Farm__Chunk chunk = FARM__CHUNK__INIT;
+    Farm__Envelope envelope = FARM__ENVELOPE__INIT;
+    chunk.key = m->envelope->credit->key;
+    envelope.request = p->request;
+    envelope.body_case = FARM__ENVELOPE__BODY_CHUNK;
+    envelope.chunk = &chunk;
+    peer_send(p, &envelope, (struct bytes){(const uint8_t *)line, sizeof(line) - 1});
+    message_free(m);
+}
+
+static void a_recipe_that_names_nothing_known(void **state)
+{
+    (void)state;
+    char unknown[] = "{\"model\":\"pattern\",\"init_video\":\"sha256:"
+                     "00000000000000000000000000000000000000000000000000000000000000ff\"}";
+    char path[] = "{\"model\":\"pattern\",\"init_video\":\"/etc/passwd\"}";
+    submit_options(unknown, &cast.client);
+    peer_expect_problem(&cast.client, "refused");
+    submit_options(path, &cast.client);
+    peer_expect_problem(&cast.client, "invalid");
+}
+
+static void ask_for_input(struct peer *p, const struct digest *sha256, uint64_t offset)
+{
+    char path[] = "input";
+    Farm__FileWanted wanted = FARM__FILE_WANTED__INIT;
+    wanted.input = codec_digest(sha256);
+    wanted.path = path;
+    wanted.offset = offset;
+    wanted.size_bytes = CHUNK;
+    PEER_SAY(p, FILE_WANTED, file_wanted, &wanted);
+}
+
+static void workers_read_inputs_and_nothing_else(void **state)
+{
+    (void)state;
+    struct buf bytes = picture();
+    struct digest sha256 = digest_of(bytes.data, bytes.size), other = digest_of("no input", 8);
+    struct peer worker = peer_open(&cast.farm, false, &cast.worker_keys);
+    (void)peer_join(&worker);
+    ask_for_input(&worker, &sha256, 0); /* a_picture_is_kept_and_known sent it */
+    struct message *m = peer_expect(&worker, FARM__ENVELOPE__BODY_FILE_DATA);
+    assert_int_equal(m->envelope->file_data->total_bytes, bytes.size);
+    assert_int_equal(m->payload.size, bytes.size);
+    assert_memory_equal(m->payload.data, bytes.data, bytes.size);
+    message_free(m);
+    ask_for_input(&worker, &sha256, INT64_MAX);
+    m = peer_receive(&worker, WIRE_PATIENCE_MS); /* nothing is there, or a problem: never bytes */
+    assert_non_null(m);
+    assert_int_equal(m->payload.size, 0);
+    message_free(m);
+    ask_for_input(&worker, &other, 0);
+    peer_expect_problem(&worker, "not_found");
+    ask_for_input(&cast.client, &sha256, 0); /* clients have files of batches */
+    peer_expect_problem(&cast.client, "auth");
+    peer_close(&worker);
+    buf_finish(&bytes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_picture_is_kept_and_known),
+        cmocka_unit_test(other_bytes_are_refused),
+        cmocka_unit_test(what_is_no_picture_is_refused),
+        cmocka_unit_test(bytes_that_were_not_granted),
+        cmocka_unit_test(one_past_the_limits),
+        cmocka_unit_test(a_sender_that_comes_back),
+        cmocka_unit_test(a_recipe_that_names_nothing_known),
+        cmocka_unit_test(workers_read_inputs_and_nothing_else),
+    };
+    return cmocka_run_group_tests(tests, open_cast, close_cast);
+}
