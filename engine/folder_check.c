@@ -63,6 +63,7 @@ static void check_tensor(struct check *c, const char *file, const struct tensor_
         text = xasprintf("%s: tensor %s: %lld of %lld values are not finite, the first at %lld",
                          file, e->name, (long long)bad, (long long)e->count, (long long)first);
     if (text != NULL) add_text(c->problems, text);
+    tensor_entry_drop(e);
     free(text);
 }
 
@@ -121,22 +122,35 @@ static json_t *report(struct check *c, const char *form, const json_t *facts)
                      c->notes);
 }
 
+/* The files are closed again before the model is opened: their pages would count twice. */
+static char *check_files(struct check *c, const char *path, json_t **facts_out)
+{
+    struct error err = {0};
+    struct model_folder m;
+    char *form = NULL;
+    if (!model_folder_open(&m, path, &err)) {
+        add_text(c->problems, err.message);
+        return NULL;
+    }
+    *facts_out = model_folder_facts(&m, &err);
+    if (*facts_out == NULL) add_text(c->problems, err.message);
+    if (m.parts != NULL) form = xstrdup(model_parts_form(m.parts));
+    if (m.parts != NULL) check_parts(c, m.parts);
+    model_folder_close(&m);
+    return form;
+}
+
 json_t *engine_check(const char *path, int threads)
 {
     struct check c = {json_array(), json_array(), json_array(), json_array(),
                       xcalloc(CHUNK_ELEMENTS, sizeof(double))};
-    struct error err = {0};
-    struct model_folder m;
-    json_t *facts = NULL, *answer;
-    const bool opened = model_folder_open(&m, path, &err);
-    if (opened) facts = model_folder_facts(&m, &err);
-    if (facts == NULL) add_text(c.problems, err.message);
-    if (opened && m.parts != NULL) check_parts(&c, m.parts);
+    json_t *facts = NULL;
+    char *form = check_files(&c, path, &facts);
     if (json_array_size(c.problems) + json_array_size(c.missing) == 0)
         check_opening(&c, path, threads);
-    answer = report(&c, opened && m.parts != NULL ? model_parts_form(m.parts) : NULL, facts);
-    if (opened) model_folder_close(&m);
+    json_t *answer = report(&c, form, facts);
     json_decref(facts);
+    free(form);
     free(c.chunk);
     return answer;
 }
