@@ -18,6 +18,7 @@
 
 #define ANSWER_BYTES_MAX (64 * 1024)
 #define ARGUMENTS_MAX 24
+#define INSPECT_CPU_S "300" /* results wait for the same children */
 
 struct media_run {
     struct media_children *children;
@@ -316,7 +317,8 @@ struct media_run *media_check_start(struct media_children *c, const struct media
 struct media_run *media_inspect_start(struct media_children *c, const char *path, media_done done,
                                       void *context)
 {
-    struct words w = begin_words("inspect", 0);
+    struct words w = begin_words("--cpu-s", 0);
+    add_option(&w, INSPECT_CPU_S, xstrdup("inspect"));
     add_word(&w, xstrdup("--"));
     add_word(&w, xstrdup(path));
     struct media_run *r = add_run(c, w.items, done, context);

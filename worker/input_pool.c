@@ -55,9 +55,11 @@ static void make_key(struct input_wanted *w)
     w->key = digest_of(text, strlen(text));
 }
 
+/* An image is one picture for all frames (struct engine_images). */
 static bool take(const json_t *recipe, const char *field, bool gray, struct input_wanted *out,
                  struct error *err)
 {
+    const bool image = strcmp(field, "init_image") == 0;
     const char *name = recipe_text(recipe, field, NULL);
     if (name == NULL) return true;
     if (!digest_is_zero(&out->key))
@@ -66,7 +68,7 @@ static bool take(const json_t *recipe, const char *field, bool gray, struct inpu
         return error_set(err, ERROR_USAGE, "%s is no sha256: the file was never sent", field);
     out->shape = (struct input_shape){.width = recipe_int(recipe, "width", 0),
                                       .height = recipe_int(recipe, "height", 0),
-                                      .frames = recipe_int(recipe, "num_frames", 0),
+                                      .frames = image ? 1 : recipe_int(recipe, "num_frames", 0),
                                       .fps = recipe_int(recipe, "fps", 0),
                                       .gray = gray};
     make_key(out);

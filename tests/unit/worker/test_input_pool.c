@@ -51,7 +51,8 @@ static void test_keys(void **state)
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         assert_false(same_key(&others[i].init, &first.init));
     struct input_pair image = pair_of(recipe(64, 16, 8), "init_image", FILE_A);
-    assert_true(same_key(&image.init, &first.init)); /* the same pictures */
+    assert_int_equal(image.init.shape.frames, 1); /* for all of them */
+    assert_false(same_key(&image.init, &first.init));
     struct input_pair mask = pair_of(recipe(64, 16, 8), "mask", FILE_A);
     assert_true(digest_is_zero(&mask.init.key));
     assert_true(mask.mask.shape.gray);
