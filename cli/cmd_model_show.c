@@ -207,13 +207,26 @@ static void print_memory(const json_t *memory)
     print_line("memory", words);
 }
 
+/* "41.1 TFLOP": three digits. */
+static const char *flop_text(double flops, char out[24])
+{
+    static const char *const UNITS[] = {"MFLOP", "GFLOP", "TFLOP", "PFLOP"};
+    int unit = 0;
+    double value = flops / 1e6;
+    for (; value >= 999.5 && unit < 3; unit++)
+        value /= 1e3;
+    snprintf(out, 24, "%.*f %s", value < 9.995 ? 2 : value < 99.95 ? 1 : 0, value, UNITS[unit]);
+    return out;
+}
+
 static void print_work(const json_t *flops)
 {
-    char words[160];
-    snprintf(words, sizeof words, "%.3g TFLOP: %.3g a step, %.3g a decoded frame",
-             number_of(flops, "total") / 1e12, number_of(flops, "step") / 1e12,
-             number_of(flops, "frame") / 1e12);
-    if (number_of(flops, "total") > 0) print_line("work", words);
+    char words[160], total[24], step[24], frame[24];
+    if (number_of(flops, "total") <= 0) return;
+    snprintf(words, sizeof words, "%s: %s a step, %s a decoded frame",
+             flop_text(number_of(flops, "total"), total), flop_text(number_of(flops, "step"), step),
+             flop_text(number_of(flops, "frame"), frame));
+    print_line("work", words);
 }
 
 static void print_time(const json_t *seconds)

@@ -176,6 +176,23 @@ class Paths(unittest.TestCase):
                                 (["http://192.0.2.1/x.safetensors"], 6)):
                 self.assertEqual(farm.run("model", "add", *words).returncode, code, words)
 
+    def test_what_a_render_costs(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            first = farm.zoe("model", "show", "shapes", json_out=True)["estimate"]
+            self.assertEqual([first[k] for k in ("width", "height", "frames", "steps")], [64, 64, 16, 25], "the model's own")
+            more = farm.zoe("model", "show", "shapes", "--size", "128x64", "--frames", "8", "--steps", "50", json_out=True)["estimate"]
+            self.assertEqual([more[k] for k in ("width", "height", "frames", "steps")], [128, 64, 8, 50])
+            self.assertAlmostEqual(more["flops"]["total"] / first["flops"]["total"], 2, delta=0.1)
+            self.assertGreater(first["memory"]["peak"], first["memory"]["weights"])
+            self.assertGreater(first["seconds"]["total"], first["seconds"]["step"])
+            self.assertRegex(farm.zoe("model", "show", "shapes"), r"(?s)One render here.*memory .* MB at most.*232 GFLOP.*a step")
+            self.assertNotIn("estimate", farm.zoe("model", "show", "pattern", json_out=True))
+            for words, hint in ((["--size", "65x64"], "width"), (["--size", "big"], "--size"), (["--frames", "many"], "--frames"), (["--steps", "0"], "--steps")):
+                done = farm.run("model", "show", "shapes", *words)
+                self.assertNotEqual(done.returncode, 0, words)
+                self.assertIn(hint, done.stderr)
+
     def test_a_coordinator_elsewhere_is_told_apart(self):
         with Farm() as farm, Farm() as other:
             farm.start_coordinator()
