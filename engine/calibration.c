@@ -66,6 +66,7 @@ static void multiply(struct ops *ops, const struct weight *w, const float *value
 static bool measure(struct ops *ops, const struct sample *s, double *out, struct error *err)
 {
     const size_t count = (size_t)SAMPLE_PIXELS * SAMPLE_PIXELS * (size_t)s->in;
+    const struct ops_key key = {s, {0}};
     struct weight *w = sample_weight(ops, s, err);
     float *values = w != NULL ? alloc_checked(count, sizeof *values, "calibration", err) : NULL;
     if (values == NULL) {
@@ -74,14 +75,14 @@ static bool measure(struct ops *ops, const struct sample *s, double *out, struct
     }
     for (size_t i = 0; i < count; i++)
         values[i] = (float)(i % 17) - 8;
-    ops_plan_begin(ops);
+    ops_plan_begin(ops, &key);
     multiply(ops, w, values);
     const double flops = ops_flops(ops);
     const bool ok = ops_plan_end(ops, err);
     int runs = 0;
     int64_t begun = 0, now = 0;
     for (; ok && (runs < 2 || now - begun < RUN_NS); runs++) {
-        ops_run_begin(ops);
+        ops_run_begin(ops, &key);
         multiply(ops, w, values);
         now = clock_now_ns();
         if (runs == 0) begun = now; /* the first one warms up */

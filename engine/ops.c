@@ -13,7 +13,6 @@ struct ops *ops_new(const char *backend_name, int threads, struct error *err)
         return NULL;
     }
     struct ops *ops = xcalloc(1, sizeof *ops);
-    arena_init(&ops->arena);
     ops->backend = backend;
     ops->threads = threads_new(threads, err);
     if (ops->threads != NULL) ops->context = backend->open(ops->threads, err);
@@ -29,41 +28,75 @@ void ops_free(struct ops *ops)
     ops->backend->memory_free(ops->context, ops->memory);
     ops->backend->close(ops->context);
     threads_free(ops->threads);
-    arena_finish(&ops->arena);
+    for (int i = 0; i < ops->plan_count; i++) {
+        arena_plan_finish(&ops->plans[i]->tensors);
+        free(ops->plans[i]);
+    }
+    free(ops->plans);
     free(ops);
 }
 
-void ops_plan_begin(struct ops *ops)
+/* Keys are compared member by member: padding may hold anything. */
+static bool key_is(const struct ops_key *a, const struct ops_key *b)
 {
-    arena_plan(&ops->arena);
+    return a->owner == b->owner && memcmp(a->shape, b->shape, sizeof a->shape) == 0;
+}
+
+static struct ops_plan *find_plan(const struct ops *ops, const struct ops_key *key)
+{
+    for (int i = 0; i < ops->plan_count; i++)
+        if (key_is(&ops->plans[i]->key, key)) return ops->plans[i];
+    return NULL;
+}
+
+static struct ops_plan *add_plan(struct ops *ops, const struct ops_key *key)
+{
+    struct ops_plan *plan = xcalloc(1, sizeof *plan);
+    plan->key = *key;
+    ops->plans = xrealloc_array(ops->plans, (size_t)ops->plan_count + 1, sizeof(struct ops_plan *));
+    ops->plans[ops->plan_count++] = plan;
+    return plan;
+}
+
+void ops_plan_begin(struct ops *ops, const struct ops_key *key)
+{
+    struct ops_plan *plan = find_plan(ops, key);
+    arena_begin(&ops->arena, plan != NULL ? &plan->tensors : &add_plan(ops, key)->tensors);
     memset(ops->flops, 0, sizeof ops->flops);
     ops->backend->plan_begin(ops->context);
 }
 
+static bool hold_memory(struct ops *ops, size_t size_bytes, struct error *err)
+{
+    if (size_bytes <= ops->memory_bytes) return true;
+    ops->backend->memory_free(ops->context, ops->memory);
+    ops->memory_bytes = 0;
+    ops->memory = ops->backend->memory_new(ops->context, size_bytes, err);
+    if (ops->memory != NULL) ops->memory_bytes = size_bytes;
+    return ops->memory != NULL;
+}
+
 bool ops_plan_end(struct ops *ops, struct error *err)
 {
-    const size_t peak = ops->arena.peak_bytes;
-    if (peak > ops->planned_bytes) ops->planned_bytes = peak;
-    if (ops->arena.live_peak_bytes > ops->live_bytes) ops->live_bytes = ops->arena.live_peak_bytes;
+    struct arena_plan *plan = ops->arena.plan;
+    arena_end(&ops->arena);
+    if (plan->peak_bytes > ops->planned_bytes) ops->planned_bytes = plan->peak_bytes;
+    if (plan->live_bytes > ops->live_bytes) ops->live_bytes = plan->live_bytes;
     if (!ops->sketch && !ops->backend->plan_end(ops->context, err)) return false;
-    if (ops->arena.overflow)
+    if (plan->overflow)
         return error_set(err, ERROR_NO_MEMORY,
                          "the tensors of this size do not fit an address space");
     if (ops->sketch) return true;
-    if (peak > ops->memory_bytes) {
-        ops->backend->memory_free(ops->context, ops->memory);
-        ops->memory_bytes = 0;
-        ops->memory = ops->backend->memory_new(ops->context, peak, err);
-        if (ops->memory == NULL) return false;
-        ops->memory_bytes = peak;
-    }
-    ops_run_begin(ops);
+    if (!hold_memory(ops, plan->peak_bytes, err)) return false;
+    arena_run(&ops->arena, plan, ops->memory);
     return true;
 }
 
-void ops_run_begin(struct ops *ops)
+void ops_run_begin(struct ops *ops, const struct ops_key *key)
 {
-    arena_commit(&ops->arena, ops->memory, ops->memory_bytes);
+    struct ops_plan *plan = find_plan(ops, key);
+    ZOE_ASSERT(plan != NULL && plan->tensors.peak_bytes <= ops->memory_bytes);
+    arena_run(&ops->arena, &plan->tensors, ops->memory);
 }
 
 bool ops_planning(const struct ops *ops)

@@ -2,8 +2,9 @@
  * backend's fused rows and their parts, and runs forwards in two passes: planned (nothing is
  * computed, sizes are noted), then for real.
  *
- *     ops_plan_begin(ops);  forward(ops, ...);  ops_plan_end(ops, &err);      once per shape
- *     ops_run_begin(ops);   forward(ops, ...);                                 as often as wanted
+ *     ops_plan_begin(ops, &key);  forward(ops, ...);  ops_plan_end(ops, &err);   once per shape
+ *     ops_run_begin(ops, &key);   forward(ops, ...);                              as often as
+ * wanted
  *
  * Tensors taken in one run are void when the next begins. A forward reads its results into host
  * memory before it ends. One thread at a time. */
@@ -13,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "engine/backend.h"
+#include "engine/tensor_arena.h"
 
 struct lora_set;
 
@@ -27,11 +29,24 @@ enum flop_class {
     FLOP_CLASSES
 };
 
+/* Tells the plans of an ops apart: whose forward, and of what shape. */
+struct ops_key {
+    const void *owner;
+    int shape[8];
+};
+
+struct ops_plan {
+    struct ops_key key;
+    struct arena_plan tensors;
+};
+
 struct ops {
     const struct backend *backend;
     struct backend_context *context;
     struct threads *threads;
     struct arena arena;
+    struct ops_plan **plans; /* kept until the end: a few KiB a shape */
+    int plan_count;
     void *memory;
     size_t memory_bytes;
     ops_tick_fn *tick; /* or NULL */
@@ -49,9 +64,10 @@ struct ops {
 struct ops *ops_new(const char *backend_name, int threads, struct error *err);
 void ops_free(struct ops *ops); /* NULL is fine */
 
-void ops_plan_begin(struct ops *ops);
-bool ops_plan_end(struct ops *ops, struct error *err); /* ERROR_NO_MEMORY */
-void ops_run_begin(struct ops *ops);
+/* A plan of the same key is replaced. */
+void ops_plan_begin(struct ops *ops, const struct ops_key *key);
+bool ops_plan_end(struct ops *ops, struct error *err); /* ERROR_NO_MEMORY. Ready to run then. */
+void ops_run_begin(struct ops *ops, const struct ops_key *key); /* of a plan that was made */
 bool ops_planning(const struct ops *ops);
 
 /* False with ERROR_INTERRUPTED when the job was canceled. */

@@ -1,4 +1,4 @@
-/* tensor: what activations are made of, and the arena they live in.
+/* tensor: what activations are made of.
  *
  * Every activation is float32, channels last, with five dimensions:
  * [batch][frame][row][column][channel]. A row of tokens is [batch][1][1][tokens][channel], a vector
@@ -55,7 +55,7 @@ struct tensor {
     int stride;  /* elements from one pixel to the next; == channels unless this is a slice of
                     channels */
     float *data; /* first element, in the backend's memory */
-    int slot;    /* the arena's own number; 0 for views and foreign memory */
+    int slot;    /* its number in the arena's plan, from 1; 0 for views and foreign memory */
 };
 
 int64_t tensor_images(const struct tensor *t); /* batch * frames */
@@ -65,39 +65,5 @@ bool tensor_same_shape(const struct tensor *a, const struct tensor *b);
 
 /* Channels [first, first + count) of `t`, sharing its memory. */
 struct tensor tensor_slice(const struct tensor *t, int first, int count);
-
-/* Arena: one block of memory per shape. A forward is run once with `planning` set, where taking and
- * giving back only move offsets and find the peak; then the backend allocates that much once and
- * the same forward runs for real any number of times: the same sequence of calls gives the same
- * offsets, so nothing is allocated inside a step. */
-struct arena_slot {
-    size_t offset_bytes, size_bytes;
-    int id; /* of the tensor that uses it; 0 = free */
-};
-
-struct arena {
-    struct arena_slot *slots; /* sorted by offset; live and free neighbours */
-    int slot_count, slot_capacity;
-    int last_id;
-    size_t peak_bytes;
-    size_t live_bytes, live_peak_bytes; /* of the tensors alone, without gaps between them */
-    size_t capacity_bytes;              /* of `base`; 0 while planning */
-    unsigned char *base;                /* backend memory, owned by whoever allocated it */
-    bool planning;
-    bool overflow; /* a size did not fit size_t: the plan is refused */
-};
-
-#define ARENA_ALIGN_BYTES 64
-
-void arena_init(struct arena *a);
-void arena_finish(struct arena *a); /* not `base` */
-void arena_plan(struct arena *a);   /* forget everything, start planning */
-void arena_commit(struct arena *a, void *base, size_t capacity_bytes); /* planning ends */
-
-/* A float32 tensor whose contents are undefined. */
-struct tensor arena_take(struct arena *a, int batch, int frames, int height, int width,
-                         int channels);
-void arena_give(struct arena *a,
-                struct tensor *t); /* NULL data and empty slot are fine; t is emptied */
 
 #endif

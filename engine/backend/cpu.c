@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "engine/tensor_arena.h"
 
 #define ALIGN_FLOATS 16
 

@@ -5,6 +5,7 @@
 
 #include "base/xalloc.h"
 #include "engine/backend.h"
+#include "engine/tensor_arena.h"
 
 struct backend_context {
     bool planning;

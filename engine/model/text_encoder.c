@@ -249,7 +249,8 @@ bool text_encoder_run(struct text_encoder *e, const int32_t *ids, int rows, int 
     int32_t *places = xcalloc((size_t)rows * (size_t)tokens, sizeof *places);
     for (int i = 0; i < rows * tokens; i++)
         places[i] = i % tokens;
-    ops_plan_begin(e->ops);
+    const struct ops_key key = {e, {rows, tokens, layers}};
+    ops_plan_begin(e->ops, &key);
     forward(e, ids, places, rows, tokens, layers, out);
     const bool ok = ops_plan_end(e->ops, err);
     if (ok && !e->ops->sketch) forward(e, ids, places, rows, tokens, layers, out);

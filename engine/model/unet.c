@@ -61,31 +61,38 @@ static void text_forward(struct unet_text *t, const float *embeddings)
     ops_give(ops, &x);
 }
 
-/* All keys and values lie in one block of memory of their own, laid out like an arena that only
- * grows. */
+/* All keys and values lie in one block of memory of their own, an arena to which nothing is given
+ * back. */
+static void take_text(struct unet_text *t, struct arena *arena)
+{
+    const struct unet *u = t->unet;
+    for (int i = 0; i < u->block_count; i++)
+        if (u->blocks[i].kind == BLOCK_SPACE)
+            t->kv[u->blocks[i].text_slot] =
+                arena_take(arena, t->shape.rows, t->shape.frames, 1, t->shape.tokens,
+                           2 * u->blocks[i].transformer.inner);
+}
+
 static bool text_memory(struct unet_text *t, struct error *err)
 {
-    const struct unet_text_shape *s = &t->shape;
-    struct unet *u = t->unet;
-    const struct backend *backend = u->ops->backend;
+    struct ops *ops = t->unet->ops;
     struct arena arena;
-    arena_init(&arena);
-    arena_plan(&arena);
-    for (int pass = 0; pass < 2; pass++) {
-        for (int i = 0; i < u->block_count; i++)
-            if (u->blocks[i].kind == BLOCK_SPACE)
-                t->kv[u->blocks[i].text_slot] = arena_take(&arena, s->rows, s->frames, 1, s->tokens,
-                                                           2 * u->blocks[i].transformer.inner);
-        t->memory_bytes = arena.peak_bytes;
-        if (pass == 1 || arena.overflow || u->ops->sketch) break;
-        t->memory = backend->memory_new(u->ops->context, arena.peak_bytes, err);
-        if (t->memory == NULL) break;
-        arena_commit(&arena, t->memory, arena.peak_bytes);
+    struct arena_plan plan = {0};
+    arena_begin(&arena, &plan);
+    take_text(t, &arena);
+    arena_end(&arena);
+    t->memory_bytes = plan.peak_bytes;
+    bool ok = plan.overflow
+                  ? error_set(err, ERROR_NO_MEMORY, "keys and values of the texts do not fit")
+                  : true;
+    if (ok && !ops->sketch) {
+        t->memory = ops->backend->memory_new(ops->context, plan.peak_bytes, err);
+        arena_run(&arena, &plan, t->memory);
+        ok = t->memory != NULL;
+        if (ok) take_text(t, &arena);
     }
-    if (arena.overflow) error_set(err, ERROR_NO_MEMORY, "keys and values of the texts do not fit");
-    const bool sketched = u->ops->sketch && !arena.overflow;
-    arena_finish(&arena);
-    return t->memory != NULL || sketched;
+    arena_plan_finish(&plan);
+    return ok;
 }
 
 struct unet_text *unet_text_new(struct unet *u, const struct unet_text_shape *shape,
@@ -97,7 +104,8 @@ struct unet_text *unet_text_new(struct unet *u, const struct unet_text_shape *sh
     t->kv = xcalloc((size_t)u->space_count + 1, sizeof *t->kv);
     bool ok = text_memory(t, err);
     if (ok) {
-        ops_plan_begin(u->ops);
+        const struct ops_key key = {u->blocks, {shape->rows, shape->frames, shape->tokens}};
+        ops_plan_begin(u->ops, &key);
         text_forward(t, embeddings);
         ok = ops_plan_end(u->ops, err);
     }
@@ -364,10 +372,19 @@ static bool forward(const struct unet *u, const struct unet_shape *shape,
     return ok;
 }
 
+static struct ops_key forward_key(const struct unet *u, const struct unet_shape *s,
+                                  const struct unet_text *t)
+{
+    return (struct ops_key){u,
+                            {s->batch, s->frames, s->height, s->width, t->shape.rows,
+                             t->shape.frames, t->shape.tokens}};
+}
+
 bool unet_plan(struct unet *u, const struct unet_shape *shape, const struct unet_text *text,
                struct error *err)
 {
-    ops_plan_begin(u->ops);
+    const struct ops_key key = forward_key(u, shape, text);
+    ops_plan_begin(u->ops, &key);
     forward(u, shape, text, 0, NULL, NULL, NULL);
     return ops_plan_end(u->ops, err);
 }
@@ -376,6 +393,7 @@ bool unet_run(struct unet *u, const struct unet_shape *shape, const struct unet_
               double timestep, const float *latents, float *out, struct error *err)
 {
     ZOE_ASSERT(text->shape.rows % shape->batch == 0);
-    ops_run_begin(u->ops);
+    const struct ops_key key = forward_key(u, shape, text);
+    ops_run_begin(u->ops, &key);
     return forward(u, shape, text, timestep, latents, out, err);
 }

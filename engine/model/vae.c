@@ -56,7 +56,8 @@ bool vae_has_encoder(const struct vae *v)
 
 bool vae_plan_decode(struct vae *v, int height, int width, struct error *err)
 {
-    ops_plan_begin(v->ops);
+    const struct ops_key key = {&v->decoder, {height, width}};
+    ops_plan_begin(v->ops, &key);
     vae_half_forward(&v->decoder, height, width, NULL, NULL, NULL);
     return ops_plan_end(v->ops, err);
 }
@@ -64,14 +65,16 @@ bool vae_plan_decode(struct vae *v, int height, int width, struct error *err)
 bool vae_decode(struct vae *v, int height, int width, const float *latents, float *pixels,
                 struct error *err)
 {
-    ops_run_begin(v->ops);
+    const struct ops_key key = {&v->decoder, {height, width}};
+    ops_run_begin(v->ops, &key);
     return vae_half_forward(&v->decoder, height, width, latents, pixels, err);
 }
 
 bool vae_plan_encode(struct vae *v, int height, int width, struct error *err)
 {
     const int factor = vae_config_factor(&v->config);
-    ops_plan_begin(v->ops);
+    const struct ops_key key = {&v->encoder, {height, width}};
+    ops_plan_begin(v->ops, &key);
     vae_half_forward(&v->encoder, height * factor, width * factor, NULL, NULL, NULL);
     return ops_plan_end(v->ops, err);
 }
@@ -80,6 +83,7 @@ bool vae_encode(struct vae *v, int height, int width, const float *pixels, float
                 struct error *err)
 {
     const int factor = vae_config_factor(&v->config);
-    ops_run_begin(v->ops);
+    const struct ops_key key = {&v->encoder, {height, width}};
+    ops_run_begin(v->ops, &key);
     return vae_half_forward(&v->encoder, height * factor, width * factor, pixels, moments, err);
 }

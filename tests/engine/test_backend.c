@@ -118,7 +118,8 @@ static const struct weight *weight(struct rig *r, enum weight_kind kind, int in,
 /* Everything is built: the operation comes next. */
 static void go(struct rig *r)
 {
-    if (r->planning) ops_plan_begin(r->ops);
+    const struct ops_key key = {NULL, {0}};
+    if (r->planning) ops_plan_begin(r->ops, &key);
 }
 
 static void keep(struct rig *r, const struct tensor *y)
@@ -497,7 +498,8 @@ static struct ops *open_subject(const struct subject *s, int threads)
     ops->backend->close(ops->context);
     ops->context = cpu_open_with(s->kernels, ops->threads, &err);
     expect_ok(ops->context != NULL, &err);
-    ops_plan_begin(ops);
+    const struct ops_key key = {NULL, {0}};
+    ops_plan_begin(ops, &key);
     return ops;
 }
 

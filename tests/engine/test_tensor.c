@@ -1,7 +1,7 @@
 /* Half floats, slices, and an arena whose plan and run agree. */
 #include "fixture.h"
 
-#include "engine/tensor.h"
+#include "engine/tensor_arena.h"
 
 static void halves_widen_exactly(void **state)
 {
@@ -69,50 +69,72 @@ static void a_run_lies_where_it_was_planned(void **state)
 {
     (void)state;
     enum { ROUNDS = 400 };
-    struct arena a;
-    arena_init(&a);
     for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct arena a;
+        struct arena_plan plan = {0};
         float *first[ROUNDS] = {0}, *second[ROUNDS] = {0};
-        arena_plan(&a);
+        arena_begin(&a, &plan);
         play(&a, seed, NULL, ROUNDS);
-        const size_t peak = a.peak_bytes;
-        void *base = aligned_alloc(ARENA_ALIGN_BYTES, peak);
+        arena_end(&a);
+        assert_true(plan.peak_bytes >= plan.live_bytes && plan.live_bytes > 0);
+        assert_true(plan.peak_bytes < plan.live_bytes + plan.live_bytes / 4);
+        void *base = aligned_alloc(ARENA_ALIGN_BYTES, plan.peak_bytes);
         assert_non_null(base);
-        arena_commit(&a, base, peak);
+        arena_run(&a, &plan, base);
         play(&a, seed, first, ROUNDS);
-        arena_commit(&a, base, peak);
+        arena_run(&a, &plan, base);
         play(&a, seed, second, ROUNDS);
         assert_memory_equal(first, second, sizeof first);
         free(base);
+        arena_plan_finish(&plan);
     }
-    arena_finish(&a);
 }
 
 static void memory_is_used_again(void **state)
 {
     (void)state;
     struct arena a;
-    arena_init(&a);
-    arena_plan(&a);
+    struct arena_plan plan = {0};
+    arena_begin(&a, &plan);
     for (int i = 0; i < 100; i++) {
         struct tensor x = arena_take(&a, 1, 1, 8, 8, 16), y = arena_take(&a, 1, 1, 8, 8, 16);
         arena_give(&a, &x);
         arena_give(&a, &y);
         assert_int_equal(y.slot, 0);
     }
-    assert_int_equal(a.peak_bytes, 2 * 8 * 8 * 16 * sizeof(float));
-    arena_finish(&a);
+    arena_end(&a);
+    assert_int_equal(plan.peak_bytes, 2 * 8 * 8 * 16 * sizeof(float));
+    assert_int_equal(plan.live_bytes, plan.peak_bytes);
+    arena_plan_finish(&plan);
+}
+
+/* A small tensor that lives on between two large ones leaves no hole. */
+static void places_are_chosen_with_hindsight(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct arena_plan plan = {0};
+    arena_begin(&a, &plan);
+    struct tensor large = arena_take(&a, 1, 1, 8, 8, 16), small = arena_take(&a, 1, 1, 8, 8, 1);
+    arena_give(&a, &large);
+    struct tensor larger = arena_take(&a, 1, 1, 8, 8, 32);
+    arena_give(&a, &small);
+    arena_give(&a, &larger);
+    arena_end(&a);
+    assert_int_equal(plan.peak_bytes, 33 * 8 * 8 * sizeof(float));
+    arena_plan_finish(&plan);
 }
 
 static void a_size_that_cannot_be_is_noticed(void **state)
 {
     (void)state;
     struct arena a;
-    arena_init(&a);
-    arena_plan(&a);
+    struct arena_plan plan = {0};
+    arena_begin(&a, &plan);
     arena_take(&a, 1 << 20, 1 << 20, 1 << 20, 1 << 20, 1);
-    assert_true(a.overflow);
-    arena_finish(&a);
+    arena_end(&a);
+    assert_true(plan.overflow);
+    arena_plan_finish(&plan);
 }
 
 /* Every half and bfloat comes back; between two neighbours the nearer, the even one in the middle.
@@ -142,9 +164,13 @@ static void floats_are_narrowed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(halves_widen_exactly), cmocka_unit_test(floats_are_narrowed),
-        cmocka_unit_test(slices_share_memory),  cmocka_unit_test(a_run_lies_where_it_was_planned),
-        cmocka_unit_test(memory_is_used_again), cmocka_unit_test(a_size_that_cannot_be_is_noticed),
+        cmocka_unit_test(halves_widen_exactly),
+        cmocka_unit_test(floats_are_narrowed),
+        cmocka_unit_test(slices_share_memory),
+        cmocka_unit_test(a_run_lies_where_it_was_planned),
+        cmocka_unit_test(places_are_chosen_with_hindsight),
+        cmocka_unit_test(memory_is_used_again),
+        cmocka_unit_test(a_size_that_cannot_be_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
