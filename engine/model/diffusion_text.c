@@ -49,13 +49,23 @@ static void warn_dropped(struct family_job *j, const struct script *s, const cha
                        text_model_length(j->model->text) - 2, shown(dropped), dropped);
 }
 
+/* diffusers hears the negative prompt with all layers whatever clip_skip says, A1111 skips for
+ * both; each syntax does as the program it comes from. */
+static struct request_text negative_text(const struct request_text *how)
+{
+    struct request_text text = *how;
+    if (how->syntax == PROMPT_PLAIN) text.clip_skip = 0;
+    return text;
+}
+
 /* All texts of a request get the length of its longest: an empty negative prompt cannot be shorter
  * than the prompt. Never the length of another request, which must not change this one. */
 static bool read_request(struct family_job *j, struct script *negative, struct script *prompt,
                          const struct request *r, struct error *err)
 {
     const struct text_model *m = j->model->text;
-    if (negative != NULL && !script_read(negative, m, &r->text, r->negative, NULL, j->steps, err))
+    const struct request_text how = negative_text(&r->text);
+    if (negative != NULL && !script_read(negative, m, &how, r->negative, NULL, j->steps, err))
         return error_wrap(err, "negative_prompt");
     if (!script_read(prompt, m, &r->text, r->prompt, r->text.by_frame, j->steps, err))
         return error_wrap(err, r->text.by_frame != NULL ? "prompts_by_frame" : "prompt");

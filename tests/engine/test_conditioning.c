@@ -2,6 +2,7 @@
  * the reference (tests/engine/golden_prompts.py). */
 #include "fixture.h"
 
+#include "base/xalloc.h"
 #include "engine/engine.h"
 #include "engine/model/unet.h"
 #include "engine/model_parts.h"
@@ -143,6 +144,36 @@ static void clip_skip_is_diffusers(void **state)
     expect_embedding("{\"clip_skip\": 3}", "skip.3", false, 1);
     expect_same_clips("{}", "{\"clip_skip\": 0}");
     expect_refused("{\"clip_skip\": 4}", "clip_skip: the text encoder has 3 layers");
+}
+
+static float *negative_row(const char *extra)
+{
+    struct engine_text text;
+    struct engine_job *job = begin(extra);
+    assert_true(engine_job_text(job, &text));
+    assert_int_equal(text.rows, 2);
+    float *row = xcalloc(TOKENS * WIDTH, sizeof *row);
+    memcpy(row, text.embedding, TOKENS * WIDTH * sizeof *row);
+    engine_job_free(job);
+    return row;
+}
+
+/* As tests/bench/compare_diffusers.py found: diffusers skips layers for the prompt only. */
+static void the_negative_prompt_skips_as_its_syntax_does(void **state)
+{
+    (void)state;
+    float *whole = negative_row("{\"negative_prompt\": \"snow\"}"),
+          *plain = negative_row("{\"negative_prompt\": \"snow\", \"clip_skip\": 1}"),
+          *a1111 = negative_row("{\"negative_prompt\": \"snow\", \"clip_skip\": 1,"
+                                " \"prompt_syntax\": \"a1111\"}");
+    assert_memory_equal(plain, whole, TOKENS * WIDTH * sizeof *whole);
+    struct engine_text text;
+    struct engine_job *job = begin("{\"prompt\": \"snow\", \"clip_skip\": 1}");
+    assert_true(engine_job_text(job, &text));
+    assert_memory_equal(a1111, text.embedding + TOKENS * WIDTH, TOKENS * WIDTH * sizeof *a1111);
+    assert_true(relative_l2(a1111, whole, TOKENS * WIDTH) > 1e-2);
+    engine_job_free(job);
+    free(whole), free(plain), free(a1111);
 }
 
 #define A1111(prompt) "{\"prompt_syntax\": \"a1111\", \"prompt\": \"" prompt "\"}"
@@ -377,7 +408,8 @@ static void a_prompt_is_encoded_once(void **state)
         assert_int_equal(encoded(job), before);
         engine_job_free(job);
     }
-    /* Another skip is another embedding, of prompt and negative prompt; another spelling is not. */
+    /* Another skip is another embedding of the prompt, the negative prompt is a new text; another
+     * spelling is not. */
     job = begin("{\"prompt\": \"snow in the east\", \"negative_prompt\": \"east\","
                 " \"clip_skip\": 1}");
     assert_int_equal(encoded(job), before + 2);
@@ -478,6 +510,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clip_skip_is_diffusers),
+        cmocka_unit_test(the_negative_prompt_skips_as_its_syntax_does),
         cmocka_unit_test(weights_keep_the_mean),
         cmocka_unit_test(long_prompts_are_chunks),
         cmocka_unit_test(travel_is_a_text_a_frame),
