@@ -8,6 +8,7 @@
 #include "base/xalloc.h"
 #include "engine/forms/form.h"
 #include "engine/forms/tidy.h"
+#include "engine/model/config_rules.h"
 
 #define NETWORK_FILES                                                                              \
     "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors.index.json",       \
@@ -93,7 +94,7 @@ static json_t *diffusers_config(struct model_parts *p, void *state, enum model_p
     char *folder = part_folder(p, part);
     *what_out = path_join(folder, layout[part].config);
     free(folder);
-    return json_parse_file(*what_out, FORM_CONFIG_LIMIT_BYTES, err);
+    return config_rules_read(*what_out, FORM_CONFIG_LIMIT_BYTES, err);
 }
 
 static void name_candidates(const char *folder, const char *const *files, struct error *err)

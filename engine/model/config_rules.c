@@ -3,10 +3,54 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/json.h"
+#include "base/path.h"
 #include "base/xalloc.h"
 
 #define CONFIG_INT_MAX (1 << 20)
+
+/* ---- Python's JSON ---- */
+
+static const char *word_at(const char *text)
+{
+    static const char *const words[] = {"-Infinity", "Infinity", "NaN"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strncmp(text, words[i], strlen(words[i])) == 0) return words[i];
+    return NULL;
+}
+
+/* `text` ends with a 0 byte. */
+static void quote_words(const char *text, size_t size, struct buf *out)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < size; i++) {
+        const char *word = quoted ? NULL : word_at(text + i);
+        if (word != NULL) {
+            buf_printf(out, "\"%s\"", word);
+            i += strlen(word) - 1;
+            continue;
+        }
+        if (text[i] == '"') quoted = !quoted;
+        buf_append_char(out, text[i]);
+        if (quoted && text[i] == '\\' && i + 1 < size) buf_append_char(out, text[++i]);
+    }
+}
+
+json_t *config_rules_read(const char *path, size_t limit_bytes, struct error *err)
+{
+    struct buf text = BUF_INIT, plain = BUF_INIT;
+    json_t *value = NULL;
+    if (path_read(path, limit_bytes, &text, err)) {
+        quote_words(buf_text(&text), text.size, &plain);
+        value = json_parse(buf_text(&plain), plain.size, path, err);
+    }
+    buf_finish(&text);
+    buf_finish(&plain);
+    return value;
+}
+
+/* ---- rules ---- */
 
 static bool one_of(const json_t *value, const char *values)
 {

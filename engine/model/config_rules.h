@@ -21,6 +21,10 @@ struct config_rule {
     const char *values; /* CONFIG_MUST: JSON array of what is built, e.g. "[null, false]" */
 };
 
+/* A config file as Python writes JSON, where numbers may be Infinity, -Infinity and NaN: these are
+ * read as the texts "Infinity" and so on, which no rule for numbers takes. As json_parse_file. */
+json_t *config_rules_read(const char *path, size_t limit_bytes, struct error *err);
+
 /* `rules` ends with a NULL key. `what` names the file in errors. ERROR_INVALID. */
 bool config_rules_check(const json_t *config, const struct config_rule *rules, const char *what,
                         struct error *err);

@@ -29,6 +29,7 @@ struct family_job {
     float *frame, *pixels;             /* of one decoded frame, channels last */
     float *clean, *fixed; /* as latents: of the pictures a job starts from, and the noise they are
                              held with; or NULL */
+    float *batch;         /* noise of the largest batch that shares a generator; or NULL */
     float *fresh;         /* [count][F][h][w]: the share that is made anew; NULL: everything */
     bool stepped;
     char **warnings; /* [warning_count] */
@@ -69,6 +70,8 @@ void diffusion_start_end(struct family_job *j);
 
 /* ---- diffusion_noise.c: fresh noise in the layout of the latents ---- */
 
+bool diffusion_noise_begin(struct family_job *j, const struct request *requests, struct error *err);
+void diffusion_noise_end(struct family_job *j);
 void diffusion_draw_start(struct family_job *j, int request, float *out);
 void diffusion_draw_frames(struct family_job *j, int request, struct noise_place place, float *out);
 

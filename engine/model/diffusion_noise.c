@@ -32,16 +32,30 @@ static void draw_stream(struct family_job *j, int request, bool in_float, float 
 {
     const struct request_noise *n = &j->noise_requests[request];
     const size_t count = (size_t)j->latent_count;
-    float *whole = n->batch_size > 1
-                       ? xrealloc_array(NULL, count * (size_t)n->batch_size, sizeof *whole)
-                       : out;
+    float *whole = n->batch_size > 1 ? j->batch : out;
     if (in_float && j->noise->normal_float != NULL)
         j->noise->normal_float(j->noises[request], whole, count * (size_t)n->batch_size);
     else
         j->noise->normal(j->noises[request], whole, count * (size_t)n->batch_size);
-    if (whole == out) return;
-    memcpy(out, whole + (size_t)n->batch_index * count, count * sizeof *out);
-    free(whole);
+    if (whole != out) memcpy(out, whole + (size_t)n->batch_index * count, count * sizeof *out);
+}
+
+bool diffusion_noise_begin(struct family_job *j, const struct request *requests, struct error *err)
+{
+    size_t largest = 1, count;
+    for (int i = 0; i < j->count; i++)
+        if ((size_t)requests[i].noise.batch_size > largest)
+            largest = (size_t)requests[i].noise.batch_size;
+    if (largest == 1) return true;
+    if (!size_mul(largest, (size_t)j->latent_count, &count))
+        return error_set(err, ERROR_NO_MEMORY, "batch_size: noise of this size does not fit");
+    j->batch = alloc_checked(count, sizeof *j->batch, "noise of a batch", err);
+    return j->batch != NULL;
+}
+
+void diffusion_noise_end(struct family_job *j)
+{
+    free(j->batch);
 }
 
 void diffusion_draw_start(struct family_job *j, int request, float *out)

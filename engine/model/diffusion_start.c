@@ -79,8 +79,8 @@ static bool begin_request(struct family_job *j, int i, const struct request *r, 
 bool diffusion_start(struct family_job *j, const struct request *requests, struct error *err)
 {
     j->first = request_start_skipped(&requests[0].start, j->steps);
-    if (!begin_solvers(j, requests, err) || !begin_clean(j, requests, err) ||
-        !diffusion_hold_begin(j, requests, err))
+    if (!begin_solvers(j, requests, err) || !diffusion_noise_begin(j, requests, err) ||
+        !begin_clean(j, requests, err) || !diffusion_hold_begin(j, requests, err))
         return false;
     for (int i = 0; i < j->count; i++)
         if (!begin_request(j, i, &requests[i], err)) return false;
@@ -98,5 +98,6 @@ void diffusion_start_end(struct family_job *j)
     free(j->noises);
     free(j->noise_requests);
     free(j->clean);
+    diffusion_noise_end(j);
     diffusion_hold_end(j);
 }

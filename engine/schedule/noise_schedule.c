@@ -58,16 +58,17 @@ static const struct config_rule rules[] = {
 static const struct scheduler_class {
     const char *name, *algorithm; /* NULL: any */
     const char *sampler, *note;
+    bool latent_betas; /* its betas by default are those of latent diffusion */
 } classes[] = {
-    {"DDIMScheduler", NULL, "ddim", NULL},
+    {"DDIMScheduler", NULL, "ddim", NULL, false},
     {"PNDMScheduler", NULL, "ddim",
-     "its own scheduler, PNDM, is not built: ddim on the same schedule is its default here"},
-    {"DPMSolverMultistepScheduler", "dpmsolver++", "dpm++", NULL},
-    {"DPMSolverMultistepScheduler", "sde-dpmsolver++", "dpm++-sde", NULL},
-    {"EulerDiscreteScheduler", NULL, "euler", NULL},
-    {"EulerAncestralDiscreteScheduler", NULL, "euler-a", NULL},
-    {"UniPCMultistepScheduler", NULL, "unipc", NULL},
-    {"LCMScheduler", NULL, "lcm", NULL},
+     "its own scheduler, PNDM, is not built: ddim on the same schedule is its default here", false},
+    {"DPMSolverMultistepScheduler", "dpmsolver++", "dpm++", NULL, false},
+    {"DPMSolverMultistepScheduler", "sde-dpmsolver++", "dpm++-sde", NULL, false},
+    {"EulerDiscreteScheduler", NULL, "euler", NULL, false},
+    {"EulerAncestralDiscreteScheduler", NULL, "euler-a", NULL, false},
+    {"UniPCMultistepScheduler", NULL, "unipc", NULL, false},
+    {"LCMScheduler", NULL, "lcm", NULL, true},
 };
 
 #define CLASS_COUNT (sizeof classes / sizeof classes[0])
@@ -85,8 +86,8 @@ bool noise_prediction_find(const char *name, enum noise_prediction *out)
 }
 
 /* Without a class the file is one of an original folder, which DDIM ran. */
-static bool read_class(struct noise_schedule *s, const json_t *config, const char *what,
-                       struct error *err)
+static bool read_class(struct noise_schedule *s, const json_t *config, bool *latent_betas,
+                       const char *what, struct error *err)
 {
     const char *name, *algorithm;
     if (!json_get_text_or(config, "_class_name", "DDIMScheduler", &name, what, err) ||
@@ -100,6 +101,7 @@ static bool read_class(struct noise_schedule *s, const json_t *config, const cha
         if (c->algorithm != NULL && strcmp(c->algorithm, algorithm) != 0) continue;
         s->sampler = c->sampler;
         s->note = c->note;
+        *latent_betas = c->latent_betas;
         return true;
     }
     return error_set(err, ERROR_INVALID, "%s: \"%s\": \"%s\" is not built", what,
@@ -147,14 +149,16 @@ static bool read_spacing(struct noise_schedule *s, const json_t *config, const c
     return true;
 }
 
-static bool fill_alphas(struct noise_schedule *s, const json_t *config, const char *what,
-                        struct error *err)
+static bool fill_alphas(struct noise_schedule *s, const json_t *config, bool latent_betas,
+                        const char *what, struct error *err)
 {
+    const double least = latent_betas ? 0.00085 : 0.0001, most = latent_betas ? 0.012 : 0.02;
     double start, end;
     const char *name;
-    if (!config_rules_real(config, "beta_start", 0.0001, 1e-9, 0.999, &start, what, err) ||
-        !config_rules_real(config, "beta_end", 0.02, 1e-9, 0.999, &end, what, err) ||
-        !json_get_text_or(config, "beta_schedule", "linear", &name, what, err))
+    if (!config_rules_real(config, "beta_start", least, 1e-9, 0.999, &start, what, err) ||
+        !config_rules_real(config, "beta_end", most, 1e-9, 0.999, &end, what, err) ||
+        !json_get_text_or(config, "beta_schedule", latent_betas ? "scaled_linear" : "linear", &name,
+                          what, err))
         return false;
     const struct noise_schedule_betas *curve = noise_schedule_betas_find(name);
     if (curve == NULL)
@@ -174,16 +178,16 @@ static bool fill_alphas(struct noise_schedule *s, const json_t *config, const ch
 static bool parse(struct noise_schedule *s, const json_t *config, const char *what,
                   struct error *err)
 {
-    bool to_one;
+    bool to_one, latent_betas = false;
     if (!config_rules_check(config, rules, what, err) ||
         !config_rules_int(config, "num_train_timesteps", 1000, &s->train_steps, what, err))
         return false;
     if (s->train_steps > NOISE_SCHEDULE_TRAIN_STEPS_MAX)
         return error_set(err, ERROR_INVALID, "%s: \"num_train_timesteps\" is over %d", what,
                          NOISE_SCHEDULE_TRAIN_STEPS_MAX);
-    if (!read_class(s, config, what, err) || !read_clipping(config, what, err) ||
+    if (!read_class(s, config, &latent_betas, what, err) || !read_clipping(config, what, err) ||
         !read_prediction(s, config, what, err) || !read_spacing(s, config, what, err) ||
-        !fill_alphas(s, config, what, err) ||
+        !fill_alphas(s, config, latent_betas, what, err) ||
         !json_get_bool_or(config, "set_alpha_to_one", true, &to_one, what, err))
         return false;
     s->final_alpha = to_one ? 1 : s->alphas_cumprod[0];
@@ -193,7 +197,7 @@ static bool parse(struct noise_schedule *s, const json_t *config, const char *wh
 bool noise_schedule_read(const char *path, struct noise_schedule *out, struct error *err)
 {
     memset(out, 0, sizeof *out);
-    json_t *config = json_parse_file(path, CONFIG_LIMIT_BYTES, err);
+    json_t *config = config_rules_read(path, CONFIG_LIMIT_BYTES, err);
     const bool ok = config != NULL && noise_schedule_parse(config, path, out, err);
     json_decref(config);
     return ok;

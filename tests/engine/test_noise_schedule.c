@@ -56,6 +56,7 @@ static void timesteps_agree(void **state)
         {"linspace", true, 20, {999, 949, 899, 849, 799, -1}, 50},
         {"linspace", true, 5, {999, 799, 599, 400, 200, -1}, 200},
         {"trailing", true, 8, {999, 874, 749, 624, 499, -1}, 124},
+        {"trailing", false, 48, {999, 978, 957, 936, 916, -1}, 20},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct timestep_case *c = &cases[i];
@@ -316,6 +317,42 @@ static bool read_text(const char *config, struct error *err)
     return ok;
 }
 
+/* Numbers that only Python's JSON has; as words inside of texts they stay what they are. */
+static void configs_as_python_writes_them_are_read(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    expect_ok(read_text("{\"_class_name\": \"DPMSolverMultistepScheduler\",\n"
+                        " \"lambda_min_clipped\": -Infinity, \"_note\": \"a \\\"NaN, Infinity\"}",
+                        &err),
+              &err);
+    assert_false(read_text("{\"clip_sample\": false, \"beta_end\": NaN}", &err));
+    assert_non_null(strstr(err.message, "beta_end"));
+    assert_false(read_text("{\"clip_sample\": false, \"beta_end\": Infinite}", &err));
+    assert_false(read_text("{\"clip_sample\": false, \"a\\", &err));
+}
+
+/* What a class takes for betas that its file does not name. */
+static void default_betas_are_those_of_the_class(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config;
+        double first, last;
+    } cases[] = {{"{\"_class_name\": \"LCMScheduler\"}", .999149978, .00466009602},
+                 {"{\"_class_name\": \"EulerDiscreteScheduler\"}", .9999, 4.0358e-05}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct error err = {0};
+        struct noise_schedule s;
+        json_t *config = json_loads(cases[i].config, 0, NULL);
+        expect_ok(noise_schedule_parse(config, "config", &s, &err), &err);
+        assert_true(fabs(s.alphas_cumprod[0] / cases[i].first - 1) < 1e-6);
+        assert_true(fabs(s.alphas_cumprod[999] / cases[i].last - 1) < 1e-4);
+        noise_schedule_finish(&s);
+        json_decref(config);
+    }
+}
+
 static void values_that_are_not_built_are_named(void **state)
 {
     (void)state;
@@ -365,6 +402,8 @@ int main(void)
         cmocka_unit_test(distilled_steps_agree),
         cmocka_unit_test(starts_in_the_middle_agree),
         cmocka_unit_test(published_configs_are_read),
+        cmocka_unit_test(configs_as_python_writes_them_are_read),
+        cmocka_unit_test(default_betas_are_those_of_the_class),
         cmocka_unit_test(values_that_are_not_built_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
