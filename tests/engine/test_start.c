@@ -103,6 +103,46 @@ static void video_to_video_agrees(void **state)
         }
 }
 
+/* From black to white, left to right: as golden_start.py has it. */
+static void slope(uint8_t *mask)
+{
+    for (int p = 0; p < PIXELS; p++) {
+        const int level = (p % SIDE - 20) * 12;
+        mask[p] = (uint8_t)(level < 0 ? 0 : level > 255 ? 255 : level);
+    }
+}
+
+/* What is kept, in frames and by a soft mask, with samplers of each kind: golden_start.py. */
+static void kept_parts_agree(void **state)
+{
+    (void)state;
+    static const char *const samplers[][2] = {
+        {"ddim", "ddim"}, {"dpm++", "dpm"}, {"euler", "euler"}, {"unipc", "unipc"}};
+    static uint8_t mask[PIXELS];
+    struct error err = {0};
+    struct safetensors *golden = golden_open();
+    struct safetensors *wanted = safetensors_open(TEST_DATA "/start.safetensors", &err);
+    expect_ok(wanted != NULL, &err);
+    float *video = golden_video(golden), latents[LATENTS];
+    slope(mask);
+    for (int i = 0; i < 8; i++) {
+        const bool held = i % 2 == 0;
+        char extra[160], key[32];
+        snprintf(extra, sizeof extra, "{\"init_video\": \"x\", \"scheduler\": \"%s\", %s}",
+                 samplers[i / 2][0], held ? "\"hold_frames\": [0, 3]" : "\"mask\": \"m\"");
+        snprintf(key, sizeof key, "%s.%s", held ? "hold" : "mask", samplers[i / 2][1]);
+        float *want = golden_floats(wanted, key, LATENTS);
+        struct start s = start_open(extra, (struct pictures){video, held ? NULL : mask});
+        run_to_end(&s, latents);
+        expect_close(key, latents, want, LATENTS, 1e-3);
+        start_close(&s);
+        free(want);
+    }
+    free(video);
+    safetensors_close(golden);
+    safetensors_close(wanted);
+}
+
 /* Latents of a clip of the golden video, not noised at all: held everywhere, after the last step.
  */
 static void clean_latents(const float *video, float *out)
@@ -298,6 +338,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(video_to_video_agrees),
+        cmocka_unit_test(kept_parts_agree),
         cmocka_unit_test(held_frames_end_clean),
         cmocka_unit_test(held_frames_follow_the_schedule),
         cmocka_unit_test(a_mask_keeps_what_is_black),
