@@ -59,25 +59,6 @@ bool inputs_is_upload(const char *upload)
 
 /* ---- answers ---- */
 
-static void say_stored(struct inputs *in, const struct listener *l, const struct input_record *r,
-                       bool existed, enum outbound_when when)
-{
-    struct reply memory;
-    Farm__InputStored m = FARM__INPUT_STORED__INIT;
-    reply_init(&memory);
-    m.sha256 = reply_digest(&memory, &r->sha256);
-    m.size_bytes = r->size_bytes;
-    m.frames = r->frames;
-    m.width = r->width;
-    m.height = r->height;
-    m.format = reply_name(&memory, r->format, LIMIT_NAME_BYTES);
-    m.existed = existed;
-    (void)outbound_reply(&in->c->outbound, true, l->peer, l->request,
-                         FARM__ENVELOPE__BODY_INPUT_STORED, &m.base, when);
-    reply_finish(&memory);
-    shell_stir(in->c);
-}
-
 static void say_problem(struct inputs *in, const struct listener *l, const struct error *err)
 {
     (void)outbound_problem(&in->c->outbound, true, l->peer, l->request, err, OUTBOUND_COMMITTED);
@@ -184,7 +165,7 @@ static bool keep(struct transfer *t, const json_t *report, struct error *err)
     fault_point("input.checked");
     store_input_add(c->store, &r);
     for (const struct listener *l = t->listeners; l != NULL; l = l->next)
-        say_stored(t->all, l, &r, false, OUTBOUND_COMMITTED);
+        inputs_say_stored(c, l->peer, l->request, &r, false);
     return true;
 }
 
@@ -346,16 +327,6 @@ static bool begin(struct inputs *in, const struct listener *asker, const char *o
     return true;
 }
 
-/* A row whose file was lost is no answer: the bytes are asked for again. */
-static bool is_here(struct inputs *in, const struct digest *sha256, struct input_record *out)
-{
-    char *path = NULL;
-    if (!store_input(in->c->store, sha256, out, NULL)) return false;
-    path = artifacts_path(in->c->artifacts, sha256);
-    free(path);
-    return path != NULL;
-}
-
 static bool may_open(struct inputs *in, struct error *err)
 {
     if (!shell_is_well(in->c, err)) return false;
@@ -375,9 +346,9 @@ void inputs_open(struct inputs *in, zsock_peer peer, uint64_t request, const cha
     bool ok = may_open(in, &err);
     if (ok && t != NULL) {
         ok = join(t, &asker, open->size_bytes, &err);
-    } else if (ok && is_here(in, &wanted.sha256, &known)) {
+    } else if (ok && inputs_find(in->c, &wanted.sha256, &known)) {
         store_input_seen(in->c->store, &wanted.sha256, clock_wall_ms());
-        say_stored(in, &asker, &known, true, OUTBOUND_COMMITTED);
+        inputs_say_stored(in->c, peer, request, &known, true);
     } else if (ok) {
         ok = begin(in, &asker, owner, &wanted, &err);
     }
@@ -452,36 +423,6 @@ void inputs_tick(struct inputs *in, int64_t now_ns)
 bool inputs_is_busy(const struct inputs *in)
 {
     return in->count > 0 || in->released_count > 0;
-}
-
-/* ---- batches ---- */
-
-static bool check_file(struct inputs *in, const struct submit_input_file *file, struct error *err)
-{
-    struct input_record r;
-    char hex[DIGEST_TEXT_SIZE];
-    digest_text(&file->sha256, hex);
-    if (!is_here(in, &file->sha256, &r))
-        return error_set(err, ERROR_REFUSED,
-                         "the file sha256:%s is not here: `zoe` sends files before it submits",
-                         hex);
-    if (!file->is_image || r.frames == 1) return true;
-    return error_set(err, ERROR_REFUSED,
-                     "init_image sha256:%.12s... is a video of %llu pictures: use init_video", hex,
-                     (unsigned long long)r.frames);
-}
-
-bool inputs_check(struct inputs *in, const struct submit_result *result, struct error *err)
-{
-    for (uint32_t i = 0; i < result->input_count; i++)
-        if (!check_file(in, &result->inputs[i], err)) return false;
-    return true;
-}
-
-void inputs_bind(struct inputs *in, const char *batch, const struct submit_result *result)
-{
-    for (uint32_t i = 0; i < result->input_count; i++)
-        store_batch_input_add(in->c->store, batch, &result->inputs[i].sha256);
 }
 
 /* ---- life ---- */

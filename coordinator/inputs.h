@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "coordinator/store.h"
 #include "coordinator/submit_file.h"
 #include "proto/message.h"
 #include "proto/zsock.h"
@@ -31,11 +32,16 @@ void inputs_chunk(struct inputs *in, zsock_peer peer, uint64_t request, const ch
                   const Farm__Chunk *chunk, struct bytes payload);
 void inputs_gone(struct inputs *in, zsock_peer peer);
 
+/* What is known of an input that is here: its row and its file. */
+bool inputs_find(struct coordinator *c, const struct digest *sha256, struct input_record *out);
+/* The answer to InputOpen; it leaves after this turn's commit. */
+void inputs_say_stored(struct coordinator *c, zsock_peer peer, uint64_t request,
+                       const struct input_record *r, bool existed);
 /* Every input of a submission is here; ERROR_REFUSED names the first that is not, or a video that
  * shall be an image. */
-bool inputs_check(struct inputs *in, const struct submit_result *result, struct error *err);
+bool inputs_check(struct coordinator *c, const struct submit_result *result, struct error *err);
 /* The batch, added in this turn, names them. */
-void inputs_bind(struct inputs *in, const char *batch, const struct submit_result *result);
+void inputs_bind(struct coordinator *c, const char *batch, const struct submit_result *result);
 
 /* Lets go of files that the last turn gave up, expires transfers. */
 void inputs_tick(struct inputs *in, int64_t now_ns);

@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "base/xalloc.h"
 #include "coordinator/inputs.h"
+#include "coordinator/intake_answer.h"
 #include "coordinator/reply.h"
 #include "coordinator/shell.h"
 #include "proto/codec.h"
@@ -52,61 +53,10 @@ static void send_problem(struct coordinator *c, zsock_peer peer, uint64_t reques
     shell_stir(c);
 }
 
-static Farm__InputProblem **problem_list(struct reply *r, const struct submit_answer *a)
-{
-    Farm__InputProblem **list = reply_alloc(r, a->problem_count + 1, sizeof(*list));
-    for (uint32_t i = 0; i < a->problem_count; i++) {
-        list[i] = reply_alloc(r, 1, sizeof(**list));
-        *list[i] = (Farm__InputProblem)FARM__INPUT_PROBLEM__INIT;
-        list[i]->line = a->problems[i].line;
-        list[i]->field = reply_name(r, a->problems[i].field, LIMIT_NAME_BYTES);
-        list[i]->message = reply_text(r, a->problems[i].message, LIMIT_TEXT_BYTES);
-    }
-    return list;
-}
-
-static void answer_problem(struct coordinator *c, const struct submit_answer *a, struct reply *r)
-{
-    Farm__Problem m = FARM__PROBLEM__INIT;
-    m.code = reply_text(r, error_name(a->err->code), LIMIT_BACKEND_BYTES);
-    m.message = reply_text(r, a->err->message, LIMIT_TEXT_BYTES);
-    m.inputs = problem_list(r, a);
-    m.n_inputs = a->problem_count < LIMIT_INPUT_PROBLEMS ? a->problem_count : LIMIT_INPUT_PROBLEMS;
-    (void)outbound_reply(&c->outbound, true, a->client, a->request, FARM__ENVELOPE__BODY_PROBLEM,
-                         &m.base, OUTBOUND_COMMITTED);
-}
-
-static void answer_accepted(struct coordinator *c, const struct submit_answer *a, struct reply *r)
-{
-    Farm__Accepted m = FARM__ACCEPTED__INIT;
-    uint32_t warnings = a->warning_count < LIMIT_WARNINGS ? a->warning_count : LIMIT_WARNINGS;
-    m.batch = reply_name(r, a->batch, ID_BATCH_LENGTH);
-    m.folder = reply_name(r, a->folder, LIMIT_NAME_BYTES);
-    m.key = reply_name(r, a->key, LIMIT_KEY_BYTES);
-    m.prompts = a->prompts;
-    m.clips = a->clips;
-    m.existed = a->existed;
-    m.warnings = reply_alloc(r, warnings + 1, sizeof(*m.warnings));
-    m.n_warnings = warnings;
-    for (uint32_t i = 0; i < warnings; i++) {
-        m.warnings[i] = reply_text(r, a->warnings[i], LIMIT_TEXT_BYTES);
-    }
-    (void)outbound_reply(&c->outbound, true, a->client, a->request, FARM__ENVELOPE__BODY_ACCEPTED,
-                         &m.base, OUTBOUND_COMMITTED);
-}
-
 static void on_answer(void *context, const struct submit_answer *a)
 {
     struct intake *in = context;
-    struct reply r;
-    reply_init(&r);
-    if (a->err != NULL) {
-        answer_problem(in->c, a, &r);
-    } else {
-        answer_accepted(in->c, a, &r);
-    }
-    reply_finish(&r);
-    shell_stir(in->c);
+    intake_answer(in->c, a);
 }
 
 static void on_credit(void *context, uint64_t client, uint64_t request, const char *key,
@@ -258,9 +208,9 @@ static void on_accept(void *context, const struct submit_ready *ready)
     struct coordinator *c = in->c;
     struct plan plan = {0};
     struct error err = {0};
-    bool ok = shell_is_well(c, &err) && inputs_check(in->inputs, ready->result, &err) &&
+    bool ok = shell_is_well(c, &err) && inputs_check(c, ready->result, &err) &&
               make_plan(c, ready, &plan, &err) && add_batch(c, ready, &plan, &err);
-    if (ok) inputs_bind(in->inputs, ready->batch, ready->result);
+    if (ok) inputs_bind(c, ready->batch, ready->result);
     free(plan.shapes);
     free(plan.runs);
     shell_stir(c);
