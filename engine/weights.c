@@ -252,16 +252,17 @@ static size_t stored_bytes(const struct weight_spec *spec)
     return bytes;
 }
 
-static const struct weight *prepare(struct weights *w, struct weight_spec *spec)
+/* `found`: all of its tensors were. */
+static const struct weight *prepare(struct weights *w, struct weight_spec *spec, bool found)
 {
     struct weight *made = NULL;
     struct ops *ops = w->ops;
     spec->narrow = ops->narrow;
     spec->planned = ops->sketch;
-    if (!w->failed && w->problem_count == 0)
+    if (found && !w->failed && w->problem_count == 0)
         made = ops->backend->prepare(ops->context, spec, &w->failure);
     drop_taken(w);
-    if (w->problem_count > 0) return NULL;
+    if (!found || w->problem_count > 0) return NULL;
     if (made == NULL) {
         w->failed = true;
         return NULL;
@@ -289,7 +290,7 @@ static const struct weight *convolution(struct weights *w, const char *name, enu
     const bool found = take_member(w, name, "weight", in_time ? 5 : 4, in_time ? deep : flat,
                                    &spec.parts[0].weight);
     const bool biased = take_member(w, name, "bias", 1, bias, &spec.parts[0].bias);
-    return found && biased ? prepare(w, &spec) : NULL;
+    return prepare(w, &spec, found && biased);
 }
 
 const struct weight *weights_conv2d(struct weights *w, const char *name, int in, int out,
@@ -317,7 +318,8 @@ static bool add_linear_part(struct weights *w, struct weight_spec *spec, const c
 const struct weight *weights_linear(struct weights *w, const char *name, int in, int out, bool bias)
 {
     struct weight_spec spec = {.kind = WEIGHT_LINEAR, .name = name, .in = in, .kernel = 1};
-    return add_linear_part(w, &spec, name, out, bias) ? prepare(w, &spec) : NULL;
+    const bool found = add_linear_part(w, &spec, name, out, bias);
+    return prepare(w, &spec, found);
 }
 
 const struct weight *weights_linear_stack(struct weights *w, const char *name,
@@ -331,7 +333,7 @@ const struct weight *weights_linear_stack(struct weights *w, const char *name,
         snprintf(full, sizeof full, "%s%s", name, parts[i]);
         ok = add_linear_part(w, &spec, full, out, bias) && ok;
     }
-    return ok ? prepare(w, &spec) : NULL;
+    return prepare(w, &spec, ok);
 }
 
 const struct weight *weights_norm(struct weights *w, const char *name, int channels)
@@ -346,7 +348,7 @@ const struct weight *weights_norm(struct weights *w, const char *name, int chann
                                .parts = {{.out = channels}}};
     const bool scale = take_member(w, name, "weight", 1, dim, &spec.parts[0].weight);
     const bool shift = take_member(w, name, "bias", 1, dim, &spec.parts[0].bias);
-    return scale && shift ? prepare(w, &spec) : NULL;
+    return prepare(w, &spec, scale && shift);
 }
 
 const struct weight *weights_embedding(struct weights *w, const char *name, int rows, int channels)
@@ -359,5 +361,6 @@ const struct weight *weights_embedding(struct weights *w, const char *name, int 
                                .kernel = 1,
                                .part_count = 1,
                                .parts = {{.out = rows}}};
-    return take(w, name, 2, dim, &spec.parts[0].weight) ? prepare(w, &spec) : NULL;
+    const bool found = take(w, name, 2, dim, &spec.parts[0].weight);
+    return prepare(w, &spec, found);
 }

@@ -105,6 +105,38 @@ static void other_shapes_are_named(void **state)
     scratch_remove(folder);
 }
 
+/* The names of a safetensors file that end so get another ending, of the same length. */
+static void rename_all(const char *folder, const char *name, const char *from, const char *to)
+{
+    struct error err = {0};
+    struct buf data = BUF_INIT;
+    char *path = path_join(folder, name);
+    expect_ok(path_read(path, (size_t)64 << 20, &data, &err), &err);
+    const size_t length = strlen(from);
+    int found = 0;
+    assert_int_equal(strlen(to), length);
+    for (size_t i = 0; i + length <= data.size; i++)
+        if (memcmp(data.data + i, from, length) == 0) {
+            memcpy(data.data + i, to, length);
+            found++;
+        }
+    assert_true(found > 0);
+    scratch_write(folder, name, data.data, data.size);
+    buf_finish(&data);
+    free(path);
+}
+
+static void any_number_of_missing_tensors_is_named(void **state)
+{
+    (void)state;
+    char *folder = copy_of_tiny();
+    rename_all(folder, UNET, ".bias\"", ".bies\"");
+    json_t *report = check(folder, "problems", 1);
+    assert_non_null(strstr(first_of(report, "problems"), "missing"));
+    json_decref(report);
+    scratch_remove(folder);
+}
+
 static void no_model_is_a_problem(void **state)
 {
     (void)state;
@@ -123,6 +155,7 @@ int main(void)
         cmocka_unit_test(numbers_that_are_none_are_named),
         cmocka_unit_test(parts_that_are_not_there_are_named),
         cmocka_unit_test(other_shapes_are_named),
+        cmocka_unit_test(any_number_of_missing_tensors_is_named),
         cmocka_unit_test(no_model_is_a_problem),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
