@@ -19,6 +19,7 @@ struct pickle_machine {
     size_t mark_count, mark_capacity;
     struct table memo; /* number -> value */
     uint64_t memo_next;
+    size_t copied; /* items of lists that became dicts: a few bytes can copy one again and again */
     bool stopped;
 };
 

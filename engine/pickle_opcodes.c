@@ -386,7 +386,8 @@ static const char *apply(struct pickle_machine *r, const struct pickle_value *ma
     if (passed != NULL) return pickle_push(r, passed);
     struct pickle_value *value = pickle_make(r, PICKLE_INERT);
     if (value != NULL) pickle_torch_make(maker, args, value);
-    return pickle_push(r, value);
+    if (value != NULL && value->kind == PICKLE_DICT) r->copied += value->items.count;
+    return r->copied <= PICKLE_VALUES_MAX ? pickle_push(r, value) : pickle_too_many;
 }
 
 static const char *op_reduce(struct pickle_machine *r)

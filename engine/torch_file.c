@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "base/xalloc.h"
 #include "engine/file_map.h"
 #include "engine/pickle.h"
@@ -177,6 +178,9 @@ static bool add_all(struct torch_file *f, const struct pickle_value *state, stru
     for (size_t i = 0; i < state->items.count; i += dict ? 2 : 1) {
         const struct pickle_value *key = state->items.at[i];
         if (dict && key->kind != PICKLE_TEXT) continue;
+        if (dict && !text_is_utf8(key->text, strlen(key->text)))
+            return error_set(err, ERROR_INVALID, "%s: the name of tensor %zu is not UTF-8", f->path,
+                             i / 2);
         if (!dict) snprintf(number, sizeof number, "%zu", i);
         if (!add_tensor(f, dict ? key->text : number, state->items.at[dict ? i + 1 : i], err))
             return false;

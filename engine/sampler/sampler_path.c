@@ -40,6 +40,7 @@ static double sigma_at(const struct noise_schedule *schedule, double timestep)
 static double timestep_of(const struct noise_schedule *schedule, double sigma)
 {
     int low = 0;
+    if (schedule->train_steps < 2) return 0;
     while (low < schedule->train_steps - 2 && table_sigma(schedule, low + 1) <= sigma)
         low++;
     const double from = log(table_sigma(schedule, low)), to = log(table_sigma(schedule, low + 1));

@@ -212,6 +212,24 @@ static void karras_sigmas_agree(void **state)
 }
 
 /* LCM's own timesteps: of the 50 it was distilled on. */
+/* No two training steps to lie between. */
+static void one_training_step_is_a_schedule(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct noise_schedule s;
+    json_t *config = json_pack("{s:i, s:b, s:b}", "num_train_timesteps", 1, "clip_sample", 0,
+                               "use_karras_sigmas", 1);
+    expect_ok(noise_schedule_parse(config, "config", &s, &err), &err);
+    struct sampler_path *path = sampler_path_new(sampler_find("euler"), &s, &as_folder, 1, &err);
+    expect_ok(path != NULL, &err);
+    assert_true(path->timesteps[0] == 0);
+    assert_true(path->sigmas[0] > 0 && path->sigmas[0] < 1);
+    sampler_path_free(path);
+    noise_schedule_finish(&s);
+    json_decref(config);
+}
+
 static void distilled_steps_agree(void **state)
 {
     (void)state;
@@ -313,6 +331,7 @@ int main(void)
         cmocka_unit_test(too_many_steps_are_refused),
         cmocka_unit_test(samplers_agree),
         cmocka_unit_test(karras_sigmas_agree),
+        cmocka_unit_test(one_training_step_is_a_schedule),
         cmocka_unit_test(distilled_steps_agree),
         cmocka_unit_test(starts_in_the_middle_agree),
         cmocka_unit_test(runs_from_the_middle_agree),

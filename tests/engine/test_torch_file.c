@@ -354,6 +354,42 @@ static void pickles_that_break_the_machine_are_refused(void **state)
     }
 }
 
+/* A list of pairs that becomes an ordered dict, over and over: some bytes each time. */
+static void copies_have_a_limit(void **state)
+{
+    (void)state;
+    struct buf b = BUF_INIT;
+    struct error err = {0};
+    buf_append_text(&b, "ccollections\nOrderedDict\nq\1NN\x86q\2](");
+    for (int i = 0; i < 100000; i++)
+        buf_append_text(&b, "h\2");
+    buf_append_text(&b, "e\x85q\3");
+    for (int i = 0; i < 20; i++)
+        buf_append_text(&b, "h\1h\3R");
+    buf_append_text(&b, ".");
+    struct pickle *p = pickle_read(b.data, b.size, "p", &err);
+    if (p != NULL) fail_msg("the pickle was taken");
+    assert_non_null(strstr(err.message, "too many values"));
+    buf_finish(&b);
+}
+
+static void names_are_utf8(void **state)
+{
+    (void)state;
+    char *folder = scratch_folder(), *path = path_join(folder, "w.pth");
+    struct buf pickle = BUF_INIT;
+    pickle_tensor(&pickle, "FloatStorage", 1, 0, 1, 1);
+    char *name = memchr(pickle.data, 'w', pickle.size);
+    *name = '\xff';
+    const struct member members[] = {{"m/data.pkl", pickle.data, pickle.size, 0},
+                                     {"m/data/0", "1234", 4, 0}};
+    write_archive(path, members, 2, false);
+    expect_file_refused(path, "not UTF-8");
+    buf_finish(&pickle);
+    free(path);
+    scratch_remove(folder);
+}
+
 /* os.system("..."), as an attacker would write it: a value that nothing comes of. */
 static void nothing_is_run(void **state)
 {
@@ -382,6 +418,8 @@ int main(void)
         cmocka_unit_test(entries_that_overlap_are_refused),
         cmocka_unit_test(cut_files_are_refused),
         cmocka_unit_test(pickles_that_break_the_machine_are_refused),
+        cmocka_unit_test(copies_have_a_limit),
+        cmocka_unit_test(names_are_utf8),
         cmocka_unit_test(nothing_is_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
