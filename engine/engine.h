@@ -24,7 +24,7 @@
 #include "base/error.h"
 
 /* Raised whenever the bits of any result may change: part of the fingerprint. */
-#define ENGINE_NUMERIC_VERSION 1
+#define ENGINE_NUMERIC_VERSION 2
 
 struct engine_model;
 struct engine_job;
@@ -65,7 +65,7 @@ struct engine_model *engine_open(const char *folder, const struct engine_options
 void engine_close(struct engine_model *model); /* after all its jobs; NULL is fine */
 
 /* What decides the bits of a result, as one word without spaces:
- * "zoe1/cpu/avx2/openblas-0.3.21-Haswell/glibc-2.36". */
+ * "zoe2/cpu/avx2/openblas-0.3.21-Haswell/glibc-2.36". */
 #define ENGINE_FINGERPRINT_SIZE 160
 void engine_fingerprint(const struct engine_model *model, char out[ENGINE_FINGERPRINT_SIZE]);
 

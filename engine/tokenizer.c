@@ -299,6 +299,16 @@ static void encode_word(struct output *out, const char *bytes, size_t size)
     free(symbols);
 }
 
+#define DOTTED_CAPITAL_I 0x130
+#define COMBINING_DOT 0x307
+
+/* The simple mapping, but for the one letter whose lower case is two characters. */
+static void append_lower(struct buf *out, uint32_t code)
+{
+    unicode_append(out, unicode_lower(code));
+    if (code == DOTTED_CAPITAL_I) unicode_append(out, COMBINING_DOT);
+}
+
 /* Composed, lower-cased, white space of any kind as one plain space. */
 static char *clean(const char *text, size_t *size_out)
 {
@@ -311,7 +321,7 @@ static char *clean(const char *text, size_t *size_out)
     struct buf out = BUF_INIT;
     for (size_t i = 0; i < count; i++) {
         if (!unicode_is_space(composed[i]))
-            unicode_append(&out, unicode_lower(composed[i]));
+            append_lower(&out, composed[i]);
         else if (out.size > 0 && out.data[out.size - 1] != ' ')
             buf_append_char(&out, ' ');
     }

@@ -227,6 +227,7 @@ static const struct {
     {"Darth Vader surfing a wave, 4k, it's 1999!!",
      16,
      {23164, 21908, 15762, 320, 4535, 267, 275, 330, 267, 585, 568, 272, 280, 280, 280, 748}},
+    {"\xc4\xb0stanbul", 3, {328, 16384, 11231}}, /* i, combining dot, stanbul */
     {"caf\xc3\xa9 na\xc3\xafve \xe2\x80\x94 \xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e \xf0\x9f\x98\x80",
      10,
      {15304, 1097, 35689, 563, 2005, 39121, 44353, 34002, 508, 7334}},
