@@ -296,10 +296,9 @@ static bool put_in_place(struct model_add *a, struct error *err)
     char *place = model_place_model(&a->place, a->name);
     bool ok = model_digest_list(a->folder, &a->files, err);
     if (ok) a->digest = model_digest_of(&a->files);
-    ok = ok && write_manifest(a, err);
-    if (ok && path_exists(place)) /* another add was faster */
+    if (ok && path_exists(place)) /* another add was faster: its manifest stays */
         ok = error_set(err, ERROR_STATE, "a model named %s is there by now", a->name);
-    ok = ok && path_rename_durable(a->folder, place, err);
+    ok = ok && write_manifest(a, err) && path_rename_durable(a->folder, place, err);
     free(place);
     return ok;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/xalloc.h"
 #include "engine/engine.h"
 #include "engine/model/family.h"
@@ -17,9 +18,21 @@ struct check {
     void *chunk; /* CHUNK_ELEMENTS of the widest type */
 };
 
+/* Of a text that is not UTF-8 (a path may be anything) what is ASCII: a problem is never lost. */
+static json_t *readable(const char *text)
+{
+    if (text_is_utf8(text, strlen(text))) return json_string(text);
+    char *copy = xstrdup(text);
+    for (char *c = copy; *c != '\0'; c++)
+        if ((unsigned char)*c >= 0x80) *c = '?';
+    json_t *string = json_string(copy);
+    free(copy);
+    return string;
+}
+
 static void add_text(json_t *list, const char *text)
 {
-    if (json_array_size(list) < PROBLEMS_MAX) json_array_append_new(list, json_string(text));
+    if (json_array_size(list) < PROBLEMS_MAX) json_array_append_new(list, readable(text));
 }
 
 /* ---- one tensor ---- */
@@ -89,9 +102,9 @@ static void check_part(struct check *c, struct model_parts *parts, enum model_pa
         check_tensor(c, tensor_file_path(f), e);
     }
     json_array_append_new(c->parts,
-                          json_pack("{ss ss si sI ss?}", "part", model_part_name(part), "file",
-                                    tensor_file_path(f), "tensors", tensor_file_count(f), "bytes",
-                                    bytes, "dtype", dtype));
+                          json_pack("{ss so si sI ss?}", "part", model_part_name(part), "file",
+                                    readable(tensor_file_path(f)), "tensors", tensor_file_count(f),
+                                    "bytes", bytes, "dtype", dtype));
 }
 
 static void check_parts(struct check *c, struct model_parts *parts)

@@ -295,11 +295,22 @@ static json_t *convert(struct model_folder *m, const char *out, const char *dtyp
               : NULL;
 }
 
+/* "new/" is new: a name, not the folder above none. */
+static char *without_slashes(const char *path)
+{
+    size_t size = strlen(path);
+    while (size > 1 && path[size - 1] == '/')
+        size--;
+    return xstrndup(path, size);
+}
+
 json_t *engine_convert(const char *path, const char *out, const char *dtype, struct error *err)
 {
     struct model_folder m;
     if (!model_folder_open(&m, path, err)) return NULL;
-    json_t *report = check_request(&m, out, dtype, err) ? convert(&m, out, dtype, err) : NULL;
+    char *to = without_slashes(out);
+    json_t *report = check_request(&m, to, dtype, err) ? convert(&m, to, dtype, err) : NULL;
+    free(to);
     model_folder_close(&m);
     return report;
 }

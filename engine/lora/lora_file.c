@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "base/xalloc.h"
 #include "engine/lora/lora_pair.h"
 #include "engine/lora/lora_slots.h"
@@ -121,9 +122,17 @@ static bool match(struct lora_file *f, const struct lora_base *base, struct erro
     return f->delta_count > 0 || refuse_stranger(f, err);
 }
 
+/* Reports name the file. */
+static bool check_name(const char *path, struct error *err)
+{
+    const char *name = path_basename(path);
+    if (text_is_utf8(name, strlen(name))) return true;
+    return error_set(err, ERROR_INVALID, "a LoRA's file has a name that is not UTF-8; rename it");
+}
+
 static struct lora_file *open_file(const char *path, struct error *err)
 {
-    struct tensor_file *file = tensor_file_open(path, err);
+    struct tensor_file *file = check_name(path, err) ? tensor_file_open(path, err) : NULL;
     if (file == NULL) return NULL;
     struct lora_file *f = xcalloc(1, sizeof *f);
     f->file = file;

@@ -137,6 +137,21 @@ static void any_number_of_missing_tensors_is_named(void **state)
     scratch_remove(folder);
 }
 
+/* Such a path fits in no JSON as it is; what is wrong must be told all the same. */
+static void problems_of_strange_paths_are_told(void **state)
+{
+    (void)state;
+    char *outer = scratch_folder(), *folder = path_join(outer, "mod\xe8les/tiny");
+    scratch_copy_tiny(folder);
+    write_last(folder, VAE, 0x7fc00000);
+    json_t *report = check(folder, "problems", 1);
+    assert_non_null(strstr(first_of(report, "problems"), "mod?les"));
+    assert_int_equal(json_array_size(json_object_get(report, "parts")), 3);
+    json_decref(report);
+    free(folder);
+    scratch_remove(outer);
+}
+
 static void no_model_is_a_problem(void **state)
 {
     (void)state;
@@ -156,6 +171,7 @@ int main(void)
         cmocka_unit_test(parts_that_are_not_there_are_named),
         cmocka_unit_test(other_shapes_are_named),
         cmocka_unit_test(any_number_of_missing_tensors_is_named),
+        cmocka_unit_test(problems_of_strange_paths_are_told),
         cmocka_unit_test(no_model_is_a_problem),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

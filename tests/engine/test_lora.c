@@ -325,6 +325,24 @@ static void every_key_of_the_goldens_is_matched(void **state)
     }
 }
 
+/* A name that no report could hold. */
+static void names_of_files_are_utf8(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    char *folder = scratch_folder(), *from = path_join(LORA, forms[0][1]);
+    struct buf data = BUF_INIT;
+    expect_ok(path_read(from, (size_t)16 << 20, &data, &err), &err);
+    scratch_write(folder, "mod\xe8le.safetensors", data.data, data.size);
+    assert_null(engine_lora_describe(folder, &err));
+    assert_int_equal(err.code, ERROR_INVALID);
+    assert_null(match(folder, &err));
+    assert_int_equal(err.code, ERROR_INVALID);
+    buf_finish(&data);
+    free(from);
+    scratch_remove(folder);
+}
+
 struct part {
     const char *name;
     int64_t rows, columns;
@@ -577,6 +595,7 @@ int main(void)
         cmocka_unit_test(strengths_add_up),
         cmocka_unit_test(a_recipe_must_suit_the_open_model),
         cmocka_unit_test(every_key_of_the_goldens_is_matched),
+        cmocka_unit_test(names_of_files_are_utf8),
         cmocka_unit_test(what_does_not_fit_is_named),
         cmocka_unit_test(an_older_order_is_found_by_what_fits),
         cmocka_unit_test(a_file_that_fits_nowhere_is_refused),
