@@ -122,10 +122,11 @@ const json_t *engine_lora_report(const struct engine_model *model);
 
 /* ---- jobs ---- */
 
-enum engine_phase { ENGINE_ENCODE, ENGINE_STEP, ENGINE_DECODE };
+enum engine_phase { ENGINE_STEP, ENGINE_DECODE };
 
 /* Called in the job's thread whenever something was completed, and at least once a denoising step
- * and once a decoded frame; within long steps too, so that a watcher can tell slow from hung. */
+ * and once a decoded frame; within long steps too, so that a watcher can tell slow from hung.
+ * Texts and pictures are encoded by engine_job_new, before anybody can watch or cancel. */
 struct engine_progress {
     enum engine_phase phase;
     int done, total; /* steps; frames: those before and including this one, of the clip's */

@@ -1,25 +1,19 @@
 #include "engine/safetensors.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/path.h"
 #include "base/table.h"
 #include "base/xalloc.h"
+#include "engine/file_map.h"
 
 #define LENGTH_BYTES 8
 
 struct safetensors {
-    unsigned char *map;
-    size_t map_bytes;
+    struct file_map map;
     size_t data_offset, data_bytes;
     struct safetensors_entry *entries;
     int count;
@@ -27,42 +21,7 @@ struct safetensors {
     json_t *metadata;
 };
 
-void safetensors_shape_text(int rank, const int64_t *dim, char *out, size_t out_size)
-{
-    struct buf b = BUF_INIT;
-    buf_append_char(&b, '[');
-    for (int i = 0; i < rank; i++)
-        buf_printf(&b, "%s%lld", i > 0 ? "," : "", (long long)dim[i]);
-    buf_append_char(&b, ']');
-    snprintf(out, out_size, "%s", buf_text(&b));
-    buf_finish(&b);
-}
-
 /* ---- reading ---- */
-
-static bool map_file(struct safetensors *s, const char *path, struct error *err)
-{
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? error_set(err, ERROR_NOT_FOUND, "%s: no such file", path)
-                               : error_set_errno(err, errno, "%s", path);
-    struct stat info;
-    bool ok = true;
-    if (fstat(fd, &info) != 0)
-        ok = error_set_errno(err, errno, "%s", path);
-    else if (!S_ISREG(info.st_mode) || info.st_size < LENGTH_BYTES + 2)
-        ok = error_set(err, ERROR_INVALID, "%s: too short for a safetensors file", path);
-    if (ok) {
-        s->map_bytes = (size_t)info.st_size;
-        void *map = mmap(NULL, s->map_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (map == MAP_FAILED)
-            ok = error_set_errno(err, errno, "%s", path);
-        else
-            s->map = map;
-    }
-    close(fd);
-    return ok;
-}
 
 static bool parse_dtype(const json_t *value, enum tensor_dtype *out)
 {
@@ -99,7 +58,7 @@ static bool parse_offsets(const struct safetensors *s, const json_t *value,
     const json_int_t first = json_integer_value(begin), last = json_integer_value(end);
     if (first < 0 || last < first || (uint64_t)last > s->data_bytes) return false;
     if ((uint64_t)(last - first) != e->size_bytes) return false;
-    e->data = s->map + s->data_offset + first;
+    e->data = s->map.data + s->data_offset + first;
     return true;
 }
 
@@ -129,14 +88,14 @@ static int by_offset(const void *a, const void *b)
 
 static bool check_cover(const struct safetensors *s, const char *path, struct error *err)
 {
-    const unsigned char *next = s->map + s->data_offset;
+    const unsigned char *next = s->map.data + s->data_offset;
     for (int i = 0; i < s->count; i++) {
         if (s->entries[i].data != next)
             return error_set(err, ERROR_INVALID, "%s: data of %s overlaps or leaves a hole", path,
                              s->entries[i].name);
         next += s->entries[i].size_bytes;
     }
-    if (next != s->map + s->map_bytes)
+    if (next != s->map.data + s->map.size_bytes)
         return error_set(err, ERROR_INVALID, "%s: data that belongs to no tensor", path);
     return true;
 }
@@ -167,13 +126,14 @@ static bool read_header(struct safetensors *s, const char *path, struct error *e
 {
     uint64_t length = 0;
     for (int i = LENGTH_BYTES - 1; i >= 0; i--)
-        length = length << 8 | s->map[i];
-    if (length > SAFETENSORS_HEADER_MAX_BYTES || length > s->map_bytes - LENGTH_BYTES)
+        length = length << 8 | s->map.data[i];
+    if (length > SAFETENSORS_HEADER_MAX_BYTES || length > s->map.size_bytes - LENGTH_BYTES)
         return error_set(err, ERROR_INVALID, "%s: a header of %llu bytes does not fit the file",
                          path, (unsigned long long)length);
     s->data_offset = LENGTH_BYTES + (size_t)length;
-    s->data_bytes = s->map_bytes - s->data_offset;
-    json_t *header = json_parse((const char *)s->map + LENGTH_BYTES, (size_t)length, path, err);
+    s->data_bytes = s->map.size_bytes - s->data_offset;
+    json_t *header =
+        json_parse((const char *)s->map.data + LENGTH_BYTES, (size_t)length, path, err);
     if (header == NULL) return false;
     const bool ok = parse_header(s, header, path, err);
     json_decref(header);
@@ -184,7 +144,7 @@ struct safetensors *safetensors_open(const char *path, struct error *err)
 {
     struct safetensors *s = xcalloc(1, sizeof *s);
     table_init(&s->by_name);
-    if (map_file(s, path, err) && read_header(s, path, err)) return s;
+    if (file_map_open(&s->map, path, LENGTH_BYTES + 2, err) && read_header(s, path, err)) return s;
     safetensors_close(s);
     return NULL;
 }
@@ -197,7 +157,7 @@ void safetensors_close(struct safetensors *s)
     free(s->entries);
     table_finish(&s->by_name);
     json_decref(s->metadata);
-    if (s->map != NULL) munmap(s->map, s->map_bytes);
+    file_map_close(&s->map);
     free(s);
 }
 

@@ -43,9 +43,6 @@ const struct safetensors_entry *safetensors_at(const struct safetensors *s,
 const struct safetensors_entry *safetensors_find(const struct safetensors *s,
                                                  const char *name); /* or NULL */
 
-/* "[2,77]" into out. */
-void safetensors_shape_text(int rank, const int64_t *dim, char *out, size_t out_size);
-
 /* Writing: entries are collected in memory (copied), then written in the order of adding, durably
  * and by rename. */
 struct safetensors_writer;

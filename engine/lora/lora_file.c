@@ -1,5 +1,5 @@
 /* Keys are sorted into slots, one set a module; then each module's slots become deltas. Files that
- * have an order instead of names fill the slots by walking the base (lora_order.c). */
+ * have an order instead of names fill the slots by walking the base (lora_slots.c). */
 #include "engine/lora/lora_file.h"
 
 #include <math.h>

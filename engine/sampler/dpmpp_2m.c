@@ -5,17 +5,6 @@
 
 #include "engine/sampler/sampler.h"
 
-/* Half of 1 / r0: how much of the difference to the previous prediction is added; 0 for first
- * order. */
-static double second_order_share(const struct sampler_run *run, int index, double h)
-{
-    const struct sampler_path *path = run->setup.path;
-    if (run->filled == 0 || index == path->steps - 1) return 0;
-    const double before =
-        sampler_point_at(path, index).lambda - sampler_point_at(path, index - 1).lambda;
-    return 0.5 * h / before;
-}
-
 static void dpmpp_step(struct sampler_run *run, int index, float *x, const float *prediction,
                        sampler_noise_fn *noise, void *noise_arg)
 {
@@ -28,7 +17,7 @@ static void dpmpp_step(struct sampler_run *run, int index, float *x, const float
     const double h = to.lambda - from.lambda;
     const float keep = (float)(to.sigma / from.sigma);
     const float gain = (float)(-to.alpha * expm1(-h));
-    const float share = (float)second_order_share(run, index, h);
+    const float share = (float)sampler_second_order_share(run, index, h);
     float *previous = run->kept[0];
     for (int64_t i = 0; i < run->setup.count; i++) {
         const float clean = sampler_clean(&say, x[i], prediction[i]);

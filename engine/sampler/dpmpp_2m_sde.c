@@ -5,16 +5,6 @@
 
 #include "engine/sampler/sampler.h"
 
-/* How much of the difference to the previous prediction is added; 0 for first order. */
-static double second_order_share(const struct sampler_run *run, int index, double h)
-{
-    const struct sampler_path *path = run->setup.path;
-    if (run->filled == 0 || index == path->steps - 1) return 0;
-    const double before =
-        sampler_point_at(path, index).lambda - sampler_point_at(path, index - 1).lambda;
-    return 0.5 * h / before;
-}
-
 static void step(struct sampler_run *run, int index, float *x, const float *prediction,
                  sampler_noise_fn *noise, void *noise_arg)
 {
@@ -24,7 +14,7 @@ static void step(struct sampler_run *run, int index, float *x, const float *pred
     const struct sampler_clean say = sampler_clean_at(path, index);
     const double h = to.lambda - from.lambda, fresh = -expm1(-2 * h);
     const float keep = (float)(to.sigma / from.sigma * exp(-h)), gain = (float)(to.alpha * fresh);
-    const float share = (float)second_order_share(run, index, h);
+    const float share = (float)sampler_second_order_share(run, index, h);
     const float spread = (float)(to.sigma * sqrt(fresh));
     float *previous = run->kept[0];
     noise(noise_arg, run->noise);

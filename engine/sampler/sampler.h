@@ -111,6 +111,10 @@ struct sampler_point {
 };
 struct sampler_point sampler_point_at(const struct sampler_path *path, int index);
 
+/* Of DPM-Solver++(2M) at a step of width h in lambda, half of 1 / r0: how much of the difference to
+ * the previous prediction is added; 0 for first order. */
+double sampler_second_order_share(const struct sampler_run *run, int index, double h);
+
 /* The network sees latents times this. */
 double sampler_scale_input(const struct sampler_path *path, int index);
 /* Noised latents at step `index` are clean_gain * clean + noise_gain * noise (diffusers'

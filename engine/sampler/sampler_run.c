@@ -71,6 +71,15 @@ struct sampler_point sampler_point_at(const struct sampler_path *path, int index
     return (struct sampler_point){alpha, sigma * alpha, log(alpha) - log(sigma * alpha)};
 }
 
+double sampler_second_order_share(const struct sampler_run *run, int index, double h)
+{
+    const struct sampler_path *path = run->setup.path;
+    if (run->filled == 0 || index == path->steps - 1) return 0;
+    const double before =
+        sampler_point_at(path, index).lambda - sampler_point_at(path, index - 1).lambda;
+    return 0.5 * h / before;
+}
+
 void sampler_mix(const struct sampler_setup *setup, int index, double *clean_gain,
                  double *noise_gain)
 {

@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/tensor_file.h"
+
 static const char zoe_engine[] = TEST_BIN "/zoe-engine";
 
 /* Runs with stdout and stderr in FOLDER/out and FOLDER/err; returns the exit code. */
@@ -50,7 +52,7 @@ static void expect_shape(const struct safetensors *s, const char *name, enum ten
     char text[64];
     const struct safetensors_entry *e = safetensors_find(s, name);
     if (e == NULL) fail_msg("no %s", name);
-    safetensors_shape_text(e->rank, e->dim, text, sizeof text);
+    tensor_shape_text(e->rank, e->dim, text, sizeof text);
     assert_string_equal(text, shape);
     assert_int_equal(e->dtype, dtype);
 }
