@@ -180,6 +180,8 @@ static bool add_prompt(struct parse *p, const char *prompt, size_t size, const j
     struct error err;
     const struct submit_variant *variant = submit_variants_of(&p->variants, fields, field, &err);
     if (variant == NULL) return problem(p, field, "%s", err.message);
+    if (!prompt_check(prompt, variant->syntax, variant->steps, &err))
+        return problem(p, "prompt", "%s", err.message);
     submit_words_look(&p->words, variant->model, prompt, size);
     if (!count_clips(p, variant->group, p->seed_count ? p->seed_count : p->result->seeds))
         return false;

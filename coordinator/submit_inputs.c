@@ -29,20 +29,3 @@ bool submit_inputs_take(struct submit_result *r, const char *field, const json_t
     file->is_image |= strcmp(field, "init_image") == 0;
     return true;
 }
-
-const char *submit_inputs_check(const json_t *recipe, struct error *err)
-{
-    static const char *const dependent[] = {"mask", "strength", "encode", "hold_frames"};
-    bool video = json_object_get(recipe, "init_video") != NULL;
-    bool image = json_object_get(recipe, "init_image") != NULL;
-    if (video && image) {
-        error_set(err, ERROR_INVALID, "only one of init_video and init_image can be the start");
-        return "init_image";
-    }
-    for (size_t i = 0; !video && !image && i < sizeof(dependent) / sizeof(dependent[0]); i++) {
-        if (json_object_get(recipe, dependent[i]) == NULL) continue;
-        error_set(err, ERROR_INVALID, "there is no init_video or init_image to start from");
-        return dependent[i];
-    }
-    return NULL;
-}

@@ -1,6 +1,6 @@
 /* submit_inputs: the files that a submission's recipes start from, each once. In a submission they
  * are named by their digests; whether they are here is asked when it is accepted (inputs.h).
- * Room-internal: submit_file.c, submit_variant.c. */
+ * Room-internal: submit_file.c. */
 #ifndef ZOE_COORDINATOR_SUBMIT_INPUTS_H
 #define ZOE_COORDINATOR_SUBMIT_INPUTS_H
 
@@ -10,8 +10,5 @@
  * digits, or one file too many. */
 bool submit_inputs_take(struct submit_result *result, const char *field, const json_t *value,
                         struct error *err);
-
-/* Fields about a start need one, and there is at most one; NULL or the name of the one at fault. */
-const char *submit_inputs_check(const json_t *recipe, struct error *err);
 
 #endif

@@ -6,8 +6,8 @@
 
 #include "base/json.h"
 #include "base/recipe.h"
+#include "base/recipe_rules.h"
 #include "base/xalloc.h"
-#include "coordinator/submit_inputs.h"
 
 #define FIELD_SIZE 64
 #define VARIANTS_KEPT 4096 /* a file whose lines all differ must not fill the memory */
@@ -17,57 +17,6 @@ static bool fault(char *field, const char *name)
     strncpy(field, name, FIELD_SIZE - 1);
     field[FIELD_SIZE - 1] = '\0';
     return false;
-}
-
-/* ---- against the model's facts ---- */
-
-static bool check_range(const json_t *facts, const char *fact, const json_t *recipe,
-                        const char *name, char *field, struct error *err)
-{
-    const json_t *range = json_object_get(facts, fact);
-    json_int_t value = json_integer_value(json_object_get(recipe, name));
-    json_int_t min = json_integer_value(json_object_get(range, "min"));
-    json_int_t max = json_integer_value(json_object_get(range, "max"));
-    json_int_t step = json_integer_value(json_object_get(range, "step"));
-    if (!json_is_object(range)) return true;
-    if (step < 1) step = 1;
-    if (value >= min && value <= max && (value - min) % step == 0) return true;
-    error_set(err, ERROR_INVALID, "%lld is not possible with this model: %lld to %lld%s%lld",
-              (long long)value, (long long)min, (long long)max,
-              step > 1 ? " in steps of " : ", step ", (long long)step);
-    return fault(field, name);
-}
-
-static bool check_choice(const json_t *facts, const char *fact, const json_t *recipe,
-                         const char *name, char *field, struct error *err)
-{
-    const json_t *choices = json_object_get(facts, fact);
-    const char *value = json_string_value(json_object_get(recipe, name));
-    if (!json_is_array(choices) || value == NULL) return true;
-    for (size_t i = 0; i < json_array_size(choices); i++)
-        if (strcmp(value, json_string_value(json_array_get(choices, i))) == 0) return true;
-    error_set(err, ERROR_INVALID, "this model has no '%.60s'", value);
-    return fault(field, name);
-}
-
-static bool check_family(const json_t *facts, const json_t *recipe, char *field, struct error *err)
-{
-    const char *family = json_string_value(json_object_get(facts, "family"));
-    if (json_object_get(recipe, "pattern") == NULL) return true;
-    if (family != NULL && strcmp(family, "pattern") == 0) return true;
-    error_set(err, ERROR_INVALID, "only models of the family 'pattern' know this field");
-    return fault(field, "pattern");
-}
-
-static bool check_facts(const json_t *facts, const json_t *recipe, char *field, struct error *err)
-{
-    return check_range(facts, "width", recipe, "width", field, err) &&
-           check_range(facts, "height", recipe, "height", field, err) &&
-           check_range(facts, "frames", recipe, "num_frames", field, err) &&
-           check_range(facts, "clip_skip", recipe, "clip_skip", field, err) &&
-           check_choice(facts, "schedulers", recipe, "scheduler", field, err) &&
-           check_choice(facts, "noises", recipe, "noise", field, err) &&
-           check_family(facts, recipe, field, err);
 }
 
 /* ---- completing ---- */
@@ -98,6 +47,12 @@ static const struct model *find_model(const struct submit_variants *v, const jso
     return model;
 }
 
+static bool follows_rules(const json_t *facts, const json_t *recipe, char *field, struct error *err)
+{
+    const char *wrong;
+    return recipe_rules_check(facts, recipe, &wrong, err) || fault(field, wrong);
+}
+
 static bool pin_loras(struct submit_variants *v, json_t *recipe, const struct model *model,
                       const json_t *facts, char *field, struct error *err)
 {
@@ -114,7 +69,7 @@ static json_t *complete(struct submit_variants *v, json_t *recipe, const struct 
     fault(field, "");
     bool ok = facts != NULL &&
               recipe_fill(recipe, model->name, json_object_get(facts, "defaults"), err) &&
-              check_facts(facts, recipe, field, err) &&
+              follows_rules(facts, recipe, field, err) &&
               pin_loras(v, recipe, model, facts, field, err);
     json_object_del(recipe, "prompt");
     json_object_del(recipe, "seed");
@@ -232,12 +187,6 @@ void submit_variants_finish(struct submit_variants *v)
     submit_loras_finish(&v->loras);
 }
 
-static bool starts_right(const json_t *recipe, char *field, struct error *err)
-{
-    const char *wrong = submit_inputs_check(recipe, err);
-    return wrong == NULL || fault(field, wrong);
-}
-
 static struct submit_variant *make(struct submit_variants *v, const json_t *fields, char *field,
                                    struct error *err)
 {
@@ -247,13 +196,13 @@ static struct submit_variant *make(struct submit_variants *v, const json_t *fiel
     struct submit_variant *variant = NULL;
     uint32_t group = 0;
     const struct model *model = find_model(v, recipe, field, err);
-    json_t *whole = NULL;
-    if (model != NULL && starts_right(recipe, field, err))
-        whole = complete(v, recipe, model, field, err);
+    json_t *whole = model != NULL ? complete(v, recipe, model, field, err) : NULL;
     if (whole != NULL && group_of(v->result, model, whole, &group, err)) {
         variant = xcalloc(1, sizeof *variant);
         variant->group = group;
         variant->model = model;
+        variant->syntax = prompt_syntax_of(whole);
+        variant->steps = (int)number(whole, "num_inference_steps");
         variant->differs = differences(v->result->groups[group].base, whole);
     }
     json_decref(whole);

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "base/prompt.h"
 #include "base/table.h"
 #include "coordinator/models.h"
 #include "coordinator/submit_file.h"
@@ -15,6 +16,8 @@ struct submit_variant {
     uint32_t group;
     char *differs; /* JSON object text, or NULL */
     const struct model *model;
+    enum prompt_syntax syntax; /* of the line's prompt, and the steps it is heard in */
+    int steps;
 };
 
 struct submit_variants {

@@ -39,9 +39,12 @@ struct engine_options {
 /* Facts of a model folder as JSON (new reference), from its small files only; no weights are read.
  * Members: schema 1, name, family, output ("video" or "image"), summary, licence, window,
  * spatial_factor, latent_channels, steps, frames, width and height {min max step} each, schedulers
- * [..], noises [..], guidance (bool), init (bool: starts from pictures), loras (bool: takes some),
- * defaults {..}, words [..], notes [sentences a user should read]. Absent facts are null. A folder
- * of the family "lora" has files [engine_lora_describe] instead of those from spatial_factor on. */
+ * [..], samplers {name: {eta, karras, spacing: whether it takes the field}}, noises [..],
+ * noise_kinds {name: {cuda_threads: whether it needs them, generator: whether a batch can share
+ * one}}, guidance (bool), init (bool: starts from pictures), clip_skip {min max step}, loras (bool:
+ * takes some), defaults {..}, words [..], notes [sentences a user should read]. Absent facts are
+ * null. A folder of the family "lora" has files [engine_lora_describe] instead of those from
+ * spatial_factor on. */
 json_t *engine_describe(const char *folder, struct error *err);
 
 /* Reads every tensor of a model once and opens it: {schema 1, form, name, family, licence, parts

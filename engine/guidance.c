@@ -11,16 +11,13 @@ static double member(const json_t *recipe, const char *name, size_t index, doubl
     return json_is_number(value) ? json_number_value(value) : fallback;
 }
 
-bool guidance_read(struct guidance *g, const json_t *recipe, struct error *err)
+void guidance_read(struct guidance *g, const json_t *recipe)
 {
     g->scale = recipe_real(recipe, "guidance_scale", 1);
     g->rescale = recipe_real(recipe, "guidance_rescale", 0);
     g->from = member(recipe, "guidance_interval", 0, 0);
     g->to = member(recipe, "guidance_interval", 1, 1);
     g->by_step = json_object_get(recipe, "guidance_by_step");
-    if (g->from <= g->to) return true;
-    return error_set(err, ERROR_USAGE, "guidance_interval: it ends at %g, before it begins at %g",
-                     g->to, g->from);
 }
 
 double guidance_at(const struct guidance *g, int index, int steps)

@@ -18,8 +18,8 @@ struct guidance {
 };
 
 /* Reads guidance_scale, guidance_rescale, guidance_interval and guidance_by_step of a checked
- * recipe. ERROR_USAGE for an interval that ends before it begins. */
-bool guidance_read(struct guidance *g, const json_t *recipe, struct error *err);
+ * recipe. */
+void guidance_read(struct guidance *g, const json_t *recipe);
 
 /* The scale of step `index` of `steps`; 1 = the prompt alone, which needs no second prediction. */
 double guidance_at(const struct guidance *g, int index, int steps);

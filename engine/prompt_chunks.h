@@ -3,7 +3,7 @@
 #ifndef ZOE_ENGINE_PROMPT_CHUNKS_H
 #define ZOE_ENGINE_PROMPT_CHUNKS_H
 
-#include "engine/prompt.h"
+#include "base/prompt.h"
 #include "engine/tokenizer.h"
 
 #define PROMPT_CHUNKS_MAX 32

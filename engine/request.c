@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/recipe.h"
+#include "base/recipe_rules.h"
 
 static bool usage(struct error *err, bool ok)
 {
@@ -11,78 +12,56 @@ static bool usage(struct error *err, bool ok)
     return ok;
 }
 
-/* Within facts[key] = {min, max, step}. */
-static bool read_sized(const json_t *recipe, const char *field, const json_t *facts,
-                       const char *key, int *out, struct error *err)
-{
-    const json_t *range = json_object_get(facts, key);
-    int64_t value, min, max, step;
-    if (!json_get_int(recipe, field, &value, "recipe", err) ||
-        !json_get_int(range, "min", &min, key, err) ||
-        !json_get_int(range, "max", &max, key, err) ||
-        !json_get_int(range, "step", &step, key, err))
-        return usage(err, false);
-    if (value >= min && value <= max && step > 0 && (value - min) % step == 0) {
-        *out = (int)value;
-        return true;
-    }
-    return error_set(err, ERROR_USAGE, "%s: %lld is not one of %lld, %lld .. %lld", field,
-                     (long long)value, (long long)min, (long long)(min + step), (long long)max);
-}
-
-static bool read_pattern(struct request *r, const json_t *facts, const json_t *recipe,
-                         struct error *err)
+static bool read_pattern(struct request_pattern *p, const json_t *recipe, struct error *err)
 {
     const json_t *pattern = json_object_get(recipe, "pattern");
-    struct request_pattern *p = &r->pattern;
-    const char *family;
-    if (pattern == NULL) return true;
-    if (!json_get_text(facts, "family", &family, "facts", err)) return false;
-    if (strcmp(family, "pattern") != 0)
-        return error_set(err, ERROR_USAGE,
-                         "pattern: only for models of the family \"pattern\", not %s", family);
-    return usage(err,
-                 json_get_int_or(pattern, "step_ms", 0, &p->step_ms, "pattern", err) &&
-                     json_get_int_or(pattern, "fail_step", 0, &p->fail_step, "pattern", err) &&
-                     json_get_int_or(pattern, "hang_step", 0, &p->hang_step, "pattern", err) &&
-                     json_get_int_or(pattern, "garbage_step", 0, &p->garbage_step, "pattern", err));
+    return pattern == NULL ||
+           (json_get_int_or(pattern, "step_ms", 0, &p->step_ms, "pattern", err) &&
+            json_get_int_or(pattern, "fail_step", 0, &p->fail_step, "pattern", err) &&
+            json_get_int_or(pattern, "hang_step", 0, &p->hang_step, "pattern", err) &&
+            json_get_int_or(pattern, "garbage_step", 0, &p->garbage_step, "pattern", err));
 }
 
-static bool read_numbers(struct request *r, const json_t *recipe, struct error *err)
+static bool read_count(const json_t *recipe, const char *field, int *out, struct error *err)
 {
-    if (!guidance_read(&r->guidance, recipe, err) ||
-        !json_get_text(recipe, "prompt", &r->prompt, "recipe", err) ||
-        !json_get_text_or(recipe, "negative_prompt", "", &r->negative, "recipe", err))
-        return usage(err, false);
+    int64_t value;
+    if (!json_get_int(recipe, field, &value, "recipe", err)) return false;
+    *out = (int)value;
     return true;
 }
 
-/* Families without latents have nothing to start from. */
-static bool check_start(const struct request *r, const json_t *facts, struct error *err)
+static bool read_plain(struct request *r, const json_t *recipe, struct error *err)
 {
-    if (json_is_true(json_object_get(facts, "init")) || (!r->start.init && !r->start.loop))
-        return true;
-    return error_set(err, ERROR_USAGE, "%s: not for this model",
-                     r->start.init ? "init_video, init_image" : "loop");
+    return json_get_text(recipe, "prompt", &r->prompt, "recipe", err) &&
+           json_get_text_or(recipe, "negative_prompt", "", &r->negative, "recipe", err) &&
+           read_count(recipe, "num_inference_steps", &r->steps, err) &&
+           read_count(recipe, "width", &r->width, err) &&
+           read_count(recipe, "height", &r->height, err) &&
+           read_count(recipe, "num_frames", &r->frames, err) &&
+           read_pattern(&r->pattern, recipe, err);
+}
+
+static bool is_legal(const json_t *facts, const json_t *recipe, struct error *err)
+{
+    const char *field;
+    json_t *checked = json_deep_copy(recipe);
+    const bool legal = recipe_check(checked, err);
+    json_decref(checked);
+    return legal &&
+           (recipe_rules_check(facts, recipe, &field, err) || error_wrap(err, "%s", field));
 }
 
 bool request_parse_recipe(struct request *r, const json_t *facts, const json_t *recipe,
                           struct error *err)
 {
     memset(r, 0, sizeof *r);
-    json_t *checked = json_deep_copy(recipe);
-    const bool legal = recipe_check(checked, err);
-    json_decref(checked);
-    return legal && read_numbers(r, recipe, err) &&
-           read_sized(recipe, "num_inference_steps", facts, "steps", &r->steps, err) &&
-           request_text_read(&r->text, facts, recipe, r->steps, err) &&
-           read_sized(recipe, "width", facts, "width", &r->width, err) &&
-           read_sized(recipe, "height", facts, "height", &r->height, err) &&
-           read_sized(recipe, "num_frames", facts, "frames", &r->frames, err) &&
-           request_sampling_read(&r->sampling, facts, recipe, err) &&
-           request_noise_read(&r->noise, facts, recipe, err) &&
-           request_start_read(&r->start, recipe, r->frames, r->steps, err) &&
-           check_start(r, facts, err) && read_pattern(r, facts, recipe, err);
+    if (!is_legal(facts, recipe, err)) return false;
+    guidance_read(&r->guidance, recipe);
+    request_text_read(&r->text, recipe);
+    if (!usage(err, read_plain(r, recipe, err))) return false;
+    recipe_start_read(&r->start, recipe, r->frames);
+    return request_sampling_read(&r->sampling, recipe, err) &&
+           request_noise_read(&r->noise, recipe, err);
 }
 
 /* A picture is there when the recipe names one, and the other way round. */

@@ -8,11 +8,11 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/recipe_start.h"
 #include "engine/engine.h"
 #include "engine/guidance.h"
 #include "engine/request_noise.h"
 #include "engine/request_sampling.h"
-#include "engine/request_start.h"
 #include "engine/request_text.h"
 
 /* Steps count from 1; 0 = never. */
@@ -30,7 +30,7 @@ struct request {
     struct guidance guidance;
     struct request_sampling sampling;
     struct request_noise noise;
-    struct request_start start;
+    struct recipe_start start;
     struct request_pattern pattern;
     struct engine_images init, mask; /* data NULL: none */
 };

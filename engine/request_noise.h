@@ -14,9 +14,8 @@ struct request_noise {
     int batch_size, batch_index; /* clips that share a generator, and which this one is */
 };
 
-/* Reads noise, seed, batch_size, batch_index and cuda_threads of a checked recipe; `facts` lists
- * the kinds of the model. ERROR_USAGE names the field. */
-bool request_noise_read(struct request_noise *n, const json_t *facts, const json_t *recipe,
-                        struct error *err);
+/* Reads noise, seed, batch_size, batch_index and cuda_threads of a checked recipe. ERROR_USAGE when
+ * this build has no such noise. */
+bool request_noise_read(struct request_noise *n, const json_t *recipe, struct error *err);
 
 #endif

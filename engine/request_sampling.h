@@ -15,9 +15,8 @@ struct request_sampling {
 };
 
 /* Reads scheduler, eta, timestep_spacing, use_karras_sigmas and prediction_type of a checked
- * recipe; `facts` lists the schedulers of the model. ERROR_USAGE names field and sampler. */
-bool request_sampling_read(struct request_sampling *s, const json_t *facts, const json_t *recipe,
-                           struct error *err);
+ * recipe. ERROR_USAGE when this build has no such sampler. */
+bool request_sampling_read(struct request_sampling *s, const json_t *recipe, struct error *err);
 
 bool request_sampling_equal(const struct request_sampling *a, const struct request_sampling *b);
 

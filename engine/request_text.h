@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "engine/prompt.h"
+#include "base/prompt.h"
 #include "engine/tokenizer.h"
 
 struct request_text {
@@ -15,9 +15,7 @@ struct request_text {
                                the same prompt for all frames */
 };
 
-/* Reads prompt_syntax, tokenizer, clip_skip and prompts_by_frame of a checked recipe, and checks
- * that its prompts can be read over `steps` steps. ERROR_USAGE names field and character. */
-bool request_text_read(struct request_text *t, const json_t *facts, const json_t *recipe, int steps,
-                       struct error *err);
+/* Reads prompt_syntax, tokenizer, clip_skip and prompts_by_frame of a checked recipe. */
+void request_text_read(struct request_text *t, const json_t *recipe);
 
 #endif

@@ -78,7 +78,7 @@ static bool begin_request(struct family_job *j, int i, const struct request *r, 
 
 bool diffusion_start(struct family_job *j, const struct request *requests, struct error *err)
 {
-    j->first = request_start_skipped(&requests[0].start, j->steps);
+    j->first = recipe_start_skipped(&requests[0].start, j->steps);
     if (!begin_solvers(j, requests, err) || !diffusion_noise_begin(j, requests, err) ||
         !begin_clean(j, requests, err) || !diffusion_hold_begin(j, requests, err))
         return false;

@@ -79,5 +79,8 @@ void family_note(json_t *facts, const char *text);
 /* Names of every sampler and every noise that is built; new references. */
 json_t *family_samplers(void);
 json_t *family_noises(void);
+/* What each of them can: facts "samplers" and "noise_kinds" (engine/engine.h); new references. */
+json_t *family_sampler_traits(void);
+json_t *family_noise_traits(void);
 
 #endif

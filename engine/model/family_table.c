@@ -65,3 +65,29 @@ json_t *family_noises(void)
         json_array_append_new(names, json_string(noises[i]->name));
     return names;
 }
+
+json_t *family_sampler_traits(void)
+{
+    int count;
+    const struct sampler *const *samplers = sampler_all(&count);
+    json_t *traits = json_object();
+    for (int i = 0; i < count; i++) {
+        const struct sampler *s = samplers[i];
+        json_object_set_new(traits, s->name,
+                            json_pack("{s:b, s:b, s:b}", "eta", s->draws == SAMPLER_DRAWS_WITH_ETA,
+                                      "karras", s->karras, "spacing", !s->fixed_spacing));
+    }
+    return traits;
+}
+
+json_t *family_noise_traits(void)
+{
+    int count;
+    const struct noise *const *noises = noise_all(&count);
+    json_t *traits = json_object();
+    for (int i = 0; i < count; i++)
+        json_object_set_new(traits, noises[i]->name,
+                            json_pack("{s:b, s:b}", "cuda_threads", noises[i]->counts_threads,
+                                      "generator", noises[i]->normal != NULL));
+    return traits;
+}

@@ -319,8 +319,11 @@ static bool describe(const struct model_folder *folder, json_t *facts, struct er
     /* The recipe's scheduler and noise change nothing here, so any is fine. */
     json_object_set_new(facts, "schedulers", family_samplers());
     json_object_set_new(facts, "noises", family_noises());
+    json_object_set_new(facts, "samplers", family_sampler_traits());
+    json_object_set_new(facts, "noise_kinds", family_noise_traits());
     json_object_set_new(facts, "guidance", json_false());
     json_object_set_new(facts, "init", json_false());
+    json_object_set_new(facts, "clip_skip", json_null());
     return true;
 }
 

@@ -240,6 +240,8 @@ bool pipeline_describe(const struct model_folder *folder, json_t *facts, struct 
     json_object_set_new(facts, "height", family_range(factor, PIXELS_MAX, factor));
     json_object_set_new(facts, "schedulers", family_samplers());
     json_object_set_new(facts, "noises", family_noises());
+    json_object_set_new(facts, "samplers", family_sampler_traits());
+    json_object_set_new(facts, "noise_kinds", family_noise_traits());
     json_object_set_new(facts, "guidance", json_true());
     json_object_set_new(facts, "init", json_true());
     json_object_set_new(facts, "clip_skip", family_range(0, text_layers, 1));

@@ -92,5 +92,10 @@ const struct noise noise_philox = {.name = "philox",
                                    .normal = normal,
                                    .save = save,
                                    .load = load};
-const struct noise noise_cuda = {
-    .name = "cuda", .begin = cuda_begin, .end = end, .normal = normal, .save = save, .load = load};
+const struct noise noise_cuda = {.name = "cuda",
+                                 .counts_threads = true,
+                                 .begin = cuda_begin,
+                                 .end = end,
+                                 .normal = normal,
+                                 .save = save,
+                                 .load = load};

@@ -28,7 +28,8 @@ struct noise_place {
 };
 
 struct noise {
-    const char *name; /* "torch-cpu": the recipe's */
+    const char *name;    /* "torch-cpu": the recipe's */
+    bool counts_threads; /* needs the setup's cuda_threads; others take none */
     struct noise_state *(*begin)(const struct noise_setup *setup);
     void (*end)(struct noise_state *state); /* NULL is fine */
 

@@ -1,7 +1,7 @@
 /* Clips that start from pictures: against the reference, and what is held stays. */
 #include "fixture.h"
 
-#include "engine/request_start.h"
+#include "base/recipe_start.h"
 
 enum { FRAMES = 4, SIDE = 64, PIXELS = SIDE * SIDE, LATENTS = 4 * FRAMES * 8 * 8, CELLS = 8 * 8 };
 
@@ -264,41 +264,14 @@ static void a_loop_turns_its_frames(void **state)
     start_close(&b);
 }
 
-static void what_cannot_be_a_start_is_refused(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *recipe, *named;
-    } cases[] = {
-        {"{\"strength\": 0.5}", "strength: there is no init_video"},
-        {"{\"mask\": \"m\"}", "mask: there is no init_video"},
-        {"{\"hold_frames\": [0]}", "hold_frames: there is no init_video"},
-        {"{\"encode\": \"mean\"}", "encode: there is no init_video"},
-        {"{\"init_video\": \"a\", \"init_image\": \"b\"}", "only one can be the start"},
-        {"{\"init_video\": \"a\", \"hold_frames\": [4]}", "there is no frame 4 in 4"},
-        {"{\"init_video\": \"a\", \"strength\": 0.1}", "0.1 of 4 steps runs none"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct error err = {0};
-        struct request_start s;
-        json_t *recipe = json_loads(cases[i].recipe, 0, NULL);
-        assert_false(request_start_read(&s, recipe, FRAMES, 4, &err));
-        assert_int_equal(err.code, ERROR_USAGE);
-        if (strstr(err.message, cases[i].named) == NULL)
-            fail_msg("%s: %s", cases[i].recipe, err.message);
-        json_decref(recipe);
-    }
-}
-
 static void expect_start(const char *text, int frames, double strength, bool mixed, int skipped)
 {
-    struct error err = {0};
-    struct request_start s;
+    struct recipe_start s;
     json_t *recipe = json_loads(text, 0, NULL);
-    expect_ok(request_start_read(&s, recipe, frames, 50, &err), &err);
-    if (s.strength != strength || s.mixed != mixed || request_start_skipped(&s, 50) != skipped)
+    recipe_start_read(&s, recipe, frames);
+    if (s.strength != strength || s.mixed != mixed || recipe_start_skipped(&s, 50) != skipped)
         fail_msg("%s: strength %g, mixed %d, %d left out", text, s.strength, s.mixed,
-                 request_start_skipped(&s, 50));
+                 recipe_start_skipped(&s, 50));
     json_decref(recipe);
 }
 
@@ -343,7 +316,6 @@ int main(void)
         cmocka_unit_test(held_frames_follow_the_schedule),
         cmocka_unit_test(a_mask_keeps_what_is_black),
         cmocka_unit_test(a_loop_turns_its_frames),
-        cmocka_unit_test(what_cannot_be_a_start_is_refused),
         cmocka_unit_test(defaults_are_the_reference_s),
         cmocka_unit_test(missing_pictures_are_named),
     };

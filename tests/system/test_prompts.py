@@ -59,12 +59,18 @@ class Prompts(unittest.TestCase):
                 done = farm.run("submit", "-", *SMALL, *option, stdin="a\n")
                 self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertIn(words, done.stderr)
-            done = farm.run("submit", "-", *SMALL, "--clip-skip", "4", stdin="a\n")
+            for option, words in ((["--clip-skip", "4"], "clip_skip: the text encoder has 3 layers"),
+                                  (["--scheduler", "ddim", "--karras"], "use_karras_sigmas: ddim has no such sigmas"),
+                                  (["--noise", "cuda"], "cuda_threads: noise of the kind cuda depends on the card")):
+                done = farm.run("submit", "-", *SMALL, *option, stdin="a\n")
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(words, done.stderr)
+            done = farm.run("submit", "-", *SMALL, "--prompt-syntax", "a1111", stdin="a\n\na (b:1.2.3)\n")
             self.assertEqual(done.returncode, 2, done.stderr)
-            self.assertIn("4 is not possible with this model: 0 to 3", done.stderr)
-            accepted = farm.submit("a (b:1.2.3)", *SMALL, "--prompt-syntax", "a1111")
-            farm.wait(accepted["batch"], code=1)
-            self.assertIn("prompt: character 6", farm.zoe("batch", "show", accepted["batch"]))
+            self.assertIn('-:3: prompt: character 6: "1.2.3" is no weight', done.stderr)
+            done = farm.run("render", "a (b:1.2.3)", *SMALL, "--prompt-syntax", "a1111")
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn('character 6: "1.2.3" is no weight', done.stderr)
 
 
 if __name__ == "__main__":

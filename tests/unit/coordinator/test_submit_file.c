@@ -22,7 +22,14 @@
     "\",\"width\":{\"min\":8,\"max\":4096,\"step\":8},"                                            \
     "\"height\":{\"min\":8,\"max\":4096,\"step\":8},\"frames\":{\"min\":1,\"max\":1024,\"step\":"  \
     "1},"                                                                                          \
-    "\"loras\":true,\"schedulers\":[\"ddim\",\"dpm++\"],\"noises\":[\"torch-cpu\"]," words         \
+    "\"loras\":true,\"clip_skip\":{\"min\":0,\"max\":3,\"step\":1},"                               \
+    "\"schedulers\":[\"ddim\",\"euler\",\"lcm\"],\"noises\":[\"torch-cpu\",\"cuda\",\"indexed\"]," \
+    "\"samplers\":{\"ddim\":{\"eta\":true,\"karras\":false,\"spacing\":true},"                     \
+    "\"euler\":{\"eta\":false,\"karras\":true,\"spacing\":true},"                                  \
+    "\"lcm\":{\"eta\":false,\"karras\":false,\"spacing\":false}},"                                 \
+    "\"noise_kinds\":{\"torch-cpu\":{\"cuda_threads\":false,\"generator\":true},"                  \
+    "\"cuda\":{\"cuda_threads\":true,\"generator\":true},"                                         \
+    "\"indexed\":{\"cuda_threads\":false,\"generator\":false}}," words                             \
     "\"defaults\":{\"num_inference_steps\":4,\"guidance_scale\":3,\"width\":64,\"height\":64,"     \
     "\"num_frames\":16,\"fps\":8,\"scheduler\":\"ddim\"}}"
 
@@ -277,6 +284,67 @@ static int drop_folder(void **state)
 
 #define DIGEST_A "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
+/* Each is right field by field, and can be nothing with this model. */
+static void test_what_no_worker_could_render(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *field, *says;
+    } cases[] = {
+        {"{\"prompt\":\"a (b:1.2.3)\",\"prompt_syntax\":\"a1111\"}", "prompt",
+         "character 6: \"1.2.3\" is no weight"},
+        {"{\"prompt\":\"a\",\"negative\":\"(b:1..2)\",\"prompt_syntax\":\"a1111\"}",
+         "negative_prompt", "character 4"},
+        {"{\"prompt\":\"a\",\"prompts_by_frame\":{\"0\":\"(b:1..2)\"},\"prompt_syntax\":\"a1111\"}",
+         "prompts_by_frame", "character 4"},
+        {"{\"prompt\":\"a\",\"scheduler\":\"ddim\",\"use_karras_sigmas\":true}",
+         "use_karras_sigmas", "ddim has no such"},
+        {"{\"prompt\":\"a\",\"scheduler\":\"lcm\",\"timestep_spacing\":\"leading\"}",
+         "timestep_spacing", "lcm has its own"},
+        {"{\"prompt\":\"a\",\"scheduler\":\"euler\",\"eta\":0.5}", "eta", "euler takes none"},
+        {"{\"prompt\":\"a\",\"scheduler\":\"unipc\"}", "scheduler", "not built for this model"},
+        {"{\"prompt\":\"a\",\"noise\":\"cuda\"}", "cuda_threads", "270336 on an H100"},
+        {"{\"prompt\":\"a\",\"noise\":\"indexed\",\"batch_size\":2}", "batch_size", "no generator"},
+        {"{\"prompt\":\"a\",\"batch_size\":2,\"batch_index\":2}", "batch_index",
+         "no clip 2 in a batch of 2"},
+        {"{\"prompt\":\"a\",\"clip_skip\":4}", "clip_skip", "has 3 layers"},
+        {"{\"prompt\":\"a\",\"guidance_interval\":[0.8,0.2]}", "guidance_interval",
+         "before it begins"},
+        {"{\"prompt\":\"a\",\"hold_frames\":[16],\"init_video\":\"" DIGEST_A "\"}", "hold_frames",
+         "no frame 16 in 16"},
+        {"{\"prompt\":\"a\",\"strength\":0.2,\"init_video\":\"" DIGEST_A "\"}", "strength",
+         "0.2 of 4 steps runs none"},
+        {"{\"prompt\":\"a\",\"strength\":0.5}", "strength", "no init_video or init_image"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct submit_result r;
+        struct error err;
+        char *text = xasprintf("{\"prompt\":\"a (b:1.2.3)\"}\n\n%s\n", cases[i].line);
+        if (parse(text, SUBMIT_JSONL, NULL, NULL, &r, &err)) fail_msg("%s", cases[i].line);
+        assert_int_equal(r.problem_count, 1);
+        assert_int_equal(r.problems[0].line, 3);
+        assert_string_equal(r.problems[0].field, cases[i].field);
+        if (strstr(r.problems[0].message, cases[i].says) == NULL)
+            fail_msg("%s: %s", cases[i].line, r.problems[0].message);
+        submit_result_finish(&r);
+        free(text);
+    }
+}
+
+/* Lines of one variant: each prompt is read by itself. */
+static void test_every_bad_prompt_is_named(void **state)
+{
+    (void)state;
+    struct submit_result r;
+    struct error err;
+    assert_false(parse("(a:1.2)\n(a:1..2)\na\n[b:(c:--1):2]\n", SUBMIT_TEXT,
+                       "{\"prompt_syntax\":\"a1111\"}", NULL, &r, &err));
+    assert_int_equal(r.problem_count, 2);
+    assert_int_equal(r.problems[0].line, 2);
+    assert_int_equal(r.problems[1].line, 4);
+    submit_result_finish(&r);
+}
+
 /* A line whose init_image is file number `number`. */
 static void add_image_line(struct buf *text, int number)
 {
@@ -349,6 +417,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text),
+        cmocka_unit_test(test_what_no_worker_could_render),
+        cmocka_unit_test(test_every_bad_prompt_is_named),
         cmocka_unit_test(test_inputs),
         cmocka_unit_test(test_inputs_that_cannot_be),
         cmocka_unit_test(test_as_many_inputs_as_may_be),

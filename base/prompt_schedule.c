@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/prompt.h"
 #include "base/text.h"
 #include "base/xalloc.h"
-#include "engine/prompt.h"
 
 #define NUMBER_MAX_BYTES 32
 
@@ -16,6 +16,7 @@ struct source {
     size_t size;
     size_t *match;
     int steps, step; /* counted from 0 */
+    int until;       /* the text said at `step` is that of the steps before this one too */
 };
 
 /* ---- brackets ---- */
@@ -84,7 +85,7 @@ static bool is_number(const char *text)
 }
 
 /* The step from which on a schedule says its second text. */
-static bool read_when(const struct source *s, size_t from, size_t to, int *when)
+static bool read_when(struct source *s, size_t from, size_t to, int *when)
 {
     char number[NUMBER_MAX_BYTES];
     double value;
@@ -98,15 +99,16 @@ static bool read_when(const struct source *s, size_t from, size_t to, int *when)
     if (!is_number(number) || !text_parse_double(number + (number[0] == '+'), &value)) return false;
     if (strchr(number, '.') != NULL) value *= s->steps;
     *when = value >= s->steps ? s->steps : value < 0 ? 0 : (int)value;
+    if (*when > s->step && *when < s->until) s->until = *when;
     return true;
 }
 
 /* ---- a step's text ---- */
 
-static void say(const struct source *s, size_t from, size_t to, struct buf *out);
+static void say(struct source *s, size_t from, size_t to, struct buf *out);
 
 /* "before:after:when" or "after:when" between from and to. */
-static bool say_schedule(const struct source *s, size_t from, size_t to, struct buf *out)
+static bool say_schedule(struct source *s, size_t from, size_t to, struct buf *out)
 {
     const size_t first = find_own(s, from, to, ':'), second = find_own(s, first + 1, to, ':');
     int when;
@@ -124,12 +126,13 @@ static bool say_schedule(const struct source *s, size_t from, size_t to, struct 
     return true;
 }
 
-static bool say_turn(const struct source *s, size_t from, size_t to, struct buf *out)
+static bool say_turn(struct source *s, size_t from, size_t to, struct buf *out)
 {
     int count = 1;
     for (size_t i = find_own(s, from, to, '|'); i < to; i = find_own(s, i + 1, to, '|'))
         count++;
     if (count == 1) return false;
+    s->until = s->step + 1;
     size_t end = find_own(s, from, to, '|');
     for (int turn = s->step % count; turn > 0; turn--) {
         from = end + 1;
@@ -139,7 +142,7 @@ static bool say_turn(const struct source *s, size_t from, size_t to, struct buf 
     return true;
 }
 
-static void say(const struct source *s, size_t from, size_t to, struct buf *out)
+static void say(struct source *s, size_t from, size_t to, struct buf *out)
 {
     for (size_t i = from; i < to; i++) {
         const size_t end = s->match[i];
@@ -169,12 +172,14 @@ static bool say_steps(struct prompt_schedule *out, struct source *s, struct erro
 {
     struct buf text = BUF_INIT;
     bool ok = true;
-    for (s->step = 0; ok && s->step < s->steps; s->step++) {
+    for (s->step = 0; ok && s->step < s->steps; s->step = s->until) {
+        s->until = s->steps;
         buf_clear(&text);
         say(s, 0, s->size, &text);
         const int index = keep(out, buf_text(&text));
         ok = index >= 0;
-        out->text_at[s->step] = index;
+        for (int step = s->step; step < s->until; step++)
+            out->text_at[step] = index;
     }
     buf_finish(&text);
     return ok ? true

@@ -1,10 +1,25 @@
 /* What prompts say: the examples that A1111's users know, and limits. */
-#include "fixture.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/prompt.h"
 #include "base/xalloc.h"
-#include "engine/prompt.h"
 
 #define STEPS 10
+
+static void expect_ok(bool ok, const struct error *err)
+{
+    if (!ok) fail_msg("%s", err->message);
+}
 
 /* ---- schedules ---- */
 

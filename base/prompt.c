@@ -1,11 +1,18 @@
-#include "engine/prompt.h"
+#include "base/prompt.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/recipe.h"
 #include "base/xalloc.h"
+
+enum prompt_syntax prompt_syntax_of(const json_t *recipe)
+{
+    const char *name = recipe_text(recipe, "prompt_syntax", "plain");
+    return strcmp(name, "a1111") == 0 ? PROMPT_A1111 : PROMPT_PLAIN;
+}
 
 bool prompt_error(struct error *err, const char *text, const char *place, const char *format, ...)
 {
@@ -67,4 +74,13 @@ void prompt_finish(struct prompt *p)
     free(p->texts);
     free(p->text_at);
     *p = (struct prompt){0};
+}
+
+bool prompt_check(const char *text, enum prompt_syntax syntax, int steps, struct error *err)
+{
+    struct prompt prompt;
+    if (syntax == PROMPT_PLAIN) return true;
+    const bool ok = prompt_parse(&prompt, text, syntax, steps, err);
+    prompt_finish(&prompt);
+    return ok;
 }

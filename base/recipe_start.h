@@ -1,14 +1,12 @@
-/* request_start: what a recipe says of the pictures a clip starts from, and what of them stays.
+/* recipe_start: what a recipe says of the pictures a clip starts from, and what of them stays.
  * Pure. */
-#ifndef ZOE_ENGINE_REQUEST_START_H
-#define ZOE_ENGINE_REQUEST_START_H
+#ifndef ZOE_BASE_RECIPE_START_H
+#define ZOE_BASE_RECIPE_START_H
 
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "base/error.h"
-
-struct request_start {
+struct recipe_start {
     bool init;   /* init_video or init_image is there */
     bool masked; /* a mask says what is made anew */
     bool mixed;  /* the first latents are those of the init, noised; else noise alone */
@@ -19,13 +17,13 @@ struct request_start {
     const json_t *hold; /* hold_frames, or NULL; borrowed from the recipe */
 };
 
-/* `frames` of the clip. Defaults: a picture that a clip of several frames begins with holds frame
+/* Of a checked recipe (recipe_check); whether all of it can be is recipe_rules_check's question.
+ * `frames` of the clip. Defaults: a picture that a clip of several frames begins with holds frame
  * 0; strength is 1 where frames are held or a mask is given, else 0.6 for videos and 0.8 for
- * images, as diffusers has it. ERROR_USAGE names the field. */
-bool request_start_read(struct request_start *s, const json_t *recipe, int frames, int steps,
-                        struct error *err);
+ * images, as diffusers has it. */
+void recipe_start_read(struct recipe_start *s, const json_t *recipe, int frames);
 
 /* Of `steps`, how many are left out at the beginning: those of more noise than the start has. */
-int request_start_skipped(const struct request_start *s, int steps);
+int recipe_start_skipped(const struct recipe_start *s, int steps);
 
 #endif

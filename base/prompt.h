@@ -13,9 +13,10 @@
  * Schedules are resolved first, so that a weight may stand in one. Brackets that do not match, or
  * say none of this, are text to the schedules; to the weights an open one that never closes reaches
  * to the end. Pure; text is valid UTF-8. */
-#ifndef ZOE_ENGINE_PROMPT_H
-#define ZOE_ENGINE_PROMPT_H
+#ifndef ZOE_BASE_PROMPT_H
+#define ZOE_BASE_PROMPT_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "base/error.h"
@@ -25,6 +26,9 @@
 #define PROMPT_WEIGHT_MAX 1000 /* either sign, all brackets together */
 
 enum prompt_syntax { PROMPT_PLAIN, PROMPT_A1111 };
+
+/* What a checked recipe says of it; PROMPT_PLAIN when it says nothing. */
+enum prompt_syntax prompt_syntax_of(const json_t *recipe);
 
 struct prompt_part {
     char *text; /* may be empty */
@@ -50,6 +54,9 @@ struct prompt {
 bool prompt_parse(struct prompt *p, const char *text, enum prompt_syntax syntax, int steps,
                   struct error *err);
 void prompt_finish(struct prompt *p);
+
+/* Whether prompt_parse would take it; a plain prompt costs nothing. */
+bool prompt_check(const char *text, enum prompt_syntax syntax, int steps, struct error *err);
 
 /* ---- its halves, for prompt_parse and tests ---- */
 

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/prompt.h"
 #include "base/text.h"
 #include "base/xalloc.h"
-#include "engine/prompt.h"
 
 #define STRONGER 1.1
 #define NUMBER_MAX_BYTES 32
