@@ -9,8 +9,7 @@ and pillow; 2 GB of memory; about ten minutes on two cores, most of them for sha
 
 TextToVideoSDPipeline, VideoToVideoSDPipeline, StableDiffusionPipeline and StableDiffusionImg2ImgPipeline run each case as a user would
 call them, `zoe-engine trace` runs the recipe that says the same. Both start from one torch.Generator("cpu") or one seed, and videos and
-pictures to start from are the same bytes. Prints a markdown line a case and then one for each model, task and sampler with the worst
-of its cases:
+pictures to start from are the same bytes. Prints a markdown line a case, then the worst of each model, task and sampler:
 
     latents   relative L2 distance after the last step
     frames    the same of the decoder's output, which is not clamped
@@ -252,11 +251,19 @@ def model_rows(model, options, engine):
     return rows
 
 
+def worst(rows, figure):
+    return max((row[figure] for row in rows), default=float('nan'))
+
+
 def print_worst(rows):
-    print('\n| model | task | sampler | cases | latents | frames | bytes | most |\n|---|---|---|---|---|---|---|---|')
-    for key in dict.fromkeys(row['key'] for row in rows):
-        group = [row for row in rows if row['key'] == key]
-        print(f"| {' | '.join(key)} | {len(group)} |", figures({n: max(r[n] for r in group) for n in ('latents', 'frames', 'bytes', 'most')}))
+    """A line for each model and task: the largest distance of latents of each sampler, then of all of them the other figures."""
+    columns = ['model', 'task', 'cases', *SAMPLERS, 'frames', 'bytes', 'most']
+    print('\n| ' + ' | '.join(columns) + ' |\n|' + '---|' * len(columns))
+    for key in dict.fromkeys(row['key'][:2] for row in rows):
+        group = [row for row in rows if row['key'][:2] == key]
+        latents = (f"{worst([row for row in group if row['key'][2] == sampler], 'latents'):.1e}" for sampler in SAMPLERS)
+        print('|', ' | '.join([*key, str(len(group)), *latents]), '|', f"{worst(group, 'frames'):.1e} | {100 * worst(group, 'bytes'):.2f} % |",
+              worst(group, 'most'), '|')
 
 
 def arguments():

@@ -1,12 +1,13 @@
 """One clip of a model by our engine and by PyTorch, in turns: both medians and their ratio.
 
-    run_clip.py BUILD [--python PYTHON] [--model DIR] [--rounds 5] [--most 15] [--threads 2]
-                [--steps 25] [--guidance 5]
+    run_clip.py BUILD [--python PYTHON] [--peer torch|diffusers] [--model DIR] [--rounds 5]
+                [--most 15] [--threads 2] [--steps 25] [--guidance 5] [--foreign 0.03]
 
-BUILD is a release build's folder that has bin/bench_clip; PYTHON one that has torch. A round is one
-process of each side; a process renders one clip to warm up, then the one that counts. A round in
-which other programs took more than 3 % of the machine counts for nothing and is run again, until
-there are enough rounds or --most were tried.
+BUILD is a release build's folder that has bin/bench_clip; PYTHON one that has torch, and diffusers
+for that peer (torch_clip.py is our own short model, diffusers_clip.py their pipeline). A round is
+one process of each side; a process renders one clip to warm up, then the one that counts. A round in
+which other programs took more than --foreign of the machine counts for nothing and is run again,
+until there are enough rounds or --most were tried.
 """
 import argparse
 import datetime
@@ -20,19 +21,21 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-FOREIGN_MOST = .03
+PEERS = {'torch': 'torch_clip.py', 'diffusers': 'diffusers_clip.py'}
 
 
 def arguments():
     parser = argparse.ArgumentParser(description='Our engine beside PyTorch.')
     parser.add_argument('build')
     parser.add_argument('--python', default=sys.executable)
+    parser.add_argument('--peer', choices=PEERS, default='torch')
     parser.add_argument('--model', default=str(HERE.parents[1] / 'models' / 'shapes'))
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--most', type=int, default=15)
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--steps', type=int, default=25)
     parser.add_argument('--guidance', type=float, default=5.)
+    parser.add_argument('--foreign', type=float, default=.03)
     return parser.parse_args()
 
 
@@ -59,14 +62,14 @@ def run(command):
 def sides(options):
     common = [options.model, '--runs', '1', '--threads', str(options.threads),
               '--steps', str(options.steps), '--guidance', str(options.guidance)]
-    return {'torch': [options.python, '-B', str(HERE / 'torch_clip.py'), *common],
+    return {options.peer: [options.python, '-B', str(HERE / PEERS[options.peer]), *common],
             'engine': [str(pathlib.Path(options.build) / 'bin' / 'bench_clip'), *common]}
 
 
-def one_round(commands):
+def one_round(commands, foreign_most):
     """Both sides' seconds, or None in a disturbed round."""
     results = {side: run(command) for side, command in commands.items()}
-    counts = all(foreign <= FOREIGN_MOST for _, foreign in results.values())
+    counts = all(foreign <= foreign_most for _, foreign in results.values())
     shown = ', '.join(f'{side} {line["seconds"]:.3f} s (others {foreign:.1%})'
                       for side, (line, foreign) in results.items())
     print(shown if counts else shown + ': disturbed', flush=True)
@@ -86,13 +89,13 @@ def main():
     print(machine(), datetime.date.today().isoformat(), flush=True)
     rounds = []
     for _ in range(options.most):
-        rounds += filter(None, [one_round(commands)])
+        rounds += filter(None, [one_round(commands, options.foreign)])
         if len(rounds) == options.rounds:
             break
     if not rounds:
         sys.exit('run_clip: every round was disturbed')
-    ours, theirs = (statistics.median(r[side] for r in rounds) for side in ('engine', 'torch'))
-    print(f'{len(rounds)} rounds: engine {ours:.3f} s, torch {theirs:.3f} s, '
+    ours, theirs = (statistics.median(r[side] for r in rounds) for side in ('engine', options.peer))
+    print(f'{len(rounds)} rounds: engine {ours:.3f} s, {options.peer} {theirs:.3f} s, '
           f'ratio {ours / theirs:.3f}')
 
 
