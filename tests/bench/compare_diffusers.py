@@ -252,7 +252,12 @@ def model_rows(model, options, engine):
 
 
 def worst(rows, figure):
-    return max((row[figure] for row in rows), default=float('nan'))
+    return max(row[figure] for row in rows)
+
+
+def latents_of(rows, sampler):
+    mine = [row for row in rows if row['key'][2] == sampler]
+    return f"{worst(mine, 'latents'):.0e}" if mine else ''
 
 
 def print_worst(rows):
@@ -261,8 +266,8 @@ def print_worst(rows):
     print('\n| ' + ' | '.join(columns) + ' |\n|' + '---|' * len(columns))
     for key in dict.fromkeys(row['key'][:2] for row in rows):
         group = [row for row in rows if row['key'][:2] == key]
-        latents = (f"{worst([row for row in group if row['key'][2] == sampler], 'latents'):.1e}" for sampler in SAMPLERS)
-        print('|', ' | '.join([*key, str(len(group)), *latents]), '|', f"{worst(group, 'frames'):.1e} | {100 * worst(group, 'bytes'):.2f} % |",
+        latents = (latents_of(group, sampler) for sampler in SAMPLERS)
+        print('|', ' | '.join([*key, str(len(group)), *latents]), '|', f"{worst(group, 'frames'):.0e} | {100 * worst(group, 'bytes'):.2f} % |",
               worst(group, 'most'), '|')
 
 
