@@ -264,6 +264,53 @@ static void a_loop_turns_its_frames(void **state)
     start_close(&b);
 }
 
+/* Clips of one job that start, hold, hear and draw differently are what each is alone. */
+static void clips_of_one_job_are_what_each_is_alone(void **state)
+{
+    (void)state;
+    enum { CLIPS = 4 };
+    static const char *const extras[CLIPS] = {
+        "{\"seed\": 1, \"scheduler\": \"dpm++-sde\", \"loop\": true, \"init_video\": \"x\","
+        " \"hold_frames\": [0, 3], \"guidance_interval\": [0.4, 1]}",
+        "{\"seed\": 2, \"scheduler\": \"dpm++-sde\", \"loop\": true}",
+        "{\"seed\": 3, \"scheduler\": \"dpm++-sde\", \"loop\": true, \"init_video\": \"x\","
+        " \"mask\": \"m\", \"encode\": \"sample\", \"batch_size\": 2, \"batch_index\": 1}",
+        "{\"seed\": 4, \"scheduler\": \"dpm++-sde\", \"loop\": true,"
+        " \"prompts_by_frame\": {\"0\": \"a cat\", \"3\": \"a dog\"}}"};
+    static uint8_t mask[PIXELS];
+    static float alone[CLIPS][LATENTS], together[LATENTS];
+    struct safetensors *golden = golden_open();
+    float *video = golden_video(golden);
+    struct error err = {0};
+    struct engine_request requests[CLIPS];
+    slope(mask);
+    backend_name = "cpu";
+    thread_count = 2;
+    for (int i = 0; i < CLIPS; i++) {
+        const struct pictures pictures = {i % 2 == 0 ? video : NULL, i == 2 ? mask : NULL};
+        struct start s = start_open(extras[i], pictures);
+        run_to_end(&s, alone[i]);
+        start_close(&s);
+        requests[i] = (struct engine_request){.recipe = fixture_recipe("tiny", extras[i]),
+                                              .init = {FRAMES, SIDE, SIDE, NULL, pictures.video},
+                                              .mask = {1, SIDE, SIDE, pictures.mask, NULL}};
+    }
+    const struct engine_options options = {.backend = backend_name, .threads = thread_count};
+    struct start all = {.model = engine_open(TINY, &options, &err)};
+    expect_ok(all.model != NULL, &err);
+    all.job = engine_job_new(all.model, requests, CLIPS, &err);
+    expect_ok(all.job != NULL, &err);
+    run_to_end(&all, together);
+    for (int i = 0; i < CLIPS; i++) {
+        engine_job_latents_get(all.job, i, together);
+        if (memcmp(together, alone[i], sizeof together) != 0) fail_msg("clip %d differs", i);
+        json_decref((json_t *)(uintptr_t)requests[i].recipe);
+    }
+    start_close(&all);
+    free(video);
+    safetensors_close(golden);
+}
+
 static void expect_start(const char *text, int frames, double strength, bool mixed, int skipped)
 {
     struct recipe_start s;
@@ -316,6 +363,7 @@ int main(void)
         cmocka_unit_test(held_frames_follow_the_schedule),
         cmocka_unit_test(a_mask_keeps_what_is_black),
         cmocka_unit_test(a_loop_turns_its_frames),
+        cmocka_unit_test(clips_of_one_job_are_what_each_is_alone),
         cmocka_unit_test(defaults_are_the_reference_s),
         cmocka_unit_test(missing_pictures_are_named),
     };
