@@ -47,7 +47,7 @@ bool model_place_find(struct model_place *place, const struct call *call, struct
     *place = (struct model_place){.state = ask_state_folder(client, err)};
     if (!place->state) return false;
     place->folder = path_join(place->state, "models");
-    bool ok = target_find(&target, call, TARGET_START_NEVER, err);
+    bool found = target_find(&target, call, TARGET_START_NEVER, err), ok = found;
     if (ok && !is_its_own(place->state, &target))
         ok = error_set(err, ERROR_REFUSED,
                        "the coordinator at %s keeps its models on its own machine, in %.200s: run "
@@ -55,7 +55,7 @@ bool model_place_find(struct model_place *place, const struct call *call, struct
                        target.url, place->folder);
     else if (ok && access(place->folder, W_OK) != 0)
         ok = error_set_errno(err, errno, "cannot write to %s", place->folder);
-    if (ok || err->code == ERROR_REFUSED) target_finish(&target);
+    if (found) target_finish(&target);
     if (!ok) model_place_finish(place);
     return ok;
 }
