@@ -11,7 +11,7 @@
 
 #include "base/digest.h"
 #include "engine/engine.h"
-#include "engine/safetensors.h"
+#include "engine/file/safetensors.h"
 
 /* What a checkpoint must agree in with the job that goes on from it. */
 struct checkpoint_state {

@@ -4,10 +4,10 @@
 
 #include "base/xalloc.h"
 #include "engine/fingerprint.h"
+#include "engine/folder/model_folder.h"
 #include "engine/job.h"
 #include "engine/lora/lora_set.h"
 #include "engine/loras.h"
-#include "engine/model_folder.h"
 
 json_t *engine_describe(const char *folder, struct error *err)
 {

@@ -2,8 +2,8 @@
 #include "base/xalloc.h"
 #include "engine/calibration.h"
 #include "engine/engine.h"
+#include "engine/folder/model_folder.h"
 #include "engine/model/family.h"
-#include "engine/model_folder.h"
 
 #define ESTIMATE_SCHEMA 1
 

@@ -5,7 +5,7 @@
 #include <jansson.h>
 
 #include "base/error.h"
-#include "engine/model_folder.h"
+#include "engine/folder/model_folder.h"
 
 struct lora_base;
 struct lora_set;

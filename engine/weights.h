@@ -13,7 +13,7 @@
 
 #include <stdbool.h>
 
-#include "engine/model_parts.h"
+#include "engine/folder/model_parts.h"
 #include "engine/ops.h"
 
 struct weight_set { /* zero-initialised is empty */

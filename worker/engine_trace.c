@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "engine/engine.h"
-#include "engine/safetensors.h"
+#include "engine/file/safetensors.h"
 #include "engine/threads.h"
 #include "worker/engine_lora.h"
 #include "worker/engine_profile.h"

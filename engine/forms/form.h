@@ -3,7 +3,7 @@
 #ifndef ZOE_ENGINE_FORMS_FORM_H
 #define ZOE_ENGINE_FORMS_FORM_H
 
-#include "engine/model_parts.h"
+#include "engine/folder/model_parts.h"
 
 #define FORM_CONFIG_LIMIT_BYTES ((size_t)1 << 20)
 

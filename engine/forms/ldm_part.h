@@ -3,8 +3,8 @@
 #ifndef ZOE_ENGINE_FORMS_LDM_PART_H
 #define ZOE_ENGINE_FORMS_LDM_PART_H
 
+#include "engine/folder/model_parts.h"
 #include "engine/forms/ldm.h"
-#include "engine/model_parts.h"
 
 struct ldm_part {
     struct name_map *map; /* NULL: names only lose their prefix */

@@ -4,7 +4,7 @@
 #ifndef ZOE_ENGINE_FORMS_NAME_MAP_H
 #define ZOE_ENGINE_FORMS_NAME_MAP_H
 
-#include "engine/tensor_file.h"
+#include "engine/file/tensor_file.h"
 
 #define NAME_MAP_SIZE 256 /* of a name, with its end */
 

@@ -3,7 +3,7 @@
 #ifndef ZOE_ENGINE_FORMS_TIDY_H
 #define ZOE_ENGINE_FORMS_TIDY_H
 
-#include "engine/model_parts.h"
+#include "engine/folder/model_parts.h"
 
 /* Takes `file` over; gives it back, or a view that owns it. */
 struct tensor_file *tidy_names(struct tensor_file *file, enum model_part part);

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/file/tensor_file.h"
 #include "engine/lora/lora_key.h"
-#include "engine/tensor_file.h"
 
 struct lora_module { /* owner of NAME.weight, and of NAME.bias when bias_count > 0 */
     char *name;      /* diffusers' */

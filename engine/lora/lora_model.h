@@ -2,8 +2,8 @@
 #ifndef ZOE_ENGINE_LORA_MODEL_H
 #define ZOE_ENGINE_LORA_MODEL_H
 
+#include "engine/folder/model_folder.h"
 #include "engine/lora/lora_base.h"
-#include "engine/model_folder.h"
 
 /* From the headers of its UNet's and text encoder's files. ERROR_USAGE for a family that takes no
  * LoRAs. Free with lora_base_free. */

@@ -6,10 +6,10 @@
 #include <jansson.h>
 
 #include "engine/engine.h"
-#include "engine/model_folder.h"
+#include "engine/file/safetensors.h"
+#include "engine/folder/model_folder.h"
 #include "engine/ops.h"
-#include "engine/request.h"
-#include "engine/safetensors.h"
+#include "engine/request/request.h"
 
 struct family_job; /* a family's own state of a job */
 

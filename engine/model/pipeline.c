@@ -6,12 +6,12 @@
 
 #include "base/json.h"
 #include "base/xalloc.h"
+#include "engine/folder/tokenizer_copy.h"
 #include "engine/model/diffusion.h"
 #include "engine/model/text_encoder.h"
 #include "engine/model/unet.h"
 #include "engine/model/vae.h"
-#include "engine/tokenizer.h"
-#include "engine/tokenizer_copy.h"
+#include "engine/text/tokenizer.h"
 
 #define FRAMES_MAX 1024
 #define PIXELS_MAX 4096

@@ -4,7 +4,7 @@
 #define ZOE_ENGINE_MODEL_SCRIPT_H
 
 #include "engine/model/text_model.h"
-#include "engine/request_text.h"
+#include "engine/request/request_text.h"
 
 struct script_key {
     int frame;

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "engine/model_parts.h"
+#include "engine/folder/model_parts.h"
 #include "engine/ops.h"
 
 struct text_encoder;

@@ -5,7 +5,7 @@
 #define ZOE_ENGINE_MODEL_TEXT_MODEL_H
 
 #include "engine/model/text_encoder.h"
-#include "engine/prompt_chunks.h"
+#include "engine/text/prompt_chunks.h"
 
 #define TEXT_MODEL_CHUNKS_MAX 256
 #define TEXT_MODEL_BYTES_MAX ((size_t)64 << 20)

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
-#include "engine/model_parts.h"
+#include "engine/folder/model_parts.h"
 
 #define UNET_LEVELS_MAX 8
 

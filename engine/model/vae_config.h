@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
-#include "engine/model_parts.h"
+#include "engine/folder/model_parts.h"
 
 #define VAE_LEVELS_MAX 8
 

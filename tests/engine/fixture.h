@@ -20,7 +20,7 @@
 #include "base/recipe.h"
 #include "engine/backend.h"
 #include "engine/engine.h"
-#include "engine/safetensors.h"
+#include "engine/file/safetensors.h"
 
 #define TINY TEST_DATA "/tiny"
 

@@ -4,8 +4,8 @@
 
 #include "base/xalloc.h"
 #include "engine/engine.h"
+#include "engine/folder/model_parts.h"
 #include "engine/model/unet.h"
-#include "engine/model_parts.h"
 
 #define GOLDEN TEST_DATA "/prompts/golden.safetensors"
 #define PATTERN TEST_SOURCE "/models/pattern"

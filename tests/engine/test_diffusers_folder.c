@@ -1,7 +1,7 @@
 /* Diffusers folders as different versions and writers leave them: shards, variants, older names. */
 #include "tiny_copy.h"
 
-#include "engine/model_parts.h"
+#include "engine/folder/model_parts.h"
 
 #define UNET "unet/diffusion_pytorch_model.safetensors"
 #define VAE "vae/diffusion_pytorch_model.safetensors"

@@ -1,7 +1,7 @@
 /* One very small model in every form (tests/engine/make_forms.py): the same frames from each. */
 #include "tiny_copy.h"
 
-#include "engine/model_parts.h"
+#include "engine/folder/model_parts.h"
 
 #define FORMS TEST_DATA "/forms/"
 

@@ -2,8 +2,8 @@
  * weights that keep their 16 bits. */
 #include "tiny_copy.h"
 
+#include "engine/folder/model_folder.h"
 #include "engine/model/unet.h"
-#include "engine/model_folder.h"
 
 #define FULL_SIZE TEST_DATA "/full_size" /* ModelScope 1.7B's configuration, without weights */
 #define SHAPES TEST_SOURCE "/models/shapes"

@@ -7,7 +7,7 @@
 #include "engine/model/unet.h"
 #include "engine/model/vae.h"
 #include "engine/noise/noise.h"
-#include "engine/tokenizer.h"
+#include "engine/text/tokenizer.h"
 
 #define TOKENS 77
 #define WIDTH 32

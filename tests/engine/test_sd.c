@@ -4,7 +4,7 @@
 
 #include "engine/model/text_encoder.h"
 #include "engine/model/unet.h"
-#include "engine/tokenizer.h"
+#include "engine/text/tokenizer.h"
 
 static struct model_parts *open_parts(const char *folder)
 {

@@ -1,8 +1,8 @@
 /* The tokenizer's rules, on the tiny vocabulary and on small ones made here. */
 #include "tiny_copy.h"
 
-#include "engine/tokenizer.h"
-#include "engine/unicode.h"
+#include "engine/text/tokenizer.h"
+#include "engine/text/unicode.h"
 
 #define LENGTH 77
 #define LETTERS_IN_VOCABULARY 512 /* 256 bytes, 256 bytes that end a word */

@@ -1,7 +1,7 @@
 /* Ids of CLIP's tokenizer as transformers gives them (tests/engine/golden_prompts.py). */
 #include "tiny_copy.h"
 
-#include "engine/tokenizer.h"
+#include "engine/text/tokenizer.h"
 
 #define CLIP TEST_SOURCE "/tokenizers/clip"
 #define LENGTH 77

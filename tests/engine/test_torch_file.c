@@ -1,9 +1,9 @@
 /* Files as torch.save writes them (tests/engine/make_torch_files.py), and files that lie. */
 #include "tiny_copy.h"
 
-#include "engine/pickle.h"
-#include "engine/tensor_file.h"
-#include "engine/torch_file.h"
+#include "engine/file/pickle.h"
+#include "engine/file/tensor_file.h"
+#include "engine/file/torch_file.h"
 
 #define FILES TEST_DATA "/torch/"
 

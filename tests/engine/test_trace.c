@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine/tensor_file.h"
+#include "engine/file/tensor_file.h"
 
 static const char zoe_engine[] = TEST_BIN "/zoe-engine";
 

@@ -4,7 +4,7 @@
 #include "fuzz/fuzz_folder.h"
 
 #include "engine/engine.h"
-#include "engine/model_parts.h"
+#include "engine/folder/model_parts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

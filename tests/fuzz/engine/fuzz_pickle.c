@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/xalloc.h"
-#include "engine/pickle.h"
+#include "engine/file/pickle.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,7 +9,7 @@
 #include "base/recipe.h"
 #include "base/text.h"
 #include "base/xalloc.h"
-#include "engine/prompt_chunks.h"
+#include "engine/text/prompt_chunks.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

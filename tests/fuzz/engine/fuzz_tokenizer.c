@@ -8,7 +8,7 @@
 #include "base/recipe.h"
 #include "base/text.h"
 #include "base/xalloc.h"
-#include "engine/tokenizer.h"
+#include "engine/text/tokenizer.h"
 
 #define GROWTH_MAX 3 /* a code of two bytes is at most a letter and two marks of two bytes each */
 

@@ -2,7 +2,7 @@
  * vocabulary has to follow from the merges. What opens must be able to encode. */
 #include "fuzz/fuzz_folder.h"
 
-#include "engine/tokenizer.h"
+#include "engine/text/tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

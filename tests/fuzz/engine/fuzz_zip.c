@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/xalloc.h"
-#include "engine/zip.h"
+#include "engine/file/zip.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
