@@ -1,9 +1,9 @@
 /* backend: the table of operations that a model is computed with.
  *
  * Contract
- * - Operations ENQUEUE: they may return before the work is done and run in order. Only `read` and
- * `sync` wait. (`ref` and `cpu` simply do the work.) Inputs must stay untouched until then; the
- * arena takes care of order because reuse is enqueued too.
+ * - Operations ENQUEUE: they may return before the work is done and run in order. Only `read`,
+ * `group_sums` and `sync` wait. (`ref` and `cpu` simply do the work.) Inputs must stay untouched
+ * until then; the arena takes care of order because reuse is enqueued too.
  * - Weights are prepared once, at load, into whatever layout and dtype the backend likes (F16 and
  * BF16 are widened to float32: by `ref` at once, by `cpu` at once or, when `narrow`, block by block
  * where a product needs them, with the same results); the source memory (a mapped file) may vanish
@@ -188,6 +188,12 @@ struct attention_args {
 
 /* ---- the table ---- */
 
+/* What a group norm needs to know of an image of which only some rows are there. */
+struct norm_sums {
+    const double *sums; /* [groups][2]: sum of the values, of their squares */
+    double count;       /* values of a group */
+};
+
 struct backend {
     const char *name;   /* "ref", "cpu": recipe-independent, part of the fingerprint */
     const char *device; /* "host" when tensor data is host memory */
@@ -222,6 +228,13 @@ struct backend {
     void (*linear)(struct backend_context *c, const struct linear_args *a);
     void (*group_norm)(struct backend_context *c, const struct tensor *x,
                        const struct norm_args *norm, struct tensor *y); /* y may be x */
+    /* Group norms of a single image (batch and frames 1) that comes in pieces: group_sums adds a
+     * piece's part to sums[groups][2] in host memory, and waits; group_norm_by normalizes a piece
+     * by the sums of all. */
+    void (*group_sums)(struct backend_context *c, const struct tensor *x, int groups, double *sums);
+    void (*group_norm_by)(struct backend_context *c, const struct tensor *x,
+                          const struct norm_args *norm, const struct norm_sums *known,
+                          struct tensor *y); /* y may be x */
     void (*layer_norm)(struct backend_context *c, const struct tensor *x, const struct weight *norm,
                        float eps, struct tensor *y); /* y may be x */
     void (*attention)(struct backend_context *c, const struct attention_args *a);

@@ -177,3 +177,13 @@ struct tensor tensor_slice(const struct tensor *t, int first, int count)
     if (slice.data != NULL) slice.data += first;
     return slice;
 }
+
+struct tensor tensor_rows(const struct tensor *t, int first, int count)
+{
+    ZOE_ASSERT(tensor_images(t) == 1 && first >= 0 && count > 0 && first + count <= t->height);
+    struct tensor rows = *t;
+    rows.height = count;
+    rows.slot = 0;
+    if (rows.data != NULL) rows.data += (int64_t)first * t->width * t->stride;
+    return rows;
+}

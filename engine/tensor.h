@@ -65,5 +65,7 @@ bool tensor_same_shape(const struct tensor *a, const struct tensor *b);
 
 /* Channels [first, first + count) of `t`, sharing its memory. */
 struct tensor tensor_slice(const struct tensor *t, int first, int count);
+/* Rows [first, first + count) of a single image, sharing its memory. */
+struct tensor tensor_rows(const struct tensor *t, int first, int count);
 
 #endif

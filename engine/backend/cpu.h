@@ -167,6 +167,10 @@ bool cpu_linear_feed_forward(struct backend_context *c, const struct feed_forwar
 
 void cpu_norm_group(struct backend_context *c, const struct tensor *x, const struct norm_args *norm,
                     struct tensor *y);
+void cpu_norm_sums(struct backend_context *c, const struct tensor *x, int groups, double *sums);
+void cpu_norm_group_by(struct backend_context *c, const struct tensor *x,
+                       const struct norm_args *norm, const struct norm_sums *known,
+                       struct tensor *y);
 void cpu_norm_layer(struct backend_context *c, const struct tensor *x, const struct weight *norm,
                     float eps, struct tensor *y);
 void cpu_attention(struct backend_context *c, const struct attention_args *a);

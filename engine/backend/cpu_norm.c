@@ -70,27 +70,37 @@ static void sum_chunk(void *arg, int64_t item, int thread)
                          sum + cx, square + cx);
 }
 
-/* The factors of one group of channels [first, first + width) of a unit whose sums are
- * totals[2][channels]. */
+/* Sums of one group of channels [first, first + width), of `count` values. */
+struct group {
+    int first, width;
+    double sum, square, count;
+};
+
+/* To factors[2][channels]. */
+static void write_factors(const struct norm_args *n, const struct group *g, float *factors)
+{
+    const struct cpu_weight *w = cpu_weight_of(n->weight);
+    const double mean = g->sum / g->count;
+    double variance = g->square / g->count - mean * mean;
+    if (variance < 0) variance = 0;
+    const double factor = 1 / sqrt(variance + (double)n->eps);
+    for (int c = g->first; c < g->first + g->width; c++) {
+        const double scale = (double)w->rows[c] * factor;
+        factors[c] = (float)scale;
+        factors[n->weight->in + c] = (float)((double)w->bias[c] - mean * scale);
+    }
+}
+
+/* The factors of a group of a unit whose sums are totals[2][channels]. */
 static void group_factors(const struct statistics *s, const double *totals, int first, int width,
                           float *factors)
 {
-    const struct cpu_weight *w = cpu_weight_of(s->args->weight);
-    double sum = 0, square = 0;
+    struct group g = {first, width, 0, 0, (double)s->unit_images * plane_pixels(s->x) * width};
     for (int c = first; c < first + width; c++) {
-        sum += totals[c];
-        square += totals[s->channels + c];
+        g.sum += totals[c];
+        g.square += totals[s->channels + c];
     }
-    const double count = (double)s->unit_images * plane_pixels(s->x) * width;
-    const double mean = sum / count;
-    double variance = square / count - mean * mean;
-    if (variance < 0) variance = 0;
-    const double factor = 1 / sqrt(variance + (double)s->args->eps);
-    for (int c = first; c < first + width; c++) {
-        const double scale = (double)w->rows[c] * factor;
-        factors[c] = (float)scale;
-        factors[s->channels + c] = (float)((double)w->bias[c] - mean * scale);
-    }
+    write_factors(s->args, &g, factors);
 }
 
 /* Adds the chunks of a unit into its first one. */
@@ -152,11 +162,9 @@ static void normalize_chunk(void *arg, int64_t item, int thread)
     cpu_gather(j->kernels, &j->source, &box, j->y->data + (image * plane + first) * j->y->channels);
 }
 
-void cpu_norm_group(struct backend_context *c, const struct tensor *x, const struct norm_args *norm,
-                    struct tensor *y)
+static void normalize(struct backend_context *c, const struct tensor *x, struct cpu_norm norm,
+                      struct tensor *y)
 {
-    ZOE_ASSERT(tensor_same_shape(x, y));
-    if (cpu_planned(c, 0, cpu_norm_shared(norm, x, NULL))) return;
     const int plane = plane_pixels(x);
     struct pixels_job job = {.kernels = c->kernels, .y = y};
     job.chunks = cpu_pieces(plane, CHUNK_PIXELS);
@@ -165,8 +173,47 @@ void cpu_norm_group(struct backend_context *c, const struct tensor *x, const str
                                      .stored_width = plane,
                                      .height = 1,
                                      .width = plane,
-                                     .norm = cpu_norm_run(c, norm, x, NULL)};
+                                     .norm = norm};
     threads_run(c->threads, tensor_images(x) * job.chunks, normalize_chunk, &job);
+}
+
+void cpu_norm_group(struct backend_context *c, const struct tensor *x, const struct norm_args *norm,
+                    struct tensor *y)
+{
+    ZOE_ASSERT(tensor_same_shape(x, y));
+    if (cpu_planned(c, 0, cpu_norm_shared(norm, x, NULL))) return;
+    normalize(c, x, cpu_norm_run(c, norm, x, NULL), y);
+}
+
+void cpu_norm_sums(struct backend_context *c, const struct tensor *x, int groups, double *sums)
+{
+    ZOE_ASSERT(x->channels % groups == 0 && tensor_images(x) == 1);
+    const struct norm_args args = {.groups = groups};
+    struct statistics s = statistics_of(&args, x, NULL);
+    if (cpu_planned(c, 0, 2 * sums_size(&s))) return;
+    s.kernels = c->kernels;
+    s.sums = (double *)(void *)c->shared;
+    threads_run(c->threads, s.chunks, sum_chunk, &s);
+    const int channels = s.channels, width = channels / groups;
+    for (int row = 0; row < 2 * s.chunks; row++) /* sums and squares take turns */
+        for (int i = 0; i < channels; i++)
+            sums[2 * (i / width) + row % 2] += s.sums[(ptrdiff_t)row * channels + i];
+}
+
+void cpu_norm_group_by(struct backend_context *c, const struct tensor *x,
+                       const struct norm_args *norm, const struct norm_sums *known,
+                       struct tensor *y)
+{
+    const int channels = x->channels, width = channels / norm->groups;
+    ZOE_ASSERT(tensor_same_shape(x, y) && norm->weight->in == channels && tensor_images(x) == 1);
+    if (cpu_planned(c, 0, 2 * (size_t)channels)) return;
+    for (int g = 0; g < norm->groups; g++) {
+        const struct group group = {g * width, width, known->sums[2 * g], known->sums[2 * g + 1],
+                                    known->count};
+        write_factors(norm, &group, c->shared);
+    }
+    const struct cpu_norm factors = {c->shared, channels, 1, norm->silu};
+    normalize(c, x, factors, y);
 }
 
 static void layer_chunk(void *arg, int64_t item, int thread)

@@ -280,19 +280,30 @@ static double silu(double x)
     return x / (1 + exp(-x));
 }
 
+struct statistics {
+    double mean, factor; /* y = (x - mean) * factor */
+};
+
+static void norm_run_by(const struct run *r, const struct statistics *s, const float *scale,
+                        const float *shift, bool with_silu, float *y)
+{
+    for (int64_t p = 0; p < r->pixels; p++)
+        for (int i = 0; i < r->width; i++) {
+            const int channel = r->first + i;
+            const double v =
+                (r->data[p * r->stride + channel] - s->mean) * s->factor * scale[channel] +
+                shift[channel];
+            y[p * r->stride + channel] = (float)(with_silu ? silu(v) : v);
+        }
+}
+
 static void norm_run(const struct run *r, const float *scale, const float *shift, double eps,
                      bool with_silu, float *y)
 {
     const double count = (double)r->pixels * r->width;
     const double mean = run_sum(r, 0, 1) / count;
-    const double factor = 1 / sqrt(run_sum(r, mean, 2) / count + eps);
-    for (int64_t p = 0; p < r->pixels; p++)
-        for (int i = 0; i < r->width; i++) {
-            const int channel = r->first + i;
-            const double v = (r->data[p * r->stride + channel] - mean) * factor * scale[channel] +
-                             shift[channel];
-            y[p * r->stride + channel] = (float)(with_silu ? silu(v) : v);
-        }
+    const struct statistics s = {mean, 1 / sqrt(run_sum(r, mean, 2) / count + eps)};
+    norm_run_by(r, &s, scale, shift, with_silu, y);
 }
 
 static void ref_group_norm(struct backend_context *c, const struct tensor *x,
@@ -310,6 +321,34 @@ static void ref_group_norm(struct backend_context *c, const struct tensor *x,
             norm_run(&r, weight_matrix(norm->weight), weight_bias(norm->weight), norm->eps,
                      norm->silu, y->data + block * pixels * x->channels);
         }
+}
+
+static void ref_group_sums(struct backend_context *c, const struct tensor *x, int groups,
+                           double *sums)
+{
+    ZOE_ASSERT(x->channels % groups == 0 && tensor_images(x) == 1);
+    if (c->planning) return;
+    struct run r = {x->data, tensor_pixels(x), x->channels, 0, x->channels / groups};
+    for (int g = 0; g < groups; g++, r.first += r.width) {
+        sums[2 * g] += run_sum(&r, 0, 1);
+        sums[2 * g + 1] += run_sum(&r, 0, 2);
+    }
+}
+
+static void ref_group_norm_by(struct backend_context *c, const struct tensor *x,
+                              const struct norm_args *norm, const struct norm_sums *known,
+                              struct tensor *y)
+{
+    ZOE_ASSERT(norm->weight->in == x->channels && tensor_images(x) == 1);
+    if (c->planning) return;
+    struct run r = {x->data, tensor_pixels(x), x->channels, 0, x->channels / norm->groups};
+    for (int g = 0; g < norm->groups; g++, r.first += r.width) {
+        const double mean = known->sums[2 * g] / known->count;
+        const double variance = known->sums[2 * g + 1] / known->count - mean * mean;
+        const struct statistics s = {mean, 1 / sqrt(fmax(variance, 0) + (double)norm->eps)};
+        norm_run_by(&r, &s, weight_matrix(norm->weight), weight_bias(norm->weight), norm->silu,
+                    y->data);
+    }
 }
 
 static void ref_layer_norm(struct backend_context *c, const struct tensor *x,
@@ -526,6 +565,8 @@ const struct backend backend_ref = {
     .conv_time = ref_conv_time,
     .linear = ref_linear,
     .group_norm = ref_group_norm,
+    .group_sums = ref_group_sums,
+    .group_norm_by = ref_group_norm_by,
     .layer_norm = ref_layer_norm,
     .attention = ref_attention,
     .activate = ref_activate,

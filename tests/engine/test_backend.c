@@ -255,6 +255,29 @@ static void run_group_norm(struct rig *r, const int *p)
     keep(r, to);
 }
 
+/* A norm in two pieces, cut after `cut` rows: height width channels groups flags in-place cut */
+static void run_norm_in_pieces(struct rig *r, const int *p)
+{
+    const struct backend *backend = r->ops->backend;
+    struct tensor x = filled(r, 1, 1, p[0], p[1], p[2]), y = blank(r, 1, 1, p[0], p[1], p[2]);
+    const struct norm_args norm = norm_for(r, p[2], p[3], p[4] | NORM);
+    struct tensor *to = p[5] != 0 ? &x : &y;
+    double sums[2 * 32] = {0};
+    const struct norm_sums known = {sums, (double)p[0] * p[1] * p[2] / p[3]};
+    const int starts[] = {0, p[6]}, rows[] = {p[6], p[0] - p[6]};
+    go(r);
+    for (int i = 0; i < 2; i++) {
+        const struct tensor piece = tensor_rows(&x, starts[i], rows[i]);
+        backend->group_sums(r->ops->context, &piece, p[3], sums);
+    }
+    for (int i = 0; i < 2; i++) {
+        const struct tensor piece = tensor_rows(&x, starts[i], rows[i]);
+        struct tensor target = tensor_rows(to, starts[i], rows[i]);
+        backend->group_norm_by(r->ops->context, &piece, &norm, &known, &target);
+    }
+    keep(r, to);
+}
+
 /* batch frames height width channels in-place */
 static void run_layer_norm(struct rig *r, const int *p)
 {
@@ -436,6 +459,8 @@ static const struct test_case cases[] = {
     {"group norm over frames", run_group_norm, {2, 4, 8, 8, 64, 16, OVER_FRAMES | SILU, 1}},
     {"group norm of one group", run_group_norm, {1, 2, 3, 3, 12, 1, SILU, 0}},
     {"group norm of single channels", run_group_norm, {1, 1, 33, 31, 16, 16, 0, 1}},
+    {"group norm in pieces", run_norm_in_pieces, {33, 31, 32, 8, SILU, 0, 20}},
+    {"group norm in pieces in place", run_norm_in_pieces, {5, 3, 12, 12, 0, 1, 1}},
     {"layer norm", run_layer_norm, {1, 3, 5, 7, 40, 0}},
     {"layer norm in place", run_layer_norm, {2, 2, 4, 4, 320, 1}},
     {"attention of an image", run_attention, {2, 2, 4, 5, 32, 4, ATTENTION_SPACE, 0, 0}},
