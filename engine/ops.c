@@ -1,5 +1,6 @@
 #include "engine/ops.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,6 +127,49 @@ struct tensor ops_take_like(struct ops *ops, const struct tensor *like, int chan
 void ops_give(struct ops *ops, struct tensor *t)
 {
     arena_give(&ops->arena, t);
+}
+
+/* ---- forwards within forwards ---- */
+
+struct ops_nest ops_nest_begin(struct ops *ops, const struct ops_key *key,
+                               const struct tensor *room)
+{
+    const struct ops_nest nest = {ops->arena};
+    struct ops_plan *plan = find_plan(ops, key);
+    if (ops_planning(ops)) {
+        arena_begin(&ops->arena, plan != NULL ? &plan->tensors : &add_plan(ops, key)->tensors);
+        return nest;
+    }
+    ZOE_ASSERT(plan != NULL && plan->tensors.peak_bytes <= (size_t)tensor_count(room) * 4);
+    arena_run(&ops->arena, &plan->tensors, room->data);
+    return nest;
+}
+
+void ops_nest_end(struct ops *ops, const struct ops_nest *nest)
+{
+    struct arena inner = ops->arena;
+    ops->arena = nest->outer;
+    if (!inner.planning) return;
+    arena_end(&inner);
+    if (inner.plan->overflow) ops->arena.plan->overflow = true;
+}
+
+size_t ops_nest_bytes(const struct ops *ops, const struct ops_key *key)
+{
+    const struct ops_plan *plan = find_plan(ops, key);
+    ZOE_ASSERT(plan != NULL);
+    return plan->tensors.peak_bytes;
+}
+
+struct tensor ops_take_room(struct ops *ops, size_t size_bytes)
+{
+    const int lanes = ARENA_ALIGN_BYTES / (int)sizeof(float);
+    size_t rows = size_bytes / ARENA_ALIGN_BYTES;
+    if (rows > INT_MAX) {
+        ops->arena.plan->overflow = true;
+        rows = INT_MAX;
+    }
+    return ops_take(ops, 1, 1, 1, (int)rows, lanes);
 }
 
 /* ---- counting ---- */

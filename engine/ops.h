@@ -77,6 +77,20 @@ struct tensor ops_take(struct ops *ops, int batch, int frames, int height, int w
 struct tensor ops_take_like(struct ops *ops, const struct tensor *like, int channels);
 void ops_give(struct ops *ops, struct tensor *t);
 
+/* A forward within a forward: pieces of one shape share a plan of their own, and all pieces live
+ * one after the other in a room that the outer forward takes. Planning: each piece is run between
+ * begin and end with room NULL (of pieces with the same key the last one counts; the others may
+ * stop early, or be the same), then the room is taken. Running: the room comes first. Nothing of a
+ * piece outlives it. */
+struct ops_nest {
+    struct arena outer;
+};
+struct ops_nest ops_nest_begin(struct ops *ops, const struct ops_key *key,
+                               const struct tensor *room);
+void ops_nest_end(struct ops *ops, const struct ops_nest *nest);
+size_t ops_nest_bytes(const struct ops *ops, const struct ops_key *key); /* of a planned piece */
+struct tensor ops_take_room(struct ops *ops, size_t size_bytes); /* a multiple of the alignment */
+
 /* Products with every field of their arguments: fused where the backend can, in parts where not. */
 void ops_conv2d(struct ops *ops, const struct conv2d_args *a);
 void ops_conv_time(struct ops *ops, const struct conv_time_args *a);

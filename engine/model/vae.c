@@ -54,9 +54,19 @@ bool vae_has_encoder(const struct vae *v)
     return v->has_encoder;
 }
 
+void vae_set_bands(struct vae *v, int rows)
+{
+    v->decoder.band_rows = rows;
+}
+
+static struct ops_key decoder_key(const struct vae *v, int height, int width)
+{
+    return (struct ops_key){&v->decoder, {height, width, v->decoder.band_rows}};
+}
+
 bool vae_plan_decode(struct vae *v, int height, int width, struct error *err)
 {
-    const struct ops_key key = {&v->decoder, {height, width}};
+    const struct ops_key key = decoder_key(v, height, width);
     ops_plan_begin(v->ops, &key);
     vae_half_forward(&v->decoder, height, width, NULL, NULL, NULL);
     return ops_plan_end(v->ops, err);
@@ -65,7 +75,7 @@ bool vae_plan_decode(struct vae *v, int height, int width, struct error *err)
 bool vae_decode(struct vae *v, int height, int width, const float *latents, float *pixels,
                 struct error *err)
 {
-    const struct ops_key key = {&v->decoder, {height, width}};
+    const struct ops_key key = decoder_key(v, height, width);
     ops_run_begin(v->ops, &key);
     return vae_half_forward(&v->decoder, height, width, latents, pixels, err);
 }

@@ -17,6 +17,11 @@ bool vae_has_encoder(const struct vae *v); /* some files hold the decoder only *
 bool vae_plan_decode(struct vae *v, int height, int width, struct error *err);
 bool vae_plan_encode(struct vae *v, int height, int width, struct error *err);
 
+/* A large frame is decoded in horizontal bands, with the same result but for rounding. `rows` > 0
+ * has every level decoded in bands of so many rows, 0 (as it is at first) leaves it to the size.
+ * Plan after this. */
+void vae_set_bands(struct vae *v, int rows);
+
 /* One frame: latents [h][w][latent_channels], already divided by the scaling factor -> pixels
  * [H][W][out_channels], nominal [-1, 1]. The size must have been planned. False when canceled. */
 bool vae_decode(struct vae *v, int height, int width, const float *latents, float *pixels,

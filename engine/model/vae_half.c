@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "engine/model/vae_bands.h"
 
 #define NAME_SIZE 128
 #define NORM_EPS 1e-6f
@@ -100,6 +101,7 @@ void vae_half_load_decoder(struct vae_half *h, struct weights *w, const struct v
     }
     h->norm_out = weights_norm(w, "decoder.conv_norm_out", in);
     h->conv_out = weights_conv2d(w, "decoder.conv_out", in, c->out_channels, 3);
+    h->sums = xcalloc(vae_bands_sums(h), sizeof *h->sums);
 }
 
 void vae_half_load_encoder(struct vae_half *h, struct weights *w, const struct vae_config *c)
@@ -127,18 +129,18 @@ void vae_half_load_encoder(struct vae_half *h, struct weights *w, const struct v
 void vae_half_finish(struct vae_half *h)
 {
     free(h->blocks);
+    free(h->sums);
 }
 
 /* ---- forward ---- */
 
-static struct norm_args norm_of(const struct vae_half *h, const struct weight *weight, bool silu)
+struct norm_args vae_half_norm(const struct vae_half *h, const struct weight *weight, bool silu)
 {
     return (struct norm_args){.weight = weight, .groups = h->groups, .eps = NORM_EPS, .silu = silu};
 }
 
-/* A convolution that keeps the size: 3x3 padded by one, or 1x1. */
-static void same_conv(const struct vae_half *h, const struct tensor *x, struct norm_args norm,
-                      const struct weight *weight, const struct tensor *residual, struct tensor *y)
+void vae_half_conv(const struct vae_half *h, const struct tensor *x, struct norm_args norm,
+                   const struct weight *weight, const struct tensor *residual, struct tensor *y)
 {
     const int pad = weight->kernel / 2;
     const struct conv2d_args args = {.x = x,
@@ -159,14 +161,14 @@ static void run_res(const struct vae_half *h, const struct vae_block *b, struct 
     struct ops *ops = h->ops;
     const struct norm_args none = {0};
     struct tensor y = ops_take_like(ops, x, b->out);
-    same_conv(h, x, norm_of(h, b->norm1, true), b->conv1, NULL, &y);
+    vae_half_conv(h, x, vae_half_norm(h, b->norm1, true), b->conv1, NULL, &y);
     if (b->shortcut != NULL) {
         struct tensor through = ops_take_like(ops, x, b->out);
-        same_conv(h, x, none, b->shortcut, NULL, &through);
+        vae_half_conv(h, x, none, b->shortcut, NULL, &through);
         ops_give(ops, x);
         *x = through;
     }
-    same_conv(h, &y, norm_of(h, b->norm2, true), b->conv2, x, x);
+    vae_half_conv(h, &y, vae_half_norm(h, b->norm2, true), b->conv2, x, x);
     ops_give(ops, &y);
 }
 
@@ -176,7 +178,7 @@ static void run_attention(const struct vae_half *h, const struct vae_block *b, s
     const int c = b->out;
     struct tensor qkv = ops_take_like(ops, x, 3 * c);
     const struct linear_args in = {
-        .x = x, .norm = norm_of(h, b->norm1, false), .weight = b->qkv, .y = &qkv};
+        .x = x, .norm = vae_half_norm(h, b->norm1, false), .weight = b->qkv, .y = &qkv};
     ops_linear(ops, &in);
     const struct tensor q = tensor_slice(&qkv, 0, c), k = tensor_slice(&qkv, c, c),
                         v = tensor_slice(&qkv, 2 * c, c);
@@ -195,21 +197,27 @@ static void run_attention(const struct vae_half *h, const struct vae_block *b, s
     ops_give(ops, &y);
 }
 
-static void run_up(const struct vae_half *h, const struct vae_block *b, struct tensor *x)
+void vae_half_conv_up(const struct vae_half *h, const struct vae_block *b, const struct tensor *x,
+                      struct tensor *y)
 {
-    struct ops *ops = h->ops;
-    struct tensor y = ops_take(ops, x->batch, x->frames, 2 * x->height, 2 * x->width, b->out);
     const struct conv2d_args args = {.x = x,
-                                     .resize_height = y.height,
-                                     .resize_width = y.width,
+                                     .resize_height = y->height,
+                                     .resize_width = y->width,
                                      .weight = b->conv1,
                                      .stride = 1,
                                      .pad_top = 1,
                                      .pad_left = 1,
                                      .pad_bottom = 1,
                                      .pad_right = 1,
-                                     .y = &y};
-    ops_conv2d(ops, &args);
+                                     .y = y};
+    ops_conv2d(h->ops, &args);
+}
+
+static void run_up(const struct vae_half *h, const struct vae_block *b, struct tensor *x)
+{
+    struct ops *ops = h->ops;
+    struct tensor y = ops_take(ops, x->batch, x->frames, 2 * x->height, 2 * x->width, b->out);
+    vae_half_conv_up(h, b, x, &y);
     ops_give(ops, x);
     *x = y;
 }
@@ -241,9 +249,17 @@ static void pass(const struct vae_half *h, struct norm_args norm, const struct w
 {
     if (weight == NULL) return;
     struct tensor y = ops_take_like(h->ops, x, weight->out);
-    same_conv(h, x, norm, weight, NULL, &y);
+    vae_half_conv(h, x, norm, weight, NULL, &y);
     ops_give(h->ops, x);
     *x = y;
+}
+
+/* One block, or the whole level that it begins; the next one, or -1 when canceled. */
+static int run_next(const struct vae_half *h, int i, struct tensor *x, struct error *err)
+{
+    if (vae_bands_wanted(h, i, x)) return vae_bands_run(h, i, x, err);
+    run_block[h->blocks[i].kind](h, &h->blocks[i], x);
+    return i + 1;
 }
 
 bool vae_half_forward(const struct vae_half *h, int height, int width, const float *in, float *out,
@@ -256,11 +272,13 @@ bool vae_half_forward(const struct vae_half *h, int height, int width, const flo
     ops->backend->write(ops->context, &x, in);
     pass(h, none, h->before, &x);
     pass(h, none, h->conv_in, &x);
-    for (int i = 0; i < h->block_count; i++) {
-        if (!ops_tick(ops, (double)i / h->block_count, err)) return false;
-        run_block[h->blocks[i].kind](h, &h->blocks[i], &x);
+    int next = 0;
+    while (next < h->block_count) {
+        if (!ops_tick(ops, (double)next / h->block_count, err)) return false;
+        next = run_next(h, next, &x, err);
+        if (next < 0) return false;
     }
-    pass(h, norm_of(h, h->norm_out, true), h->conv_out, &x);
+    if (next == h->block_count) pass(h, vae_half_norm(h, h->norm_out, true), h->conv_out, &x);
     pass(h, none, h->after, &x);
     ops->backend->read(ops->context, &x, out);
     ops_give(ops, &x);

@@ -25,6 +25,8 @@ struct vae_half {
     const struct weight *conv_in, *norm_out, *conv_out;
     struct vae_block *blocks;
     int block_count;
+    int band_rows; /* of vae_bands.h: 0 = only large levels, in bands of a height that suits */
+    double *sums;  /* of vae_bands.c; the decoder only */
 };
 
 /* Ask `w` for every tensor of the half; problems show at weights_finish. */
@@ -36,5 +38,13 @@ void vae_half_finish(struct vae_half *h); /* the weights belong to their set */
  * ops plans first. False when canceled. */
 bool vae_half_forward(const struct vae_half *h, int height, int width, const float *in, float *out,
                       struct error *err);
+
+/* For vae_bands.c: the norm that precedes a convolution; a convolution that keeps the size (3x3
+ * padded by one, or 1x1); one after doubling the size. */
+struct norm_args vae_half_norm(const struct vae_half *h, const struct weight *weight, bool silu);
+void vae_half_conv(const struct vae_half *h, const struct tensor *x, struct norm_args norm,
+                   const struct weight *weight, const struct tensor *residual, struct tensor *y);
+void vae_half_conv_up(const struct vae_half *h, const struct vae_block *b, const struct tensor *x,
+                      struct tensor *y);
 
 #endif
