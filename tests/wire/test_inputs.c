@@ -191,9 +191,9 @@ static void submit_options(char *options, struct peer *p)
 static void a_recipe_that_names_nothing_known(void **state)
 {
     (void)state;
-    char unknown[] = "{\"model\":\"pattern\",\"init_video\":\"sha256:"
+    char unknown[] = "{\"model\":\"shapes\",\"init_video\":\"sha256:"
                      "00000000000000000000000000000000000000000000000000000000000000ff\"}";
-    char path[] = "{\"model\":\"pattern\",\"init_video\":\"/etc/passwd\"}";
+    char path[] = "{\"model\":\"shapes\",\"init_video\":\"/etc/passwd\"}";
     submit_options(unknown, &cast.client);
     peer_expect_problem(&cast.client, "refused");
     submit_options(path, &cast.client);
