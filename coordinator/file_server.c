@@ -110,20 +110,26 @@ static int open_input(struct dispatch *d, const Farm__FileWanted *m, struct erro
     return fd;
 }
 
-static void send_input_part(struct dispatch *d, const Farm__FileWanted *m)
+/* Closes `fd`; below 0 it is none, and `err` says why. */
+static void send_open_part(struct dispatch *d, const Farm__FileWanted *m, int fd, struct error *err)
 {
-    struct error err = {0};
     uint64_t total = 0;
     size_t size = 0;
-    int fd = open_input(d, m, &err);
     uint8_t *part = xmalloc(LIMIT_CHUNK_BYTES);
-    if (fd >= 0 && read_part(fd, m, part, &size, &total, &err)) {
+    if (fd >= 0 && read_part(fd, m, part, &size, &total, err)) {
         send_part(d, m, total, (struct bytes){part, size});
     } else {
-        dispatch_problem(d, &err);
+        dispatch_problem(d, err);
     }
     free(part);
     if (fd >= 0) (void)close(fd);
+}
+
+static void send_input_part(struct dispatch *d, const Farm__FileWanted *m)
+{
+    struct error err = {0};
+    int fd = open_input(d, m, &err);
+    send_open_part(d, m, fd, &err);
 }
 
 void file_server_model_part(struct dispatch *d, const Farm__FileWanted *m)
@@ -186,20 +192,11 @@ static int open_published(struct dispatch *d, const Farm__FileWanted *m, struct 
 void file_server_batch_part(struct dispatch *d, const Farm__FileWanted *m)
 {
     struct error err = {0};
-    uint64_t total = 0;
-    size_t size = 0;
     if (m->batch[0] == '\0') {
         error_set(&err, ERROR_AUTH, "clients may fetch files of batches only");
         dispatch_problem(d, &err);
         return;
     }
     int fd = open_published(d, m, &err);
-    uint8_t *part = xmalloc(LIMIT_CHUNK_BYTES);
-    if (fd >= 0 && read_part(fd, m, part, &size, &total, &err)) {
-        send_part(d, m, total, (struct bytes){part, size});
-    } else {
-        dispatch_problem(d, &err);
-    }
-    free(part);
-    if (fd >= 0) (void)close(fd);
+    send_open_part(d, m, fd, &err);
 }

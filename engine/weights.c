@@ -149,6 +149,15 @@ void weights_ignore_suffix(struct weights *w, const char *suffix)
 
 /* ---- asking ---- */
 
+const char *weights_name(char out[WEIGHT_NAME_SIZE], const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(out, WEIGHT_NAME_SIZE, format, args);
+    va_end(args);
+    return out;
+}
+
 /* Trailing ones beyond `rank` in the file are as good as none: [64,64,1,1] is a [64,64]. */
 static bool shape_fits(const struct tensor_entry *e, int rank, const int64_t *dim)
 {

@@ -32,6 +32,11 @@ bool weights_finish(struct weights *w, struct error *err); /* w == NULL gives fa
 
 bool weights_has(const struct weights *w, const char *name); /* the full name */
 
+/* A name put together for the calls below, into `out`; gives `out`. */
+#define WEIGHT_NAME_SIZE 160
+const char *weights_name(char out[WEIGHT_NAME_SIZE], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* NAME.weight and NAME.bias. A linear weight may be stored as [out,in], [out,in,1] or [out,in,1,1].
  */
 const struct weight *weights_conv2d(struct weights *w, const char *name, int in, int out,

@@ -2,10 +2,9 @@
 
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/json.h"
 #include "engine/engine.h"
+#include "worker/engine_report.h"
 
 #define THREADS 4 /* opening widens and lays out weights */
 
@@ -20,12 +19,8 @@ static int check(const char *path)
     json_t *report = engine_check(path, THREADS);
     const size_t bad = json_array_size(json_object_get(report, "problems")) +
                        json_array_size(json_object_get(report, "missing"));
-    char *text = json_canonical(report);
-    const bool printed = printf("%s\n", text) > 0 && fflush(stdout) == 0;
-    free(text);
-    json_decref(report);
-    if (!printed) return error_exit_code(ERROR_IO);
-    return bad == 0 ? 0 : error_exit_code(ERROR_INVALID);
+    const int code = engine_report(report, NULL);
+    return code != 0 || bad == 0 ? code : error_exit_code(ERROR_INVALID);
 }
 
 int engine_check_main(int argc, char **argv)

@@ -2,10 +2,9 @@
 
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/json.h"
 #include "engine/engine.h"
+#include "worker/engine_report.h"
 
 static const char usage[] = "usage: zoe-engine describe --model DIR\n"
                             "Prints what the model in DIR is and what it can render, as JSON.\n";
@@ -13,16 +12,7 @@ static const char usage[] = "usage: zoe-engine describe --model DIR\n"
 static int describe(const char *folder)
 {
     struct error err = {0};
-    json_t *facts = engine_describe(folder, &err);
-    if (facts == NULL) {
-        fprintf(stderr, "zoe-engine: %s\n", err.message);
-        return error_exit_code(err.code);
-    }
-    char *text = json_canonical(facts);
-    const bool printed = printf("%s\n", text) > 0 && fflush(stdout) == 0;
-    free(text);
-    json_decref(facts);
-    return printed ? 0 : error_exit_code(ERROR_IO);
+    return engine_report(engine_describe(folder, &err), &err);
 }
 
 int engine_describe_main(int argc, char **argv)

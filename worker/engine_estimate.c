@@ -2,12 +2,11 @@
 
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/json.h"
 #include "base/text.h"
 #include "engine/engine.h"
 #include "engine/threads.h"
+#include "worker/engine_report.h"
 
 static const char usage[] =
     "usage: zoe-engine estimate --model DIR --size WIDTHxHEIGHT [--frames N] [--steps N]\n"
@@ -76,15 +75,7 @@ static int estimate(struct estimate_options *o)
     if (o->size.frames == 0) o->size.frames = usual_frames(o->model, &err);
     json_t *facts =
         o->size.frames > 0 ? engine_estimate(o->model, &o->engine, &o->size, &err) : NULL;
-    if (facts == NULL) {
-        fprintf(stderr, "zoe-engine: %s\n", err.message);
-        return error_exit_code(err.code);
-    }
-    char *text = json_canonical(facts);
-    const bool printed = printf("%s\n", text) > 0 && fflush(stdout) == 0;
-    free(text);
-    json_decref(facts);
-    return printed ? 0 : error_exit_code(ERROR_IO);
+    return engine_report(facts, &err);
 }
 
 int engine_estimate_main(int argc, char **argv)

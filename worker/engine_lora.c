@@ -2,12 +2,11 @@
 
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/text.h"
 #include "engine/engine.h"
+#include "worker/engine_report.h"
 
 #define KEYS_PRINTED 5
 
@@ -77,13 +76,10 @@ static int print_all(const char *model, const json_t *loras)
         model != NULL ? engine_lora_match(model, loras, &err) : describe_all(loras, &err);
     json_t *object = list != NULL ? json_pack("{si so}", "schema", 1, "loras", list)
                                   : json_pack("{si ss}", "schema", 1, "error", err.message);
-    char *text = json_canonical(object);
-    const bool printed = printf("%s\n", text) > 0 && fflush(stdout) == 0;
-    free(text);
-    json_decref(object);
+    const int code = engine_report(object, NULL);
     if (list == NULL) fprintf(stderr, "zoe-engine: %s\n", err.message);
     if (list == NULL) return error_exit_code(err.code);
-    return printed ? 0 : error_exit_code(ERROR_IO);
+    return code;
 }
 
 int engine_lora_main(int argc, char **argv)

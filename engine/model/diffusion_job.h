@@ -40,9 +40,8 @@ struct family_job {
 void diffusion_warn(struct family_job *j, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* ---- layouts: [C][F][h][w] <-> [F][h][w][C]; plane = F * h * w ---- */
+/* ---- layouts: [F][h][w][C] -> [C][F][h][w]; plane = F * h * w ---- */
 
-void diffusion_channels_last(const float *from, int channels, int64_t plane, float *to);
 void diffusion_channels_first(const float *from, int channels, int64_t plane, float *to);
 int64_t diffusion_plane(const struct family_job *j);
 

@@ -1,13 +1,6 @@
 /* Latents as samplers see them and as networks see them. */
 #include "engine/model/diffusion_job.h"
 
-void diffusion_channels_last(const float *from, int channels, int64_t plane, float *to)
-{
-    for (int c = 0; c < channels; c++)
-        for (int64_t p = 0; p < plane; p++)
-            to[p * channels + c] = from[c * plane + p];
-}
-
 void diffusion_channels_first(const float *from, int channels, int64_t plane, float *to)
 {
     for (int c = 0; c < channels; c++)

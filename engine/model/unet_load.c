@@ -1,5 +1,4 @@
 /* The list of blocks of a UNet, in the order of its tensors' names. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,25 +7,14 @@
 #include "engine/model/unet_blocks.h"
 
 #define TRANSFORMER_IN_HEADS 8
-#define NAME_SIZE 160
 
 struct loader {
     struct unet *unet;
     struct weights *weights;
-    char name[NAME_SIZE];
+    char name[WEIGHT_NAME_SIZE];
     int skips[3 * UNET_LEVELS_MAX + 64 * UNET_LEVELS_MAX]; /* channels */
     int skip_count;
 };
-
-__attribute__((format(printf, 2, 3))) static const char *named(struct loader *l, const char *format,
-                                                               ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(l->name, sizeof l->name, format, args);
-    va_end(args);
-    return l->name;
-}
 
 static struct block *add_block(struct unet *u, enum block_kind kind, int out)
 {
@@ -42,14 +30,15 @@ static void load_res(struct loader *l, enum block_kind kind, const char *prefix,
 {
     struct weights *w = l->weights;
     struct block *b = add_block(l->unet, kind, out);
-    b->norm1 = weights_norm(w, named(l, "%s.norm1", prefix), in);
-    b->conv1 = weights_conv2d(w, named(l, "%s.conv1", prefix), in, out, 3);
-    b->temb = weights_linear(w, named(l, "%s.time_emb_proj", prefix),
+    b->norm1 = weights_norm(w, weights_name(l->name, "%s.norm1", prefix), in);
+    b->conv1 = weights_conv2d(w, weights_name(l->name, "%s.conv1", prefix), in, out, 3);
+    b->temb = weights_linear(w, weights_name(l->name, "%s.time_emb_proj", prefix),
                              4 * l->unet->config.channels[0], out, true);
-    b->norm2 = weights_norm(w, named(l, "%s.norm2", prefix), out);
-    b->conv2 = weights_conv2d(w, named(l, "%s.conv2", prefix), out, out, 3);
+    b->norm2 = weights_norm(w, weights_name(l->name, "%s.norm2", prefix), out);
+    b->conv2 = weights_conv2d(w, weights_name(l->name, "%s.conv2", prefix), out, out, 3);
     if (in != out)
-        b->shortcut = weights_conv2d(w, named(l, "%s.conv_shortcut", prefix), in, out, 1);
+        b->shortcut =
+            weights_conv2d(w, weights_name(l->name, "%s.conv_shortcut", prefix), in, out, 1);
 }
 
 /* The position of norm and convolution inside their sequence: later ones have a dropout before the
@@ -59,10 +48,10 @@ static void load_time_conv(struct loader *l, const char *prefix, int channels)
     struct block *b = add_block(l->unet, BLOCK_TIME_CONV, channels);
     for (int i = 0; i < TIME_CONVS; i++) {
         b->time_norms[i] =
-            weights_norm(l->weights, named(l, "%s.conv%d.0", prefix, i + 1), channels);
-        b->time_convs[i] =
-            weights_conv_time(l->weights, named(l, "%s.conv%d.%d", prefix, i + 1, i == 0 ? 2 : 3),
-                              channels, channels);
+            weights_norm(l->weights, weights_name(l->name, "%s.conv%d.0", prefix, i + 1), channels);
+        b->time_convs[i] = weights_conv_time(
+            l->weights, weights_name(l->name, "%s.conv%d.%d", prefix, i + 1, i == 0 ? 2 : 3),
+            channels, channels);
     }
 }
 
@@ -122,8 +111,8 @@ static void load_down(struct loader *l)
         }
         if (level == c->levels - 1) continue;
         struct block *b = add_block(l->unet, BLOCK_DOWN, out);
-        b->conv1 =
-            weights_conv2d(l->weights, named(l, "%s.downsamplers.0.conv", where), out, out, 3);
+        b->conv1 = weights_conv2d(
+            l->weights, weights_name(l->name, "%s.downsamplers.0.conv", where), out, out, 3);
         push(l, out);
     }
 }
@@ -149,7 +138,8 @@ static void load_up(struct loader *l)
                        heads_at(c, level));
         if (level == 0) continue;
         struct block *b = add_block(l->unet, BLOCK_UP, out);
-        b->conv1 = weights_conv2d(l->weights, named(l, "%s.upsamplers.0.conv", where), out, out, 3);
+        b->conv1 = weights_conv2d(l->weights, weights_name(l->name, "%s.upsamplers.0.conv", where),
+                                  out, out, 3);
     }
 }
 

@@ -1,7 +1,6 @@
 #include "engine/model/vae_half.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,18 +16,8 @@
 struct loader {
     struct vae_half *half;
     struct weights *weights;
-    char name[NAME_SIZE];
+    char name[WEIGHT_NAME_SIZE];
 };
-
-__attribute__((format(printf, 2, 3))) static const char *named(struct loader *l, const char *format,
-                                                               ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(l->name, sizeof l->name, format, args);
-    va_end(args);
-    return l->name;
-}
 
 static struct vae_block *add_block(struct vae_half *h, enum vae_block_kind kind, int out)
 {
@@ -44,12 +33,13 @@ static void load_res(struct loader *l, const char *prefix, int in, int out)
 {
     struct weights *w = l->weights;
     struct vae_block *b = add_block(l->half, VAE_BLOCK_RES, out);
-    b->norm1 = weights_norm(w, named(l, "%s.norm1", prefix), in);
-    b->conv1 = weights_conv2d(w, named(l, "%s.conv1", prefix), in, out, 3);
-    b->norm2 = weights_norm(w, named(l, "%s.norm2", prefix), out);
-    b->conv2 = weights_conv2d(w, named(l, "%s.conv2", prefix), out, out, 3);
+    b->norm1 = weights_norm(w, weights_name(l->name, "%s.norm1", prefix), in);
+    b->conv1 = weights_conv2d(w, weights_name(l->name, "%s.conv1", prefix), in, out, 3);
+    b->norm2 = weights_norm(w, weights_name(l->name, "%s.norm2", prefix), out);
+    b->conv2 = weights_conv2d(w, weights_name(l->name, "%s.conv2", prefix), out, out, 3);
     if (in != out)
-        b->shortcut = weights_conv2d(w, named(l, "%s.conv_shortcut", prefix), in, out, 1);
+        b->shortcut =
+            weights_conv2d(w, weights_name(l->name, "%s.conv_shortcut", prefix), in, out, 1);
 }
 
 static void load_attention(struct loader *l, const char *middle, int channels)
@@ -59,9 +49,10 @@ static void load_attention(struct loader *l, const char *middle, int channels)
     snprintf(prefix, sizeof prefix, "%s.attentions.0.", middle);
     struct weights *w = l->weights;
     struct vae_block *b = add_block(l->half, VAE_BLOCK_ATTENTION, channels);
-    b->norm1 = weights_norm(w, named(l, "%sgroup_norm", prefix), channels);
+    b->norm1 = weights_norm(w, weights_name(l->name, "%sgroup_norm", prefix), channels);
     b->qkv = weights_linear_stack(w, prefix, qkv, channels, channels, true);
-    b->proj = weights_linear(w, named(l, "%sto_out.0", prefix), channels, channels, true);
+    b->proj =
+        weights_linear(w, weights_name(l->name, "%sto_out.0", prefix), channels, channels, true);
 }
 
 static void load_middle(struct loader *l, const char *half, int channels, bool attention)

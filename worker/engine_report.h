@@ -1,0 +1,12 @@
+/* engine_report: how commands of zoe-engine answer: one line of JSON on stdout. */
+#ifndef ZOE_WORKER_ENGINE_REPORT_H
+#define ZOE_WORKER_ENGINE_REPORT_H
+
+#include <jansson.h>
+
+#include "base/error.h"
+
+/* Prints `answer` (taken over) and gives the exit code; NULL: prints why, from `err`, on stderr. */
+int engine_report(json_t *answer, const struct error *err);
+
+#endif
