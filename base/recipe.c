@@ -8,8 +8,21 @@
 #include "base/text.h"
 #include "base/xalloc.h"
 
-/* The size of a picture as people write it; never stored. */
-static const char size_name[] = "size";
+/* Sizes of pictures as people write them; never stored. */
+static const struct {
+    const char *name, *width, *height;
+} sizes[] = {{"size", "width", "height"},
+             {"output_size", "output_width", "output_height"},
+             {"upscale_size", "upscale_width", "upscale_height"}};
+#define SIZE_COUNT (sizeof(sizes) / sizeof(sizes[0]))
+
+static bool is_size(const char *name)
+{
+    for (size_t i = 0; i < SIZE_COUNT; i++) {
+        if (strcmp(name, sizes[i].name) == 0) return true;
+    }
+    return false;
+}
 
 /* What a render gets when neither the recipe nor its model says anything. */
 static const char built_in_defaults[] =
@@ -25,7 +38,7 @@ static bool check_names(json_t *recipe, struct error *err)
     json_t *value = NULL;
     json_object_foreach(recipe, key, value)
     {
-        if (recipe_field_find(key) != NULL || strcmp(key, size_name) == 0) continue;
+        if (recipe_field_find(key) != NULL || is_size(key)) continue;
         const char *nearest = recipe_field_nearest(key);
         if (nearest == NULL) return error_set(err, ERROR_USAGE, "unknown field '%.64s'", key);
         return error_set(err, ERROR_USAGE, "unknown field '%.64s'; did you mean '%s'?", key,
@@ -52,24 +65,35 @@ static bool rename_alias(json_t *recipe, const struct recipe_field *field, struc
     return true;
 }
 
-static bool split_size(json_t *recipe, struct error *err)
+static bool split_size(json_t *recipe, size_t which, struct error *err)
 {
-    const json_t *value = json_object_get(recipe, size_name);
+    const char *name = sizes[which].name;
+    const json_t *value = json_object_get(recipe, name);
     if (value == NULL) return true;
-    if (json_object_get(recipe, "width") != NULL || json_object_get(recipe, "height") != NULL) {
-        return error_set(err, ERROR_USAGE, "both 'size' and 'width' or 'height' are given");
+    if (json_object_get(recipe, sizes[which].width) != NULL ||
+        json_object_get(recipe, sizes[which].height) != NULL) {
+        return error_set(err, ERROR_USAGE, "both '%s' and '%s' or '%s' are given", name,
+                         sizes[which].width, sizes[which].height);
     }
     const char *text = json_string_value(value);
     int64_t width = 0;
     int64_t height = 0;
     if (text == NULL || !text_parse_size(text, &width, &height)) {
         char out[JSON_SHOWN_SIZE];
-        return error_set(err, ERROR_USAGE, "size is %s; it must look like \"256x256\"",
+        return error_set(err, ERROR_USAGE, "%s is %s; it must look like \"256x256\"", name,
                          json_shown(value, out));
     }
-    set_new(recipe, "width", json_integer(width));
-    set_new(recipe, "height", json_integer(height));
-    (void)json_object_del(recipe, size_name);
+    set_new(recipe, sizes[which].width, json_integer(width));
+    set_new(recipe, sizes[which].height, json_integer(height));
+    (void)json_object_del(recipe, name);
+    return true;
+}
+
+static bool split_sizes(json_t *recipe, struct error *err)
+{
+    for (size_t i = 0; i < SIZE_COUNT; i++) {
+        if (!split_size(recipe, i, err)) return false;
+    }
     return true;
 }
 
@@ -108,7 +132,7 @@ bool recipe_check(json_t *recipe, struct error *err)
     for (int i = 0; i < count; i++) {
         if (!rename_alias(recipe, &fields[i], err)) return false;
     }
-    if (!split_size(recipe, err)) return false;
+    if (!split_sizes(recipe, err)) return false;
     for (int i = 0; i < count; i++) {
         if (!check_field(recipe, &fields[i], err)) return false;
     }
@@ -169,7 +193,8 @@ bool recipe_fill(json_t *recipe, const char *model_name, const json_t *defaults,
 
 bool recipe_is_file(const char *name)
 {
-    static const char *const names[] = {"init_video", "init_image", "mask"};
+    static const char *const names[] = {"init_video",   "init_image",     "mask",
+                                        "extend_video", "extend_latents", "audio"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(names[i], name) == 0) return true;
     }

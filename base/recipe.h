@@ -19,7 +19,7 @@
 #define RECIPE_NAME_MAX_BYTES 255
 #define RECIPE_PATH_MAX_BYTES 4096
 #define RECIPE_BATCH_MAX 64
-#define RECIPE_PLACE_MAX 1023 /* of a track: frames and steps count from 0 */
+#define RECIPE_PLACE_MAX 99999 /* of a track: frames and steps count from 0 */
 
 enum recipe_type {
     RECIPE_TEXT,
@@ -81,8 +81,8 @@ bool recipe_check(json_t *recipe, struct error *err);
  * absent prompt or seed is an error. */
 bool recipe_fill(json_t *recipe, const char *model_name, const json_t *defaults, struct error *err);
 
-/* Fields that name a file: init_video, init_image, mask. In a stored recipe and on the wire the
- * file is "sha256:" and 64 lower-case digits. */
+/* Fields that name a file: init_video, init_image, mask, extend_video, extend_latents, audio. In a
+ * stored recipe and on the wire the file is "sha256:" and 64 lower-case digits. */
 bool recipe_is_file(const char *name);
 bool recipe_file_digest(const char *text, struct digest *out);
 #define RECIPE_FILE_PREFIX "sha256:"

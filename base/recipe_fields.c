@@ -8,7 +8,8 @@
 #define PIXELS_MAX 4096
 
 #define STEPS_MAX 1000
-#define FRAMES_MAX 1024
+#define FRAMES_MAX 100000
+#define WINDOW_MAX 1024
 
 static const char *const schedulers[] = {"ddim",    "dpm++", "dpm++-sde", "euler",
                                          "euler-a", "unipc", "lcm",       NULL};
@@ -19,6 +20,7 @@ static const char *const predictions[] = {"epsilon", "v_prediction", NULL};
 static const char *const syntaxes[] = {"plain", "a1111", NULL};
 static const char *const tokenizers[] = {"transformers", "openclip", NULL};
 static const char *const encodings[] = {"mean", "sample", NULL};
+static const char *const methods[] = {"chain", "seam", "windows", "upscale", NULL};
 
 static const struct recipe_field fields[] = {
     {.name = "model",
@@ -201,9 +203,132 @@ static const struct recipe_field fields[] = {
      .max = FRAMES_MAX - 1,
      .whole = true,
      .count_min = 1,
-     .count_max = FRAMES_MAX,
+     .count_max = WINDOW_MAX,
      .summary = "frames that are held to those of the start"},
     {.name = "loop", .type = RECIPE_BOOL, .summary = "the last frame leads to the first"},
+    {.name = "method",
+     .type = RECIPE_CHOICE,
+     .choices = methods,
+     .shapes_group = true,
+     .summary = "how the windows of a long clip are joined"},
+    {.name = "segment_frames",
+     .type = RECIPE_INT,
+     .min = 1,
+     .max = WINDOW_MAX,
+     .shapes_group = true,
+     .summary = "frames of a window; the model's own when absent"},
+    {.name = "overlap",
+     .type = RECIPE_INT,
+     .min = 1,
+     .max = WINDOW_MAX - 1,
+     .shapes_group = true,
+     .summary = "frames that neighbouring windows share"},
+    {.name = "sync_every",
+     .type = RECIPE_INT,
+     .min = 1,
+     .max = STEPS_MAX,
+     .shapes_group = true,
+     .summary = "with the method windows: steps between two averages"},
+    {.name = "cuts",
+     .type = RECIPE_LIST,
+     .min = 1,
+     .max = FRAMES_MAX - 1,
+     .whole = true,
+     .count_min = 1,
+     .count_max = 63,
+     .shapes_group = true,
+     .summary = "first frames of scenes that begin anew"},
+    {.name = "seam_strength",
+     .type = RECIPE_REAL,
+     .min = 0,
+     .max = 1,
+     .summary = "with the method seam: how far joints are made anew"},
+    {.name = "reanchor",
+     .type = RECIPE_BOOL,
+     .summary = "new frames follow the contrast of the held ones"},
+    {.name = "resample_times",
+     .type = RECIPE_INT,
+     .min = 1,
+     .max = 16,
+     .summary = "with held frames: how often each stretch of steps is run (RePaint)"},
+    {.name = "resample_jump",
+     .type = RECIPE_INT,
+     .min = 1,
+     .max = 100,
+     .summary = "steps of such a stretch"},
+    {.name = "upscale_model",
+     .type = RECIPE_TEXT,
+     .min = 1,
+     .max = 255,
+     .shapes_group = true,
+     .summary = "with the method upscale: name of the second model"},
+    {.name = "upscale_width",
+     .type = RECIPE_INT,
+     .min = PIXELS_MIN,
+     .max = PIXELS_MAX,
+     .multiple = 8,
+     .shapes_group = true,
+     .summary = "pixels across of what it makes"},
+    {.name = "upscale_height",
+     .type = RECIPE_INT,
+     .min = PIXELS_MIN,
+     .max = PIXELS_MAX,
+     .multiple = 8,
+     .shapes_group = true,
+     .summary = "pixels down of what it makes"},
+    {.name = "upscale_steps",
+     .type = RECIPE_INT,
+     .min = 1,
+     .max = STEPS_MAX,
+     .shapes_group = true,
+     .summary = "its denoising steps"},
+    {.name = "upscale_strength",
+     .type = RECIPE_REAL,
+     .min = 0,
+     .max = 1,
+     .shapes_group = true,
+     .summary = "how far it changes what the first model made"},
+    {.name = "extend_frames",
+     .type = RECIPE_INT,
+     .min = 1,
+     .max = FRAMES_MAX - 1,
+     .shapes_group = true,
+     .summary = "frames of the clip that exist already"},
+    {.name = "extend_video",
+     .type = RECIPE_TEXT,
+     .min = 1,
+     .max = RECIPE_PATH_MAX_BYTES,
+     .summary = "video of these frames"},
+    {.name = "extend_latents",
+     .type = RECIPE_TEXT,
+     .min = 1,
+     .max = RECIPE_PATH_MAX_BYTES,
+     .summary = "latents of the last of them"},
+    {.name = "extend_keep",
+     .type = RECIPE_BOOL,
+     .summary = "the video begins with them (default), or with the first new frame"},
+    {.name = "audio",
+     .type = RECIPE_TEXT,
+     .min = 1,
+     .max = RECIPE_PATH_MAX_BYTES,
+     .summary = "sound of the video, cut or padded to its length"},
+    {.name = "output_fps",
+     .type = RECIPE_INT,
+     .min = 1,
+     .max = 120,
+     .summary = "frames shown in a second after interpolation"},
+    {.name = "output_width",
+     .type = RECIPE_INT,
+     .min = 16,
+     .max = PIXELS_MAX * 2,
+     .multiple = 2,
+     .summary = "pixels across of the finished video"},
+    {.name = "output_height",
+     .type = RECIPE_INT,
+     .min = 16,
+     .max = PIXELS_MAX * 2,
+     .multiple = 2,
+     .summary = "pixels down of the finished video"},
     {.name = "pattern",
      .type = RECIPE_OBJECT,
      .summary = "test pattern: step_ms, fail_step, hang_step, garbage_step"},
@@ -211,8 +336,9 @@ static const struct recipe_field fields[] = {
 
 #define FIELD_COUNT ((int)(sizeof(fields) / sizeof(fields[0])))
 
-/* The size of a picture as people write it; never stored. */
-static const char size_name[] = "size";
+/* Sizes of pictures as people write them; never stored. */
+static const char *const size_names[] = {"size", "output_size", "upscale_size"};
+#define SIZE_COUNT (sizeof size_names / sizeof size_names[0])
 
 const struct recipe_field *recipe_fields(int *count_out)
 {
@@ -231,13 +357,14 @@ const struct recipe_field *recipe_field_find(const char *name)
 
 const char *recipe_field_nearest(const char *name)
 {
-    const char *names[2 * FIELD_COUNT + 2];
+    const char *names[2 * FIELD_COUNT + SIZE_COUNT + 1];
     int count = 0;
     for (int i = 0; i < FIELD_COUNT; i++) {
         names[count++] = fields[i].name;
         if (fields[i].alias != NULL) names[count++] = fields[i].alias;
     }
-    names[count++] = size_name;
+    for (size_t i = 0; i < SIZE_COUNT; i++)
+        names[count++] = size_names[i];
     names[count] = NULL;
     return text_nearest(name, names);
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/plan.h"
+#include "base/plan_scene.h"
 #include "base/prompt.h"
 #include "base/recipe.h"
 #include "base/recipe_start.h"
@@ -37,11 +39,10 @@ static const json_t *given(const struct asked *a, const char *field)
 
 /* ---- what the model lists ---- */
 
-static bool in_range(const struct asked *a, const char *field, const char *fact)
+static bool is_possible(const struct asked *a, const char *field, int64_t value, const char *fact)
 {
     const json_t *range = json_object_get(a->facts, fact);
-    if (given(a, field) == NULL || !json_is_object(range)) return true;
-    const int64_t value = recipe_int(a->recipe, field, 0);
+    if (!json_is_object(range)) return true;
     const int64_t min = recipe_int(range, "min", 0), max = recipe_int(range, "max", 0);
     const int64_t step = recipe_int(range, "step", 1);
     if (value >= min && value <= max && (step <= 1 || value % step == min % step)) return true;
@@ -52,10 +53,27 @@ static bool in_range(const struct asked *a, const char *field, const char *fact)
                   (long long)value, (long long)min, (long long)max, (long long)step);
 }
 
+static bool in_range(const struct asked *a, const char *field, const char *fact)
+{
+    return given(a, field) == NULL || is_possible(a, field, recipe_int(a->recipe, field, 0), fact);
+}
+
 static bool check_sizes(const struct asked *a)
 {
     return in_range(a, "width", "width") && in_range(a, "height", "height") &&
-           in_range(a, "num_frames", "frames") && in_range(a, "num_inference_steps", "steps");
+           in_range(a, "num_inference_steps", "steps");
+}
+
+/* What the model sees at a time is a window of the clip. */
+static bool check_plan(const struct asked *a)
+{
+    struct plan plan;
+    struct plan_scene scene;
+    if (!plan_of_recipe(&plan, a->recipe, a->field, a->err)) return false;
+    const char *field = plan.method == PLAN_WHOLE ? "num_frames" : "segment_frames";
+    for (uint32_t i = 0; plan_scene_at(&plan, i, &scene); i++)
+        if (!is_possible(a, field, plan_window_frames(&scene), "frames")) return false;
+    return true;
 }
 
 static bool in_list(const struct asked *a, const char *field, const char *fact)
@@ -222,10 +240,10 @@ static bool check_strength(const struct asked *a)
 
 /* ---- all of it ---- */
 
-static rule_fn *const rules[] = {check_sizes,   check_lists,      check_family,   check_guidance,
-                                 check_encoder, check_prompts,    check_sampling, check_noise,
-                                 check_batch,   check_start_fits, check_company,  check_hold,
-                                 check_strength};
+static rule_fn *const rules[] = {check_sizes,    check_plan,    check_lists,      check_family,
+                                 check_guidance, check_encoder, check_prompts,    check_sampling,
+                                 check_noise,    check_batch,   check_start_fits, check_company,
+                                 check_hold,     check_strength};
 
 bool recipe_rules_check(const json_t *facts, const json_t *recipe, const char **field,
                         struct error *err)
