@@ -10,8 +10,8 @@
 #include <stdbool.h>
 
 #include "base/digest.h"
+#include "base/safetensors.h"
 #include "engine/engine.h"
-#include "engine/file/safetensors.h"
 
 /* What a checkpoint must agree in with the job that goes on from it. */
 struct checkpoint_state {

@@ -12,30 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/dtype.h"
 #include "base/error.h"
-
-/* Weights are of the first three; the others are read past, as files hold them. */
-enum tensor_dtype {
-    TENSOR_F32,
-    TENSOR_F16,
-    TENSOR_BF16,
-    TENSOR_I64,
-    TENSOR_U8,
-    TENSOR_F64,
-    TENSOR_I32,
-    TENSOR_I16,
-    TENSOR_I8,
-    TENSOR_BOOL,
-    TENSOR_U64,
-    TENSOR_U32,
-    TENSOR_U16,
-    TENSOR_F8_E4M3,
-    TENSOR_F8_E5M2,
-    TENSOR_DTYPES
-};
-
-const char *tensor_dtype_name(enum tensor_dtype dtype); /* safetensors' name: "F32" */
-size_t tensor_dtype_size(enum tensor_dtype dtype);      /* bytes of one element */
 
 /* One element of a stored tensor as float: exact for F16 and BF16. */
 float tensor_half_to_float(uint16_t bits);
@@ -43,10 +21,6 @@ float tensor_bfloat_to_float(uint16_t bits);
 /* To the nearest, ties to even; what is too large becomes infinite. */
 uint16_t tensor_float_to_half(float value);
 uint16_t tensor_float_to_bfloat(float value);
-
-/* The first element of stored floats that is not finite, or -1; integers always are. `data` may lie
- * at any address. */
-int64_t tensor_find_not_finite(enum tensor_dtype dtype, const void *data, int64_t count);
 
 struct tensor {
     enum tensor_dtype dtype; /* activations: TENSOR_F32 */

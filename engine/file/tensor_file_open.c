@@ -5,9 +5,9 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/path.h"
+#include "base/safetensors.h"
 #include "base/table.h"
 #include "base/xalloc.h"
-#include "engine/file/safetensors.h"
 #include "engine/file/tensor_file.h"
 #include "engine/file/torch_file.h"
 

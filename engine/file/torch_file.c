@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file_map.h"
 #include "base/text.h"
 #include "base/xalloc.h"
-#include "engine/file/file_map.h"
 #include "engine/file/pickle.h"
 #include "engine/file/zip.h"
 

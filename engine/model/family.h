@@ -5,8 +5,8 @@
 
 #include <jansson.h>
 
+#include "base/safetensors.h"
 #include "engine/engine.h"
-#include "engine/file/safetensors.h"
 #include "engine/folder/model_folder.h"
 #include "engine/ops.h"
 #include "engine/request/request.h"

@@ -18,9 +18,9 @@
 
 #include "base/error.h"
 #include "base/recipe.h"
+#include "base/safetensors.h"
 #include "engine/backend.h"
 #include "engine/engine.h"
-#include "engine/file/safetensors.h"
 
 #define TINY TEST_DATA "/tiny"
 

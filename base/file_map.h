@@ -1,6 +1,6 @@
 /* file_map: a whole file mapped for reading. */
-#ifndef ZOE_ENGINE_FILE_FILE_MAP_H
-#define ZOE_ENGINE_FILE_FILE_MAP_H
+#ifndef ZOE_BASE_FILE_MAP_H
+#define ZOE_BASE_FILE_MAP_H
 
 #include <stdbool.h>
 #include <stddef.h>

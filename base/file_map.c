@@ -1,4 +1,4 @@
-#include "engine/file/file_map.h"
+#include "base/file_map.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,14 +1,14 @@
-#include "engine/file/safetensors.h"
+#include "base/safetensors.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/file_map.h"
 #include "base/json.h"
 #include "base/path.h"
 #include "base/table.h"
 #include "base/xalloc.h"
-#include "engine/file/file_map.h"
 
 #define LENGTH_BYTES 8
 

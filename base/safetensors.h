@@ -3,17 +3,17 @@
  *
  * Reading maps the file; entries borrow from the mapping and die with it. The header comes from
  * outside: lengths, shapes and offsets are checked with overflow in mind, data must be covered
- * exactly once, and only the dtypes of tensor.h are taken. */
-#ifndef ZOE_ENGINE_FILE_SAFETENSORS_H
-#define ZOE_ENGINE_FILE_SAFETENSORS_H
+ * exactly once, and only the dtypes of dtype.h are taken. */
+#ifndef ZOE_BASE_SAFETENSORS_H
+#define ZOE_BASE_SAFETENSORS_H
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/dtype.h"
 #include "base/error.h"
-#include "engine/tensor.h"
 
 #define SAFETENSORS_RANK_MAX 8
 #define SAFETENSORS_HEADER_MAX_BYTES ((size_t)100 << 20)
