@@ -18,6 +18,12 @@ const char *plan_kind_name(enum plan_kind kind)
     return (unsigned)kind < PLAN_KIND_COUNT ? names[kind] : "unknown";
 }
 
+struct plan plan_whole(uint32_t frames, uint32_t steps)
+{
+    return (struct plan){
+        .method = PLAN_WHOLE, .frames = frames, .window = frames, .steps = steps, .sync_every = 1};
+}
+
 uint32_t plan_stages(const struct plan *p)
 {
     return p->method == PLAN_UPSCALE ? 2 : 1;

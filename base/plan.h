@@ -54,6 +54,8 @@ struct plan {
     uint32_t cuts[PLAN_CUTS_MAX]; /* first frames of the second and later scenes, ascending */
 };
 
+/* One window that holds the clip. */
+struct plan plan_whole(uint32_t frames, uint32_t steps);
 /* Of a filled and checked recipe (base/recipe.h; plan_fill). ERROR_USAGE says why it cannot be;
  * *field is the one at fault (static; `field` NULL: not wanted). */
 bool plan_of_recipe(struct plan *out, const json_t *recipe, const char **field, struct error *err);

@@ -153,11 +153,9 @@ bool plan_of_recipe(struct plan *out, const json_t *recipe, const char **field, 
 {
     const char *unused;
     const struct reading r = {recipe, field != NULL ? field : &unused, err};
-    *out = (struct plan){.frames = number(&r, "num_frames", 1),
-                         .steps = steps_run(recipe),
-                         .sync_every = number(&r, "sync_every", 1)};
-    out->window = out->frames;
+    *out = plan_whole(number(&r, "num_frames", 1), steps_run(recipe));
     if (is_whole(&r, out)) return true;
+    out->sync_every = number(&r, "sync_every", 1);
     out->method = method_of(recipe);
     return read_cuts(&r, out) && read_windows(&r, out) && read_start(&r, out) &&
            read_upscale(&r, out) && check_rest(&r, out);

@@ -60,7 +60,7 @@ bool effect_is_write(enum effect_kind kind)
 
 bool effect_is_message(enum effect_kind kind)
 {
-    return kind >= EFFECT_WELCOME && kind <= EFFECT_DROPPED;
+    return kind >= EFFECT_WELCOME && kind <= EFFECT_CHECKPOINT_SEEN;
 }
 
 bool effect_is_job(enum effect_kind kind)
@@ -79,6 +79,8 @@ const char *effect_name(enum effect_kind kind)
         [EFFECT_END_ATTEMPT] = "end_attempt",
         [EFFECT_SAVE_OUTPUT] = "save_output",
         [EFFECT_DROP_OUTPUTS] = "drop_outputs",
+        [EFFECT_DROP_CHECKPOINT] = "drop_checkpoint",
+        [EFFECT_RETIRE_CLIP] = "retire_clip",
         [EFFECT_SAVE_CLIP] = "save_clip",
         [EFFECT_SAVE_WORKER] = "save_worker",
         [EFFECT_EVENT] = "event",
@@ -91,8 +93,11 @@ const char *effect_name(enum effect_kind kind)
         [EFFECT_CREDIT] = "credit",
         [EFFECT_STORED] = "stored",
         [EFFECT_DROPPED] = "dropped",
+        [EFFECT_CHECKPOINT_SEEN] = "checkpoint_seen",
         [EFFECT_VERIFY] = "verify",
+        [EFFECT_VERIFY_CHECKPOINT] = "verify_checkpoint",
         [EFFECT_DISCARD_UPLOAD] = "discard_upload",
+        [EFFECT_DISCARD_CHECKPOINT] = "discard_checkpoint",
         [EFFECT_STITCH] = "stitch",
         [EFFECT_RENAME] = "rename",
     };

@@ -24,10 +24,14 @@ enum effect_kind {
     EFFECT_SAVE_ATTEMPT, /* .attempt: a lease begins */
     EFFECT_END_ATTEMPT,  /* .end */
     EFFECT_SAVE_OUTPUT,  /* .output: its file stands under its digest already; one use more */
-    EFFECT_DROP_OUTPUTS, /* .task_key: all its output rows; unlink what nobody uses any more */
-    EFFECT_SAVE_CLIP,    /* .clip */
-    EFFECT_SAVE_WORKER,  /* .worker */
-    EFFECT_EVENT,        /* .event: the store numbers it; watchers hear it after the commit */
+    EFFECT_DROP_OUTPUTS, /* .task_key: all its output rows, a checkpoint's too; unlink what nobody
+                            uses any more */
+    EFFECT_DROP_CHECKPOINT, /* .task_key: the row of its checkpoint */
+    EFFECT_RETIRE_CLIP,     /* .task_key: a clip of several tasks is published: its segments and its
+                               last latents are kept for their time, the other outputs go (A4) */
+    EFFECT_SAVE_CLIP,       /* .clip */
+    EFFECT_SAVE_WORKER,     /* .worker */
+    EFFECT_EVENT,           /* .event: the store numbers it; watchers hear it after the commit */
     /* messages to a worker's session (.message; numbered ones carry number > 0) */
     EFFECT_WELCOME,       /* heartbeat_ms */
     EFFECT_CLOSE_SESSION, /* Bye with `text`; the session is over for the core already */
@@ -38,11 +42,16 @@ enum effect_kind {
     EFFECT_CREDIT,  /* attempt, output, offset, size_bytes */
     EFFECT_STORED,  /* attempt */
     EFFECT_DROPPED, /* attempt, drop, text */
+    EFFECT_CHECKPOINT_SEEN, /* attempt, step, kept */
     /* jobs of the shell (.job) */
-    EFFECT_VERIFY,         /* media child on this attempt's uploaded outputs -> farm_verdict */
-    EFFECT_DISCARD_UPLOAD, /* the temporary files of this attempt are of no use any more */
-    EFFECT_STITCH,         /* make the clip's video -> farm_clip_stitched or farm_stitch_failed */
-    EFFECT_RENAME,         /* B2 after its commit -> farm_clip_renamed, or farm_stitch_again */
+    EFFECT_VERIFY,             /* media child on this attempt's uploaded outputs -> farm_verdict */
+    EFFECT_VERIFY_CHECKPOINT,  /* media child on its checkpoint (outputs[0]) ->
+                                  farm_checkpoint_verdict */
+    EFFECT_DISCARD_UPLOAD,     /* the temporary files of this attempt are of no use any more */
+    EFFECT_DISCARD_CHECKPOINT, /* that of its checkpoint */
+    EFFECT_STITCH, /* make the clip's video of its tasks' segments -> farm_clip_stitched or
+                      farm_stitch_failed */
+    EFFECT_RENAME, /* B2 after its commit -> farm_clip_renamed, or farm_stitch_again */
     EFFECT_KIND_COUNT
 };
 
@@ -64,7 +73,10 @@ struct effect_message {
     uint32_t slot;
     bool prefetch;
     bool canary;
-    struct digest model; /* of an assigned task; zero for a canary */
+    struct digest model; /* of an assigned task's stage; zero for a canary */
+    bool resume;         /* it goes on from the task's checkpoint */
+    uint32_t step;       /* of a checkpoint */
+    bool kept;
     int64_t limit_ns;
     int64_t grace_ns;
     uint32_t heartbeat_ms;

@@ -366,8 +366,11 @@ void farm_clip_renamed(struct farm *f, const char *batch, uint32_t clip,
 }
 
 void farm_stitch_failed(struct farm *f, const char *batch, uint32_t clip,
-                        enum stitch_failure failure, const char *message, int64_t now_ns)
+                        enum stitch_failure failure, const uint32_t *tasks, uint32_t task_count,
+                        const char *message, int64_t now_ns)
 {
+    (void)tasks;
+    (void)task_count;
     struct task *t = done_task(f, batch, clip);
     if (t != NULL) finish_failed(f, t, failure, message, now_ns);
 }

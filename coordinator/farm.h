@@ -199,6 +199,34 @@ struct farm_verdict {
 void farm_verdict(struct farm *f, const char *worker, const struct attempt_key *key,
                   const struct farm_verdict *verdict, int64_t now_ns);
 
+/* ---- checkpoints (T6) ---- */
+
+struct farm_checkpoint {
+    struct attempt_key attempt;
+    bool matches; /* recipe digest and sizes are the task's */
+    const char *fingerprint;
+    uint32_t step;
+    struct output output; /* kind "checkpoint", frames = step */
+    uint64_t received;    /* bytes that stand in its temporary file */
+    bool leaving;         /* its worker waits for it */
+};
+
+/* Leads to EFFECT_CREDIT with output CHECKPOINT_OUTPUT and in the end to EFFECT_CHECKPOINT_SEEN.
+ * Bytes come in with farm_received and farm_upload_window as those of results do. A newer one of
+ * the same attempt takes the place of one that is on its way. */
+void farm_checkpoint(struct farm *f, uint64_t session, const struct farm_checkpoint *checkpoint,
+                     int64_t now_ns);
+/* All bytes are in and hashed. */
+void farm_checkpoint_uploaded(struct farm *f, const char *worker, const struct attempt_key *key,
+                              bool digest_right, int64_t now_ns);
+void farm_checkpoint_verdict(struct farm *f, const char *worker, const struct attempt_key *key,
+                             enum verdict_kind kind, const char *message, int64_t now_ns);
+
+/* A stored output of the task is missing or damaged: a done task is made again before anything goes
+ * on from it (A3); a checkpoint is forgotten. */
+void farm_output_missing(struct farm *f, const struct task_key *task, bool checkpoint,
+                         int64_t now_ns);
+
 /* ---- publishing (B2) ---- */
 
 struct farm_video {
@@ -218,12 +246,14 @@ void farm_clip_renamed(struct farm *f, const char *batch, uint32_t clip,
 enum stitch_failure {
     STITCH_FULL,    /* no space: waits, asked again */
     STITCH_DIED,    /* twice: the clip fails, why `stitch`, its segments kept */
-    STITCH_MISSING, /* a stored output is missing or damaged: its task is reopened */
+    STITCH_MISSING, /* stored outputs are missing or damaged: their tasks are reopened */
     STITCH_AGAIN    /* neither temporary nor final file stands: stitched again (B2) */
 };
 
+/* `tasks`: with STITCH_MISSING those whose outputs are at fault; none given = task 0. */
 void farm_stitch_failed(struct farm *f, const char *batch, uint32_t clip,
-                        enum stitch_failure failure, const char *message, int64_t now_ns);
+                        enum stitch_failure failure, const uint32_t *tasks, uint32_t task_count,
+                        const char *message, int64_t now_ns);
 
 /* ---- batches ---- */
 
@@ -277,6 +307,11 @@ struct batch_info {
 struct group_info {
     struct shape shape;
     struct clip_counts counts;
+};
+
+struct clip_progress { /* of a clip with several tasks */
+    uint32_t tasks;
+    uint32_t done;
 };
 
 struct running_info { /* a live attempt */
@@ -343,6 +378,8 @@ bool farm_group_info(const struct farm *f, const char *batch, uint32_t group,
 /* Fill at most `room`; return how many. */
 uint32_t farm_batch_running(const struct farm *f, const char *batch, int64_t now_ns,
                             struct running_info *out, uint32_t room);
+bool farm_clip_progress(const struct farm *f, const char *batch, uint32_t clip,
+                        struct clip_progress *out);
 uint32_t farm_batch_reasons(const struct farm *f, const char *batch, int64_t now_ns,
                             struct reason_info out[REASONS_MAX]);
 /* State of one clip; CLIP_STATE_COUNT when there is none. */

@@ -128,7 +128,7 @@ static bool on_id_is_free(void *context, const char *batch)
 /* ---- acceptance
  * -------------------------------------------------------------------------------------- */
 
-struct plan { /* a batch_spec's arrays */
+struct arrays { /* a batch_spec's arrays */
     struct shape *shapes;
     struct clip_run *runs;
     uint32_t run_count;
@@ -146,32 +146,33 @@ static void fill_shape(struct shape *out, const struct submit_group *group)
     out->steps = (uint32_t)group->steps;
     out->fps = (uint32_t)lround(group->fps);
     out->output = group->output;
+    out->plan = plan_whole(out->frames, out->steps);
 }
 
 static void take_run(void *context, uint64_t first_clip, uint64_t count, uint32_t group)
 {
-    struct plan *plan = context;
+    struct arrays *arrays = context;
     (void)count;
-    if (plan->run_count == plan->run_capacity) {
-        plan->run_capacity = plan->run_capacity == 0 ? 16 : 2 * plan->run_capacity;
-        plan->runs = xrealloc_array(plan->runs, plan->run_capacity, sizeof(*plan->runs));
+    if (arrays->run_count == arrays->run_capacity) {
+        arrays->run_capacity = arrays->run_capacity == 0 ? 16 : 2 * arrays->run_capacity;
+        arrays->runs = xrealloc_array(arrays->runs, arrays->run_capacity, sizeof(*arrays->runs));
     }
-    plan->runs[plan->run_count++] = (struct clip_run){(uint32_t)first_clip, group};
+    arrays->runs[arrays->run_count++] = (struct clip_run){(uint32_t)first_clip, group};
 }
 
-static bool make_plan(struct coordinator *c, const struct submit_ready *ready, struct plan *plan,
-                      struct error *err)
+static bool make_arrays(struct coordinator *c, const struct submit_ready *ready,
+                        struct arrays *arrays, struct error *err)
 {
     const struct submit_result *result = ready->result;
-    plan->shapes = xcalloc(result->group_count, sizeof(*plan->shapes));
+    arrays->shapes = xcalloc(result->group_count, sizeof(*arrays->shapes));
     for (uint32_t i = 0; i < result->group_count; i++) {
-        fill_shape(&plan->shapes[i], &result->groups[i]);
+        fill_shape(&arrays->shapes[i], &result->groups[i]);
     }
-    return prompts_group_runs(c->prompts, ready->batch, take_run, plan, err);
+    return prompts_group_runs(c->prompts, ready->batch, take_run, arrays, err);
 }
 
 static bool add_batch(struct coordinator *c, const struct submit_ready *ready,
-                      const struct plan *plan, struct error *err)
+                      const struct arrays *arrays, struct error *err)
 {
     struct store_batch row = {.folder = ready->folder,
                               .key = ready->key,
@@ -188,10 +189,10 @@ static bool add_batch(struct coordinator *c, const struct submit_ready *ready,
     spec->created_ms = ready->submitted_ms;
     spec->prompts = ready->result->prompts;
     spec->clips = (uint32_t)ready->result->clips;
-    spec->shapes = plan->shapes;
+    spec->shapes = arrays->shapes;
     spec->groups = ready->result->group_count;
-    spec->runs = plan->runs;
-    spec->run_count = plan->run_count;
+    spec->runs = arrays->runs;
+    spec->run_count = arrays->run_count;
     if (!farm_batch_add(c->farm, spec, err)) return false;
     if (!farm_batch_record(c->farm, spec->id, &record)) {
         return error_set(err, ERROR_INTERNAL, "batch %s has no record", spec->id);
@@ -206,13 +207,13 @@ static void on_accept(void *context, const struct submit_ready *ready)
 {
     struct intake *in = context;
     struct coordinator *c = in->c;
-    struct plan plan = {0};
+    struct arrays arrays = {0};
     struct error err = {0};
     bool ok = shell_is_well(c, &err) && inputs_check(c, ready->result, &err) &&
-              make_plan(c, ready, &plan, &err) && add_batch(c, ready, &plan, &err);
+              make_arrays(c, ready, &arrays, &err) && add_batch(c, ready, &arrays, &err);
     if (ok) inputs_bind(c, ready->batch, ready->result);
-    free(plan.shapes);
-    free(plan.runs);
+    free(arrays.shapes);
+    free(arrays.runs);
     shell_stir(c);
     if (!ok) {
         submit_transfer_failed(in->transfers, ready->transfer, &err);

@@ -177,7 +177,7 @@ static bool is_live(void *context, const char *upload)
 static void reopen_task(void *context, const struct task_key *key)
 {
     struct coordinator *c = context;
-    farm_stitch_failed(c->farm, key->batch, key->clip, STITCH_MISSING,
+    farm_stitch_failed(c->farm, key->batch, key->clip, STITCH_MISSING, NULL, 0,
                        "its stored segment was missing at the start", shell_now(c));
 }
 

@@ -123,8 +123,8 @@ static void tell_failure(struct job *j, enum stitch_failure failure, const char 
     struct coordinator *c = j->owner->c;
     if (j->heard) {
         shell_stir(c);
-        farm_stitch_failed(c->farm, j->wanted.task.batch, j->wanted.task.clip, failure, message,
-                           shell_now(c));
+        farm_stitch_failed(c->farm, j->wanted.task.batch, j->wanted.task.clip, failure, NULL, 0,
+                           message, shell_now(c));
     }
     end_job(j);
 }

@@ -12,11 +12,12 @@
 #include "base/digest.h"
 #include "base/id.h"
 #include "base/output_kind.h"
+#include "base/plan.h"
 #include "proto/limits.h"
 
 /* ---- addresses ---- */
 
-struct task_key { /* batch/clip.task; a short clip has task 0 only */
+struct task_key { /* batch/clip.task: `task` is a number of the clip's plan; a short clip has 0 */
     char batch[ID_BATCH_SIZE];
     uint32_t clip;
     uint32_t task;
@@ -130,6 +131,12 @@ struct shape { /* what a group's clips have in common */
     uint32_t steps;
     uint32_t fps;
     enum output_kind output;
+    struct plan plan;           /* the tasks of each clip */
+    struct digest second_model; /* of stage 1; zero = the plan has none */
+    char second_name[LIMIT_NAME_BYTES + 1];
+    uint32_t second_width;
+    uint32_t second_height;
+    uint32_t second_steps;
 };
 
 struct clip_run { /* clips first_clip .. next run's first_clip - 1 belong to `group` */
@@ -179,7 +186,10 @@ struct task_record {
     const char *blamed[RETRY_DISTINCT_WORKERS]; /* workers that counted against it */
     const char *winner;                         /* worker whose outputs are stored; NULL = none */
     uint64_t winner_fence;                      /* as that worker names the attempt */
-    uint64_t output_bytes; /* of the stored outputs: what stitching will need */
+    uint64_t output_bytes;    /* of the stored outputs: what stitching will need */
+    const char *fingerprint;  /* of the stored outputs, "" = none: it pins the clip (S7) */
+    uint32_t checkpoint_step; /* steps done in the stored checkpoint; 0 = none */
+    const char *checkpoint_fingerprint;
     enum suspect suspect;
     const char *why;     /* "" or, when failed: an end's name, "stitch", "dependency" */
     const char *message; /* "" or the words for people */
@@ -193,6 +203,7 @@ struct attempt_record {
     const char *worker;
     uint8_t boot_id[ID_BOOT_BYTES];
     uint32_t slot;
+    uint32_t resumed_step; /* of the checkpoint it began from; 0 = anew */
 };
 
 struct attempt_end_record {
@@ -207,18 +218,18 @@ struct attempt_end_record {
 };
 
 struct output {    /* as offered, and as stored once it is verified */
-    char kind[16]; /* "segment" */
+    char kind[16]; /* "segment", "latents" or "checkpoint" */
     struct digest sha256;
     uint64_t size_bytes;
     struct digest frames_sha256;
-    uint32_t frames;
+    uint32_t frames; /* of a checkpoint: steps done */
     uint32_t width;
     uint32_t height;
 };
 
 struct output_record { /* one use of a digest (A2) */
     struct task_key task;
-    uint32_t index;
+    uint32_t index; /* CHECKPOINT_OUTPUT: its checkpoint */
     struct output output;
     const char *fingerprint;
 };

@@ -6,8 +6,10 @@
 #include "base/clock.h"
 
 /* Protocol numbers this build speaks. */
-#define PROTOCOL_MIN 2 /* 2: Assign names LoRAs, which an older worker would not bring */
-#define PROTOCOL_MAX 2
+/* 2: Assign names LoRAs. 3: it names tasks of a plan and what they go on from: an older worker
+ * would render the whole clip. */
+#define PROTOCOL_MIN 3
+#define PROTOCOL_MAX 3
 
 /* Messages. */
 #define LIMIT_ENVELOPE_BYTES (64 * 1024) /* control messages */
@@ -23,6 +25,11 @@
 #define LIMIT_OPTIONS_BYTES (32 * 1024)
 #define LIMIT_PATH_BYTES 512
 #define LIMIT_OUTPUTS 4
+#define CHECKPOINT_OUTPUT                                                                          \
+    LIMIT_OUTPUTS /* the number of a checkpoint among an attempt's outputs                         \
+                   */
+#define LIMIT_CLIP_PARTS 4096
+#define LIMIT_TASK_INPUTS 9 /* PLAN_INPUTS_MAX and a checkpoint */
 #define LIMIT_SLOTS 64
 #define LIMIT_HELD 256
 #define LIMIT_MODELS 256
@@ -63,6 +70,14 @@
 #define CREDIT_POOL_BYTES (16 * 1024 * 1024)
 #define CREDIT_WINDOW_BYTES (8 * LIMIT_CHUNK_BYTES) /* per transfer */
 #define CREDIT_IDLE_NS (60 * NS_PER_S)
+#define LIMIT_LATENTS_BYTES (INT64_C(1) << 30)
+#define SEGMENTS_KEEP_MS (INT64_C(24) * 3600 * 1000)    /* of a published clip of several tasks */
+#define LATENTS_KEEP_MS (INT64_C(7) * 24 * 3600 * 1000) /* of its last window */
+
+/* Checkpoints (T6): they cost at most this share of an attempt's time and of a worker's upload. */
+#define CHECKPOINT_TIME_PERCENT 1
+#define CHECKPOINT_BYTES_PER_S (64 * 1024)
+#define CHECKPOINT_LEAVE_NS (10 * NS_PER_S) /* a leaving worker waits so long for the last one */
 
 /* Lifecycle (numbers of the rules in docs/architecture.md). */
 #define HEARTBEAT_MS 2000

@@ -39,6 +39,7 @@ static const struct message_kind kinds[] = {
     ROW(MODEL_WANTED, model_wanted, WORKER, SMALL, false),
     ROW(FILE_WANTED, file_wanted, WORKER | CLIENT, SMALL, false),
     ROW(LEAVING, leaving, WORKER, SMALL, false),
+    ROW(CHECKPOINT, checkpoint, WORKER, SMALL, false),
 
     ROW(WELCOME, welcome, TO_WORKER, SMALL, false),
     ROW(HEARTBEAT_SEEN, heartbeat_seen, TO_WORKER, SMALL, false),
@@ -51,6 +52,7 @@ static const struct message_kind kinds[] = {
     ROW(DROPPED, dropped, TO_WORKER, SMALL, false),
     ROW(MODEL_FILES, model_files, TO_WORKER, REPLY, false),
     ROW(FILE_DATA, file_data, TO_WORKER | TO_CLIENT, SMALL, true),
+    ROW(CHECKPOINT_SEEN, checkpoint_seen, TO_WORKER, SMALL, false),
 
     ROW(CLIENT_HELLO, client_hello, CLIENT, SMALL, false),
     ROW(SUBMIT_OPEN, submit_open, CLIENT, CONTROL, false),
@@ -65,6 +67,7 @@ static const struct message_kind kinds[] = {
     ROW(MODELS_WANTED, models_wanted, CLIENT, SMALL, false),
     ROW(EVENTS_WANTED, events_wanted, CLIENT, SMALL, false),
     ROW(INPUT_OPEN, input_open, CLIENT, SMALL, false),
+    ROW(CLIP_WANTED, clip_wanted, CLIENT, SMALL, false),
 
     ROW(CLIENT_WELCOME, client_welcome, TO_CLIENT, SMALL, false),
     ROW(ACCEPTED, accepted, TO_CLIENT, CONTROL, false),
@@ -78,6 +81,7 @@ static const struct message_kind kinds[] = {
     ROW(MODELS, models, TO_CLIENT, REPLY, false),
     ROW(EVENTS, events, TO_CLIENT, REPLY, false),
     ROW(INPUT_STORED, input_stored, TO_CLIENT, SMALL, false),
+    ROW(CLIP_PARTS, clip_parts, TO_CLIENT, REPLY, false),
 };
 
 const struct message_kind *message_kinds(size_t *count_out)

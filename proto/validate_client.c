@@ -41,15 +41,17 @@ static const struct validate_rule accepted[] = {
 static const struct validate_rule input_open[] = {
     DIGEST(sha256, 1),
     RANGE(size_bytes, 1, LIMIT_INPUT_BYTES),
+    WORD(kind, 0),
 };
 static const struct validate_rule input_stored[] = {
     DIGEST(sha256, 1),
     RANGE(size_bytes, 1, LIMIT_INPUT_BYTES),
-    RANGE(frames, 1, LIMIT_FRAMES),
-    RANGE(width, 1, LIMIT_SIDE),
-    RANGE(height, 1, LIMIT_SIDE),
+    RANGE(frames, 0, LIMIT_FRAMES),
+    RANGE(width, 0, LIMIT_SIDE),
+    RANGE(height, 0, LIMIT_SIDE),
     NAME(format, 1, LIMIT_NAME_BYTES),
     ANY(existed),
+    ANY(audio_ms),
 };
 static const struct validate_rule counts[] = {
     ANY(total), ANY(waiting), ANY(running), ANY(publishing), ANY(published), ANY(failed),
@@ -90,6 +92,8 @@ static const struct validate_rule group[] = {
     RANGE(steps, 0, LIMIT_STEPS),
     RANGE(fps, 0, LIMIT_FRAMES),
     SUB(clips, 0),
+    RANGE(tasks, 0, LIMIT_TASKS_PER_CLIP),
+    WORD(method, 0),
 };
 static const struct validate_rule running[] = {
     SUB(attempt, 1),
@@ -139,6 +143,29 @@ static const struct validate_rule clip[] = {
     WORD(why, 0),
     TEXT(message, 0, LIMIT_TEXT_BYTES),
     ANY(sidecar_bytes),
+    RANGE(tasks, 0, LIMIT_TASKS_PER_CLIP),
+    RANGE(tasks_done, 0, LIMIT_TASKS_PER_CLIP),
+};
+static const struct validate_rule clip_wanted[] = {
+    BATCH_REF(batch, 1),
+    RANGE(clip, 0, LIMIT_SUBMIT_CLIPS - 1),
+};
+static const struct validate_rule clip_part[] = {
+    RANGE(task, 0, LIMIT_TASKS_PER_CLIP - 1),
+    RANGE(first, 0, LIMIT_FRAMES),
+    RANGE(frames, 1, LIMIT_FRAMES),
+    DIGEST(sha256, 1),
+    RANGE(size_bytes, 1, LIMIT_SEGMENT_BYTES),
+};
+static const struct validate_rule clip_parts[] = {
+    BATCH_ID(batch, 1),
+    SUB(clip, 1),
+    MANY(segments, 0, LIMIT_CLIP_PARTS),
+    DIGEST(latents, 0),
+    ANY(latents_bytes),
+    RANGE(latents_first, 0, LIMIT_FRAMES),
+    RANGE(latents_frames, 0, LIMIT_FRAMES),
+    ANY(truncated),
 };
 static const struct validate_rule clips[] = {
     MANY(clips, 0, LIMIT_PAGE),
@@ -244,6 +271,9 @@ static const struct validate_table tables[] = {
     TABLE(clips_wanted, clips_wanted, NULL),
     TABLE(clip, clip, NULL),
     TABLE(clips, clips, NULL),
+    TABLE(clip_wanted, clip_wanted, NULL),
+    TABLE(clip_part, clip_part, NULL),
+    TABLE(clip_parts, clip_parts, NULL),
     TABLE(workers_wanted, workers_wanted, NULL),
     TABLE(worker, worker, NULL),
     TABLE(workers, workers, NULL),

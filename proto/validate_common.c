@@ -24,7 +24,7 @@ static const struct validate_rule attempt[] = {
 };
 static const struct validate_rule credit[] = {
     SUB(attempt, 0),
-    RANGE(output, 0, LIMIT_OUTPUTS - 1),
+    RANGE(output, 0, CHECKPOINT_OUTPUT),
     RANGE(offset, 0, LIMIT_SEGMENT_BYTES),
     RANGE(size_bytes, 1, LIMIT_SEGMENT_BYTES),
     NAME(key, 0, LIMIT_KEY_BYTES),
@@ -32,7 +32,7 @@ static const struct validate_rule credit[] = {
 };
 static const struct validate_rule chunk[] = {
     SUB(attempt, 0),
-    RANGE(output, 0, LIMIT_OUTPUTS - 1),
+    RANGE(output, 0, CHECKPOINT_OUTPUT),
     RANGE(offset, 0, LIMIT_SEGMENT_BYTES),
     NAME(key, 0, LIMIT_KEY_BYTES),
     DIGEST(input, 0),

@@ -70,6 +70,29 @@ static const struct validate_rule assign[] = {
     DIGEST(model_digest, 1),
     RANGE(limit_ms, 1, LIMIT_LAST_MS),
     DIGESTS(loras, LIMIT_LORAS),
+    MANY(inputs, 0, LIMIT_TASK_INPUTS),
+};
+static const struct validate_rule task_input[] = {
+    RANGE(task, 0, LIMIT_TASKS_PER_CLIP - 1),
+    WORD(kind, 1),
+    DIGEST(sha256, 1),
+    RANGE(size_bytes, 1, LIMIT_SEGMENT_BYTES),
+    RANGE(step, 0, LIMIT_STEPS),
+};
+static const struct validate_rule checkpoint[] = {
+    SUB(attempt, 1),
+    RANGE(step, 1, LIMIT_STEPS),
+    RANGE(steps, 1, LIMIT_STEPS),
+    DIGEST(sha256, 1),
+    RANGE(size_bytes, 1, LIMIT_LATENTS_BYTES),
+    NAME(fingerprint, 1, LIMIT_TEXT_BYTES),
+    DIGEST(recipe_digest, 1),
+    ANY(leaving),
+};
+static const struct validate_rule checkpoint_seen[] = {
+    SUB(attempt, 1),
+    RANGE(step, 0, LIMIT_STEPS),
+    ANY(kept),
 };
 static const struct validate_rule progress[] = {
     SUB(attempt, 1),
@@ -192,6 +215,9 @@ static const struct validate_table tables[] = {
     TABLE(heartbeat, heartbeat, NULL),
     TABLE(heartbeat_seen, heartbeat_seen, NULL),
     TABLE(assign, assign, NULL),
+    TABLE(task_input, task_input, NULL),
+    TABLE(checkpoint, checkpoint, NULL),
+    TABLE(checkpoint_seen, checkpoint_seen, NULL),
     TABLE(progress, progress, NULL),
     TABLE(started, started, NULL),
     TABLE(handed_back, handed_back, NULL),

@@ -227,7 +227,7 @@ static inline void world_stitch_failed(struct world *w, const struct task_key *k
                                        enum stitch_failure failure)
 {
     if (failure == STITCH_MISSING) checker_clip(&w->checker, key->batch, key->clip)->missing = true;
-    farm_stitch_failed(w->f, key->batch, key->clip, failure, "as it went", w->now_ns);
+    farm_stitch_failed(w->f, key->batch, key->clip, failure, NULL, 0, "as it went", w->now_ns);
 }
 
 static inline struct farm_video video_of(const struct digest *sha256)

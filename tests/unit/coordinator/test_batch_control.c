@@ -354,8 +354,8 @@ static void a_removed_batch_gives_its_reserve_back(void **state)
     field_turn(s);
     struct attempt_key key = field_assigned(s, w);
     field_store(s, w, &key);
-    farm_stitch_failed(s->f, ONE, 0, STITCH_DIED, "", s->now_ns);
-    farm_stitch_failed(s->f, ONE, 0, STITCH_DIED, "", s->now_ns);
+    farm_stitch_failed(s->f, ONE, 0, STITCH_DIED, NULL, 0, "", s->now_ns);
+    farm_stitch_failed(s->f, ONE, 0, STITCH_DIED, NULL, 0, "", s->now_ns);
     field_turn(s);
     assert_int_equal(field_state(s, ONE), BATCH_FAILED);
     field_offer(s, w, &key, 1000);

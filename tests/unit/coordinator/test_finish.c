@@ -39,7 +39,7 @@ static void renamed(struct field *s)
 
 static void failed(struct field *s, enum stitch_failure failure)
 {
-    farm_stitch_failed(s->f, BATCH, 0, failure, "no luck", s->now_ns);
+    farm_stitch_failed(s->f, BATCH, 0, failure, NULL, 0, "no luck", s->now_ns);
     field_check(s);
     field_turn(s);
 }

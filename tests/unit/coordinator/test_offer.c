@@ -109,8 +109,8 @@ static void the_winner_gets_stored_again_when_stitching_failed(void **state)
     struct attempt_key key;
     struct field *s = with_one_running(&w, &key);
     field_store(s, w, &key);
-    farm_stitch_failed(s->f, BATCH, 0, STITCH_DIED, "crash", s->now_ns);
-    farm_stitch_failed(s->f, BATCH, 0, STITCH_DIED, "crash", s->now_ns);
+    farm_stitch_failed(s->f, BATCH, 0, STITCH_DIED, NULL, 0, "crash", s->now_ns);
+    farm_stitch_failed(s->f, BATCH, 0, STITCH_DIED, NULL, 0, "crash", s->now_ns);
     field_turn(s);
     assert_int_equal(field_state(s, BATCH), BATCH_FAILED);
     offer_with_row(s, w, &key);
