@@ -298,6 +298,18 @@ bool farm_clip_find(const struct farm *f, const char *batch, const char *name, u
     return *clip_out != CLIP_NONE;
 }
 
+bool farm_clip_progress(const struct farm *f, const char *batch, uint32_t clip,
+                        struct clip_progress *out)
+{
+    const struct batch *b = batch_find(f, batch);
+    if (b == NULL || clip >= b->clips) return false;
+    const struct plan *plan = &clip_group(b, clip)->lane->shape.plan;
+    const struct task *t = task_find(b, clip, 0);
+    out->tasks = plan->frames > 0 ? plan_task_count(plan) : 1;
+    out->done = t != NULL && t->state == TASK_DONE;
+    return out->tasks > 1;
+}
+
 bool farm_task_record(const struct farm *f, const struct task_key *task, struct task_record *out)
 {
     const struct batch *b = batch_find(f, task->batch);
