@@ -23,6 +23,7 @@ struct media_call {
 typedef bool (*media_command_run)(struct media_call *call, struct error *err);
 
 bool media_check_run(struct media_call *call, struct error *err);
+bool media_latents_run(struct media_call *call, struct error *err);
 bool media_stitch_run(struct media_call *call, struct error *err);
 bool media_probe_run(struct media_call *call, struct error *err);
 bool media_sheet_run(struct media_call *call, struct error *err);

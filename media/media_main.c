@@ -22,6 +22,7 @@ struct command_row {
 
 static const struct command_row commands[] = {
     {"check", media_check_run, "", "decode a segment and say what it holds"},
+    {"latents", media_latents_run, "FILE", "is it the latents or the checkpoint of a task?"},
     {"stitch", media_stitch_run, "SEGMENT...", "encode segments into one checked MP4 or PNG"},
     {"probe", media_probe_run, "", "decode an MP4 or PNG and say what it holds"},
     {"inspect", media_inspect_run, "FILE", "say what a person's video or image holds"},

@@ -1,0 +1,51 @@
+/* zoe-media latents: is a file the latents or the checkpoint of a task, as its worker said? */
+#include "base/digest.h"
+#include "media/latents_check.h"
+#include "media/media_commands.h"
+
+static void reply(struct media_call *call, const struct latents_info *info)
+{
+    media_reply_text(call, "kind", info->kind);
+    media_reply_int(call, "step", info->step);
+    media_reply_int(call, "steps", info->steps);
+    media_reply_int(call, "frames", info->frames);
+    media_reply_int(call, "channels", info->channels);
+    media_reply_int(call, "height", info->height);
+    media_reply_int(call, "width", info->width);
+    media_reply_text(call, "fingerprint", info->fingerprint);
+}
+
+bool media_latents_run(struct media_call *call, struct error *err)
+{
+    struct latents_wanted w = {.step = LATENTS_STEP_ANY};
+    const struct media_option options[] = {
+        {"recipe", MEDIA_ARGS_TEXT, true, 0, 0, {.text = &w.recipe}, "HEX", "of the whole clip"},
+        {"task", MEDIA_ARGS_INT, true, 0, UINT32_MAX, {.number = &w.task}, "N", "in its plan"},
+        {"first", MEDIA_ARGS_INT, true, 0, UINT32_MAX, {.number = &w.first}, "F", "first frame"},
+        {"frames",
+         MEDIA_ARGS_INT,
+         true,
+         1,
+         LATENTS_FRAMES_MAX,
+         {.number = &w.frames},
+         "N",
+         "frames of the task"},
+        {"step",
+         MEDIA_ARGS_INT,
+         false,
+         0,
+         LATENTS_STEPS_MAX,
+         {.number = &w.step},
+         "N",
+         "steps done"},
+        {.name = NULL},
+    };
+    if (!media_call_parse(call, options, 1, 1, err)) return false;
+    struct digest digest;
+    if (!digest_parse(w.recipe, &digest))
+        return error_set(err, ERROR_USAGE, "--recipe: 64 hex digits are needed");
+    struct latents_info info;
+    if (!latents_check(call->argv[0], &w, &info, err)) return false;
+    reply(call, &info);
+    return true;
+}
