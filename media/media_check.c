@@ -17,13 +17,15 @@ static bool survey_frames(struct segment_reader *r, struct survey *s, uint8_t *r
     }
 }
 
-static bool survey_segment(const char *path, const struct frames_shape *shape,
+/* `place` NULL: it need not have one. */
+static bool survey_segment(const char *path, const struct frames_shape *shape, const char *place,
                            struct survey_result *out, struct error *err)
 {
     struct survey survey = {.first = NULL};
     uint8_t *rgb = NULL;
     struct segment_reader *r = segment_reader_open(path, shape, err);
-    bool ok = r != NULL && survey_init(&survey, shape, err);
+    bool ok = r != NULL && (place == NULL || segment_reader_is_at(r, place, err));
+    ok = ok && survey_init(&survey, shape, err);
     if (ok) rgb = alloc_checked(frames_size_bytes(shape), 1, "a frame", err);
     ok = ok && rgb != NULL && survey_frames(r, &survey, rgb, err);
     if (ok) *out = survey_end(&survey);
@@ -35,7 +37,7 @@ static bool survey_segment(const char *path, const struct frames_shape *shape,
 
 bool media_check_run(struct media_call *call, struct error *err)
 {
-    const char *path = NULL;
+    const char *path = NULL, *place = NULL;
     int64_t width = 0, height = 0;
     struct frames_shape shape = {.count = 0};
     const struct media_option options[] = {
@@ -65,13 +67,21 @@ bool media_check_run(struct media_call *call, struct error *err)
          "H",
          "in pixels"},
         {"fps", MEDIA_ARGS_RATE, true, 0, 0, {.rate = &shape.rate}, "R", "frames per second"},
+        {"place",
+         MEDIA_ARGS_TEXT,
+         false,
+         0,
+         0,
+         {.text = &place},
+         "TEXT",
+         "which segment of which clip it has to be"},
         {.name = NULL},
     };
     if (!media_call_parse(call, options, 0, 0, err)) return false;
     shape.width = (int)width;
     shape.height = (int)height;
     struct survey_result seen;
-    if (!survey_segment(path, &shape, &seen, err)) return false;
+    if (!survey_segment(path, &shape, place, &seen, err)) return false;
     media_reply_int(call, "frames", seen.count);
     media_reply_int(call, "width", shape.width);
     media_reply_int(call, "height", shape.height);

@@ -3,10 +3,12 @@
 
 #include <libavutil/mathematics.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/xalloc.h"
 #include "media/decoder.h"
 #include "media/matroska.h"
+#include "media/segment_writer.h"
 
 struct segment_reader {
     struct frames_shape shape;
@@ -99,6 +101,20 @@ bool segment_reader_next(struct segment_reader *r, uint8_t *rgb, bool *end, stru
     read_picture(picture, rgb);
     r->count++;
     return true;
+}
+
+const char *segment_reader_place(const struct segment_reader *r)
+{
+    const char *place = decoder_tag(r->decoder, SEGMENT_PLACE_TAG);
+    return place != NULL ? place : "";
+}
+
+bool segment_reader_is_at(const struct segment_reader *r, const char *place, struct error *err)
+{
+    const char *have = segment_reader_place(r);
+    if (strcmp(have, place) == 0) return true;
+    return error_set(err, ERROR_INVALID, "%s: it is segment \"%.*s\", not \"%s\"", r->path,
+                     SEGMENT_PLACE_MAX, *have != '\0' ? have : "of no place", place);
 }
 
 void segment_reader_destroy(struct segment_reader *r)

@@ -27,6 +27,11 @@ struct segment_reader *segment_reader_open(const char *path, const struct frames
  * the whole file has proved sound. */
 bool segment_reader_next(struct segment_reader *r, uint8_t *rgb, bool *end, struct error *err);
 
+/* The place that its writer gave it (segment_writer.h), "" when none; borrowed. */
+const char *segment_reader_place(const struct segment_reader *r);
+/* ERROR_INVALID that names both unless the file says that it is `place`. */
+bool segment_reader_is_at(const struct segment_reader *r, const char *place, struct error *err);
+
 void segment_reader_destroy(struct segment_reader *r); /* NULL is fine */
 
 #endif

@@ -2,6 +2,7 @@
 #include "media/segment_writer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/xalloc.h"
 #include "media/encoder.h"
@@ -38,8 +39,8 @@ static struct encoder_format format_for(const struct frames_shape *shape)
     };
 }
 
-struct segment_writer *segment_writer_open(const char *path, const struct frames_shape *shape,
-                                           struct error *err)
+static struct segment_writer *open_with(const char *path, const struct frames_shape *shape,
+                                        const struct encoder_option *tags, struct error *err)
 {
     if (!frames_shape_check(shape, err)) return NULL;
     struct segment_writer *w = xcalloc(1, sizeof(*w));
@@ -47,10 +48,26 @@ struct segment_writer *segment_writer_open(const char *path, const struct frames
     w->path = xstrdup(path);
     const struct encoder_format format = format_for(shape);
     if (survey_init(&w->survey, shape, err)) {
-        w->encoder = encoder_open(path, &format, shape, NULL, err);
+        w->encoder = encoder_open(path, &format, shape, tags, err);
     }
     if (w->encoder != NULL) return w;
     segment_writer_destroy(w);
+    return NULL;
+}
+
+struct segment_writer *segment_writer_open(const char *path, const struct frames_shape *shape,
+                                           struct error *err)
+{
+    return open_with(path, shape, NULL, err);
+}
+
+struct segment_writer *segment_writer_open_at(const char *path, const struct frames_shape *shape,
+                                              const char *place, struct error *err)
+{
+    const struct encoder_option tags[] = {{SEGMENT_PLACE_TAG, place}, {NULL, NULL}};
+    size_t length = strlen(place);
+    if (length > 0 && length <= SEGMENT_PLACE_MAX) return open_with(path, shape, tags, err);
+    error_set(err, ERROR_INVALID, "%s: a place of %zu bytes", path, length);
     return NULL;
 }
 

@@ -18,6 +18,9 @@
 #include "base/error.h"
 #include "media/frames.h"
 
+#define SEGMENT_PLACE_TAG "ZOETROPE_PLACE"
+#define SEGMENT_PLACE_MAX 127
+
 struct segment_writer;
 
 struct segment_result {
@@ -33,6 +36,11 @@ struct segment_result {
  */
 struct segment_writer *segment_writer_open(const char *path, const struct frames_shape *shape,
                                            struct error *err);
+/* The same for one of a clip's several segments: `place` (base/plan.h; at most SEGMENT_PLACE_MAX
+ * bytes, not empty) stands in the file as the tag SEGMENT_PLACE_TAG, so that it is never taken for
+ * another. */
+struct segment_writer *segment_writer_open_at(const char *path, const struct frames_shape *shape,
+                                              const char *place, struct error *err);
 
 /* `rgb` holds frames_size_bytes(shape) bytes and is only read. */
 bool segment_writer_push(struct segment_writer *w, const uint8_t *rgb, struct error *err);

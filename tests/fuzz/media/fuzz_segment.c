@@ -16,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_put("segment.mkv", data, size);
     char *path = path_join(fuzz_folder(), "segment.mkv");
     struct segment_reader *r = segment_reader_open(path, &shape, &err);
+    if (r != NULL) ZOE_ASSERT(segment_reader_place(r) != NULL);
     while (r != NULL && ok && !end)
         ok = segment_reader_next(r, rgb, &end, &err);
     ZOE_ASSERT((r != NULL && ok) || (err.code != ERROR_NONE && err.message[0] != '\0'));

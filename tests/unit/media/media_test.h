@@ -65,11 +65,14 @@ static inline uint8_t *moving_picture(const struct frames_shape *shape, int64_t 
     return rgb;
 }
 
-static inline void write_segment(const char *path, const struct frames_shape *shape,
-                                 int64_t first_index, struct segment_result *out)
+/* `place` NULL: of no place. */
+static inline void write_segment_at(const char *path, const struct frames_shape *shape,
+                                    int64_t first_index, const char *place,
+                                    struct segment_result *out)
 {
     struct error err;
-    struct segment_writer *w = segment_writer_open(path, shape, &err);
+    struct segment_writer *w = place != NULL ? segment_writer_open_at(path, shape, place, &err)
+                                             : segment_writer_open(path, shape, &err);
     must(w != NULL, &err);
     for (int64_t i = 0; i < shape->count; i++) {
         uint8_t *rgb = moving_picture(shape, first_index + i);
@@ -78,6 +81,12 @@ static inline void write_segment(const char *path, const struct frames_shape *sh
     }
     must(segment_writer_finish(w, out, &err), &err);
     segment_writer_destroy(w);
+}
+
+static inline void write_segment(const char *path, const struct frames_shape *shape,
+                                 int64_t first_index, struct segment_result *out)
+{
+    write_segment_at(path, shape, first_index, NULL, out);
 }
 
 static inline struct buf read_bytes(const char *path)

@@ -1,99 +1,6 @@
 /* zoe-media as its callers see it: arguments, one line of JSON, exit codes. */
+#include "unit/media/media_run.h"
 #include "unit/media/media_test.h"
-
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "base/json.h"
-
-extern char **environ;
-
-struct answer {
-    int code;
-    char *out, *err; /* whole streams */
-    json_t *json;    /* NULL when stdout is not one line of JSON */
-};
-
-static char *take_text(const char *path)
-{
-    struct buf bytes = read_bytes(path);
-    return buf_take_text(&bytes);
-}
-
-static json_t *one_line(const char *text)
-{
-    size_t length = strcspn(text, "\n");
-    if (text[length] != '\n' || text[length + 1] != '\0') return NULL;
-    return json_parse(text, length, "stdout", NULL);
-}
-
-/* Runs zoe-media with the words of `line`, which hold no spaces of their own. */
-static struct answer run(const char *folder, const char *line)
-{
-    char *out = in_folder(folder, "stdout"), *err = in_folder(folder, "stderr");
-    char *words = xstrdup(line);
-    char *argv[32] = {xstrdup(TEST_BIN "/zoe-media")};
-    int argc = 1;
-    for (char *p = strtok(words, " "); p != NULL; p = strtok(NULL, " ")) {
-        argv[argc++] = p;
-    }
-    posix_spawn_file_actions_t actions;
-    assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
-    const int flags = O_CREAT | O_TRUNC | O_WRONLY;
-    assert_int_equal(posix_spawn_file_actions_addopen(&actions, 1, out, flags, 0600), 0);
-    assert_int_equal(posix_spawn_file_actions_addopen(&actions, 2, err, flags, 0600), 0);
-    pid_t pid;
-    assert_int_equal(posix_spawn(&pid, argv[0], &actions, NULL, argv, environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status));
-    struct answer a = {.code = WEXITSTATUS(status), .out = take_text(out), .err = take_text(err)};
-    a.json = one_line(a.out);
-    free(argv[0]);
-    free(words);
-    free(out);
-    free(err);
-    return a;
-}
-
-static void forget(struct answer *a)
-{
-    json_decref(a->json);
-    free(a->out);
-    free(a->err);
-}
-
-static const char *text_of(const struct answer *a, const char *key)
-{
-    const char *value = json_string_value(json_object_get(a->json, key));
-    if (value == NULL) fail_msg("no %s in %s", key, a->out);
-    return value;
-}
-
-static int64_t number_of(const struct answer *a, const char *key)
-{
-    const json_t *value = json_object_get(a->json, key);
-    if (!json_is_integer(value)) fail_msg("no %s in %s", key, a->out);
-    return json_integer_value(value);
-}
-
-static void succeeded(const struct answer *a)
-{
-    if (a->code != 0 || !json_is_true(json_object_get(a->json, "ok"))) {
-        fail_msg("exit %d, %s, %s", a->code, a->out, a->err);
-    }
-}
-
-static void failed(const struct answer *a, int code, const char *name)
-{
-    if (a->code != code) fail_msg("exit %d, %s, %s", a->code, a->out, a->err);
-    assert_true(json_is_false(json_object_get(a->json, "ok")));
-    assert_string_equal(text_of(a, "code"), name);
-    if (strstr(a->err, text_of(a, "message")) == NULL) fail_msg("stderr: %s", a->err);
-}
 
 static void check_answers(void **state)
 {
@@ -124,6 +31,48 @@ static void check_answers(void **state)
     failed(&a, 3, "not_found");
     forget(&a);
     free(segment);
+}
+
+static void check_compares_the_place(void **state)
+{
+    char *segment = in_folder(*state, "p.mkv");
+    const struct frames_shape shape = shape_of(32, 32, 1);
+    struct segment_result written;
+    write_segment_at(segment, &shape, 0, "aa 0 0 8", &written);
+    const char *words[] = {"check",   "--segment", segment,    "--frames", "1",
+                           "--width", "32",        "--height", "32",       "--fps",
+                           "8",       "--place",   "aa 0 0 8", NULL};
+    struct answer a = run_words(*state, words);
+    succeeded(&a);
+    forget(&a);
+    words[12] = "aa 1 8 8";
+    a = run_words(*state, words);
+    failed(&a, 1, "rejected");
+    assert_non_null(strstr(text_of(&a, "message"), "it is segment \"aa 0 0 8\", not \"aa 1 8 8\""));
+    forget(&a);
+    free(segment);
+}
+
+static void latents_answers(void **state)
+{
+    static const char line[] =
+        "latents --recipe "
+        "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff "
+        "--task 7 --first 24 --frames %s " TEST_SOURCE "/tests/fuzz/corpus/fuzz_latents/checkpoint";
+    char *good = xasprintf(line, "3"), *bad = xasprintf(line, "4");
+    struct answer a = run(*state, good);
+    succeeded(&a);
+    assert_string_equal(text_of(&a, "kind"), "checkpoint");
+    assert_string_equal(text_of(&a, "fingerprint"), "f");
+    assert_int_equal(number_of(&a, "step"), 10);
+    assert_int_equal(number_of(&a, "steps"), 30);
+    assert_int_equal(number_of(&a, "channels"), 2);
+    forget(&a);
+    a = run(*state, bad);
+    failed(&a, 1, "rejected");
+    forget(&a);
+    free(good);
+    free(bad);
 }
 
 static void stitch_and_probe_agree(void **state)
@@ -268,6 +217,7 @@ static void help_is_words(void **state)
     static const char *const lines[] = {"",
                                         "--help",
                                         "check --help",
+                                        "latents --help",
                                         "stitch --help",
                                         "probe --help",
                                         "sheet --help",
@@ -286,6 +236,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(check_answers),
+        cmocka_unit_test(check_compares_the_place),
+        cmocka_unit_test(latents_answers),
         cmocka_unit_test(stitch_and_probe_agree),
         cmocka_unit_test(title_may_look_like_an_option),
         cmocka_unit_test(full_disk_is_exit_six),
