@@ -16,12 +16,15 @@ static const struct {
              {"upscale_size", "upscale_width", "upscale_height"}};
 #define SIZE_COUNT (sizeof(sizes) / sizeof(sizes[0]))
 
-static bool is_size(const char *name)
+/* A length in time; becomes num_frames where fps is known. */
+static const char seconds_name[] = "seconds";
+
+bool recipe_is_shorthand(const char *name)
 {
     for (size_t i = 0; i < SIZE_COUNT; i++) {
-        if (strcmp(name, sizes[i].name) == 0) return true;
+        if (strcmp(sizes[i].name, name) == 0) return true;
     }
-    return false;
+    return strcmp(name, seconds_name) == 0;
 }
 
 /* What a render gets when neither the recipe nor its model says anything. */
@@ -38,7 +41,7 @@ static bool check_names(json_t *recipe, struct error *err)
     json_t *value = NULL;
     json_object_foreach(recipe, key, value)
     {
-        if (recipe_field_find(key) != NULL || is_size(key)) continue;
+        if (recipe_field_find(key) != NULL || recipe_is_shorthand(key)) continue;
         const char *nearest = recipe_field_nearest(key);
         if (nearest == NULL) return error_set(err, ERROR_USAGE, "unknown field '%.64s'", key);
         return error_set(err, ERROR_USAGE, "unknown field '%.64s'; did you mean '%s'?", key,
@@ -65,11 +68,9 @@ static bool rename_alias(json_t *recipe, const struct recipe_field *field, struc
     return true;
 }
 
-static bool split_size(json_t *recipe, size_t which, struct error *err)
+static bool expand_size(json_t *recipe, size_t which, const json_t *value, struct error *err)
 {
     const char *name = sizes[which].name;
-    const json_t *value = json_object_get(recipe, name);
-    if (value == NULL) return true;
     if (json_object_get(recipe, sizes[which].width) != NULL ||
         json_object_get(recipe, sizes[which].height) != NULL) {
         return error_set(err, ERROR_USAGE, "both '%s' and '%s' or '%s' are given", name,
@@ -85,15 +86,67 @@ static bool split_size(json_t *recipe, size_t which, struct error *err)
     }
     set_new(recipe, sizes[which].width, json_integer(width));
     set_new(recipe, sizes[which].height, json_integer(height));
-    (void)json_object_del(recipe, name);
     return true;
 }
 
-static bool split_sizes(json_t *recipe, struct error *err)
+static bool expand_seconds(json_t *recipe, const json_t *value, struct error *err)
+{
+    char out[JSON_SHOWN_SIZE];
+    const double seconds = json_number_value(value);
+    if (json_object_get(recipe, "num_frames") != NULL) {
+        return error_set(err, ERROR_USAGE, "both 'seconds' and 'num_frames' are given");
+    }
+    if (!json_is_number(value) || !(seconds > 0) || seconds > RECIPE_SECONDS_MAX) {
+        return error_set(err, ERROR_USAGE, "seconds is %s; it must be above 0 and at most %d",
+                         json_shown(value, out), RECIPE_SECONDS_MAX);
+    }
+    set_new(recipe, seconds_name, json_real(seconds));
+    return true;
+}
+
+bool recipe_expand(json_t *recipe, const char *name, const json_t *value, struct error *err)
 {
     for (size_t i = 0; i < SIZE_COUNT; i++) {
-        if (!split_size(recipe, i, err)) return false;
+        if (strcmp(sizes[i].name, name) == 0) return expand_size(recipe, i, value, err);
     }
+    return expand_seconds(recipe, value, err);
+}
+
+static bool expand_member(json_t *recipe, const char *name, struct error *err)
+{
+    json_t *value = json_incref(json_object_get(recipe, name));
+    if (value == NULL) return true;
+    (void)json_object_del(recipe, name);
+    const bool ok = recipe_expand(recipe, name, value, err);
+    json_decref(value);
+    return ok;
+}
+
+static bool expand_members(json_t *recipe, struct error *err)
+{
+    for (size_t i = 0; i < SIZE_COUNT; i++) {
+        if (!expand_member(recipe, sizes[i].name, err)) return false;
+    }
+    return expand_member(recipe, seconds_name, err);
+}
+
+/* Takes the seconds out: 0 when there are none. */
+static double take_seconds(json_t *recipe)
+{
+    const double seconds = recipe_real(recipe, seconds_name, 0);
+    (void)json_object_del(recipe, seconds_name);
+    return seconds;
+}
+
+static bool set_frames(json_t *recipe, double seconds, struct error *err)
+{
+    const double most = recipe_field_find("num_frames")->max;
+    const double frames = seconds * recipe_real(recipe, "fps", 1) + 0.5;
+    if (frames >= most + 1) {
+        return error_set(err, ERROR_USAGE, "seconds: %.0f frames are more than %.0f", frames, most);
+    }
+    if (seconds > 0)
+        set_new(recipe, "num_frames", json_integer(frames < 1 ? 1 : (json_int_t)frames));
     return true;
 }
 
@@ -132,7 +185,7 @@ bool recipe_check(json_t *recipe, struct error *err)
     for (int i = 0; i < count; i++) {
         if (!rename_alias(recipe, &fields[i], err)) return false;
     }
-    if (!split_sizes(recipe, err)) return false;
+    if (!expand_members(recipe, err)) return false;
     for (int i = 0; i < count; i++) {
         if (!check_field(recipe, &fields[i], err)) return false;
     }
@@ -174,6 +227,7 @@ static bool fill_from_model(json_t *recipe, const json_t *defaults, struct error
 bool recipe_fill(json_t *recipe, const char *model_name, const json_t *defaults, struct error *err)
 {
     if (!recipe_check(recipe, err)) return false;
+    const double seconds = take_seconds(recipe);
     if (model_name != NULL && json_object_get(recipe, "model") == NULL) {
         json_t *name = recipe_value_from_text(recipe_field_find("model"), model_name, err);
         if (name == NULL) return false;
@@ -188,7 +242,7 @@ bool recipe_fill(json_t *recipe, const char *model_name, const json_t *defaults,
     ZOE_ASSERT(built_in != NULL);
     fill_from(recipe, built_in);
     json_decref(built_in);
-    return true;
+    return set_frames(recipe, seconds, err);
 }
 
 bool recipe_is_file(const char *name)

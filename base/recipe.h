@@ -19,6 +19,7 @@
 #define RECIPE_NAME_MAX_BYTES 255
 #define RECIPE_PATH_MAX_BYTES 4096
 #define RECIPE_BATCH_MAX 64
+#define RECIPE_SECONDS_MAX 100000
 #define RECIPE_PLACE_MAX 99999 /* of a track: frames and steps count from 0 */
 
 enum recipe_type {
@@ -64,9 +65,15 @@ bool recipe_check_value(const struct recipe_field *field, const json_t *value, s
 json_t *recipe_value_from_text(const struct recipe_field *field, const char *text,
                                struct error *err);
 
-/* Checks a whole recipe object: known fields only (aliases are renamed in place; "size" becomes
- * width and height; integers in REAL fields become reals; a LoRA without strength gets 1), types,
- * ranges. Fields may be absent, null is an error. A LoRA's "digest" is its model digest
+/* Names for people, which never stand in a stored recipe: size, output_size and upscale_size
+ * ("256x256") are two fields each, seconds is num_frames once fps is known (recipe_fill). */
+bool recipe_is_shorthand(const char *name);
+/* Puts what such a member means into `recipe`. ERROR_USAGE when it is given both ways. */
+bool recipe_expand(json_t *recipe, const char *name, const json_t *value, struct error *err);
+
+/* Checks a whole recipe object: known fields only (aliases are renamed in place; sizes become width
+ * and height, seconds stay; integers in REAL fields become reals; a LoRA without strength gets 1),
+ * types, ranges. Fields may be absent, null is an error. A LoRA's "digest" is its model digest
  * (base/model_digest.h): who accepts a recipe adds it, and who is given one must use that very
  * LoRA. After an error the object may be half renamed. A LoRA's "digest" is that of its folder
  * (base/model_digest.h): whoever accepts a recipe adds it, and whoever is given one uses that very
@@ -77,8 +84,8 @@ bool recipe_check(json_t *recipe, struct error *err);
  * never model, prompt or seed), then from the built-in defaults; sets "model" to `model_name` when
  * absent (NULL: then it must be there). After it every field that a render needs is present: model
  * prompt negative_prompt seed num_inference_steps guidance_scale scheduler eta width height
- * num_frames fps noise. Everything else stays absent: off, or as the model's own files say. An
- * absent prompt or seed is an error. */
+ * num_frames fps noise; seconds have become num_frames. Everything else stays absent: off, or as
+ * the model's own files say. An absent prompt or seed is an error. */
 bool recipe_fill(json_t *recipe, const char *model_name, const json_t *defaults, struct error *err);
 
 /* Fields that name a file: init_video, init_image, mask, extend_video, extend_latents, audio. In a

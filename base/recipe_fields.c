@@ -336,9 +336,9 @@ static const struct recipe_field fields[] = {
 
 #define FIELD_COUNT ((int)(sizeof(fields) / sizeof(fields[0])))
 
-/* Sizes of pictures as people write them; never stored. */
-static const char *const size_names[] = {"size", "output_size", "upscale_size"};
-#define SIZE_COUNT (sizeof size_names / sizeof size_names[0])
+/* What people write for them (recipe_is_shorthand). */
+static const char *const shorthands[] = {"size", "output_size", "upscale_size", "seconds"};
+#define SHORTHAND_COUNT (sizeof shorthands / sizeof shorthands[0])
 
 const struct recipe_field *recipe_fields(int *count_out)
 {
@@ -357,14 +357,14 @@ const struct recipe_field *recipe_field_find(const char *name)
 
 const char *recipe_field_nearest(const char *name)
 {
-    const char *names[2 * FIELD_COUNT + SIZE_COUNT + 1];
+    const char *names[2 * FIELD_COUNT + SHORTHAND_COUNT + 1];
     int count = 0;
     for (int i = 0; i < FIELD_COUNT; i++) {
         names[count++] = fields[i].name;
         if (fields[i].alias != NULL) names[count++] = fields[i].alias;
     }
-    for (size_t i = 0; i < SIZE_COUNT; i++)
-        names[count++] = size_names[i];
+    for (size_t i = 0; i < SHORTHAND_COUNT; i++)
+        names[count++] = shorthands[i];
     names[count] = NULL;
     return text_nearest(name, names);
 }

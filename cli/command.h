@@ -39,7 +39,7 @@ struct call_value {
     const char *value;
 };
 
-#define CALL_VALUES 32
+#define CALL_VALUES 64
 struct call {
     const struct command *command;
     const char *arguments[8];

@@ -5,7 +5,19 @@
 #include "base/text.h"
 
 /* Those that other options fill, or nobody types. */
-static const char *const without[] = {"prompt", "seed", "width", "height", "pattern"};
+static const char *const without[] = {
+    "prompt",         "seed",          "width",          "height",        "output_width",
+    "output_height",  "upscale_width", "upscale_height", "extend_frames", "extend_video",
+    "extend_latents", "extend_keep",   "pattern"};
+
+/* Several fields at once, or one that the coordinator works out. */
+static const struct {
+    const char *flag, *name;
+    bool is_number;
+} shorthands[] = {{"size", "size", false},
+                  {"output-size", "output_size", false},
+                  {"upscale-size", "upscale_size", false},
+                  {"seconds", "seconds", true}};
 
 bool recipe_flag_name(const struct recipe_field *field, char out[RECIPE_FLAG_SIZE])
 {
@@ -19,17 +31,18 @@ bool recipe_flag_name(const struct recipe_field *field, char out[RECIPE_FLAG_SIZ
     return true;
 }
 
-static bool read_size(const struct call *call, json_t *options, struct error *err)
+static bool read_shorthand(const struct call *call, size_t which, json_t *options,
+                           struct error *err)
 {
-    const char *text = call_option(call, "size");
-    int64_t width, height;
+    const char *flag = shorthands[which].flag, *text = call_option(call, flag);
+    double number;
     if (!text) return true;
-    if (!text_parse_size(text, &width, &height))
-        return error_set(err, ERROR_USAGE, "--size: '%s' is not WIDTHxHEIGHT, such as 256x256",
-                         text);
-    json_object_set_new(options, "width", json_integer(width));
-    json_object_set_new(options, "height", json_integer(height));
-    return true;
+    const bool counts = shorthands[which].is_number && text_parse_double(text, &number);
+    json_t *value = counts ? json_real(number) : json_string(text);
+    bool ok =
+        recipe_expand(options, shorthands[which].name, value, err) || error_wrap(err, "--%s", flag);
+    json_decref(value);
+    return ok;
 }
 
 /* Lists of LoRAs that are given one by one add up, as in a submit line. */
@@ -66,8 +79,9 @@ bool recipe_flags_read(const struct call *call, json_t *options, struct error *e
 {
     int count;
     const struct recipe_field *fields = recipe_fields(&count);
-    if (!read_size(call, options, err)) return false;
     for (int i = 0; i < count; i++)
         if (!read_field(call, &fields[i], options, err)) return false;
+    for (size_t i = 0; i < sizeof shorthands / sizeof *shorthands; i++)
+        if (!read_shorthand(call, i, options, err)) return false;
     return true;
 }

@@ -1,6 +1,8 @@
 /* recipe_flags: the fields of a recipe as command-line options. A field's flag is its alias, or its
- * name, with '-' for '_'; width and height are --size, LoRAs --lora NAME:STRENGTH, several times. A
- * switch (karras, loop) alone is true, --karras=false is false. */
+ * name, with '-' for '_'; width and height are --size (as are those of --output-size and
+ * --upscale-size), LoRAs --lora NAME:STRENGTH, several times. A switch (karras, loop) alone is
+ * true,
+ * --karras=false is false. --seconds is --frames where the rate is known. */
 #ifndef ZOE_CLI_RECIPE_FLAGS_H
 #define ZOE_CLI_RECIPE_FLAGS_H
 
@@ -10,7 +12,8 @@
 #include "cli/command.h"
 
 #define RECIPE_FLAG_SIZE 64
-/* False for fields that have no flag of their own (prompt, seed, width, height, pattern). */
+/* False for fields that have no flag of their own (prompt, seed, widths, heights, pattern, and what
+ * `zoe extend` fills in). */
 bool recipe_flag_name(const struct recipe_field *field, char out[RECIPE_FLAG_SIZE]);
 
 /* Puts every field that the call gives into `options`, under its canonical name, checked. */
@@ -23,8 +26,27 @@ bool recipe_flags_read(const struct call *call, json_t *options, struct error *e
         {"negative", 0, "TEXT", "negative prompt: what shall not be seen"},                        \
         {"seed", 0, "S", "first seed, 0 to 2^63-1 (default 0)"},                                   \
         {"size", 0, "WxH", "size in pixels"}, {"frames", 0, "N", "frames a clip"},                 \
+        {"seconds", 0, "S", "length in seconds instead of frames"},                                \
         {"fps", 0, "N", "frames a second"},                                                        \
-        {"loop", 0, "[=false]", "the last frame leads to the first"}, {"", 0, NULL, "Steps"},      \
+        {"loop", 0, "[=false]", "the last frame leads to the first"},                              \
+        {"", 0, NULL, "Clips longer than the model's window (docs/long-videos.md)"},               \
+        {"method", 0, "NAME", "how windows are joined: chain, seam, windows or upscale"},          \
+        {"segment-frames", 0, "N", "frames of a window (default: the model's)"},                   \
+        {"overlap", 0, "N", "frames that neighbouring windows share"},                             \
+        {"cuts", 0, "N,N..", "first frames of scenes that begin anew"},                            \
+        {"reanchor", 0, "[=false]", "chain: new frames follow the contrast of the held ones"},     \
+        {"resample-times", 0, "N", "chain, seam: run each stretch of steps so often (RePaint)"},   \
+        {"resample-jump", 0, "N", "steps of such a stretch"},                                      \
+        {"seam-strength", 0, "S", "seam: how far joints are made anew, 0 to 1"},                   \
+        {"sync-every", 0, "N", "windows: steps between two averages"},                             \
+        {"upscale-model", 0, "NAME", "upscale: the second model"},                                 \
+        {"upscale-size", 0, "WxH", "upscale: size in pixels of what it makes"},                    \
+        {"upscale-steps", 0, "N", "upscale: its denoising steps"},                                 \
+        {"upscale-strength", 0, "S", "upscale: how far it changes the first model's, 0 to 1"},     \
+        {"", 0, NULL, "The finished file"},                                                        \
+        {"audio", 0, "FILE", "sound, cut or padded to the length of the video"},                   \
+        {"output-fps", 0, "N", "frames a second after interpolation"},                             \
+        {"output-size", 0, "WxH", "scaled to this size"}, {"", 0, NULL, "Steps"},                  \
         {"steps", 0, "N", "denoising steps"},                                                      \
         {"scheduler", 0, "NAME", "ddim, dpm++, dpm++-sde, euler, euler-a, unipc or lcm"},          \
         {"spacing", 0, "NAME", "timesteps: leading, linspace or trailing"},                        \

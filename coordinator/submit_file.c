@@ -87,22 +87,12 @@ static bool unknown_field(struct parse *p, const char *name)
     return problem(p, name, "there is no such field");
 }
 
-static bool add_size(struct parse *p, json_t *fields, const json_t *value)
-{
-    int64_t width, height;
-    const char *text = json_string_value(value);
-    if (text == NULL || !text_parse_size(text, &width, &height))
-        return problem(p, "size", "is not WIDTHxHEIGHT, such as \"256x256\"");
-    json_object_set_new(fields, "width", json_integer(width));
-    json_object_set_new(fields, "height", json_integer(height));
-    return true;
-}
-
 /* One member of a line or of the options into `fields`, checked, under its canonical name. */
 static bool add_field(struct parse *p, json_t *fields, const char *name, json_t *value)
 {
     struct error err;
-    if (strcmp(name, "size") == 0) return add_size(p, fields, value);
+    if (recipe_is_shorthand(name))
+        return recipe_expand(fields, name, value, &err) || problem(p, name, "%s", err.message);
     const struct recipe_field *field = recipe_field_find(name);
     if (field == NULL) return unknown_field(p, name);
     if (!recipe_check_value(field, value, &err) ||

@@ -187,10 +187,18 @@ void submit_variants_finish(struct submit_variants *v)
     submit_loras_finish(&v->loras);
 }
 
+/* A line's own length counts, in whichever way the options say theirs. */
+static void forget_length(json_t *options, const json_t *own)
+{
+    if (json_object_get(own, "num_frames") != NULL) json_object_del(options, "seconds");
+    if (json_object_get(own, "seconds") != NULL) json_object_del(options, "num_frames");
+}
+
 static struct submit_variant *make(struct submit_variants *v, const json_t *fields, char *field,
                                    struct error *err)
 {
     json_t *recipe = json_deep_copy(v->options), *own = json_deep_copy(fields);
+    forget_length(recipe, own);
     json_object_update(recipe, own);
     json_decref(own);
     struct submit_variant *variant = NULL;

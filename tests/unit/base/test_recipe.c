@@ -81,7 +81,24 @@ static void aliases_and_size(void **state)
     expect_refused("{\"size\":64}", "size is 64");
     expect_refused("{\"size\":\"64x60\"}", "height is 60; it must be a multiple of 8");
     expect_refused("{\"size\":\"4104x64\"}", "width is 4104; it must be an integer from 8 to 4096");
+    expect_checked("{\"output_size\":\"640x360\",\"upscale_size\":\"128x64\"}",
+                   "{\"output_height\":360,\"output_width\":640,\"upscale_height\":64,"
+                   "\"upscale_width\":128}");
+    expect_refused("{\"output_size\":\"641x360\"}",
+                   "output_width is 641; it must be a multiple of 2");
     expect_refused("[1]", "must be a JSON object");
+}
+
+static void seconds(void **state)
+{
+    (void)state;
+    expect_checked("{\"seconds\":2}", "{\"seconds\":2}");
+    expect_checked("{\"seconds\":100000}", "{\"seconds\":100000}");
+    expect_refused("{\"seconds\":0}", "seconds is 0; it must be above 0");
+    expect_refused("{\"seconds\":-1}", "seconds is -1");
+    expect_refused("{\"seconds\":100000.5}", "at most 100000");
+    expect_refused("{\"seconds\":\"2\"}", "seconds is \"2\"");
+    expect_refused("{\"seconds\":2,\"frames\":16}", "both 'seconds' and 'num_frames' are given");
 }
 
 /* Lowest and highest legal value, and one beyond each. */
@@ -347,6 +364,35 @@ static void filling(void **state)
     json_decref(recipe);
 }
 
+/* The rate may come from the recipe, the model or nowhere. */
+static void filling_seconds(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *recipe, *defaults;
+        int frames;
+    } cases[] = {
+        {"{\"seconds\":4}", NULL, 32},
+        {"{\"seconds\":4}", "{\"fps\":10,\"num_frames\":7}", 40},
+        {"{\"seconds\":4,\"fps\":24}", "{\"fps\":10}", 96},
+        {"{\"seconds\":0.3}", NULL, 2},
+        {"{\"seconds\":0.001}", NULL, 1},
+        {"{\"seconds\":12500}", NULL, 100000},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_t *recipe = parse(cases[i].recipe);
+        json_t *defaults = cases[i].defaults != NULL ? parse(cases[i].defaults) : NULL;
+        struct error err = {0};
+        json_object_set_new(recipe, "prompt", json_string("p"));
+        json_object_set_new(recipe, "seed", json_integer(1));
+        if (!recipe_fill(recipe, "m", defaults, &err)) fail_msg("%s", err.message);
+        assert_int_equal(recipe_int(recipe, "num_frames", 0), cases[i].frames);
+        assert_null(json_object_get(recipe, "seconds"));
+        json_decref(defaults);
+        json_decref(recipe);
+    }
+}
+
 static void built_in_defaults_are_legal(void **state)
 {
     (void)state;
@@ -384,6 +430,8 @@ static void what_cannot_be_filled(void **state)
     expect_unfilled("{\"prompt\":\"p\",\"seed\":1}", NULL, NULL, "there is no 'model'");
     expect_unfilled("{\"prompt\":\"p\",\"seed\":1}", "", NULL, "model has 0 bytes");
     expect_unfilled("{\"prompt\":\"p\",\"seed\":1,\"x\":1}", "m", NULL, "unknown field 'x'");
+    expect_unfilled("{\"prompt\":\"p\",\"seed\":1,\"seconds\":12500.1}", "m", NULL,
+                    "seconds: 100001 frames are more than 100000");
     expect_unfilled("{\"prompt\":\"p\",\"seed\":1}", "m", "{\"fps\":0}",
                     "defaults of the model: fps is 0");
 }
@@ -449,7 +497,9 @@ int main(void)
         cmocka_unit_test(pattern_members),
         cmocka_unit_test(lists_tracks_and_loras),
         cmocka_unit_test(command_line_values),
+        cmocka_unit_test(seconds),
         cmocka_unit_test(filling),
+        cmocka_unit_test(filling_seconds),
         cmocka_unit_test(built_in_defaults_are_legal),
         cmocka_unit_test(what_cannot_be_filled),
         cmocka_unit_test(equal_recipes_have_one_digest),

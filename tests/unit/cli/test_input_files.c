@@ -153,7 +153,8 @@ static json_t *read_flags(int argc, const char *const *argv, struct error *err)
 {
     struct call call;
     bool help;
-    char *words[16];
+    char *words[32];
+    assert_in_range(argc, 1, 32);
     for (int i = 0; i < argc; i++)
         words[i] = xstrdup(argv[i]);
     json_t *options = json_object();
@@ -170,18 +171,34 @@ static void test_flags_of_every_type(void **state)
 {
     (void)state;
     struct error err = {0};
-    const char *words[] = {
-        "a prompt",      "--loop",   "--karras=false",     "--size=32x48",
-        "--hold-frames", "0,15",     "--guidance-by-step", "{\"0\": 12, \"10\": 6}",
-        "--lora=x:0.5",  "--lora=y", "--strength=0.25",    "--clip-skip=2"};
+    const char *words[] = {"a prompt",
+                           "--loop",
+                           "--karras=false",
+                           "--size=32x48",
+                           "--hold-frames",
+                           "0,15",
+                           "--guidance-by-step",
+                           "{\"0\": 12, \"10\": 6}",
+                           "--lora=x:0.5",
+                           "--lora=y",
+                           "--strength=0.25",
+                           "--clip-skip=2",
+                           "--cuts=8,20",
+                           "--seconds",
+                           "2.5",
+                           "--output-size=640x360",
+                           "--reanchor=false"};
     json_t *options = read_flags(sizeof words / sizeof *words, words, &err);
     if (!options) fail_msg("%s", err.message);
     char *text = json_canonical(options);
-    assert_string_equal(text, "{\"clip_skip\":2,\"guidance_by_step\":{\"0\":12,\"10\":6},"
-                              "\"height\":48,\"hold_frames\":[0,15],\"loop\":true,"
-                              "\"loras\":[{\"name\":\"x\",\"strength\":0.5},"
-                              "{\"name\":\"y\",\"strength\":1}],\"strength\":0.25,"
-                              "\"use_karras_sigmas\":false,\"width\":32}");
+    assert_string_equal(text,
+                        "{\"clip_skip\":2,\"cuts\":[8,20],\"guidance_by_step\":{\"0\":12,\"10\":6},"
+                        "\"height\":48,\"hold_frames\":[0,15],\"loop\":true,"
+                        "\"loras\":[{\"name\":\"x\",\"strength\":0.5},"
+                        "{\"name\":\"y\",\"strength\":1}],\"output_height\":360,"
+                        "\"output_width\":640,\"reanchor\":false,\"seconds\":2.5,"
+                        "\"strength\":0.25,"
+                        "\"use_karras_sigmas\":false,\"width\":32}");
     free(text);
     json_decref(options);
 }
@@ -189,8 +206,10 @@ static void test_flags_of_every_type(void **state)
 static void test_wrong_flags(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"--loop=perhaps", "--strength=2", "--hold-frames=x",
-                                        "--encode=median", "--guidance-by-step=12"};
+    static const char *const wrong[] = {
+        "--loop=perhaps",        "--strength=2",   "--hold-frames=x", "--encode=median",
+        "--guidance-by-step=12", "--seconds=long", "--seconds=0",     "--output-size=9",
+        "--method=magic",        "--size=64"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct error err = {0};
         const char *words[] = {"a prompt", wrong[i]};

@@ -98,6 +98,34 @@ static void test_jsonl_groups_and_seeds(void **state)
     submit_result_finish(&r);
 }
 
+/* A line's own length replaces the options', whichever way each is given. */
+static void test_lengths(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *options, *line;
+        int frames;
+    } cases[] = {
+        {"{\"seconds\":1}", "{\"prompt\":\"a\"}", 8},
+        {"{\"seconds\":1}", "{\"prompt\":\"a\",\"frames\":3}", 3},
+        {"{\"frames\":3}", "{\"prompt\":\"a\",\"seconds\":1.5}", 12},
+        {"{\"fps\":4}", "{\"prompt\":\"a\",\"seconds\":1.5}", 6},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct submit_result r;
+        struct error err;
+        if (!parse(cases[i].line, SUBMIT_JSONL, cases[i].options, NULL, &r, &err))
+            fail_msg("%s", r.problems[0].message);
+        assert_int_equal(r.groups[0].frames, cases[i].frames);
+        submit_result_finish(&r);
+    }
+    struct submit_result r;
+    struct error err;
+    const char *both = "{\"prompt\":\"a\",\"seconds\":1,\"num_frames\":8}";
+    assert_false(parse(both, SUBMIT_JSONL, NULL, NULL, &r, &err));
+    submit_result_finish(&r);
+}
+
 static void test_loras_are_pinned_and_form_groups(void **state)
 {
     (void)state;
@@ -423,6 +451,7 @@ int main(void)
         cmocka_unit_test(test_inputs_that_cannot_be),
         cmocka_unit_test(test_as_many_inputs_as_may_be),
         cmocka_unit_test(test_jsonl_groups_and_seeds),
+        cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_loras_are_pinned_and_form_groups),
         cmocka_unit_test(test_wrong_loras),
         cmocka_unit_test(test_recipes_come_back),
