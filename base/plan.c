@@ -20,8 +20,14 @@ const char *plan_kind_name(enum plan_kind kind)
 
 struct plan plan_whole(uint32_t frames, uint32_t steps)
 {
-    return (struct plan){
-        .method = PLAN_WHOLE, .frames = frames, .window = frames, .steps = steps, .sync_every = 1};
+    return (struct plan){.method = PLAN_WHOLE,
+                         .frames = frames,
+                         .window = frames,
+                         .steps = steps,
+                         .seam_steps = steps,
+                         .sync_every = 1,
+                         .resample_times = 1,
+                         .resample_jump = 1};
 }
 
 uint32_t plan_stages(const struct plan *p)
@@ -45,13 +51,15 @@ static void add_input(struct plan_task *t, uint32_t task, enum plan_output outpu
         t->inputs[t->input_count++] = (struct plan_input){task, output};
 }
 
+/* Of the frames that exist already, more than one window may see some: the last one is moved back.
+ */
 static void see(const struct plan_scene *scene, uint32_t window, struct plan_task *t)
 {
     t->first = plan_window_first(scene, window);
     t->frames = plan_window_frames(scene);
-    if (window != 0) return;
-    t->held_first = scene->held;
-    t->extends = scene->held > 0;
+    const uint32_t gone = t->first - scene->first;
+    t->held_first = scene->held > gone ? scene->held - gone : 0;
+    t->extends = t->held_first > 0;
 }
 
 static void make(struct plan_task *t, uint32_t first, uint32_t end)
@@ -79,6 +87,7 @@ static void fill_chain(const struct plan_scene *scene, uint32_t place, struct pl
     t->latents = place + 1 < scene->windows || scene->is_last;
     make(t, new_from(scene, place), t->first + t->frames);
     t->held_first = t->made_first - t->first;
+    t->extends = place == 0 && t->held_first > 0;
     if (place > 0) add_input(t, scene->task + place - 1, PLAN_LATENTS);
 }
 
@@ -101,6 +110,7 @@ static void fill_seam_joint(const struct plan_scene *scene, uint32_t joint, stru
     t->frames = plan_window_frames(scene);
     t->held_first = seam.inner_first - t->first;
     t->held_last = t->first + t->frames - seam.inner_end;
+    t->step_first = scene->steps - scene->seam_steps;
     t->step_end = scene->steps;
     make(t, seam.inner_first, seam.inner_end);
     add_input(t, scene->task + joint, PLAN_LATENTS);
@@ -175,6 +185,18 @@ static void add_base(const struct plan *p, struct plan_task *t)
     }
 }
 
+static bool resamples(const struct plan *p, const struct plan_task *t)
+{
+    const bool held = t->held_first > 0 || t->held_last > 0 || p->keeps != 0;
+    return held && p->method != PLAN_WINDOWS && t->stage == 0;
+}
+
+static void repeat_steps(const struct plan *p, struct plan_task *t)
+{
+    t->repeats = resamples(p, t) ? p->resample_times : 1;
+    t->step_end = t->step_first + (t->step_end - t->step_first) * t->repeats;
+}
+
 void plan_task(const struct plan *p, uint32_t number, struct plan_task *out)
 {
     struct plan_scene scene = {.windows = 1};
@@ -186,6 +208,7 @@ void plan_task(const struct plan *p, uint32_t number, struct plan_task *out)
     out->stage = scene.stage;
     out->published = scene.stage + 1 == plan_stages(p);
     fills[stage_method(p, scene.stage)](&scene, number - scene.task, out);
+    repeat_steps(p, out);
     if (p->method == PLAN_WHOLE) out->latents = false;
     if (out->stage == 1 && out->step_first == 0 && out->input_count == 0) add_base(p, out);
 }

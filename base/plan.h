@@ -42,14 +42,18 @@ const char *plan_method_name(enum plan_method method);
 
 /* 32-bit numbers only, so that plans can be compared and hashed as bytes. */
 struct plan {
-    uint32_t method;        /* enum plan_method */
-    uint32_t frames;        /* of the whole clip */
-    uint32_t window;        /* frames that a task sees; = frames when method is PLAN_WHOLE */
-    uint32_t overlap;       /* of neighbouring windows; at most half a window */
-    uint32_t steps;         /* evaluations of the network */
-    uint32_t sync_every;    /* evaluations of a round */
-    uint32_t upscale_steps; /* evaluations in stage 1 */
-    uint32_t start;         /* the first frame that is made: those before it exist already */
+    uint32_t method;         /* enum plan_method */
+    uint32_t frames;         /* of the whole clip */
+    uint32_t window;         /* frames that a task sees; = frames when method is PLAN_WHOLE */
+    uint32_t overlap;        /* of neighbouring windows; at most half a window */
+    uint32_t steps;          /* evaluations of the network */
+    uint32_t seam_steps;     /* the last ones, which joints run; 1 .. steps */
+    uint32_t sync_every;     /* evaluations of a round */
+    uint32_t upscale_steps;  /* evaluations in stage 1 */
+    uint32_t resample_times; /* how often tasks with held frames run each stretch of steps; >= 1 */
+    uint32_t resample_jump;  /* steps of a stretch; >= 1 */
+    uint32_t keeps;          /* 1: with such stretches; a mask or hold_frames hold something, too */
+    uint32_t start;          /* the first frame that is made: those before it exist already */
     uint32_t cut_count;
     uint32_t cuts[PLAN_CUTS_MAX]; /* first frames of the second and later scenes, ascending */
 };
@@ -79,11 +83,13 @@ struct plan_input {
 struct plan_task {
     uint32_t number;
     enum plan_kind kind;
-    uint32_t stage;                   /* 1: with the second model */
-    uint32_t first, frames;           /* the window it sees */
-    uint32_t held_first, held_last;   /* of these, held at either end: they exist already */
-    bool extends;                     /* the held ones are the end of what the clip extends */
-    uint32_t step_first, step_end;    /* evaluations that it runs, of all 0 .. steps - 1 */
+    uint32_t stage;                 /* 1: with the second model */
+    uint32_t first, frames;         /* the window it sees */
+    uint32_t held_first, held_last; /* of these, held at either end: they exist already */
+    bool extends;                   /* the held ones are the end of what the clip extends */
+    /* It runs step_end - step_first evaluations: of all 0 .. steps - 1 those from step_first on,
+     * each of them `repeats` times (RePaint; 1: no repetition). */
+    uint32_t step_first, step_end, repeats;
     uint32_t made_first, made_frames; /* the segment it delivers; 0 frames: none */
     bool published;                   /* its segment is part of the video */
     bool latents;                     /* it hands its latents over */

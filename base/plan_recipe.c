@@ -11,6 +11,8 @@
 #define OVERLAP_SHARE 4 /* of a window */
 #define SEAM_WINDOW_MIN 5
 #define UPSCALE_STRENGTH 0.6
+#define SEAM_STRENGTH 0.6
+#define RESAMPLE_JUMP 4
 
 struct reading {
     const json_t *recipe;
@@ -59,6 +61,27 @@ static uint32_t steps_run(const json_t *recipe)
     struct recipe_start start;
     recipe_start_read(&start, recipe, (int)recipe_int(recipe, "num_frames", 1));
     return (uint32_t)(steps - recipe_start_skipped(&start, steps));
+}
+
+static uint32_t within(uint32_t value, uint32_t most)
+{
+    return value < 1 ? 1 : value > most ? most : value;
+}
+
+static uint32_t seam_steps(const struct reading *r, const struct plan *p)
+{
+    const double share = recipe_real(r->recipe, "seam_strength", SEAM_STRENGTH);
+    return within((uint32_t)(number(r, "num_inference_steps", 1) * share), p->steps);
+}
+
+static void read_resampling(const struct reading *r, struct plan *p)
+{
+    struct recipe_start start;
+    recipe_start_read(&start, r->recipe, (int)p->frames);
+    p->resample_times = number(r, "resample_times", 1);
+    if (p->resample_times == 1) return;
+    p->resample_jump = number(r, "resample_jump", RESAMPLE_JUMP);
+    p->keeps = start.kept ? 1 : 0;
 }
 
 static bool read_cuts(const struct reading *r, struct plan *p)
@@ -124,6 +147,17 @@ static bool read_upscale(const struct reading *r, struct plan *p)
     return refuse(r, "upscale_strength", "no step would be run");
 }
 
+/* Noise that is put back must be told by the frame, too. */
+static bool check_resampling(const struct reading *r, const struct plan *p)
+{
+    const bool wanted = p->resample_times > 1;
+    if (wanted && p->method == PLAN_WINDOWS)
+        return refuse(r, "resample_times", "not with the method windows");
+    if (wanted && p->keeps != 0 && strcmp(recipe_text(r->recipe, "noise", ""), "indexed") != 0)
+        return refuse(r, "resample_times", "only with the noise \"indexed\"");
+    return true;
+}
+
 static bool check_rest(const struct reading *r, const struct plan *p)
 {
     if (json_is_true(json_object_get(r->recipe, "loop")))
@@ -154,11 +188,13 @@ bool plan_of_recipe(struct plan *out, const json_t *recipe, const char **field, 
     const char *unused;
     const struct reading r = {recipe, field != NULL ? field : &unused, err};
     *out = plan_whole(number(&r, "num_frames", 1), steps_run(recipe));
-    if (is_whole(&r, out)) return true;
+    read_resampling(&r, out);
+    if (is_whole(&r, out)) return check_resampling(&r, out);
     out->sync_every = number(&r, "sync_every", 1);
+    out->seam_steps = seam_steps(&r, out);
     out->method = method_of(recipe);
     return read_cuts(&r, out) && read_windows(&r, out) && read_start(&r, out) &&
-           read_upscale(&r, out) && check_rest(&r, out);
+           read_upscale(&r, out) && check_rest(&r, out) && check_resampling(&r, out);
 }
 
 /* ---- filling ---- */

@@ -41,6 +41,7 @@ bool plan_scene_at(const struct plan *p, uint32_t index, struct plan_scene *out)
             struct plan_scene s = {.window = p->window,
                                    .stride = p->window - p->overlap,
                                    .steps = stage == 0 ? p->steps : p->upscale_steps,
+                                   .seam_steps = p->seam_steps,
                                    .sync_every = p->sync_every,
                                    .stage = stage,
                                    .task = task,

@@ -11,7 +11,7 @@ struct plan_scene {
     uint32_t held;       /* of these, at the beginning, that exist already */
     uint32_t window, stride;
     uint32_t windows; /* >= 1 */
-    uint32_t steps, sync_every;
+    uint32_t steps, seam_steps, sync_every;
     uint32_t stage;
     uint32_t task, tasks; /* its tasks */
     bool is_last;         /* of the clip */

@@ -192,13 +192,14 @@ static bool check_batch(const struct asked *a)
 
 /* ---- start ---- */
 
-/* Families without latents have nothing to start from. */
+/* Families without latents have nothing to start from; the frames of stage 0 they need not. */
 static bool check_start_fits(const struct asked *a)
 {
     static const char *const fields[] = {"init_video", "init_image", "loop"};
     if (!json_is_false(json_object_get(a->facts, "init"))) return true;
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-        if (given(a, fields[i]) != NULL && !json_is_false(given(a, fields[i])))
+        if (given(a, fields[i]) != NULL && !json_is_false(given(a, fields[i])) &&
+            strcmp(recipe_text(a->recipe, fields[i], ""), PLAN_BASE_VIDEO) != 0)
             return refuse(a, fields[i], "not for this model");
     return true;
 }

@@ -22,10 +22,10 @@ void recipe_start_read(struct recipe_start *s, const json_t *recipe, int frames)
     s->loop = json_is_true(json_object_get(recipe, "loop"));
     s->hold_first = has(recipe, "init_image") && frames > 1 && !s->masked && s->hold == NULL &&
                     !has(recipe, "strength");
-    const bool kept = s->masked || s->hold != NULL || s->hold_first;
+    s->kept = s->masked || s->hold != NULL || s->hold_first;
     const double usual = frames > 1 ? VIDEO_STRENGTH : IMAGE_STRENGTH;
-    s->strength = !s->init ? 1 : recipe_real(recipe, "strength", kept ? 1 : usual);
-    s->mixed = s->init && !(kept && s->strength >= 1);
+    s->strength = !s->init ? 1 : recipe_real(recipe, "strength", s->kept ? 1 : usual);
+    s->mixed = s->init && !(s->kept && s->strength >= 1);
 }
 
 int recipe_start_skipped(const struct recipe_start *s, int steps)

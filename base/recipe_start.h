@@ -9,6 +9,7 @@
 struct recipe_start {
     bool init;   /* init_video or init_image is there */
     bool masked; /* a mask says what is made anew */
+    bool kept;   /* by a mask or as held frames, something of the init stays */
     bool mixed;  /* the first latents are those of the init, noised; else noise alone */
     bool drawn;  /* latents of the init are drawn from what the encoder says, not its mean */
     bool loop;

@@ -1,6 +1,5 @@
 #include "engine/checkpoint.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +8,6 @@
 #include "base/recipe.h"
 #include "base/xalloc.h"
 
-#define SCHEMA 1
 #define NAME_SIZE 64
 
 /* ---- requests ---- */
@@ -22,14 +20,26 @@ static void add_images(struct digest_stream *d, const struct engine_images *imag
     if (images->values != NULL) digest_update(d, images->values, pixels * sizeof(float));
 }
 
-struct digest checkpoint_request_digest(const struct engine_request *request)
+static void add_latents(struct digest_stream *d, const struct latents_file *f)
+{
+    for (int i = 0; f->file != NULL && i < safetensors_count(f->file); i++)
+        digest_update(d, safetensors_at(f->file, i)->data, safetensors_at(f->file, i)->size_bytes);
+}
+
+struct digest checkpoint_request_digest(const struct engine_request *asked,
+                                        const struct request *request)
 {
     struct digest_stream state;
-    char *recipe = recipe_canonical(request->recipe);
+    char *recipe = recipe_canonical(asked->recipe);
     digest_begin(&state);
     digest_update(&state, recipe, strlen(recipe) + 1);
-    add_images(&state, &request->init, 3);
-    add_images(&state, &request->mask, 1);
+    add_images(&state, &asked->init, 3);
+    add_images(&state, &asked->mask, 1);
+    add_images(&state, &asked->window.before, 3);
+    add_images(&state, &asked->window.base, 3);
+    for (int i = 0; i < request->window.input_count; i++)
+        add_latents(&state, &request->window.inputs[i]);
+    add_latents(&state, &request->window.held);
     free(recipe);
     return digest_end(&state);
 }
@@ -49,13 +59,9 @@ static json_t *request_list(const struct checkpoint_state *state)
 
 void checkpoint_add_state(struct safetensors_writer *w, const struct checkpoint_state *state)
 {
-    json_t *facts =
-        json_pack("{si ss so si si}", "schema", SCHEMA, "fingerprint", state->fingerprint,
-                  "requests", request_list(state), "step", state->step, "steps", state->steps);
-    ZOE_ASSERT(facts != NULL);
-    char *text = json_canonical(facts);
-    checkpoint_add_bytes(w, "state", 0, text, strlen(text));
-    free(text);
+    json_t *facts = latents_facts_json(&state->facts);
+    json_object_set_new(facts, "requests", request_list(state));
+    latents_add_state(w, facts);
     json_decref(facts);
 }
 
@@ -64,38 +70,38 @@ static bool differs(const char *path, const char *what, struct error *err)
     return error_set(err, ERROR_INVALID, "%s: a checkpoint of another %s", path, what);
 }
 
-static bool check_state(const json_t *facts, const char *path, struct checkpoint_state *state,
-                        struct error *err)
+static bool same_requests(const json_t *facts, const struct checkpoint_state *state)
 {
-    int64_t schema, step, steps;
-    const char *fingerprint;
-    if (!json_get_int(facts, "schema", &schema, path, err) ||
-        !json_get_int(facts, "step", &step, path, err) ||
-        !json_get_int(facts, "steps", &steps, path, err) ||
-        !json_get_text(facts, "fingerprint", &fingerprint, path, err))
-        return false;
-    if (schema != SCHEMA) return differs(path, "version", err);
-    if (strcmp(fingerprint, state->fingerprint) != 0)
-        return error_set(err, ERROR_INVALID,
-                         "%s: a checkpoint of another fingerprint: %.80s, not %s", path,
-                         fingerprint, state->fingerprint);
     json_t *requests = request_list(state);
     const bool same = json_equal(requests, json_object_get(facts, "requests")) == 1;
     json_decref(requests);
-    if (!same || steps != state->steps) return differs(path, "recipe", err);
-    if (step < 0 || step > steps)
-        return error_set(err, ERROR_INVALID, "%s: step %lld of %lld", path, (long long)step,
-                         (long long)steps);
-    state->step = (int)step;
+    return same;
+}
+
+static bool check_state(const json_t *json, const char *path, struct checkpoint_state *state,
+                        struct error *err)
+{
+    struct latents_facts *mine = &state->facts, facts;
+    if (!latents_facts_read(&facts, json, path, err)) return false;
+    if (strcmp(facts.kind, CHECKPOINT_KIND) != 0)
+        return error_set(err, ERROR_INVALID, "%s: %s, not a checkpoint", path, facts.kind);
+    if (strcmp(facts.fingerprint, mine->fingerprint) != 0)
+        return error_set(err, ERROR_INVALID,
+                         "%s: a checkpoint of another fingerprint: %.80s, not %s", path,
+                         facts.fingerprint, mine->fingerprint);
+    if (strcmp(facts.recipe, mine->recipe) != 0 || !same_requests(json, state) ||
+        facts.steps != mine->steps)
+        return differs(path, "recipe", err);
+    if (facts.task != mine->task || facts.first != mine->first || facts.frames != mine->frames)
+        return differs(path, "task", err);
+    mine->step = facts.step;
     return true;
 }
 
 bool checkpoint_read_state(const struct safetensors *file, const char *path,
                            struct checkpoint_state *state, struct error *err)
 {
-    size_t size;
-    const uint8_t *text = checkpoint_read_bytes(file, path, "state", 0, &size, err);
-    json_t *facts = text != NULL ? json_parse((const char *)text, size, path, err) : NULL;
+    json_t *facts = latents_read_state(file, path, err);
     const bool ok = facts != NULL && check_state(facts, path, state, err);
     json_decref(facts);
     return ok;
@@ -121,27 +127,6 @@ static void add(struct safetensors_writer *w, const char *name, int index, enum 
     char full[NAME_SIZE];
     snprintf(full, sizeof full, "%s.%d", name, index);
     safetensors_writer_add(w, full, dtype, 1, &count, data);
-}
-
-void checkpoint_add_floats(struct safetensors_writer *w, const char *name, int index,
-                           const float *values, int64_t count)
-{
-    add(w, name, index, TENSOR_F32, values, count);
-}
-
-bool checkpoint_read_floats(const struct safetensors *file, const char *path, const char *name,
-                            int index, float *values, int64_t count, struct error *err)
-{
-    const struct safetensors_entry *e = find(file, path, name, index, TENSOR_F32, err);
-    if (e == NULL) return false;
-    if (e->count != count)
-        return error_set(err, ERROR_INVALID, "%s: %s has %lld values, not %lld", path, e->name,
-                         (long long)e->count, (long long)count);
-    memcpy(values, e->data, e->size_bytes);
-    for (int64_t i = 0; i < count; i++)
-        if (!isfinite(values[i]))
-            return error_set(err, ERROR_INVALID, "%s: %s is not finite", path, e->name);
-    return true;
 }
 
 void checkpoint_add_bytes(struct safetensors_writer *w, const char *name, int index,

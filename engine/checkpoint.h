@@ -1,9 +1,10 @@
 /* checkpoint: a half-finished job as a safetensors file, so that its rest can be rendered later or
  * elsewhere, bit for bit as if it had never stopped.
  *
- * Tensors: `state` (U8, JSON: schema, fingerprint, recipes, step, steps), `latents.R` of each
- * request, and what the family adds: solver history, positions of generators. Everything in it is
- * checked before it is believed. Internal to engine/. */
+ * Tensors: `state` (engine/latents.h; here with "requests": digests of recipes, pictures and
+ * foreign latents), `latents.R` of each request, and what the family adds: solver history,
+ * positions of generators. Everything in it is checked before it is believed. Internal to engine/.
+ */
 #ifndef ZOE_ENGINE_CHECKPOINT_H
 #define ZOE_ENGINE_CHECKPOINT_H
 
@@ -11,28 +12,24 @@
 
 #include "base/digest.h"
 #include "base/safetensors.h"
-#include "engine/engine.h"
+#include "engine/latents.h"
+#include "engine/request/request.h"
 
 /* What a checkpoint must agree in with the job that goes on from it. */
 struct checkpoint_state {
-    char fingerprint[ENGINE_FINGERPRINT_SIZE];
-    const struct digest *requests; /* of recipe and pictures, [count] */
-    int count, steps, step;
+    struct latents_facts facts;
+    const struct digest *requests; /* [count] */
+    int count;
 };
 
-/* A request's recipe and the bytes of its pictures. */
-struct digest checkpoint_request_digest(const struct engine_request *request);
+/* A request's recipe and the bytes of its pictures and of the latents it takes. */
+struct digest checkpoint_request_digest(const struct engine_request *asked,
+                                        const struct request *request);
 
 void checkpoint_add_state(struct safetensors_writer *w, const struct checkpoint_state *state);
-/* Reads `step`; ERROR_INVALID, naming the file, when anything else differs from `state`. */
+/* Reads facts.step; ERROR_INVALID, naming the file, when anything else differs from `state`. */
 bool checkpoint_read_state(const struct safetensors *file, const char *path,
                            struct checkpoint_state *state, struct error *err);
-
-/* Floats under "NAME.index"; reading checks count and finiteness. */
-void checkpoint_add_floats(struct safetensors_writer *w, const char *name, int index,
-                           const float *values, int64_t count);
-bool checkpoint_read_floats(const struct safetensors *file, const char *path, const char *name,
-                            int index, float *values, int64_t count, struct error *err);
 
 /* Bytes under "NAME.index", borrowed from the file when read. */
 void checkpoint_add_bytes(struct safetensors_writer *w, const char *name, int index,

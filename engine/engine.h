@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/plan.h"
 
 /* Raised whenever the bits of any result may change: part of the fingerprint. */
 #define ENGINE_NUMERIC_VERSION 2
@@ -132,7 +133,7 @@ enum engine_phase { ENGINE_STEP, ENGINE_DECODE };
  * Texts and pictures are encoded by engine_job_new, before anybody can watch or cancel. */
 struct engine_progress {
     enum engine_phase phase;
-    int done, total; /* steps; frames: those before and including this one, of the clip's */
+    int done, total; /* steps; frames: those before and including this one, of the window's */
     double fraction; /* of the current step or frame, 0..1 */
 };
 typedef void engine_progress_fn(void *arg, const struct engine_progress *progress);
@@ -140,7 +141,7 @@ typedef void engine_progress_fn(void *arg, const struct engine_progress *progres
 struct engine_shape {
     int requests;
     int latent_channels, frames, latent_height,
-        latent_width;     /* latents of a request: [channels][frames][h][w] */
+        latent_width;     /* latents of a request: [channels][frames][h][w]; frames: the window's */
     int width, height;    /* of a decoded frame */
     int64_t latent_count; /* floats of one request's latents */
 };
@@ -148,22 +149,52 @@ struct engine_shape {
 /* Pictures that a recipe starts from, of the recipe's width and height, borrowed for the call;
  * neither data nor values: none. Rows run top-down. */
 struct engine_images {
-    int frames; /* the recipe's num_frames, or 1: for all of them */
+    int frames; /* those of the window, never more of a longer clip, or 1: for all of them */
     int width, height;
     const uint8_t *data; /* RGB24 [frames][height][width][3]; of a mask one byte a pixel
                             [frames][height][width], 255 = made anew, 0 = kept */
     const float *values; /* in place of data, not for masks: [frames][height][width][3] in -1..1 */
 };
 
+/* Which task of a clip of several windows is rendered, and what it takes (base/plan.h). A job of a
+ * task has the task's frames and its steps step_first .. step_end - 1; what names a frame within
+ * the recipe (hold_frames, prompts_by_frame) and noise count in the whole clip. All is borrowed for
+ * the call of engine_job_new.
+ *
+ *   held frames        are the given latents under the noise that each evaluation expects, and the
+ *                      latents themselves at the end
+ *   PLAN_JOIN          begins with what both sides have, one faded into the other and noised
+ *   PLAN_ROUND         averages what its inputs handed over, does the last one's solver step, goes
+ *                      on, and leaves its own last solver step to the next round
+ *   PLAN_DECODE        the same with no evaluation of its own */
+struct engine_window {
+    const struct plan *plan;      /* of the whole clip; needed with a task */
+    const struct plan_task *task; /* NULL: the whole clip in one window */
+    const char *const *latents;   /* files of the task's inputs that are latents, in their order */
+    int latents_count;
+    const char *held; /* of a task that extends: latents of the clip that is extended (its last
+                         window, counted in frames of this clip), or NULL: then */
+    struct engine_images before; /* pictures of the task's held_first first frames */
+    struct engine_images base;   /* of stage 1, while step_first is 0: the window's frames that
+                                    stage 0 made, scaled to the recipe's size */
+};
+
 struct engine_request {
-    const json_t *recipe;      /* filled (base/recipe.h) */
-    struct engine_images init; /* what init_video or init_image names */
+    /* Filled (base/recipe.h); of a task of stage 1, plan_stage_recipe of the clip's. */
+    const json_t *recipe;
+    /* What init_video or init_image names; needed by tasks whose first step is 0, and by all with a
+     * mask or held frames. */
+    struct engine_images init;
     struct engine_images mask; /* what mask names */
+    struct engine_window window;
+    const char *clip_digest; /* recipe_digest of the clip's whole recipe as text; NULL: of
+                                `recipe` */
 };
 
 /* Recipes have the same width, height, num_frames, num_inference_steps, scheduler and
- * guidance_scale. Texts and pictures are encoded here. ERROR_USAGE for a recipe that the model
- * cannot do, naming field and range. */
+ * guidance_scale, and their windows are the same task. Texts and pictures are encoded here.
+ * ERROR_USAGE for a recipe that the model cannot do, naming field and range; ERROR_INVALID, naming
+ * file and difference, for latents of another recipe, task, range or fingerprint. */
 struct engine_job *engine_job_new(struct engine_model *model, const struct engine_request *requests,
                                   int count, struct error *err);
 void engine_job_free(struct engine_job *job); /* NULL is fine */
@@ -174,7 +205,8 @@ void engine_job_watch(struct engine_job *job, engine_progress_fn *progress, void
 void engine_job_cancel(struct engine_job *job);
 
 struct engine_shape engine_job_shape(const struct engine_job *job);
-int engine_job_step_count(const struct engine_job *job); /* steps really run */
+/* Steps really run: step_end - step_first of a task. With resample_times they count each time. */
+int engine_job_step_count(const struct engine_job *job);
 int engine_job_step_index(const struct engine_job *job); /* steps done: 0 .. step_count */
 double engine_job_timestep(const struct engine_job *job,
                            int step); /* what the network sees at that step */
@@ -204,9 +236,14 @@ bool engine_job_save(const struct engine_job *job, const char *path, struct erro
  * recipe, picture or fingerprint or a damaged one; the job is of no use then. */
 bool engine_job_load(struct engine_job *job, const char *path, struct error *err);
 
-/* Decodes frames first .. first + count - 1 of one request after any step: RGB24, rows top-down,
- * count * height * width * 3 bytes, rounded half to even from clamp(x / 2 + 1/2, 0, 1) * 255.
- * ERROR_FAILED naming frame and step when a value is not finite. */
+/* Writes what other tasks and later clips take of a job of one request, after its last step: its
+ * latents, and of a PLAN_ROUND history and prediction too. Durably and by rename; a safetensors
+ * file, see docs/engine.md. ERROR_STATE before the last step. */
+bool engine_job_hand_over(const struct engine_job *job, const char *path, struct error *err);
+
+/* Decodes frames first .. first + count - 1 of one request's window after any step: RGB24, rows
+ * top-down, count * height * width * 3 bytes, rounded half to even from clamp(x / 2 + 1/2, 0, 1) *
+ * 255. ERROR_FAILED naming frame and step when a value is not finite. */
 bool engine_job_decode(struct engine_job *job, int request, int first, int count, uint8_t *rgb,
                        struct error *err);
 /* The same as the decoder gave it: float32 [count][3][height][width], nominal [-1, 1], not clamped.

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "engine/loras.h"
 
 #define REQUESTS_MAX 64
+#define NAME_SIZE 32
 
 struct engine_job {
     struct engine_model *model;
@@ -22,6 +24,8 @@ struct engine_job {
     struct engine_progress now; /* what a tick within a step or frame reports */
     float *frame;               /* one decoded frame, [3][height][width] */
     struct digest *requests;    /* [shape.requests], for checkpoints */
+    struct latents_facts facts; /* of its window; kind, step and steps are filled when written */
+    int step_end;               /* of its task */
 };
 
 /* ---- making ---- */
@@ -29,12 +33,29 @@ struct engine_job {
 static bool parse_requests(const struct engine_model *model, const struct engine_request *asked,
                            int count, struct request *requests, struct error *err)
 {
+    char fingerprint[ENGINE_FINGERPRINT_SIZE];
+    engine_fingerprint(model, fingerprint);
     for (int i = 0; i < count; i++)
-        if (!request_parse(&requests[i], model->facts, &asked[i], err) ||
+        if (!request_parse(&requests[i], model->facts, &asked[i], fingerprint, err) ||
             !loras_check(model->loras, asked[i].recipe, err) ||
             !request_same_shape(&requests[0], &requests[i], err))
             return false;
     return true;
+}
+
+/* What files of this job say of it. */
+static void say_facts(struct engine_job *job, const struct request_window *w)
+{
+    const struct engine_shape *s = &job->shape;
+    job->facts = (struct latents_facts){.task = (int)w->task.number,
+                                        .first = w->first,
+                                        .frames = s->frames,
+                                        .channels = s->latent_channels,
+                                        .height = s->latent_height,
+                                        .width = s->latent_width};
+    memcpy(job->facts.recipe, w->clip, sizeof job->facts.recipe);
+    engine_fingerprint(job->model, job->facts.fingerprint);
+    job->step_end = (int)w->task.step_end;
 }
 
 static bool fill_job(struct engine_job *job, struct error *err)
@@ -50,26 +71,40 @@ static bool fill_job(struct engine_job *job, struct error *err)
     return job->frame != NULL;
 }
 
-struct engine_job *engine_job_new(struct engine_model *model, const struct engine_request *asked,
-                                  int count, struct error *err)
+static struct engine_job *new_job(struct engine_model *model, const struct engine_request *asked,
+                                  const struct request *requests, int count, struct error *err)
 {
-    struct request requests[REQUESTS_MAX];
-    if (count < 1 || count > REQUESTS_MAX) {
-        error_set(err, ERROR_USAGE, "a job takes 1 to %d requests", REQUESTS_MAX);
-        return NULL;
-    }
-    if (!parse_requests(model, asked, count, requests, err)) return NULL;
     struct engine_job *job = xcalloc(1, sizeof *job);
     job->model = model;
     model->ops->tick = NULL;
     model->ops->cancel = NULL;
     job->requests = xcalloc((size_t)count, sizeof *job->requests);
     for (int i = 0; i < count; i++)
-        job->requests[i] = checkpoint_request_digest(&asked[i]);
+        job->requests[i] = checkpoint_request_digest(&asked[i], &requests[i]);
     job->state = model->family->job_new(model->state, requests, count, err);
-    if (job->state != NULL && fill_job(job, err)) return job;
+    if (job->state != NULL && fill_job(job, err)) {
+        say_facts(job, &requests[0].window);
+        return job;
+    }
     engine_job_free(job);
     return NULL;
+}
+
+struct engine_job *engine_job_new(struct engine_model *model, const struct engine_request *asked,
+                                  int count, struct error *err)
+{
+    struct engine_job *job = NULL;
+    if (count < 1 || count > REQUESTS_MAX) {
+        error_set(err, ERROR_USAGE, "a job takes 1 to %d requests", REQUESTS_MAX);
+        return NULL;
+    }
+    struct request *requests = xcalloc((size_t)count, sizeof *requests);
+    if (parse_requests(model, asked, count, requests, err))
+        job = new_job(model, asked, requests, count, err);
+    for (int i = 0; i < count; i++)
+        request_finish(&requests[i]);
+    free(requests);
+    return job;
 }
 
 void engine_job_free(struct engine_job *job)
@@ -212,16 +247,21 @@ bool engine_job_latents_set(struct engine_job *job, int request, const float *la
     return true;
 }
 
-/* ---- checkpoints ---- */
+/* ---- files ---- */
 
 static struct checkpoint_state state_of(const struct engine_job *job)
 {
-    struct checkpoint_state state = {.requests = job->requests,
-                                     .count = job->shape.requests,
-                                     .steps = job->steps,
-                                     .step = job->done};
-    engine_fingerprint(job->model, state.fingerprint);
+    struct checkpoint_state state = {
+        .facts = job->facts, .requests = job->requests, .count = job->shape.requests};
+    state.facts.kind = CHECKPOINT_KIND;
+    state.facts.step = job->done;
+    state.facts.steps = job->steps;
     return state;
+}
+
+static void latents_name(int request, char out[NAME_SIZE])
+{
+    snprintf(out, NAME_SIZE, "latents.%d", request);
 }
 
 bool engine_job_save(const struct engine_job *job, const char *path, struct error *err)
@@ -229,13 +269,37 @@ bool engine_job_save(const struct engine_job *job, const char *path, struct erro
     const struct family *family = job->model->family;
     const struct checkpoint_state state = state_of(job);
     struct safetensors_writer *w = safetensors_writer_new();
+    char name[NAME_SIZE];
     checkpoint_add_state(w, &state);
-    for (int i = 0; i < job->shape.requests; i++)
-        checkpoint_add_floats(w, "latents", i, family->job_latents(job->state, i),
-                              job->shape.latent_count);
+    for (int i = 0; i < job->shape.requests; i++) {
+        latents_name(i, name);
+        latents_add_floats(w, name, &job->facts, family->job_latents(job->state, i));
+    }
     family->job_save(job->state, w);
     const bool ok = safetensors_writer_save(w, path, err);
     safetensors_writer_free(w);
+    return ok;
+}
+
+bool engine_job_hand_over(const struct engine_job *job, const char *path, struct error *err)
+{
+    const struct family *family = job->model->family;
+    if (job->shape.requests != 1)
+        return error_set(err, ERROR_STATE, "a job of one request hands its latents over");
+    if (job->done < job->steps)
+        return error_set(err, ERROR_STATE, "step %d of %d: latents are handed over at the end",
+                         job->done, job->steps);
+    struct latents_facts facts = job->facts;
+    struct safetensors_writer *w = safetensors_writer_new();
+    facts.kind = LATENTS_KIND;
+    facts.step = facts.steps = job->step_end;
+    json_t *state = latents_facts_json(&facts);
+    latents_add_state(w, state);
+    latents_add_floats(w, "latents", &facts, family->job_latents(job->state, 0));
+    if (family->job_hand_over != NULL) family->job_hand_over(job->state, w);
+    const bool ok = safetensors_writer_save(w, path, err);
+    safetensors_writer_free(w);
+    json_decref(state);
     return ok;
 }
 
@@ -244,13 +308,16 @@ static bool load(struct engine_job *job, const struct safetensors *file, const c
 {
     const struct family *family = job->model->family;
     struct checkpoint_state state = state_of(job);
+    char name[NAME_SIZE];
     if (!checkpoint_read_state(file, path, &state, err)) return false;
-    for (int i = 0; i < job->shape.requests; i++)
-        if (!checkpoint_read_floats(file, path, "latents", i, family->job_latents(job->state, i),
-                                    job->shape.latent_count, err))
+    for (int i = 0; i < job->shape.requests; i++) {
+        latents_name(i, name);
+        if (!latents_read_floats(file, path, name, &job->facts, family->job_latents(job->state, i),
+                                 err))
             return false;
-    if (!family->job_load(job->state, file, path, state.step, err)) return false;
-    job->done = state.step;
+    }
+    if (!family->job_load(job->state, file, path, state.facts.step, err)) return false;
+    job->done = state.facts.step;
     return true;
 }
 

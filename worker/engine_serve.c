@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/recipe.h"
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "engine/engine.h"
@@ -191,8 +192,9 @@ static struct engine_job *new_job(struct render *r, struct error *err)
 {
     struct engine_job *job = NULL;
     struct engine_request request = {.recipe = r->recipe};
-    if (raw_images_read(r->init, r->recipe, 3, &request.init, err) &&
-        raw_images_read(r->mask, r->recipe, 1, &request.mask, err))
+    const int frames = (int)recipe_int(r->recipe, "num_frames", 1);
+    if (raw_images_read(r->init, r->recipe, frames, 3, &request.init, err) &&
+        raw_images_read(r->mask, r->recipe, frames, 1, &request.mask, err))
         job = engine_job_new(r->serve->model, &request, 1, err);
     raw_images_free(&request.init);
     raw_images_free(&request.mask);

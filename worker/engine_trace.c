@@ -184,8 +184,9 @@ static bool trace_recipe(const struct trace_options *o, struct engine_model *mod
 {
     struct trace t = {.options = o, .profile = profile};
     struct engine_request request = {.recipe = recipe};
-    if (raw_images_read(o->init_raw, recipe, 3, &request.init, err) &&
-        raw_images_read(o->mask_raw, recipe, 1, &request.mask, err))
+    const int frames = (int)recipe_int(recipe, "num_frames", 1);
+    if (raw_images_read(o->init_raw, recipe, frames, 3, &request.init, err) &&
+        raw_images_read(o->mask_raw, recipe, frames, 1, &request.mask, err))
         t.job = engine_job_new(model, &request, 1, err);
     engine_profile_lap(profile, ENGINE_PROFILE_ENCODE);
     if (t.job != NULL) tell_warnings(t.job);

@@ -14,15 +14,14 @@ static bool frame_size(const json_t *recipe, int channels, size_t *out)
     return size_mul(width, height, out) && size_mul(*out, (size_t)channels, out) && *out > 0;
 }
 
-bool raw_images_read(const char *path, const json_t *recipe, int channels,
+bool raw_images_read(const char *path, const json_t *recipe, int frames, int channels,
                      struct engine_images *images, struct error *err)
 {
     struct buf bytes = BUF_INIT;
     size_t one, all;
-    const size_t frames = (size_t)recipe_int(recipe, "num_frames", 1);
     memset(images, 0, sizeof *images);
     if (path == NULL) return true;
-    if (!frame_size(recipe, channels, &one) || !size_mul(one, frames, &all))
+    if (!frame_size(recipe, channels, &one) || !size_mul(one, (size_t)frames, &all))
         return error_set(err, ERROR_INVALID, "%s: the recipe's size is impossible", path);
     if (!path_read(path, all, &bytes, err)) {
         buf_finish(&bytes);
@@ -35,7 +34,7 @@ bool raw_images_read(const char *path, const json_t *recipe, int channels,
         buf_finish(&bytes);
         return false;
     }
-    images->frames = bytes.size == all ? (int)frames : 1;
+    images->frames = bytes.size == all ? frames : 1;
     images->width = (int)recipe_int(recipe, "width", 0);
     images->height = (int)recipe_int(recipe, "height", 0);
     images->data = (const uint8_t *)bytes.data; /* taken over from the buf */

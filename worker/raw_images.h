@@ -7,10 +7,10 @@
 
 #include "engine/engine.h"
 
-/* `recipe` says width, height and num_frames; `channels` 3 for pictures, 1 for masks. The file's
- * size must be that of one frame or of all; caller frees images->data. path NULL: no pictures.
- * ERROR_NOT_FOUND, ERROR_INVALID. */
-bool raw_images_read(const char *path, const json_t *recipe, int channels,
+/* `recipe` says width and height; `frames` of the window that is rendered; `channels` 3 for
+ * pictures, 1 for masks. The file's size must be that of one frame or of all; caller frees
+ * images->data. path NULL: no pictures. ERROR_NOT_FOUND, ERROR_INVALID. */
+bool raw_images_read(const char *path, const json_t *recipe, int frames, int channels,
                      struct engine_images *images, struct error *err);
 void raw_images_free(struct engine_images *images);
 

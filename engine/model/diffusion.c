@@ -13,7 +13,7 @@ static bool measure(struct family_job *j, const struct request *r, struct error 
 {
     const struct diffusion_model *m = j->model;
     size_t count = (size_t)m->latent_channels, bytes;
-    j->size = (struct diffusion_size){j->count, r->frames, r->height / m->spatial_factor,
+    j->size = (struct diffusion_size){j->count, r->window.frames, r->height / m->spatial_factor,
                                       r->width / m->spatial_factor};
     if (!size_mul(count, (size_t)j->size.frames, &count) ||
         !size_mul(count, (size_t)j->size.height, &count) ||
@@ -44,6 +44,19 @@ static bool allocate(struct family_job *j, struct error *err)
            (j->pixels = floats(cells * factor * factor * 3, "pixels", err)) != NULL;
 }
 
+static void take_window(struct family_job *j, const struct request *r)
+{
+    const struct request_window *w = &r->window;
+    const int skipped = recipe_start_skipped(&r->start, j->steps);
+    j->first_frame = w->first;
+    j->held_first = w->held_first;
+    j->held_last = w->held_last;
+    j->walk = (struct diffusion_walk){skipped + w->step_first, w->evaluations, w->jump, w->repeats};
+    j->first = w->task.kind == PLAN_JOIN ? j->walk.from : skipped;
+    j->leaves = w->task.kind == PLAN_ROUND;
+    if (w->reanchors) j->anchors = xcalloc((size_t)j->model->latent_channels, sizeof *j->anchors);
+}
+
 struct family_job *diffusion_job_new(void *model, const struct request *requests, int count,
                                      struct error *err)
 {
@@ -54,6 +67,7 @@ struct family_job *diffusion_job_new(void *model, const struct request *requests
     j->sampler = requests[0].sampling.sampler;
     j->noise = requests[0].noise.noise;
     j->loop = requests[0].start.loop;
+    take_window(j, &requests[0]);
     diffusion_guidance_begin(j, requests);
     if (measure(j, &requests[0], err) && allocate(j, err) && diffusion_start(j, requests, err) &&
         diffusion_text_begin(j, requests, err))
@@ -68,6 +82,7 @@ void diffusion_job_free(struct family_job *j)
     diffusion_start_end(j);
     diffusion_text_end(j);
     diffusion_guidance_end(j);
+    free(j->anchors);
     free(j->latents);
     free(j->prediction);
     free(j->input);
@@ -97,12 +112,12 @@ struct engine_shape diffusion_job_shape(const struct family_job *j)
 
 int diffusion_job_steps(const struct family_job *j)
 {
-    return j->steps - j->first;
+    return diffusion_walk_steps(&j->walk);
 }
 
 double diffusion_job_timestep(const struct family_job *j, int step)
 {
-    return j->path->timesteps[j->first + step];
+    return j->path->timesteps[diffusion_walk_at(&j->walk, step).index];
 }
 
 float *diffusion_job_latents(struct family_job *j, int request)

@@ -55,6 +55,7 @@ float *diffusion_job_latents(struct family_job *job, int request);
 bool diffusion_job_step(struct family_job *job, int index, struct ops *ops, struct error *err);
 bool diffusion_job_decode(struct family_job *job, int request, int frame, struct ops *ops,
                           float *out, struct error *err);
+void diffusion_job_hand_over(const struct family_job *job, struct safetensors_writer *out);
 void diffusion_job_save(const struct family_job *job, struct safetensors_writer *out);
 bool diffusion_job_load(struct family_job *job, const struct safetensors *file, const char *path,
                         int step, struct error *err);

@@ -17,19 +17,18 @@ struct encoder { /* of one request's pictures */
     float *noise;   /* [C][F][h][w] when latents are drawn */
 };
 
-static bool encoder_begin(struct encoder *e, struct family_job *j, const struct request *r,
-                          struct error *err)
+static bool encoder_begin(struct encoder *e, struct family_job *j,
+                          const struct engine_images *images, bool drawn, struct error *err)
 {
     struct diffusion_model *m = j->model;
     const size_t cells = (size_t)j->size.height * (size_t)j->size.width;
     const size_t factor = (size_t)m->spatial_factor;
-    *e = (struct encoder){.job = j, .images = &r->init};
+    *e = (struct encoder){.job = j, .images = images};
     e->pixels = alloc_checked(cells * factor * factor, 3 * sizeof(float), "pixels", err);
     e->moments =
         alloc_checked(cells, 2 * sizeof(float) * (size_t)m->latent_channels, "moments", err);
-    if (r->start.drawn)
-        e->noise = alloc_checked((size_t)j->latent_count, sizeof(float), "noise", err);
-    return e->pixels != NULL && e->moments != NULL && (!r->start.drawn || e->noise != NULL);
+    if (drawn) e->noise = alloc_checked((size_t)j->latent_count, sizeof(float), "noise", err);
+    return e->pixels != NULL && e->moments != NULL && (!drawn || e->noise != NULL);
 }
 
 static void encoder_end(struct encoder *e)
@@ -76,17 +75,33 @@ static void place(const struct encoder *e, int frame, float *clean)
         }
 }
 
+/* The first `frames` of the window; of one picture all are the same. */
+static bool encode_frames(struct encoder *e, int frames, float *clean, struct error *err)
+{
+    for (int f = 0; f < frames; f++) {
+        if (f < e->images->frames && !encode(e, f, err)) return false;
+        place(e, f, clean);
+    }
+    return true;
+}
+
 bool diffusion_init(struct family_job *j, int request, const struct request *r, struct error *err)
 {
     struct encoder e;
-    float *clean = j->clean + request * j->latent_count;
-    bool ok = encoder_begin(&e, j, r, err);
+    bool ok = encoder_begin(&e, j, &r->init, r->start.drawn, err);
     if (ok && r->start.drawn)
         diffusion_draw_frames(j, request, (struct noise_place){.purpose = NOISE_ENCODE}, e.noise);
-    for (int f = 0; ok && f < j->size.frames; f++) {
-        if (f < r->init.frames) ok = encode(&e, f, err);
-        if (ok) place(&e, f, clean);
-    }
+    ok = ok && encode_frames(&e, j->size.frames, j->clean + request * j->latent_count, err);
+    encoder_end(&e);
+    return ok;
+}
+
+bool diffusion_encode_before(struct family_job *j, int request, const struct request *r,
+                             struct error *err)
+{
+    struct encoder e;
+    const bool ok = encoder_begin(&e, j, &r->window.before, false, err) &&
+                    encode_frames(&e, j->held_first, j->clean + request * j->latent_count, err);
     encoder_end(&e);
     return ok;
 }

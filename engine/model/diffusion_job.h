@@ -4,6 +4,7 @@
 #define ZOE_ENGINE_MODEL_DIFFUSION_JOB_H
 
 #include "engine/model/diffusion.h"
+#include "engine/model/diffusion_walk.h"
 
 struct family_job {
     struct diffusion_model *model;
@@ -11,8 +12,12 @@ struct family_job {
                         guidance */
     struct diffusion_size size;
     int64_t latent_count; /* floats of one request */
-    int steps, first;     /* of the whole schedule; the first one that is run */
+    int first_frame;      /* of the clip */
+    int held_first, held_last;
+    int steps, first; /* of the whole schedule; the one at which solvers began */
+    struct diffusion_walk walk;
     bool loop;
+    bool leaves;               /* its last solver step is another round's */
     struct sampler_path *path; /* timesteps and noise levels of all requests */
     const struct sampler *sampler;
     struct sampler_run **samplers; /* per request, as the next two */
@@ -27,10 +32,11 @@ struct family_job {
     float *input;                      /* [count][F][h][w][C] */
     float *output;                     /* [rows][F][h][w][C] */
     float *frame, *pixels;             /* of one decoded frame, channels last */
-    float *clean, *fixed; /* as latents: of the pictures a job starts from, and the noise they are
-                             held with; or NULL */
-    float *batch;         /* noise of the largest batch that shares a generator; or NULL */
-    float *fresh;         /* [count][F][h][w]: the share that is made anew; NULL: everything */
+    float *clean, *fixed; /* as latents: of the pictures a job starts from or what it holds, and
+                             the noise they are held with; or NULL */
+    struct diffusion_anchor *anchors; /* [channels]; NULL: new frames follow nothing */
+    float *batch; /* noise of the largest batch that shares a generator; or NULL */
+    float *fresh; /* [count][F][h][w]: the share that is made anew; NULL: everything */
     bool stepped;
     char **warnings; /* [warning_count] */
     int warning_count;
@@ -44,6 +50,37 @@ void diffusion_warn(struct family_job *j, const char *format, ...)
 
 void diffusion_channels_first(const float *from, int channels, int64_t plane, float *to);
 int64_t diffusion_plane(const struct family_job *j);
+
+struct latents_facts diffusion_latents_shape(const struct family_job *j); /* that alone */
+
+/* ---- diffusion_step.c ---- */
+
+/* The solver's step from a prediction to less noisy latents. */
+void diffusion_solve(struct family_job *j, int request, int index, int repetition);
+
+/* ---- diffusion_return.c ---- */
+
+/* After turn->index, back to turn->back. */
+void diffusion_return(struct family_job *j, int request, const struct diffusion_turn *turn);
+
+/* ---- diffusion_anchor.c: one a channel ---- */
+
+struct diffusion_anchor {
+    float gain, offset;
+};
+/* Before the solver's last step. */
+void diffusion_anchor_measure(struct family_job *j, int request, int index);
+/* After it, to the frames that are not held. */
+void diffusion_anchor_apply(struct family_job *j, int request);
+
+/* ---- diffusion_window.c: what comes from other tasks ---- */
+
+/* Clean latents of held frames and of both sides of a joint. */
+bool diffusion_window_known(struct family_job *j, int request, const struct request *r,
+                            struct error *err);
+/* The averaged state of the round before, and its last solver step. */
+bool diffusion_window_resume(struct family_job *j, int request, const struct request *r,
+                             struct error *err);
 
 /* ---- diffusion_text.c: what the prompts say ---- */
 
@@ -77,6 +114,9 @@ void diffusion_draw_frames(struct family_job *j, int request, struct noise_place
 /* ---- diffusion_init.c: a request's pictures to clean latents ---- */
 
 bool diffusion_init(struct family_job *j, int request, const struct request *r, struct error *err);
+/* The same of the pictures before the window, which are its first frames. */
+bool diffusion_encode_before(struct family_job *j, int request, const struct request *r,
+                             struct error *err);
 
 /* ---- diffusion_hold.c: what stays of them ---- */
 

@@ -8,6 +8,14 @@ void diffusion_channels_first(const float *from, int channels, int64_t plane, fl
             to[c * plane + p] = from[p * channels + c];
 }
 
+struct latents_facts diffusion_latents_shape(const struct family_job *j)
+{
+    return (struct latents_facts){.channels = j->model->latent_channels,
+                                  .frames = j->size.frames,
+                                  .height = j->size.height,
+                                  .width = j->size.width};
+}
+
 int64_t diffusion_plane(const struct family_job *j)
 {
     return (int64_t)j->size.frames * j->size.height * j->size.width;

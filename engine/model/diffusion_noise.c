@@ -21,9 +21,10 @@ static void draw_placed(struct family_job *j, int request, struct noise_place pl
 {
     const size_t count = (size_t)(j->latent_count / j->size.frames);
     float *drawn = j->input; /* free between denoising and the next step; one request fits */
-    for (place.frame = 0; place.frame < j->size.frames; place.frame++) {
+    for (int f = 0; f < j->size.frames; f++) {
+        place.frame = j->first_frame + f;
         j->noise->frame(j->noises[request], &place, drawn, count);
-        place_frame(j, drawn, place.frame, out);
+        place_frame(j, drawn, f, out);
     }
 }
 

@@ -29,15 +29,20 @@ static bool begin_solvers(struct family_job *j, const struct request *requests, 
 /* Clean latents of the pictures, if any request has some. */
 static bool begin_clean(struct family_job *j, const struct request *requests, struct error *err)
 {
-    bool any = false;
-    for (int i = 0; i < j->count; i++)
+    bool any = j->held_first + j->held_last > 0, encodes = false;
+    for (int i = 0; i < j->count; i++) {
+        const struct request_window *w = &requests[i].window;
         any = any || requests[i].start.init;
+        encodes = encodes || request_needs_init(&requests[i]) || w->before.data != NULL ||
+                  w->before.values != NULL;
+    }
     if (!any) return true;
-    if (j->model->encode_pixels == NULL)
+    if (encodes && j->model->encode_pixels == NULL)
         return error_set(err, ERROR_USAGE,
                          "init_video, init_image: this model's VAE has no encoder");
     const size_t count = (size_t)j->count * (size_t)j->latent_count;
     j->clean = alloc_checked(count, sizeof *j->clean, "latents", err);
+    if (j->clean != NULL) memset(j->clean, 0, count * sizeof *j->clean);
     return j->clean != NULL;
 }
 
@@ -46,7 +51,7 @@ static void mix(struct family_job *j, int request, float *latents)
 {
     double clean_gain, noise_gain;
     const float *clean = j->clean + request * j->latent_count;
-    sampler_mix(&j->samplers[request]->setup, j->first, &clean_gain, &noise_gain);
+    sampler_mix(&j->samplers[request]->setup, j->walk.from, &clean_gain, &noise_gain);
     for (int64_t i = 0; i < j->latent_count; i++)
         latents[i] = (float)clean_gain * clean[i] + (float)noise_gain * latents[i];
 }
@@ -62,23 +67,25 @@ static bool begin_request(struct family_job *j, int i, const struct request *r, 
 {
     float *latents = j->latents + i * j->latent_count;
     const size_t bytes = (size_t)j->latent_count * sizeof *latents;
-    if (r->start.init && !diffusion_init(j, i, r, err)) return false;
-    if (r->start.mixed)
+    const bool mixed = r->window.task.kind == PLAN_JOIN || r->start.mixed;
+    if (request_needs_init(r) && !diffusion_init(j, i, r, err)) return false;
+    if (!diffusion_window_known(j, i, r, err)) return false;
+    if (mixed)
         diffusion_draw_frames(j, i, (struct noise_place){.purpose = NOISE_START}, latents);
     else
         diffusion_draw_start(j, i, latents);
     if (j->fixed != NULL) memcpy(j->fixed + i * j->latent_count, latents, bytes);
-    if (r->start.mixed)
+    if (mixed)
         mix(j, i, latents);
     else
         scale(j, latents);
-    diffusion_hold(j, i, j->first);
+    if (request_window_resumes(&r->window) && !diffusion_window_resume(j, i, r, err)) return false;
+    diffusion_hold(j, i, j->walk.from);
     return true;
 }
 
 bool diffusion_start(struct family_job *j, const struct request *requests, struct error *err)
 {
-    j->first = recipe_start_skipped(&requests[0].start, j->steps);
     if (!begin_solvers(j, requests, err) || !diffusion_noise_begin(j, requests, err) ||
         !begin_clean(j, requests, err) || !diffusion_hold_begin(j, requests, err))
         return false;

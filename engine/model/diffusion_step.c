@@ -3,13 +3,14 @@
 
 struct noise_source {
     struct family_job *job;
-    int request, index;
+    int request, index, repetition;
 };
 
 static void draw(void *arg, float *out)
 {
     const struct noise_source *source = arg;
-    const struct noise_place place = {.purpose = NOISE_STEP, .step = source->index};
+    const struct noise_place place = {
+        .purpose = NOISE_STEP, .step = source->index, .repetition = source->repetition};
     diffusion_draw_frames(source->job, source->request, place, out);
 }
 
@@ -47,17 +48,32 @@ static bool predict(struct family_job *j, int index, int turn, struct error *err
     return m->denoise(m, &j->size, condition, j->path->timesteps[index], j->input, j->output, err);
 }
 
+void diffusion_solve(struct family_job *j, int request, int index, int repetition)
+{
+    struct noise_source source = {j, request, index, repetition};
+    sampler_step(j->samplers[request], index, j->latents + request * j->latent_count,
+                 j->prediction + request * j->latent_count, draw, &source);
+}
+
+static void advance(struct family_job *j, int request, const struct diffusion_turn *turn)
+{
+    const bool anchors_now = j->anchors != NULL && turn->last && turn->index + 1 == j->steps;
+    if (anchors_now) diffusion_anchor_measure(j, request, turn->index);
+    diffusion_solve(j, request, turn->index, turn->repetition);
+    if (anchors_now) diffusion_anchor_apply(j, request);
+    diffusion_hold(j, request, turn->index + 1);
+    if (turn->back >= 0) diffusion_return(j, request, turn);
+}
+
 bool diffusion_job_step(struct family_job *j, int step, struct ops *ops, struct error *err)
 {
-    const int index = j->first + step, turn = frame_turn(j, index);
+    const struct diffusion_turn turn = diffusion_walk_at(&j->walk, step);
+    const int shown_first = frame_turn(j, turn.index);
     (void)ops;
-    if (!predict(j, index, turn, err)) return false;
+    if (!predict(j, turn.index, shown_first, err)) return false;
     for (int i = 0; i < j->count; i++) {
-        struct noise_source source = {j, i, index};
-        diffusion_guide(j, i, index, turn);
-        sampler_step(j->samplers[i], index, j->latents + i * j->latent_count,
-                     j->prediction + i * j->latent_count, draw, &source);
-        diffusion_hold(j, i, index + 1);
+        diffusion_guide(j, i, turn.index, shown_first);
+        if (!j->leaves || !turn.last) advance(j, i, &turn);
     }
     j->stepped = true;
     return true;

@@ -65,9 +65,12 @@ static bool read_request(struct family_job *j, struct script *negative, struct s
 {
     const struct text_model *m = j->model->text;
     const struct request_text how = negative_text(&r->text);
-    if (negative != NULL && !script_read(negative, m, &how, r->negative, NULL, j->steps, err))
+    const struct script_span span = {r->window.first, r->window.frames,
+                                     r->window.frames == r->window.clip_frames};
+    if (negative != NULL &&
+        !script_read(negative, m, &how, r->negative, NULL, &span, j->steps, err))
         return error_wrap(err, "negative_prompt");
-    if (!script_read(prompt, m, &r->text, r->prompt, r->text.by_frame, j->steps, err))
+    if (!script_read(prompt, m, &r->text, r->prompt, r->text.by_frame, &span, j->steps, err))
         return error_wrap(err, r->text.by_frame != NULL ? "prompts_by_frame" : "prompt");
     int chunks = script_chunks(prompt);
     if (negative != NULL && script_chunks(negative) > chunks) chunks = script_chunks(negative);
@@ -147,7 +150,7 @@ static float *embed_rows(struct family_job *j, int step, int first, int turn, st
         error_set(err, ERROR_NO_MEMORY, "embeddings of this many frames do not fit");
     for (int i = first; out != NULL && i < c->rows; i++) {
         float *values = out + (size_t)(i - first) * row;
-        if (script_embed(&c->scripts[i], m, step, c->frames, values, err)) {
+        if (script_embed(&c->scripts[i], m, step, j->first_frame, c->frames, values, err)) {
             turn_frames(values, row / (size_t)c->frames, c->frames, turn);
             continue;
         }
@@ -215,13 +218,19 @@ const void *diffusion_text_at(struct family_job *j, int index, int turn, struct 
 
 /* ---- begin and end ---- */
 
+/* A job without evaluations hears the last. */
+static int first_heard(const struct family_job *j)
+{
+    return j->walk.from < j->steps ? j->walk.from : j->steps - 1;
+}
+
 static void keep_ids(struct family_job *j)
 {
     struct conditioning *c = j->conditioning;
     const size_t tokens = (size_t)c->tokens;
     c->ids = xcalloc((size_t)c->rows * tokens, sizeof *c->ids);
     for (size_t i = 0; i < (size_t)c->rows; i++)
-        memcpy(c->ids + i * tokens, script_first(&c->scripts[i], j->first)->ids,
+        memcpy(c->ids + i * tokens, script_first(&c->scripts[i], first_heard(j))->ids,
                tokens * sizeof *c->ids);
 }
 
@@ -230,11 +239,11 @@ static void keep_ids(struct family_job *j)
 static bool begin_first(struct family_job *j, struct error *err)
 {
     struct conditioning *c = j->conditioning;
-    c->embeddings = embed_rows(j, j->first, 0, 0, err);
+    c->embeddings = embed_rows(j, first_heard(j), 0, 0, err);
     if (c->embeddings == NULL) return false;
     keep_ids(j);
     c->known[0] = (struct known){.condition = make_condition(j, c->embeddings, c->rows, err),
-                                 .version = c->versions[j->first],
+                                 .version = c->versions[first_heard(j)],
                                  .guided = true};
     return c->known[0].condition != NULL;
 }

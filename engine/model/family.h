@@ -40,7 +40,8 @@ struct family {
     bool (*sketch)(const struct model_folder *folder, struct ops *ops,
                    const struct engine_size *size, struct family_sketch *out, struct error *err);
 
-    /* Requests agree in shape; they and their text may vanish afterwards. */
+    /* Requests agree in shape and window; they, their text and their files may vanish afterwards.
+     * ERROR_INVALID names a file. */
     struct family_job *(*job_new)(void *model, const struct request *requests, int count,
                                   struct error *err);
     void (*job_free)(struct family_job *job);
@@ -60,6 +61,9 @@ struct family {
     void (*job_save)(const struct family_job *job, struct safetensors_writer *out);
     bool (*job_load)(struct family_job *job, const struct safetensors *file, const char *path,
                      int step, struct error *err);
+
+    /* Optional (NULL): adds what a round of co-denoising leaves besides its latents. */
+    void (*job_hand_over)(const struct family_job *job, struct safetensors_writer *out);
 
     /* Optional (NULL): see engine_job_text, engine_job_prediction, engine_job_warning. */
     bool (*job_text)(const struct family_job *job, struct engine_text *out);

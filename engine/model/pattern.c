@@ -1,8 +1,11 @@
 /* pattern: a family without a network. Every frame is a closed form of (prompt, seed, frame, x, y)
  * in integers, the same on every machine: the load for system tests, and a canary whose answer is
- * one hash for all. A coloured gradient drifts, a bright block wanders over it; never black (every
- * channel >= LEVEL_MIN), never still (the drift is at least 1/48 of the colour circle a frame). The
- * recipe's `pattern` object makes steps slow, failing, hanging or wrong on purpose. */
+ * one hash for all. Frames count in the clip, so that a window's are what they are in any plan.
+ * Latents are a closed form too: a task that was given others than its input tasks must have made
+ * renders garbage, and hands garbage over. A coloured gradient drifts, a bright block wanders over
+ * it; never black (every channel >= LEVEL_MIN), never still (the drift is at least 1/48 of the
+ * colour circle a frame). The recipe's `pattern` object makes steps slow, failing, hanging or wrong
+ * on purpose. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -10,11 +13,12 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/xalloc.h"
+#include "engine/latents.h"
 #include "engine/model/family.h"
 
 #define CHANNELS 4
 #define FACTOR 8
-#define FRAMES_MAX 1024
+#define FRAMES_MAX 1024 /* of a window */
 #define STEPS_MAX 1000
 #define PIXELS_MAX 4096
 #define NAP_NS (5 * NS_PER_MS)
@@ -38,13 +42,17 @@ struct pattern_request {
     uint64_t state; /* of the garbage */
     struct request_pattern faults;
     float *latents;
+    bool misled; /* by latents that are not those of the frames before */
 };
 
 struct family_job {
     struct pattern_request *requests;
     int count;
     struct engine_shape shape;
-    int steps, done;
+    int frame;             /* of the clip, which its frame 0 is */
+    int from, steps, done; /* steps of the clip before it; its own */
+    int repeats;           /* of each of them */
+    bool leaves;           /* a round of co-denoising */
 };
 
 static struct look look_of(const char *prompt, uint64_t seed, uint64_t *state)
@@ -139,7 +147,7 @@ static void garbage_pixel(uint64_t state, int frame, int x, int y, int out[3])
 
 static bool is_garbage(const struct family_job *j, const struct pattern_request *r)
 {
-    return r->faults.garbage_step > 0 && j->done >= r->faults.garbage_step;
+    return r->misled || (r->faults.garbage_step > 0 && j->from + j->done >= r->faults.garbage_step);
 }
 
 /* p / 127.5 - 1 comes back as exactly p from the rounding that every family's frames go through. */
@@ -147,6 +155,7 @@ static bool job_decode(struct family_job *j, int request, int frame, struct ops 
                        struct error *err)
 {
     const struct pattern_request *r = &j->requests[request];
+    frame += j->frame;
     const struct place block = block_at(&r->look, &j->shape, frame);
     const int64_t plane = (int64_t)j->shape.width * j->shape.height;
     int colour[3];
@@ -190,14 +199,21 @@ static bool sleep_step(struct ops *ops, int64_t step_ms, struct error *err)
     return ops_tick(ops, 0, err);
 }
 
-/* Latents that tell requests and steps apart, small exact fractions. */
+/* Latents that tell requests, frames and steps apart, small exact fractions. */
+static float latent_at(const struct family_job *j, const struct pattern_request *r, int64_t i)
+{
+    const int64_t cells = (int64_t)j->shape.latent_height * j->shape.latent_width;
+    const int64_t channel = i / cells / j->shape.frames, frame = i / cells % j->shape.frames;
+    const int64_t place = ((j->frame + frame) * CHANNELS + channel) * cells + i % cells;
+    const uint64_t state = r->misled ? ~r->state : r->state;
+    const uint64_t step = (uint64_t)(j->from + j->done / j->repeats);
+    return (float)(int)(mixed(state + (uint64_t)place + (step << 40)) % 2048) / 512.0f - 2;
+}
+
 static void fill_latents(const struct family_job *j, struct pattern_request *r)
 {
     for (int64_t i = 0; i < j->shape.latent_count; i++)
-        r->latents[i] =
-            (float)(int)(mixed(r->state + (uint64_t)i + ((uint64_t)j->done << 40)) % 2048) /
-                512.0f -
-            2;
+        r->latents[i] = latent_at(j, r, i);
 }
 
 static bool run_faults(const struct pattern_request *r, int step, int steps, struct ops *ops,
@@ -213,14 +229,29 @@ static bool run_faults(const struct pattern_request *r, int step, int steps, str
 static bool job_step(struct family_job *j, int index, struct ops *ops, struct error *err)
 {
     for (int i = 0; i < j->count; i++)
-        if (!run_faults(&j->requests[i], index + 1, j->steps, ops, err)) return false;
+        if (!run_faults(&j->requests[i], j->from + index + 1, j->from + j->steps, ops, err))
+            return false;
     j->done = index + 1;
     for (int i = 0; i < j->count; i++)
         fill_latents(j, &j->requests[i]);
     return true;
 }
 
-/* Nothing to keep: latents follow from request and step. */
+/* Frames from .. from + count - 1 of the window. */
+static void check_latents(const struct family_job *j, struct pattern_request *r, const float *given,
+                          int from, int count)
+{
+    const int64_t cells = (int64_t)j->shape.latent_height * j->shape.latent_width;
+    for (int64_t i = 0; i < j->shape.latent_count; i++) {
+        const int frame = (int)(i / cells % j->shape.frames);
+        if (frame >= from && frame < from + count && given[i] != latent_at(j, r, i)) {
+            r->misled = true;
+            return;
+        }
+    }
+}
+
+/* Nothing to keep: latents follow from request and step, and tell whether all was well. */
 static void job_save(const struct family_job *j, struct safetensors_writer *out)
 {
     (void)j;
@@ -234,6 +265,50 @@ static bool job_load(struct family_job *j, const struct safetensors *file, const
     (void)path;
     (void)err;
     j->done = step;
+    for (int i = 0; i < j->count; i++)
+        check_latents(j, &j->requests[i], j->requests[i].latents, 0, j->shape.frames);
+    return true;
+}
+
+/* There is no prediction; it tells latents of a round from those of a finished window. */
+static void job_hand_over(const struct family_job *j, struct safetensors_writer *out)
+{
+    const struct latents_facts shape = {.channels = CHANNELS,
+                                        .frames = j->shape.frames,
+                                        .height = j->shape.latent_height,
+                                        .width = j->shape.latent_width};
+    if (j->leaves) latents_add_floats(out, "prediction", &shape, j->requests[0].latents);
+}
+
+/* ---- windows ---- */
+
+static struct latents_window window_of(const struct family_job *j)
+{
+    return (struct latents_window){j->frame, j->shape.frames, CHANNELS, j->shape.latent_height,
+                                   j->shape.latent_width};
+}
+
+/* What a task takes must be what its inputs made: the same closed form, of the step they reached.
+ */
+static bool take_inputs(const struct family_job *j, struct pattern_request *r,
+                        const struct request_window *w, float *given, struct error *err)
+{
+    const struct latents_window window = window_of(j);
+    struct family_job inputs = *j;
+    inputs.done = request_window_resumes(w) ? 0 : j->steps;
+    if (w->task.kind == PLAN_JOIN && w->input_count == 2) {
+        if (!latents_fade(&w->inputs[0], &w->inputs[1], &window, given, err)) return false;
+        check_latents(&inputs, r, given, 0, w->frames);
+    } else if (request_window_resumes(w)) {
+        if (!latents_average(w->inputs, w->input_count, "latents", &window, given, err))
+            return false;
+        check_latents(&inputs, r, given, 0, w->frames);
+    } else if (w->input_count > 0) {
+        if (!latents_take(&w->inputs[w->input_count - 1], &window, w->first, w->held_first, given,
+                          err))
+            return false;
+        check_latents(&inputs, r, given, 0, w->held_first);
+    }
     return true;
 }
 
@@ -252,7 +327,7 @@ static struct engine_shape shape_of(const struct request *r, int count)
 {
     struct engine_shape s = {.requests = count,
                              .latent_channels = CHANNELS,
-                             .frames = r->frames,
+                             .frames = r->window.frames,
                              .latent_height = r->height / FACTOR,
                              .latent_width = r->width / FACTOR,
                              .width = r->width,
@@ -261,25 +336,35 @@ static struct engine_shape shape_of(const struct request *r, int count)
     return s;
 }
 
+static bool begin_request(struct family_job *j, struct pattern_request *r, const struct request *of,
+                          struct error *err)
+{
+    r->look = look_of(of->prompt, of->noise.setup.seed, &r->state);
+    r->faults = of->pattern;
+    r->latents = alloc_checked((size_t)j->shape.latent_count, sizeof(float), "latents", err);
+    if (r->latents == NULL || !take_inputs(j, r, &of->window, r->latents, err)) return false;
+    fill_latents(j, r);
+    return true;
+}
+
 static struct family_job *job_new(void *model, const struct request *requests, int count,
                                   struct error *err)
 {
     (void)model;
     struct family_job *j = xcalloc(1, sizeof *j);
+    const struct request_window *w = &requests[0].window;
     j->requests = xcalloc((size_t)count, sizeof *j->requests);
     j->count = count;
-    j->steps = requests[0].steps;
+    j->frame = w->first;
+    j->from = w->step_first;
+    j->repeats = w->repeats;
+    j->steps = w->evaluations * w->repeats;
+    j->leaves = w->task.kind == PLAN_ROUND;
     j->shape = shape_of(&requests[0], count);
     for (int i = 0; i < count; i++) {
-        struct pattern_request *r = &j->requests[i];
-        r->look = look_of(requests[i].prompt, requests[i].noise.setup.seed, &r->state);
-        r->faults = requests[i].pattern;
-        r->latents = alloc_checked((size_t)j->shape.latent_count, sizeof(float), "latents", err);
-        if (r->latents == NULL) {
-            job_free(j);
-            return NULL;
-        }
-        fill_latents(j, r);
+        if (begin_request(j, &j->requests[i], &requests[i], err)) continue;
+        job_free(j);
+        return NULL;
     }
     return j;
 }
@@ -354,4 +439,5 @@ const struct family family_pattern = {
     .job_decode = job_decode,
     .job_save = job_save,
     .job_load = job_load,
+    .job_hand_over = job_hand_over,
 };

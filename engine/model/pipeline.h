@@ -26,7 +26,7 @@ bool pipeline_describe(const struct model_folder *folder, json_t *facts, struct 
     .job_timestep = diffusion_job_timestep, .job_latents = diffusion_job_latents,                  \
     .job_step = diffusion_job_step, .job_decode = diffusion_job_decode,                            \
     .job_save = diffusion_job_save, .job_load = diffusion_job_load,                                \
-    .job_text = diffusion_job_text, .job_prediction = diffusion_job_prediction,                    \
-    .job_warning = diffusion_job_warning
+    .job_hand_over = diffusion_job_hand_over, .job_text = diffusion_job_text,                      \
+    .job_prediction = diffusion_job_prediction, .job_warning = diffusion_job_warning
 
 #endif

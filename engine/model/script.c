@@ -1,5 +1,6 @@
 #include "engine/model/script.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,13 +22,40 @@ static bool read_key(struct script *s, const struct text_model *m, const struct 
     return true;
 }
 
-static bool all_same(const json_t *by_frame)
+/* The keys that a span hears: from the last one before it to the first one behind it. */
+struct range {
+    int from, to;
+};
+
+static struct range heard_keys(const json_t *by_frame, const struct script_span *span)
+{
+    const int last = span->first + span->frames - 1;
+    struct range range = {INT_MIN, INT_MAX};
+    const char *frame;
+    json_t *text, *walked = (json_t *)(uintptr_t)by_frame; /* jansson's loop wants it so */
+    if (span->whole) return range;
+    json_object_foreach(walked, frame, text)
+    {
+        const int key = atoi(frame);
+        if (key <= span->first && key > range.from) range.from = key;
+        if (key >= last && key < range.to) range.to = key;
+    }
+    return range;
+}
+
+static bool is_heard(const struct range *range, const char *frame)
+{
+    return atoi(frame) >= range->from && atoi(frame) <= range->to;
+}
+
+static bool all_same(const json_t *by_frame, const struct range *range)
 {
     const json_t *first = NULL;
     const char *frame;
-    json_t *text, *walked = (json_t *)(uintptr_t)by_frame; /* jansson's loop wants it so */
+    json_t *text, *walked = (json_t *)(uintptr_t)by_frame;
     json_object_foreach(walked, frame, text)
     {
+        if (!is_heard(range, frame)) continue;
         if (first == NULL) first = text;
         if (strcmp(json_string_value(first), json_string_value(text)) != 0) return false;
     }
@@ -40,14 +68,16 @@ static int by_frame_order(const void *a, const void *b)
 }
 
 static bool read_frames(struct script *s, const struct text_model *m,
-                        const struct request_text *how, const json_t *by_frame, int steps,
-                        struct error *err)
+                        const struct request_text *how, const json_t *by_frame,
+                        const struct script_span *span, int steps, struct error *err)
 {
-    const bool constant = all_same(by_frame);
+    const struct range range = heard_keys(by_frame, span);
+    const bool constant = all_same(by_frame, &range);
     const char *frame;
     json_t *text, *walked = (json_t *)(uintptr_t)by_frame;
     json_object_foreach(walked, frame, text)
     {
+        if (!is_heard(&range, frame)) continue;
         if (!read_key(s, m, how, atoi(frame), json_string_value(text), steps, err)) return false;
         if (constant) break;
     }
@@ -56,11 +86,12 @@ static bool read_frames(struct script *s, const struct text_model *m,
 }
 
 bool script_read(struct script *s, const struct text_model *m, const struct request_text *how,
-                 const char *text, const json_t *by_frame, int steps, struct error *err)
+                 const char *text, const json_t *by_frame, const struct script_span *span,
+                 int steps, struct error *err)
 {
     *s = (struct script){.clip_skip = how->clip_skip};
     s->keys = xcalloc(json_object_size(by_frame) + 1, sizeof *s->keys);
-    return json_object_size(by_frame) > 0 ? read_frames(s, m, how, by_frame, steps, err)
+    return json_object_size(by_frame) > 0 ? read_frames(s, m, how, by_frame, span, steps, err)
                                           : read_key(s, m, how, 0, text, steps, err);
 }
 
@@ -129,22 +160,22 @@ static void blend(const float *a, const float *b, float share, size_t count, flo
         out[i] = share == 0 ? a[i] : (1 - share) * a[i] + share * b[i];
 }
 
-static void blend_frames(const struct script *s, const float *keys, size_t count, int frames,
-                         float *out)
+static void blend_frames(const struct script *s, const float *keys, size_t count, int first,
+                         int frames, float *out)
 {
-    for (int f = 0, k = 0; f < frames; f++) {
+    for (int f = first, k = 0; f < first + frames; f++) {
         while (k + 1 < s->key_count && s->keys[k + 1].frame <= f)
             k++;
         const bool between = k + 1 < s->key_count && f > s->keys[k].frame;
         const int next = between ? k + 1 : k, gap = s->keys[next].frame - s->keys[k].frame;
         const float share = between ? (float)(f - s->keys[k].frame) / (float)gap : 0;
         blend(keys + (size_t)k * count, keys + (size_t)next * count, share, count,
-              out + (size_t)f * count);
+              out + (size_t)(f - first) * count);
     }
 }
 
-bool script_embed(const struct script *s, struct text_model *m, int step, int frames, float *out,
-                  struct error *err)
+bool script_embed(const struct script *s, struct text_model *m, int step, int first, int frames,
+                  float *out, struct error *err)
 {
     const size_t tokens = (size_t)script_first(s, step)->count * (size_t)text_model_length(m);
     const size_t count = tokens * (size_t)text_model_width(m);
@@ -153,7 +184,7 @@ bool script_embed(const struct script *s, struct text_model *m, int step, int fr
     for (int k = 0; ok && k < s->key_count; k++)
         ok = text_model_embed(m, heard(&s->keys[k], step), s->clip_skip, keys + (size_t)k * count,
                               err);
-    if (ok) blend_frames(s, keys, count, frames, out);
+    if (ok) blend_frames(s, keys, count, first, frames, out);
     free(keys);
     return ok;
 }

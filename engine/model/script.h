@@ -18,10 +18,17 @@ struct script {
     struct script_key *keys;
 };
 
+/* The frames of a clip that hear it. */
+struct script_span {
+    int first, frames;
+    bool whole; /* all of them: every key counts, whether one hears it or not */
+};
+
 /* `by_frame` replaces `text` when it is not NULL. ERROR_USAGE as in prompt_parse and
  * prompt_chunks_make. script_finish is right afterwards in any case. */
 bool script_read(struct script *s, const struct text_model *m, const struct request_text *how,
-                 const char *text, const json_t *by_frame, int steps, struct error *err);
+                 const char *text, const json_t *by_frame, const struct script_span *span,
+                 int steps, struct error *err);
 void script_finish(struct script *s);
 
 /* All texts of a request have the same length: the most chunks of any of them. */
@@ -37,9 +44,9 @@ void script_sign(const struct script *s, int step, int *out);
 /* Chunks of the first key. */
 const struct prompt_chunks *script_first(const struct script *s, int step);
 
-/* -> out [frames][tokens][width]: between two keys a straight line, before the first and after the
- * last as there. */
-bool script_embed(const struct script *s, struct text_model *m, int step, int frames, float *out,
-                  struct error *err);
+/* -> out [frames][tokens][width], of frames first .. of the clip: between two keys a straight line,
+ * before the first and after the last as there. */
+bool script_embed(const struct script *s, struct text_model *m, int step, int first, int frames,
+                  float *out, struct error *err);
 
 #endif

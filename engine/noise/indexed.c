@@ -26,9 +26,10 @@ static void end(struct noise_state *s)
 static void frame(const struct noise_state *s, const struct noise_place *place, float *out,
                   size_t count)
 {
+    const uint32_t what = (uint32_t)place->purpose | (uint32_t)place->repetition << 8;
     for (size_t i = 0; i < count; i += 4) {
-        const uint32_t counter[4] = {(uint32_t)(i / 4), (uint32_t)place->frame,
-                                     (uint32_t)place->purpose, (uint32_t)place->step};
+        const uint32_t counter[4] = {(uint32_t)(i / 4), (uint32_t)place->frame, what,
+                                     (uint32_t)place->step};
         uint32_t words[4];
         float four[4];
         philox4x32(counter, s->seed, words);

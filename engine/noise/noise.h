@@ -19,12 +19,18 @@ struct noise_setup {
 };
 
 /* What noise is for: another stream each. The numbers are part of `indexed`. */
-enum noise_purpose { NOISE_START, NOISE_STEP, NOISE_ENCODE };
+enum noise_purpose {
+    NOISE_START,
+    NOISE_STEP,
+    NOISE_ENCODE,
+    NOISE_RETURN /* put back where steps are run again */
+};
 
 struct noise_place {
     enum noise_purpose purpose;
-    int step;  /* of the whole schedule; 0 unless NOISE_STEP */
-    int frame; /* absolute, of the clip */
+    int step;       /* of the whole schedule; 0 unless NOISE_STEP or NOISE_RETURN */
+    int frame;      /* absolute, of the clip */
+    int repetition; /* of a step that is run again; else 0 */
 };
 
 struct noise {

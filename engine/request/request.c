@@ -64,37 +64,63 @@ bool request_parse_recipe(struct request *r, const json_t *facts, const json_t *
            request_noise_read(&r->noise, recipe, err);
 }
 
+bool request_needs_init(const struct request *r)
+{
+    if (!r->start.init || r->window.task.kind == PLAN_JOIN) return false;
+    return r->start.kept || r->window.step_first == 0;
+}
+
 /* A picture is there when the recipe names one, and the other way round. */
-static bool take_images(const struct request *r, const char *field, bool named,
+static bool take_images(const struct request *r, const char *field, bool named, bool needed,
                         const struct engine_images *images, struct engine_images *out,
                         struct error *err)
 {
-    if (named != (images->data != NULL || images->values != NULL))
+    const bool there = images->data != NULL || images->values != NULL;
+    const int frames = r->window.frames;
+    if ((needed && !there) || (there && !named))
         return error_set(err, ERROR_USAGE, "%s: %s", field,
                          named ? "the picture is missing"
                                : "a picture that the recipe does not name");
-    if (!named) return true;
+    if (!needed) return true;
     if (images->width != r->width || images->height != r->height ||
-        (images->frames != 1 && images->frames != r->frames))
+        (images->frames != 1 && images->frames != frames))
         return error_set(err, ERROR_USAGE, "%s: %d frames of %dx%d do not suit %d of %dx%d", field,
-                         images->frames, images->width, images->height, r->frames, r->width,
+                         images->frames, images->width, images->height, frames, r->width,
                          r->height);
     *out = *images;
     return true;
 }
 
 bool request_parse(struct request *r, const json_t *facts, const struct engine_request *asked,
-                   struct error *err)
+                   const char *fingerprint, struct error *err)
 {
-    const json_t *recipe = asked->recipe;
-    return request_parse_recipe(r, facts, recipe, err) &&
-           take_images(r, "init_video", r->start.init, &asked->init, &r->init, err) &&
-           take_images(r, "mask", r->start.masked, &asked->mask, &r->mask, err);
+    const struct engine_window *w = &asked->window;
+    const struct engine_images *init =
+        w->task != NULL && w->task->stage == 1 ? &w->base : &asked->init;
+    if (!request_parse_recipe(r, facts, asked->recipe, err) ||
+        !request_window_read(&r->window, facts, asked, fingerprint, err))
+        return false;
+    return take_images(r, "init_video", r->start.init, request_needs_init(r), init, &r->init,
+                       err) &&
+           take_images(r, "mask", r->start.masked, r->start.masked, &asked->mask, &r->mask, err);
+}
+
+void request_finish(struct request *r)
+{
+    request_window_finish(&r->window);
+}
+
+static bool same_window(const struct request_window *a, const struct request_window *b)
+{
+    return a->task.number == b->task.number && a->task.kind == b->task.kind &&
+           a->first == b->first && a->frames == b->frames && a->step_first == b->step_first &&
+           a->evaluations == b->evaluations && a->repeats == b->repeats && a->jump == b->jump &&
+           a->held_first == b->held_first && a->held_last == b->held_last;
 }
 
 bool request_same_shape(const struct request *a, const struct request *b, struct error *err)
 {
-    const char *field = NULL;
+    const char *field = same_window(&a->window, &b->window) ? NULL : "their task";
     if (a->width != b->width) field = "width";
     if (a->height != b->height) field = "height";
     if (a->frames != b->frames) field = "num_frames";

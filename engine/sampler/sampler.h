@@ -88,6 +88,8 @@ struct sampler_run { /* what a checkpoint holds: kept[0 .. sampler->kept) and fi
 
 struct sampler_run *sampler_begin(const struct sampler_setup *setup, struct error *err);
 void sampler_end(struct sampler_run *run); /* NULL is fine */
+/* Forgets its history: the next step is `index`, as if the run began there. */
+void sampler_restart(struct sampler_run *run, int index);
 
 /* sampler->step of the path's sampler. */
 void sampler_step(struct sampler_run *run, int index, float *x, const float *prediction,

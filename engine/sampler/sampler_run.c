@@ -41,6 +41,12 @@ void sampler_end(struct sampler_run *run)
     free(run);
 }
 
+void sampler_restart(struct sampler_run *run, int index)
+{
+    run->setup.first = index;
+    run->filled = 0;
+}
+
 void sampler_step(struct sampler_run *run, int index, float *x, const float *prediction,
                   sampler_noise_fn *noise, void *noise_arg)
 {

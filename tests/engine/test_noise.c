@@ -196,17 +196,15 @@ static void indexed_noise_depends_on_its_place(void **state)
 {
     (void)state;
     float base[FRAME], other[FRAME];
-    draw_frame(3, (struct noise_place){NOISE_STEP, 5, 7}, base, FRAME);
-    draw_frame(3, (struct noise_place){NOISE_STEP, 5, 7}, other, FRAME - 3);
+    draw_frame(3, (struct noise_place){NOISE_STEP, 5, 7, 0}, base, FRAME);
+    draw_frame(3, (struct noise_place){NOISE_STEP, 5, 7, 0}, other, FRAME - 3);
     assert_memory_equal(base, other, (FRAME - 3) * sizeof *base);
     const struct {
         uint64_t seed;
         struct noise_place place;
-    } others[] = {{4, {NOISE_STEP, 5, 7}},
-                  {(UINT64_C(1) << 40) + 3, {NOISE_STEP, 5, 7}},
-                  {3, {NOISE_START, 5, 7}},
-                  {3, {NOISE_STEP, 6, 7}},
-                  {3, {NOISE_STEP, 5, 8}}};
+    } others[] = {{4, {NOISE_STEP, 5, 7, 0}},  {(UINT64_C(1) << 40) + 3, {NOISE_STEP, 5, 7, 0}},
+                  {3, {NOISE_START, 5, 7, 0}}, {3, {NOISE_STEP, 6, 7, 0}},
+                  {3, {NOISE_STEP, 5, 8, 0}},  {3, {NOISE_STEP, 5, 7, 1}}};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         double product = 0;
         draw_frame(others[i].seed, others[i].place, other, FRAME);
@@ -222,7 +220,7 @@ static void indexed_noise_is_normal(void **state)
     enum { COUNT = 200000 };
     float *x = malloc(COUNT * sizeof *x);
     double sum = 0, squares = 0, fourth = 0, neighbours = 0;
-    draw_frame(11, (struct noise_place){NOISE_START, 0, 0}, x, COUNT);
+    draw_frame(11, (struct noise_place){NOISE_START, 0, 0, 0}, x, COUNT);
     for (int i = 0; i < COUNT; i++) {
         const double v = x[i], q = v * v;
         sum += v, squares += q, fourth += q * q;
