@@ -146,7 +146,13 @@ static void fill_shape(struct shape *out, const struct submit_group *group)
     out->steps = (uint32_t)group->steps;
     out->fps = (uint32_t)lround(group->fps);
     out->output = group->output;
-    out->plan = plan_whole(out->frames, out->steps);
+    out->plan = group->plan;
+    if (group->second == NULL) return;
+    out->second_model = group->second_digest;
+    (void)snprintf(out->second_name, sizeof(out->second_name), "%s", group->second);
+    out->second_width = (uint32_t)group->second_width;
+    out->second_height = (uint32_t)group->second_height;
+    out->second_steps = (uint32_t)group->second_steps;
 }
 
 static void take_run(void *context, uint64_t first_clip, uint64_t count, uint32_t group)

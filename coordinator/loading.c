@@ -174,11 +174,10 @@ static bool is_live(void *context, const char *upload)
     return dot != NULL && table_get(&claims->live, upload, (size_t)(dot - upload)) != NULL;
 }
 
-static void reopen_task(void *context, const struct task_key *key)
+static void reopen_task(void *context, const struct output_record *output)
 {
     struct coordinator *c = context;
-    farm_stitch_failed(c->farm, key->batch, key->clip, STITCH_MISSING, NULL, 0,
-                       "its stored segment was missing at the start", shell_now(c));
+    farm_output_missing(c->farm, &output->task, output->index == CHECKPOINT_OUTPUT, shell_now(c));
 }
 
 /* A3: a row with no file reopens its task. */

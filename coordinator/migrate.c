@@ -95,9 +95,22 @@ static const char inputs[] =
     " DELETE FROM input WHERE sha256 = old.sha256"
     " AND NOT EXISTS(SELECT 1 FROM batch_input b WHERE b.sha256 = old.sha256); END;";
 
+/* Clips of several tasks: what their parts were made with, where a checkpoint stands, and how long
+ * what was published may still be asked for. */
+static const char plans[] =
+    "ALTER TABLE task ADD COLUMN fingerprint INTEGER;"
+    "ALTER TABLE task ADD COLUMN checkpoint_step INTEGER;"
+    "ALTER TABLE task ADD COLUMN checkpoint_fingerprint INTEGER;"
+    "ALTER TABLE attempt ADD COLUMN resumed_step INTEGER;"
+    "ALTER TABLE output ADD COLUMN keep_until_ms INTEGER;"
+    "CREATE INDEX output_kept_until ON output(keep_until_ms) WHERE keep_until_ms IS NOT NULL;"
+    "ALTER TABLE input ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE input ADD COLUMN audio_ms INTEGER NOT NULL DEFAULT 0;";
+
 static const struct migration steps[] = {
     {"first schema", {first_work, first_files}},
     {"inputs", {inputs, NULL}},
+    {"plans", {plans, NULL}},
 };
 
 const struct migration *migrate_steps(int *count_out)

@@ -150,30 +150,52 @@ bool store_each_live_attempt(struct store *s,
                              void *context, struct error *err);
 
 struct store_attempt { /* an attempt's history; oldest first */
+    uint32_t task;
     uint64_t fence, worker_fence;
     const char *worker;
     enum attempt_end end;
     const char *message;
     const char *log_tail;
-    uint32_t steps_computed, steps_wasted;
+    uint32_t steps_computed, steps_wasted, resumed_step;
     uint64_t render_ms;
     int64_t begun_ms, ended_ms; /* wall; 0 while it lives */
 };
 bool store_each_attempt(struct store *s, const struct task_key *key,
                         void (*each)(void *context, const struct store_attempt *attempt),
                         void *context, struct error *err);
+/* Those of all its tasks, task after task. */
+bool store_each_clip_attempt(struct store *s, const char *batch, uint32_t clip,
+                             void (*each)(void *context, const struct store_attempt *attempt),
+                             void *context, struct error *err);
 
 /* ---- outputs and artifacts ---- */
 
 /* One use of the digest more; a row of the same task and index is replaced. */
 void store_output_save(struct store *s, const struct output_record *output);
 void store_outputs_drop(struct store *s, const struct task_key *key);
+void store_checkpoint_drop(struct store *s, const struct task_key *key);
+
+struct store_retirement {                        /* of a published clip of several tasks (A4) */
+    uint32_t first_segment;                      /* task from which on segments are kept */
+    uint32_t latents;                            /* task whose latents are kept */
+    int64_t segments_until_ms, latents_until_ms; /* wall; 0 = as long as the batch stands */
+};
+/* Its other outputs go now; store_outputs_expire drops these when their time is over, true when
+ * there were some. */
+void store_clip_retire(struct store *s, const char *batch, uint32_t clip,
+                       const struct store_retirement *kept);
+bool store_outputs_expire(struct store *s, int64_t now_ms);
+
 bool store_each_output(struct store *s, const struct task_key *key,
                        void (*each)(void *context, const struct output_record *output),
                        void *context, struct error *err);
-/* Whose output it is. */
+/* Those of all tasks of a clip, task after task. */
+bool store_each_clip_output(struct store *s, const char *batch, uint32_t clip,
+                            void (*each)(void *context, const struct output_record *output),
+                            void *context, struct error *err);
+/* Whose output it is; each use of it. */
 bool store_each_use(struct store *s, const struct digest *digest,
-                    void (*each)(void *context, const struct task_key *key), void *context,
+                    void (*each)(void *context, const struct output_record *output), void *context,
                     struct error *err);
 
 /* Uses of a digest; 0 = unknown. False on failure. */
@@ -190,13 +212,17 @@ void store_artifact_forget(struct store *s, const struct digest *digest);
 
 /* ---- inputs ---- */
 
+enum input_kind { INPUT_MEDIA, INPUT_LATENTS }; /* the database holds these numbers */
+
 struct input_record { /* a file that recipes start from, checked */
     struct digest sha256;
     uint64_t size_bytes;
-    uint64_t frames; /* 1: an image */
-    uint32_t width, height;
-    char format[32]; /* for people: "MP4" */
-    int64_t seen_ms; /* wall; when a client last had it ready */
+    enum input_kind kind;
+    uint64_t frames;        /* 1: an image; 0: sound only */
+    uint32_t width, height; /* of latents: their own */
+    uint64_t audio_ms;      /* of its sound; 0: none */
+    char format[32];        /* for people: "MP4" */
+    int64_t seen_ms;        /* wall; when a client last had it ready */
 };
 /* One use of the artifact, as long as the row stands. */
 void store_input_add(struct store *s, const struct input_record *input);

@@ -1,12 +1,11 @@
 /* store_batch: rows of batches: what is fixed at acceptance (spec), what changes (batch), the
  * states of the clips (page), and the slow removal of the rest. */
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/xalloc.h"
 #include "coordinator/store_db.h"
+#include "coordinator/store_shape.h"
 
 #define CLEAN_ROWS 1000
 #define BATCH_NUMBER "(SELECT sequence FROM batch WHERE id = ?1)"
@@ -120,69 +119,6 @@ static struct bytes column_bytes(sqlite3_stmt *stmt, int column)
     return (struct bytes){data, data ? (size_t)sqlite3_column_bytes(stmt, column) : 0};
 }
 
-/* ---- shapes, as JSON ---- */
-
-static char *pack_shapes(const struct shape *shapes, uint32_t count)
-{
-    json_t *list = json_array();
-    for (uint32_t i = 0; i < count; i++) {
-        char model[DIGEST_TEXT_SIZE];
-        digest_text(&shapes[i].model, model);
-        json_t *shape = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:s}", "name",
-                                  shapes[i].model_name, "model", model, "width",
-                                  (int)shapes[i].width, "height", (int)shapes[i].height, "frames",
-                                  (int)shapes[i].frames, "steps", (int)shapes[i].steps, "fps",
-                                  (int)shapes[i].fps, "output", output_kind_name(shapes[i].output));
-        digest_text(&shapes[i].loras, model);
-        if (!digest_is_zero(&shapes[i].loras))
-            json_object_set_new(shape, "loras", json_string(model));
-        json_array_append_new(list, shape);
-    }
-    char *text = json_dumps(list, JSON_COMPACT);
-    json_decref(list);
-    return text;
-}
-
-static bool unpack_shape(json_t *object, struct shape *out)
-{
-    const char *name, *model, *loras = NULL;
-    const char *output = output_kind_name(OUTPUT_VIDEO); /* as before there were others */
-    int width, height, frames, steps, fps;
-    memset(out, 0, sizeof *out);
-    if (json_unpack(object, "{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s?s, s?s}", "name", &name, "model",
-                    &model, "width", &width, "height", &height, "frames", &frames, "steps", &steps,
-                    "fps", &fps, "loras", &loras, "output", &output) != 0 ||
-        strlen(name) > LIMIT_NAME_BYTES || !digest_parse(model, &out->model) ||
-        (loras != NULL && !digest_parse(loras, &out->loras)) ||
-        !output_kind_find(output, &out->output))
-        return false;
-    memcpy(out->model_name, name, strlen(name) + 1);
-    out->width = (uint32_t)width;
-    out->height = (uint32_t)height;
-    out->frames = (uint32_t)frames;
-    out->steps = (uint32_t)steps;
-    out->fps = (uint32_t)fps;
-    return true;
-}
-
-static struct shape *unpack_shapes(const char *text, uint32_t *count_out)
-{
-    json_t *list = json_parse(text, strlen(text), "shapes", NULL);
-    size_t count = json_array_size(list);
-    struct shape *shapes = NULL;
-    if (count > 0 && count <= LIMIT_GROUPS) {
-        shapes = xcalloc(count, sizeof *shapes);
-        for (size_t i = 0; i < count && shapes != NULL; i++) {
-            if (unpack_shape(json_array_get(list, i), &shapes[i])) continue;
-            free(shapes);
-            shapes = NULL;
-        }
-    }
-    json_decref(list);
-    *count_out = (uint32_t)count;
-    return shapes;
-}
-
 /* ---- writing ---- */
 
 static void add_spec(struct store *s, const struct store_batch *b)
@@ -190,7 +126,7 @@ static void add_spec(struct store *s, const struct store_batch *b)
     static const char sql[] =
         "INSERT INTO spec VALUES(" BATCH_NUMBER ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     struct buf runs = BUF_INIT;
-    char *shapes = pack_shapes(b->spec.shapes, b->spec.groups);
+    char *shapes = store_shapes_pack(b->spec.shapes, b->spec.groups);
     pack_runs(&runs, b->spec.runs, b->spec.run_count);
     STORE_WRITE(s, sql, store_text(b->spec.id), store_text(b->spec.name), store_text(b->folder),
                 store_int(b->spec.priority), store_int(b->spec.created_ms),
@@ -308,7 +244,7 @@ static bool give_batch(sqlite3_stmt *stmt,
     struct store_batch b = {0};
     struct batch_record r = {0};
     if (!read_batch(stmt, &b, &r)) return false;
-    struct shape *shapes = unpack_shapes(store_db_text(stmt, 21), &b.spec.groups);
+    struct shape *shapes = store_shapes_unpack(store_db_text(stmt, 21), &b.spec.groups);
     struct clip_run *runs = unpack_runs(column_bytes(stmt, 22), &b.spec.run_count);
     struct clip_counts *counts = NULL;
     bool ok = shapes != NULL && runs != NULL;

@@ -9,11 +9,11 @@
 /* A row that stands is left as it is: the digest is of the same bytes. */
 void store_input_add(struct store *s, const struct input_record *r)
 {
-    static const char sql[] = "INSERT INTO input VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+    static const char sql[] = "INSERT INTO input VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
                               " ON CONFLICT DO UPDATE SET seen_ms = max(seen_ms, excluded.seen_ms)";
     STORE_WRITE(s, sql, store_digest(&r->sha256), store_u64(r->size_bytes), store_u64(r->frames),
                 store_int(r->width), store_int(r->height), store_text(r->format),
-                store_int(r->seen_ms));
+                store_int(r->seen_ms), store_int(r->kind), store_u64(r->audio_ms));
 }
 
 void store_input_seen(struct store *s, const struct digest *sha256, int64_t seen_ms)
@@ -26,7 +26,8 @@ bool store_input(struct store *s, const struct digest *sha256, struct input_reco
                  struct error *err)
 {
     static const char sql[] =
-        "SELECT size, frames, width, height, format, seen_ms FROM input WHERE sha256 = ?1";
+        "SELECT size, frames, width, height, format, seen_ms, kind, audio_ms FROM input"
+        " WHERE sha256 = ?1";
     sqlite3_stmt *stmt = STORE_QUERY(s, err, sql, store_digest(sha256));
     int row = stmt != NULL ? store_db_next(s, stmt, err) : -1;
     if (row == 0) return error_set(err, ERROR_NOT_FOUND, "no such input");
@@ -36,7 +37,9 @@ bool store_input(struct store *s, const struct digest *sha256, struct input_reco
                                  .frames = store_db_u64(stmt, 1),
                                  .width = store_db_u32(stmt, 2),
                                  .height = store_db_u32(stmt, 3),
-                                 .seen_ms = (int64_t)store_db_u64(stmt, 5)};
+                                 .seen_ms = (int64_t)store_db_u64(stmt, 5),
+                                 .kind = (enum input_kind)sqlite3_column_int(stmt, 6),
+                                 .audio_ms = store_db_u64(stmt, 7)};
     (void)snprintf(out->format, sizeof(out->format), "%s", store_db_text(stmt, 4));
     store_db_done(stmt);
     return true;

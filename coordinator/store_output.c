@@ -14,7 +14,7 @@ void store_output_save(struct store *s, const struct output_record *o)
                                " AND clip = ?2 AND task = ?3 AND number = ?4";
     static const char sql[] =
         "INSERT INTO output VALUES(" BATCH_NUMBER
-        ", ?2, ?3, ?4, " WORD("?5") ", ?6, ?7, ?8, ?9, ?10, ?11, " WORD("?12") ")";
+        ", ?2, ?3, ?4, " WORD("?5") ", ?6, ?7, ?8, ?9, ?10, ?11, " WORD("?12") ", NULL)";
     const struct output *out = &o->output;
     const char *fingerprint = o->fingerprint && o->fingerprint[0] ? o->fingerprint : "unknown";
     store_db_word(s, out->kind);
@@ -35,57 +35,110 @@ void store_outputs_drop(struct store *s, const struct task_key *key)
     STORE_WRITE(s, sql, store_text(key->batch), store_int(key->clip), store_int(key->task));
 }
 
-static void read_output(sqlite3_stmt *stmt, const struct task_key *key, struct output_record *o)
+void store_checkpoint_drop(struct store *s, const struct task_key *key)
+{
+    static const char sql[] = "DELETE FROM output WHERE batch = " BATCH_NUMBER
+                              " AND clip = ?2 AND task = ?3 AND number = ?4";
+    STORE_WRITE(s, sql, store_text(key->batch), store_int(key->clip), store_int(key->task),
+                store_int(CHECKPOINT_OUTPUT));
+}
+
+/* ---- published clips ---- */
+
+void store_clip_retire(struct store *s, const char *batch, uint32_t clip,
+                       const struct store_retirement *kept)
+{
+    static const char drop[] =
+        "DELETE FROM output WHERE batch = " BATCH_NUMBER " AND clip = ?2"
+        " AND NOT (kind = " WORD("'segment'") " AND task >= ?3)"
+                                              " AND NOT (kind = " WORD(
+                                                  "'latents'") " AND task = ?4)";
+    static const char keep[] = "UPDATE output SET keep_until_ms = iif(kind = " WORD(
+        "'segment'") ", ?3, ?4)"
+                     " WHERE batch = " BATCH_NUMBER " AND clip = ?2";
+    store_db_word(s, "segment");
+    store_db_word(s, "latents");
+    STORE_WRITE(s, drop, store_text(batch), store_int(clip), store_int(kept->first_segment),
+                store_int(kept->latents));
+    STORE_WRITE(s, keep, store_text(batch), store_int(clip), store_some(kept->segments_until_ms),
+                store_some(kept->latents_until_ms));
+}
+
+bool store_outputs_expire(struct store *s, int64_t now_ms)
+{
+    static const char sql[] = "DELETE FROM output WHERE keep_until_ms < ?1";
+    STORE_WRITE(s, sql, store_int(now_ms));
+    return store_db_changes(s) > 0;
+}
+
+/* ---- reading ---- */
+
+#define OUTPUT_COLUMNS                                                                             \
+    "SELECT b.id, clip, task, number, k.text, sha256, size, frames_sha256, frames, width, height," \
+    " f.text FROM output o JOIN batch b ON b.sequence = o.batch JOIN word k ON k.id = kind"        \
+    " JOIN word f ON f.id = fingerprint"
+
+static void read_output(sqlite3_stmt *stmt, struct output_record *o)
 {
     memset(o, 0, sizeof *o);
-    o->task = *key;
-    o->index = store_db_u32(stmt, 0);
-    const char *kind = store_db_text(stmt, 1);
+    store_db_task(stmt, 0, &o->task);
+    o->index = store_db_u32(stmt, 3);
+    const char *kind = store_db_text(stmt, 4);
     size_t length = strlen(kind);
     memcpy(o->output.kind, kind, length < sizeof o->output.kind ? length : 0);
-    store_db_digest(stmt, 2, &o->output.sha256);
-    o->output.size_bytes = store_db_u64(stmt, 3);
-    store_db_digest(stmt, 4, &o->output.frames_sha256);
-    o->output.frames = store_db_u32(stmt, 5);
-    o->output.width = store_db_u32(stmt, 6);
-    o->output.height = store_db_u32(stmt, 7);
-    o->fingerprint = store_db_text(stmt, 8);
+    store_db_digest(stmt, 5, &o->output.sha256);
+    o->output.size_bytes = store_db_u64(stmt, 6);
+    store_db_digest(stmt, 7, &o->output.frames_sha256);
+    o->output.frames = store_db_u32(stmt, 8);
+    o->output.width = store_db_u32(stmt, 9);
+    o->output.height = store_db_u32(stmt, 10);
+    o->fingerprint = store_db_text(stmt, 11);
+}
+
+static bool give_outputs(struct store *s, sqlite3_stmt *stmt,
+                         void (*each)(void *context, const struct output_record *output),
+                         void *context, struct error *err)
+{
+    int row = -1;
+    while (stmt != NULL && (row = store_db_next(s, stmt, err)) == 1) {
+        struct output_record output;
+        read_output(stmt, &output);
+        each(context, &output);
+    }
+    return row == 0;
 }
 
 bool store_each_output(struct store *s, const struct task_key *key,
                        void (*each)(void *context, const struct output_record *output),
                        void *context, struct error *err)
 {
-    static const char sql[] =
-        "SELECT number, k.text, sha256, size, frames_sha256, frames, width, height, f.text"
-        " FROM output JOIN word k ON k.id = kind JOIN word f ON f.id = fingerprint"
-        " WHERE batch = " BATCH_NUMBER " AND clip = ?2 AND task = ?3 ORDER BY number";
-    int row = -1;
+    static const char sql[] = OUTPUT_COLUMNS " WHERE o.batch = " BATCH_NUMBER
+                                             " AND clip = ?2 AND task = ?3 ORDER BY number";
     sqlite3_stmt *stmt = STORE_QUERY(s, err, sql, store_text(key->batch), store_int(key->clip),
                                      store_int(key->task));
-    while (stmt != NULL && (row = store_db_next(s, stmt, err)) == 1) {
-        struct output_record output;
-        read_output(stmt, key, &output);
-        each(context, &output);
-    }
-    return row == 0;
+    return give_outputs(s, stmt, each, context, err);
+}
+
+bool store_each_clip_output(struct store *s, const char *batch, uint32_t clip,
+                            void (*each)(void *context, const struct output_record *output),
+                            void *context, struct error *err)
+{
+    static const char sql[] =
+        OUTPUT_COLUMNS " WHERE o.batch = " BATCH_NUMBER " AND clip = ?2 ORDER BY task, number";
+    sqlite3_stmt *stmt = STORE_QUERY(s, err, sql, store_text(batch), store_int(clip));
+    return give_outputs(s, stmt, each, context, err);
 }
 
 bool store_each_use(struct store *s, const struct digest *digest,
-                    void (*each)(void *context, const struct task_key *key), void *context,
+                    void (*each)(void *context, const struct output_record *output), void *context,
                     struct error *err)
 {
-    static const char sql[] = "SELECT DISTINCT b.id, clip, task FROM output o"
-                              " JOIN batch b ON b.sequence = o.batch WHERE sha256 = ?1";
-    int row = -1;
+    static const char sql[] = OUTPUT_COLUMNS " WHERE sha256 = ?1";
     sqlite3_stmt *stmt = STORE_QUERY(s, err, sql, store_digest(digest));
-    while (stmt != NULL && (row = store_db_next(s, stmt, err)) == 1) {
-        struct task_key key;
-        store_db_task(stmt, 0, &key);
-        each(context, &key);
-    }
-    return row == 0;
+    return give_outputs(s, stmt, each, context, err);
 }
+
+/* ---- artifacts ---- */
 
 bool store_artifact_uses(struct store *s, const struct digest *digest, uint64_t *uses_out,
                          struct error *err)

@@ -33,23 +33,28 @@ void store_task_save(struct store *s, const struct task_record *t)
 {
     static const char sql[] =
         "INSERT OR REPLACE INTO task VALUES(" BATCH_NUMBER ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
-        " " WORD("?11") ", ?12, ?13, ?14, ?15, ?16)";
+        " " WORD("?11") ", ?12, ?13, ?14, ?15, ?16, " WORD("?17") ", ?18, " WORD("?19") ")";
     struct buf blamed = BUF_INIT;
     join_blamed(&blamed, t);
     store_db_word(s, t->winner);
+    store_db_word(s, t->fingerprint);
+    store_db_word(s, t->checkpoint_fingerprint);
     STORE_WRITE(s, sql, store_text(t->key.batch), store_int(t->key.clip), store_int(t->key.task),
                 store_int(t->state), store_int(t->open), store_u64(t->fence),
                 store_int(t->attempts), store_some(t->counted), store_some(t->losses),
                 store_words(buf_text(&blamed)), store_words(t->winner),
                 store_some((int64_t)t->winner_fence), store_some((int64_t)t->output_bytes),
-                store_some(t->suspect), store_words(t->why), store_words(t->message));
+                store_some(t->suspect), store_words(t->why), store_words(t->message),
+                store_words(t->fingerprint), store_some(t->checkpoint_step),
+                store_words(t->checkpoint_fingerprint));
     buf_finish(&blamed);
 }
 
 #define TASK_COLUMNS                                                                               \
     "SELECT b.id, clip, task, t.state, open, fence, t.attempts, counted, losses, blamed, w.text,"  \
-    " winner_fence, output_bytes, suspect, why, message FROM task t"                               \
-    " JOIN batch b ON b.sequence = t.batch LEFT JOIN word w ON w.id = winner"
+    " winner_fence, output_bytes, suspect, why, message, f.text, checkpoint_step, p.text"          \
+    " FROM task t JOIN batch b ON b.sequence = t.batch LEFT JOIN word w ON w.id = winner"          \
+    " LEFT JOIN word f ON f.id = t.fingerprint LEFT JOIN word p ON p.id = checkpoint_fingerprint"
 
 /* Copies a column's text behind the others; its place is known only when all stand. */
 static size_t keep(struct buf *texts, sqlite3_stmt *stmt, int column)
@@ -90,11 +95,15 @@ static void read_task(sqlite3_stmt *stmt, struct buf *texts, struct task_record 
     t->suspect = (enum suspect)sqlite3_column_int(stmt, 13);
     size_t blamed = keep(texts, stmt, 9), winner = keep(texts, stmt, 10);
     size_t why = keep(texts, stmt, 14), message = keep(texts, stmt, 15);
+    size_t fingerprint = keep(texts, stmt, 16), checkpoint = keep(texts, stmt, 18);
+    t->checkpoint_step = store_db_u32(stmt, 17);
     split_blamed((char *)texts->data + blamed, t);
     bool has_winner = sqlite3_column_type(stmt, 10) != SQLITE_NULL;
     t->winner = has_winner ? kept(texts, winner) : NULL;
     t->why = kept(texts, why);
     t->message = kept(texts, message);
+    t->fingerprint = kept(texts, fingerprint);
+    t->checkpoint_fingerprint = kept(texts, checkpoint);
 }
 
 bool store_each_open_task(struct store *s,
@@ -129,86 +138,4 @@ bool store_task(struct store *s, const struct task_key *key, struct task_record 
     read_task(stmt, &s->task_texts, out);
     store_db_done(stmt);
     return true;
-}
-
-/* ---- attempts ---- */
-
-void store_attempt_save(struct store *s, const struct attempt_record *a, int64_t begun_ms)
-{
-    static const char sql[] =
-        "INSERT OR REPLACE INTO attempt(batch, clip, task, fence, worker_fence, worker, boot, slot,"
-        " end, begun_ms) VALUES(" BATCH_NUMBER ", ?2, ?3, ?4, ?5, " WORD("?6") ", ?7, ?8, 0, ?9)";
-    store_db_word(s, a->worker);
-    STORE_WRITE(s, sql, store_text(a->task.batch), store_int(a->task.clip), store_int(a->task.task),
-                store_u64(a->fence),
-                a->worker_fence == a->fence ? store_words(NULL) : store_u64(a->worker_fence),
-                store_text(a->worker), store_blob(a->boot_id, sizeof a->boot_id),
-                store_some(a->slot), store_int(begun_ms));
-}
-
-void store_attempt_end(struct store *s, const struct attempt_end_record *e, int64_t ended_ms)
-{
-    static const char sql[] =
-        "UPDATE attempt SET end = ?5, lasted_ms = max(0, ?6 - begun_ms), render_ms = ?7,"
-        " computed = ?8, wasted = ?9, message = ?10, log_tail = ?11, boot = NULL"
-        " WHERE batch = " BATCH_NUMBER " AND clip = ?2 AND task = ?3 AND fence = ?4";
-    STORE_WRITE(s, sql, store_text(e->task.batch), store_int(e->task.clip), store_int(e->task.task),
-                store_u64(e->fence), store_int(e->end), store_int(ended_ms),
-                store_some((int64_t)e->render_ms), store_some(e->steps_computed),
-                store_some(e->steps_wasted), store_words(e->message), store_words(e->log_tail));
-}
-
-bool store_each_live_attempt(struct store *s,
-                             void (*each)(void *context, const struct attempt_record *attempt),
-                             void *context, struct error *err)
-{
-    static const char sql[] =
-        "SELECT b.id, clip, task, fence, ifnull(worker_fence, fence), w.text, boot, slot"
-        " FROM attempt a JOIN batch b ON b.sequence = a.batch JOIN word w ON w.id = worker"
-        " WHERE end = 0 ORDER BY a.batch, clip, task, fence";
-    int row = -1;
-    sqlite3_stmt *stmt = store_db_query(s, sql, NULL, 0, err);
-    while (stmt != NULL && (row = store_db_next(s, stmt, err)) == 1) {
-        struct attempt_record a = {0};
-        store_db_task(stmt, 0, &a.task);
-        a.fence = store_db_u64(stmt, 3);
-        a.worker_fence = store_db_u64(stmt, 4);
-        a.worker = store_db_text(stmt, 5);
-        if (sqlite3_column_bytes(stmt, 6) == ID_BOOT_BYTES)
-            memcpy(a.boot_id, sqlite3_column_blob(stmt, 6), ID_BOOT_BYTES);
-        a.slot = store_db_u32(stmt, 7);
-        each(context, &a);
-    }
-    return row == 0;
-}
-
-bool store_each_attempt(struct store *s, const struct task_key *key,
-                        void (*each)(void *context, const struct store_attempt *attempt),
-                        void *context, struct error *err)
-{
-    static const char sql[] =
-        "SELECT fence, ifnull(worker_fence, fence), w.text, end, message, log_tail, computed,"
-        " wasted, render_ms, begun_ms, iif(end = 0, 0, begun_ms + lasted_ms)"
-        " FROM attempt JOIN word w ON w.id = worker WHERE batch = " BATCH_NUMBER
-        " AND clip = ?2 AND task = ?3 ORDER BY fence";
-    int row = -1;
-    sqlite3_stmt *stmt = STORE_QUERY(s, err, sql, store_text(key->batch), store_int(key->clip),
-                                     store_int(key->task));
-    while (stmt != NULL && (row = store_db_next(s, stmt, err)) == 1) {
-        struct store_attempt a = {
-            .fence = store_db_u64(stmt, 0),
-            .worker_fence = store_db_u64(stmt, 1),
-            .worker = store_db_text(stmt, 2),
-            .end = (enum attempt_end)sqlite3_column_int(stmt, 3),
-            .message = store_db_text(stmt, 4),
-            .log_tail = store_db_text(stmt, 5),
-            .steps_computed = store_db_u32(stmt, 6),
-            .steps_wasted = store_db_u32(stmt, 7),
-            .render_ms = store_db_u64(stmt, 8),
-            .begun_ms = sqlite3_column_int64(stmt, 9),
-            .ended_ms = sqlite3_column_int64(stmt, 10),
-        };
-        each(context, &a);
-    }
-    return row == 0;
 }

@@ -400,6 +400,7 @@ void submit_result_finish(struct submit_result *r)
 {
     for (uint32_t i = 0; i < r->group_count; i++) {
         free(r->groups[i].model);
+        free(r->groups[i].second);
         json_decref(r->groups[i].base);
     }
     free(r->groups);

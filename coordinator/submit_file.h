@@ -9,8 +9,8 @@
  * white space around a prompt dropped. JSONL: recipe names or their aliases; `seed` a number or a
  * list of numbers, which replaces the options' seeds; a line is at most LIMIT_SUBMIT_LINE_BYTES.
  * Options: an object of recipe fields (no prompt) plus `seed` S (default 0) and `seeds` N (default
- * 1): S .. S+N-1 for every prompt. Lines that differ in model, LoRAs, size, frames, steps or fps
- * form groups, at most LIMIT_GROUPS. */
+ * 1): S .. S+N-1 for every prompt. Lines that differ in model, LoRAs, size, frames, steps, fps or
+ * plan form groups, at most LIMIT_GROUPS. */
 #ifndef ZOE_COORDINATOR_SUBMIT_FILE_H
 #define ZOE_COORDINATOR_SUBMIT_FILE_H
 
@@ -22,6 +22,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/output_kind.h"
+#include "base/plan.h"
 #include "proto/limits.h"
 
 struct model_list; /* models.h: an immutable snapshot */
@@ -44,14 +45,24 @@ struct submit_group {
     int64_t width, height, frames, steps;
     double fps;
     enum output_kind output;
+    struct plan plan;            /* the tasks of each clip */
+    char *second;                /* name of the model of stage 1; NULL: there is none */
+    struct digest second_digest; /* zero: there is none */
+    int64_t second_width, second_height, second_steps;
     json_t *base; /* recipe without prompt and seed, complete */
     uint64_t first_clip;
     uint64_t clips;
 };
 
-struct submit_input_file { /* that some recipe starts from */
+struct submit_input_file { /* that some recipe starts from or takes sound of */
     struct digest sha256;
-    bool is_image; /* named as an init_image */
+    bool is_image;    /* named as an init_image */
+    bool is_pictures; /* as an init_video, init_image or mask */
+    bool is_sound;    /* as audio */
+    bool is_video;    /* as an extend_video: of so many frames at least, and of this size */
+    bool is_latents;  /* as extend_latents: of so many frames at least */
+    int64_t frames, latent_frames;
+    int64_t width, height; /* -1: of several sizes, which no file has */
 };
 
 #define SUBMIT_WARNINGS 4

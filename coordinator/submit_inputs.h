@@ -10,5 +10,8 @@
  * digits, or one file too many. */
 bool submit_inputs_take(struct submit_result *result, const char *field, const json_t *value,
                         struct error *err);
+/* What the complete recipe of a line wants of the files that it names. */
+void submit_inputs_want(struct submit_result *result, const json_t *recipe,
+                        const struct plan *plan);
 
 #endif

@@ -8,6 +8,8 @@
 #include "base/recipe.h"
 #include "base/recipe_rules.h"
 #include "base/xalloc.h"
+#include "coordinator/submit_inputs.h"
+#include "coordinator/submit_plan.h"
 
 #define FIELD_SIZE 64
 #define VARIANTS_KEPT 4096 /* a file whose lines all differ must not fill the memory */
@@ -59,86 +61,104 @@ static bool pin_loras(struct submit_variants *v, json_t *recipe, const struct mo
     return submit_loras_pin(&v->loras, recipe, model, facts, err) || fault(field, "loras");
 }
 
+/* What an older build described says nothing: it is a video. */
+static enum output_kind output_of(const json_t *facts)
+{
+    enum output_kind kind = OUTPUT_VIDEO;
+    const char *name = json_string_value(json_object_get(facts, "output"));
+    if (name != NULL) (void)output_kind_find(name, &kind);
+    return kind;
+}
+
 /* Everything but prompt and seed, complete. New reference or NULL. */
 static json_t *complete(struct submit_variants *v, json_t *recipe, const struct model *model,
-                        char *field, struct error *err)
+                        const json_t *facts, struct submit_plan *plan, char *field,
+                        struct error *err)
 {
-    json_t *facts = json_parse(model->description, strlen(model->description), "description", err);
+    const bool noise_given = json_object_get(recipe, "noise") != NULL;
     json_object_set_new(recipe, "prompt", json_string("x"));
     json_object_set_new(recipe, "seed", json_integer(0));
     fault(field, "");
-    bool ok = facts != NULL &&
-              recipe_fill(recipe, model->name, json_object_get(facts, "defaults"), err) &&
+    bool ok = recipe_fill(recipe, model->name, json_object_get(facts, "defaults"), err) &&
+              submit_plan_make(plan, recipe, facts, noise_given, v->input->models, field, err) &&
               follows_rules(facts, recipe, field, err) &&
               pin_loras(v, recipe, model, facts, field, err);
     json_object_del(recipe, "prompt");
     json_object_del(recipe, "seed");
-    json_decref(facts);
     return ok ? json_incref(recipe) : NULL;
 }
 
 /* ---- groups ---- */
+
+struct line {
+    const struct model *model;
+    json_t *recipe; /* complete */
+    struct submit_plan plan;
+    enum output_kind output;
+};
 
 static int64_t number(const json_t *recipe, const char *name)
 {
     return (int64_t)json_integer_value(json_object_get(recipe, name));
 }
 
-static bool same_shape(const struct submit_group *g, const struct model *model,
-                       const json_t *recipe)
+static bool same_plan(const struct submit_group *g, const struct submit_plan *p)
 {
-    const struct digest loras = submit_loras_digest(recipe);
-    return digest_equal(&g->loras, &loras) && strcmp(g->model, model->name) == 0 &&
-           g->width == number(recipe, "width") && g->height == number(recipe, "height") &&
-           g->frames == number(recipe, "num_frames") &&
-           g->steps == number(recipe, "num_inference_steps") &&
-           g->fps == (double)number(recipe, "fps");
+    const struct digest none = {{0}};
+    const struct digest *second = p->second != NULL ? &p->second->digest : &none;
+    return memcmp(&g->plan, &p->plan, sizeof g->plan) == 0 &&
+           digest_equal(&g->second_digest, second) && g->second_width == p->width &&
+           g->second_height == p->height && g->second_steps == p->steps;
 }
 
-/* What an older build described says nothing: it is a video. */
-static enum output_kind output_of(const struct model *model)
+static bool same_shape(const struct submit_group *g, const struct line *l)
 {
-    enum output_kind kind = OUTPUT_VIDEO;
-    json_t *facts = json_parse(model->description, strlen(model->description), "description", NULL);
-    const char *name = json_string_value(json_object_get(facts, "output"));
-    if (name != NULL) (void)output_kind_find(name, &kind);
-    json_decref(facts);
-    return kind;
+    const struct digest loras = submit_loras_digest(l->recipe);
+    return digest_equal(&g->loras, &loras) && strcmp(g->model, l->model->name) == 0 &&
+           g->width == number(l->recipe, "width") && g->height == number(l->recipe, "height") &&
+           g->frames == number(l->recipe, "num_frames") &&
+           g->steps == number(l->recipe, "num_inference_steps") &&
+           g->fps == (double)number(l->recipe, "fps") && same_plan(g, &l->plan);
 }
 
-static struct submit_group *add_group(struct submit_result *r, const struct model *model,
-                                      json_t *recipe)
+static void add_group(struct submit_result *r, const struct line *l)
 {
     r->groups = xrealloc_array(r->groups, r->group_count + 1, sizeof *r->groups);
     struct submit_group *g = &r->groups[r->group_count++];
-    *g = (struct submit_group){.model = xstrdup(model->name),
-                               .model_digest = model->digest,
-                               .loras = submit_loras_digest(recipe),
-                               .width = number(recipe, "width"),
-                               .height = number(recipe, "height"),
-                               .frames = number(recipe, "num_frames"),
-                               .steps = number(recipe, "num_inference_steps"),
-                               .fps = (double)number(recipe, "fps"),
-                               .output = output_of(model),
-                               .base = json_incref(recipe)};
-    return g;
+    *g = (struct submit_group){.model = xstrdup(l->model->name),
+                               .model_digest = l->model->digest,
+                               .loras = submit_loras_digest(l->recipe),
+                               .width = number(l->recipe, "width"),
+                               .height = number(l->recipe, "height"),
+                               .frames = number(l->recipe, "num_frames"),
+                               .steps = number(l->recipe, "num_inference_steps"),
+                               .fps = (double)number(l->recipe, "fps"),
+                               .output = l->output,
+                               .plan = l->plan.plan,
+                               .second_width = l->plan.width,
+                               .second_height = l->plan.height,
+                               .second_steps = l->plan.steps,
+                               .base = json_incref(l->recipe)};
+    if (l->plan.second == NULL) return;
+    g->second = xstrdup(l->plan.second->name);
+    g->second_digest = l->plan.second->digest;
 }
 
-static bool group_of(struct submit_result *r, const struct model *model, json_t *recipe,
-                     uint32_t *out, struct error *err)
+static bool group_of(struct submit_result *r, const struct line *l, uint32_t *out,
+                     struct error *err)
 {
     for (uint32_t i = 0; i < r->group_count; i++) {
-        if (!same_shape(&r->groups[i], model, recipe)) continue;
+        if (!same_shape(&r->groups[i], l)) continue;
         *out = i;
         return true;
     }
     if (r->group_count == LIMIT_GROUPS)
         return error_set(err, ERROR_INVALID,
                          "the lines differ in more than %d combinations of model, LoRAs, size, "
-                         "frames, steps and fps: split the file",
+                         "frames, steps, fps and plan: split the file",
                          LIMIT_GROUPS);
     *out = r->group_count;
-    add_group(r, model, recipe);
+    add_group(r, l);
     return true;
 }
 
@@ -194,26 +214,39 @@ static void forget_length(json_t *options, const json_t *own)
     if (json_object_get(own, "seconds") != NULL) json_object_del(options, "num_frames");
 }
 
+static struct submit_variant *new_variant(const struct submit_variants *v, const struct line *l,
+                                          uint32_t group)
+{
+    struct submit_variant *variant = xcalloc(1, sizeof *variant);
+    variant->group = group;
+    variant->model = l->model;
+    variant->syntax = prompt_syntax_of(l->recipe);
+    variant->steps = (int)number(l->recipe, "num_inference_steps");
+    variant->differs = differences(v->result->groups[group].base, l->recipe);
+    return variant;
+}
+
 static struct submit_variant *make(struct submit_variants *v, const json_t *fields, char *field,
                                    struct error *err)
 {
-    json_t *recipe = json_deep_copy(v->options), *own = json_deep_copy(fields);
+    json_t *recipe = json_deep_copy(v->options), *own = json_deep_copy(fields), *facts = NULL;
     forget_length(recipe, own);
     json_object_update(recipe, own);
     json_decref(own);
     struct submit_variant *variant = NULL;
     uint32_t group = 0;
-    const struct model *model = find_model(v, recipe, field, err);
-    json_t *whole = model != NULL ? complete(v, recipe, model, field, err) : NULL;
-    if (whole != NULL && group_of(v->result, model, whole, &group, err)) {
-        variant = xcalloc(1, sizeof *variant);
-        variant->group = group;
-        variant->model = model;
-        variant->syntax = prompt_syntax_of(whole);
-        variant->steps = (int)number(whole, "num_inference_steps");
-        variant->differs = differences(v->result->groups[group].base, whole);
+    struct line line = {.model = find_model(v, recipe, field, err)};
+    if (line.model != NULL)
+        facts = json_parse(line.model->description, strlen(line.model->description), "description",
+                           err);
+    line.output = output_of(facts);
+    if (facts != NULL) line.recipe = complete(v, recipe, line.model, facts, &line.plan, field, err);
+    if (line.recipe != NULL && group_of(v->result, &line, &group, err)) {
+        submit_inputs_want(v->result, line.recipe, &line.plan.plan);
+        variant = new_variant(v, &line, group);
     }
-    json_decref(whole);
+    json_decref(line.recipe);
+    json_decref(facts);
     json_decref(recipe);
     return variant;
 }

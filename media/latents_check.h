@@ -29,7 +29,7 @@ struct latents_info {
 };
 
 struct latents_wanted {
-    const char *recipe; /* digest, as 64 hex digits */
+    const char *recipe; /* digest, as 64 hex digits; NULL: of any clip and place */
     int64_t task, first, frames;
     int64_t step; /* LATENTS_STEP_ANY: whichever it is */
 };

@@ -3,6 +3,8 @@
 #include "media/latents_check.h"
 #include "media/media_commands.h"
 
+#define ABSENT INT64_C(-1)
+
 static void reply(struct media_call *call, const struct latents_info *info)
 {
     media_reply_text(call, "kind", info->kind);
@@ -17,14 +19,22 @@ static void reply(struct media_call *call, const struct latents_info *info)
 
 bool media_latents_run(struct media_call *call, struct error *err)
 {
-    struct latents_wanted w = {.step = LATENTS_STEP_ANY};
+    struct latents_wanted w = {
+        .task = ABSENT, .first = ABSENT, .frames = ABSENT, .step = LATENTS_STEP_ANY};
     const struct media_option options[] = {
-        {"recipe", MEDIA_ARGS_TEXT, true, 0, 0, {.text = &w.recipe}, "HEX", "of the whole clip"},
-        {"task", MEDIA_ARGS_INT, true, 0, UINT32_MAX, {.number = &w.task}, "N", "in its plan"},
-        {"first", MEDIA_ARGS_INT, true, 0, UINT32_MAX, {.number = &w.first}, "F", "first frame"},
+        {"recipe",
+         MEDIA_ARGS_TEXT,
+         false,
+         0,
+         0,
+         {.text = &w.recipe},
+         "HEX",
+         "of the whole clip; any when absent"},
+        {"task", MEDIA_ARGS_INT, false, 0, UINT32_MAX, {.number = &w.task}, "N", "in its plan"},
+        {"first", MEDIA_ARGS_INT, false, 0, UINT32_MAX, {.number = &w.first}, "F", "first frame"},
         {"frames",
          MEDIA_ARGS_INT,
-         true,
+         false,
          1,
          LATENTS_FRAMES_MAX,
          {.number = &w.frames},
@@ -42,7 +52,11 @@ bool media_latents_run(struct media_call *call, struct error *err)
     };
     if (!media_call_parse(call, options, 1, 1, err)) return false;
     struct digest digest;
-    if (!digest_parse(w.recipe, &digest))
+    const bool whole = w.task != ABSENT && w.first != ABSENT && w.frames != ABSENT;
+    if (w.recipe != NULL ? !whole : w.task + w.first + w.frames != 3 * ABSENT)
+        return error_set(err, ERROR_USAGE,
+                         "--recipe, --task, --first and --frames say which latents: all or none");
+    if (w.recipe != NULL && !digest_parse(w.recipe, &digest))
         return error_set(err, ERROR_USAGE, "--recipe: 64 hex digits are needed");
     struct latents_info info;
     if (!latents_check(call->argv[0], &w, &info, err)) return false;

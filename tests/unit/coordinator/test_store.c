@@ -49,6 +49,7 @@ static void add_batch(struct store *s, const char *id, uint64_t sequence, const 
         shapes[i].steps = 25;
         shapes[i].fps = 8;
         shapes[i].output = i == 1 ? OUTPUT_IMAGE : OUTPUT_VIDEO;
+        shapes[i].plan = plan_whole(16, 25);
     }
     memset(counts, 0, sizeof counts);
     counts[0].by_state[CLIP_WAITING] = 99999990;
@@ -416,10 +417,10 @@ static void check_output(void *context, const struct output_record *o)
     (*(int *)context)++;
 }
 
-static void check_use(void *context, const struct task_key *key)
+static void check_use(void *context, const struct output_record *o)
 {
-    assert_string_equal(key->batch, BATCH);
-    *(uint32_t *)context += key->clip;
+    assert_string_equal(o->task.batch, BATCH);
+    *(uint32_t *)context += o->task.clip;
 }
 
 static void uses_follow_their_rows(void **state)
