@@ -16,8 +16,12 @@ static const struct {
     {"window", offsetof(struct plan, window)},
     {"overlap", offsetof(struct plan, overlap)},
     {"steps", offsetof(struct plan, steps)},
+    {"seam_steps", offsetof(struct plan, seam_steps)},
     {"sync_every", offsetof(struct plan, sync_every)},
     {"upscale_steps", offsetof(struct plan, upscale_steps)},
+    {"resample_times", offsetof(struct plan, resample_times)},
+    {"resample_jump", offsetof(struct plan, resample_jump)},
+    {"keeps", offsetof(struct plan, keeps)},
     {"start", offsetof(struct plan, start)},
 };
 #define PLAN_NUMBERS (sizeof plan_numbers / sizeof plan_numbers[0])
