@@ -17,6 +17,7 @@ struct media_call {
     int argc;                 /* arguments after the command's name */
     char **argv;
     json_t *reply;   /* object, owned by main */
+    json_t *details; /* of a failure: members for its line; NULL: none. Owned by main */
     bool help_shown; /* --help was asked and answered: nothing more to do or to print */
 };
 

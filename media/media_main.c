@@ -53,17 +53,23 @@ static int usage(void)
 }
 
 /* Content that is not what it should be is the sender's fault, and a verdict, not a misuse. */
-static int fail(const struct error *err)
+static int fail_with(const struct error *err, json_t *details)
 {
     bool verdict = err->code == ERROR_INVALID;
     const char *code = verdict ? "rejected" : error_name(err->code);
     json_t *reply = json_pack("{s:b, s:s, s:s}", "ok", 0, "code", code, "message", err->message);
+    if (reply != NULL && details != NULL) (void)json_object_update(reply, details);
     char *line = reply != NULL ? json_line(reply) : NULL;
     (void)printf("%s\n", line != NULL ? line : "{\"ok\":false,\"code\":\"internal\"}");
     (void)fprintf(stderr, "zoe-media: %s\n", err->message);
     free(line);
     json_decref(reply);
     return verdict ? 1 : error_exit_code(err->code);
+}
+
+static int fail(const struct error *err)
+{
+    return fail_with(err, NULL);
 }
 
 static int succeed(const json_t *reply)
@@ -88,8 +94,9 @@ static int run(const struct command_row *row, int argc, char **argv)
     ZOE_ASSERT(call.reply != NULL);
     bool ok = row->run(&call, &err);
     int code = 0;
-    if (!call.help_shown) code = ok ? succeed(call.reply) : fail(&err);
+    if (!call.help_shown) code = ok ? succeed(call.reply) : fail_with(&err, call.details);
     json_decref(call.reply);
+    json_decref(call.details);
     return code;
 }
 

@@ -1,11 +1,14 @@
 /* zoe-media stitch: segments in, one checked MP4 or PNG out. */
 #include <limits.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "base/xalloc.h"
 #include "media/media_commands.h"
 #include "media/stitch.h"
+#include "media/stitch_manifest.h"
 
 #define COMMENT_MAX_BYTES ((size_t)256 * 1024)
 
@@ -35,22 +38,64 @@ static void reply(struct media_call *call, const struct stitch_job *job,
     media_reply_int(call, "luma_max", result->luma_max);
 }
 
+/* Which segments have to be made again. */
+static void report_bad(struct media_call *call, const struct stitch_result *result,
+                       struct error *err)
+{
+    if (result->bad_count == 0) return;
+    json_t *list = json_array();
+    for (int i = 0; i < result->bad_count; i++)
+        ZOE_ASSERT(json_array_append_new(list, json_integer(result->bad[i])) == 0);
+    call->details = json_pack("{s:i, s:o}", "segment", result->bad[0], "bad_segments", list);
+    ZOE_ASSERT(call->details != NULL);
+    err->code = ERROR_INVALID; /* a missing one is a verdict on it, too */
+}
+
 static bool stitch(struct media_call *call, struct stitch_job *job, const char *comment_path,
                    struct error *err)
 {
     struct buf comment = BUF_INIT;
-    struct stitch_result result;
+    struct stitch_result *result = xcalloc(1, sizeof *result);
     bool ok = read_comment(comment_path, &comment, err);
     job->tags.comment = buf_text(&comment);
-    ok = ok && stitch_run(job, &result, err);
-    if (ok) reply(call, job, &result);
+    ok = ok && stitch_run(job, result, err);
+    if (ok) reply(call, job, result);
+    if (!ok && job->facts != NULL) report_bad(call, result, err);
     buf_finish(&comment);
+    free(result);
     return ok;
+}
+
+static bool stitch_manifest(struct media_call *call, struct stitch_job *job,
+                            const char *manifest_path, const char *comment_path, struct error *err)
+{
+    struct stitch_manifest m;
+    if (!stitch_manifest_load(&m, manifest_path, err)) return false;
+    job->segments = m.paths;
+    job->facts = m.facts;
+    job->segment_count = m.count;
+    job->before = m.before;
+    job->before_frames = m.before_frames;
+    bool ok = m.frames == job->shape.count ||
+              error_set(err, ERROR_USAGE, "%s: its parts have %lld frames, --frames is %lld",
+                        manifest_path, (long long)m.frames, (long long)job->shape.count);
+    ok = ok && stitch(call, job, comment_path, err);
+    stitch_manifest_finish(&m);
+    return ok;
+}
+
+static bool stitch_words(struct media_call *call, struct stitch_job *job, const char *comment_path,
+                         struct error *err)
+{
+    const char *const *segments = (const char *const *)call->argv;
+    job->segments = segments;
+    job->segment_count = call->argc;
+    return stitch(call, job, comment_path, err);
 }
 
 bool media_stitch_run(struct media_call *call, struct error *err)
 {
-    const char *comment_path = NULL;
+    const char *comment_path = NULL, *manifest_path = NULL;
     int64_t width = 0, height = 0;
     struct stitch_job job = {.tags = {.title = "", .comment = ""}};
     struct frames_shape *shape = &job.shape;
@@ -88,6 +133,14 @@ bool media_stitch_run(struct media_call *call, struct error *err)
          {.number = &height},
          "H",
          "of the segments, in pixels"},
+        {"manifest",
+         MEDIA_ARGS_TEXT,
+         false,
+         0,
+         0,
+         {.text = &manifest_path},
+         "FILE",
+         "which segments, instead of words"},
         {"comment-file",
          MEDIA_ARGS_TEXT,
          false,
@@ -106,11 +159,11 @@ bool media_stitch_run(struct media_call *call, struct error *err)
          "text for the title tag"},
         {.name = NULL},
     };
-    if (!media_call_parse(call, options, 1, INT_MAX, err)) return false;
+    if (!media_call_parse(call, options, 0, INT_MAX, err)) return false;
+    if ((call->argc > 0) == (manifest_path != NULL))
+        return error_set(err, ERROR_USAGE, "stitch needs either SEGMENT... or --manifest");
     shape->width = (int)width;
     shape->height = (int)height;
-    const char *const *segments = (const char *const *)call->argv;
-    job.segments = segments;
-    job.segment_count = call->argc;
-    return stitch(call, &job, comment_path, err);
+    if (manifest_path == NULL) return stitch_words(call, &job, comment_path, err);
+    return stitch_manifest(call, &job, manifest_path, comment_path, err);
 }

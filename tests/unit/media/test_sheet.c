@@ -49,7 +49,11 @@ static void write_clip(const char *folder, const char *mp4, int width, int heigh
     segment_writer_destroy(w);
     free(rgb);
     const char *const segments[] = {segment};
-    const struct stitch_job job = {mp4, shape, {"", ""}, segments, 1};
+    const struct stitch_job job = {.out_path = mp4,
+                                   .shape = shape,
+                                   .tags = {"", ""},
+                                   .segments = segments,
+                                   .segment_count = 1};
     struct stitch_result result;
     must(stitch_run(&job, &result, &err), &err);
     free(segment);
