@@ -14,6 +14,7 @@
 #include "worker/engine_describe.h"
 #include "worker/engine_estimate.h"
 #include "worker/engine_lora.h"
+#include "worker/engine_plan.h"
 #include "worker/engine_serve.h"
 #include "worker/engine_trace.h"
 
@@ -27,6 +28,7 @@ static const struct command {
     {"describe", engine_describe_main, "print what a model is and can do, as JSON"},
     {"estimate", engine_estimate_main, "print what a clip of a size would take here, as JSON"},
     {"lora", engine_lora_main, "print what a LoRA is, and how much of it a model takes"},
+    {"plan", engine_plan_main, "print the tasks of a clip, or render them all one by one"},
     {"serve", engine_serve_main, "render what a worker asks for on stdin"},
     {"trace", engine_trace_main, "render one recipe and keep everything on the way"},
 };

@@ -1,38 +1,7 @@
 /* `zoe-engine` as people run it: describe and trace, their output and their refusals. */
-#include "tiny_copy.h"
-
-#include <fcntl.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "run_engine.h"
 
 #include "engine/file/tensor_file.h"
-
-static const char zoe_engine[] = TEST_BIN "/zoe-engine";
-
-/* Runs with stdout and stderr in FOLDER/out and FOLDER/err; returns the exit code. */
-static int run(const char *folder, const char *const *args)
-{
-    char *argv[20] = {xstrdup(zoe_engine)}, *out = scratch_path(folder, "out"),
-         *err = scratch_path(folder, "err");
-    int count = 1, status = 0;
-    for (int i = 0; args[i] != NULL; i++)
-        argv[count++] = xstrdup(args[i]);
-    const pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        dup2(open(out, O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
-        dup2(open(err, O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
-        execv(zoe_engine, argv);
-        _exit(127);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    for (int i = 0; i < count; i++)
-        free(argv[i]);
-    free(out);
-    free(err);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
 
 static void expect_said(const char *folder, const char *file, const char *text)
 {
@@ -67,7 +36,7 @@ static struct safetensors *trace(const char *folder, const char *model, const ch
     const char *args[] = {"trace", "--model", model,       "--recipe", file,
                           "--out", out,       "--threads", "2",        full ? "--full" : NULL,
                           NULL};
-    if (run(folder, args) != 0) expect_said(folder, "err", "no error at all");
+    if (run_engine(folder, args) != 0) expect_said(folder, "err", "no error at all");
     struct safetensors *s = safetensors_open(out, &err);
     expect_ok(s != NULL, &err);
     free(file);
@@ -126,7 +95,8 @@ static void a_trace_goes_on_from_a_checkpoint(void **state)
                           first,   "--stop-at", "2",  "--checkpoint", checkpoint, NULL};
     const char *go_on[] = {"trace", "--model", TINY,       "--recipe", recipe,
                            "--out", rest,      "--resume", checkpoint, NULL};
-    if (run(folder, stop) != 0 || run(folder, go_on) != 0) expect_said(folder, "err", "no error");
+    if (run_engine(folder, stop) != 0 || run_engine(folder, go_on) != 0)
+        expect_said(folder, "err", "no error");
     struct safetensors *a = safetensors_open(first, &err), *b = safetensors_open(rest, &err);
     expect_ok(a != NULL && b != NULL, &err);
     for (int i = 0; i <= 4; i++) {
@@ -144,7 +114,7 @@ static void a_trace_goes_on_from_a_checkpoint(void **state)
     safetensors_close(whole), safetensors_close(a), safetensors_close(b);
     const char *half[] = {"trace", "--model", TINY,        "--recipe", recipe,
                           "--out", first,     "--stop-at", "2",        NULL};
-    assert_int_equal(run(folder, half), 2);
+    assert_int_equal(run_engine(folder, half), 2);
     free(recipe), free(first), free(rest), free(checkpoint);
     scratch_remove(folder);
 }
@@ -167,9 +137,9 @@ static void a_trace_starts_from_raw_pictures(void **state)
     expect_ok(path_write_atomic(mask, bytes.data, 16 * 16, 0644, &err), &err);
     const char *args[] = {"trace", "--model",    TINY, "--recipe",   recipe, "--out",
                           out,     "--init-raw", raw,  "--mask-raw", mask,   NULL};
-    if (run(folder, args) != 0) expect_said(folder, "err", "no error");
+    if (run_engine(folder, args) != 0) expect_said(folder, "err", "no error");
     expect_ok(path_write_atomic(raw, bytes.data, bytes.size - 1, 0644, &err), &err);
-    assert_int_equal(run(folder, args), error_exit_code(ERROR_INVALID));
+    assert_int_equal(run_engine(folder, args), error_exit_code(ERROR_INVALID));
     expect_said(folder, "err", "neither one frame of the recipe's size (768) nor all (1536)");
     buf_finish(&bytes);
     free(recipe), free(out), free(raw), free(mask);
@@ -243,7 +213,7 @@ static void a_model_is_described(void **state)
     (void)state;
     char *folder = scratch_folder();
     const char *args[] = {"describe", "--model", TEST_SOURCE "/models/shapes", NULL};
-    assert_int_equal(run(folder, args), 0);
+    assert_int_equal(run_engine(folder, args), 0);
     expect_said(folder, "out", "\"family\":\"modelscope\"");
     expect_said(folder, "out", "\"window\":16");
     expect_said(folder, "out", "\"schedulers\":[\"ddim\",\"dpm++\",");
@@ -269,11 +239,11 @@ static void mistakes_have_exit_codes(void **state)
     };
     char *folder = scratch_folder();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        assert_int_equal(run(folder, cases[i].args), cases[i].code);
+        assert_int_equal(run_engine(folder, cases[i].args), cases[i].code);
         expect_said(folder, "err", cases[i].said);
     }
     const char *help[] = {"trace", "--help", NULL};
-    assert_int_equal(run(folder, help), 0);
+    assert_int_equal(run_engine(folder, help), 0);
     expect_said(folder, "out", "usage: zoe-engine trace");
     scratch_remove(folder);
 }
@@ -291,7 +261,7 @@ static void a_profile_tells_memory_and_seconds(void **state)
         " \"num_inference_steps\": 2}");
     const char *args[] = {"trace", "--model", TINY,        "--recipe", recipe,
                           "--out", out,       "--profile", NULL};
-    assert_int_equal(run(folder, args), 0);
+    assert_int_equal(run_engine(folder, args), 0);
     struct error err = {0};
     json_t *all = json_parse_file(said, 1 << 20, &err);
     expect_ok(all != NULL, &err);
@@ -314,16 +284,16 @@ static void an_estimate_is_printed(void **state)
     (void)state;
     char *folder = scratch_folder();
     const char *good[] = {"estimate", "--model", TINY, "--size", "64x96", "--frames", "4", NULL};
-    assert_int_equal(run(folder, good), 0);
+    assert_int_equal(run_engine(folder, good), 0);
     expect_said(folder, "out", "\"height\":96");
     expect_said(folder, "out", "\"peak\":");
     const char *odd[] = {"estimate", "--model", TINY, "--size", "63x64", NULL};
-    assert_int_equal(run(folder, odd), error_exit_code(ERROR_USAGE));
+    assert_int_equal(run_engine(folder, odd), error_exit_code(ERROR_USAGE));
     expect_said(folder, "err", "width must be within");
     const char *const sizes[] = {"64", "64x", "x64", "64x64x64", "-8x64", "99999999999x8"};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         const char *bad[] = {"estimate", "--model", TINY, "--size", sizes[i], NULL};
-        assert_int_equal(run(folder, bad), error_exit_code(ERROR_USAGE));
+        assert_int_equal(run_engine(folder, bad), error_exit_code(ERROR_USAGE));
         expect_said(folder, "err", "usage:");
     }
     scratch_remove(folder);
