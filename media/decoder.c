@@ -1,13 +1,12 @@
 /* Restricted demuxing and decoding. */
 #include "media/decoder.h"
 
-#include <errno.h>
-#include <libavformat/avformat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "media/container.h"
 #include "media/ffv1.h"
 #include "media/libav.h"
 
@@ -32,8 +31,7 @@ const struct decoder_format decoder_mp4 = {
 struct decoder {
     const struct decoder_format *format;
     char *path;
-    AVFormatContext *file;
-    AVIOContext *bytes; /* ours, since avformat_open_input frees only what it opened itself */
+    struct container container;
     AVCodecContext *codec;
     AVPacket *packet;
     AVFrame *picture;
@@ -51,7 +49,7 @@ static bool refuse(const struct decoder *d, struct error *err, const char *why)
 static bool fail(const struct decoder *d, struct error *err, int code, const char *what)
 {
     (void)libav_error(err, code, "%s: %s", d->path, what);
-    bool reading = d->bytes == NULL || (d->bytes->error < 0 && d->bytes->error != AVERROR_EOF);
+    bool reading = container_failed_to_read(&d->container);
     if (err != NULL && !reading && code != AVERROR(ENOMEM)) err->code = ERROR_INVALID;
     return false;
 }
@@ -63,41 +61,22 @@ static bool fail_at_picture(const struct decoder *d, struct error *err, int code
     return fail(d, err, code, what);
 }
 
-static int refuse_nested_file(AVFormatContext *file, AVIOContext **pb, const char *url, int flags,
-                              AVDictionary **options)
-{
-    (void)file, (void)pb, (void)url, (void)flags, (void)options;
-    return AVERROR(EPERM);
-}
-
 static bool open_container(struct decoder *d, struct error *err)
 {
-    const AVInputFormat *input = av_find_input_format(d->format->container);
-    d->file = avformat_alloc_context();
-    if (input == NULL || d->file == NULL) {
+    int code = container_open(&d->container, d->path, d->format->container,
+                              AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_EXPLODE);
+    if (code == AVERROR_DEMUXER_NOT_FOUND)
         return error_set(err, ERROR_REFUSED, "no demuxer for %s", d->format->container);
-    }
-    d->file->error_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_EXPLODE;
-    char *url = libav_file_url(d->path);
-    AVDictionary *options = NULL;
-    int code = av_dict_set(&options, "protocol_whitelist", "file", 0);
-    if (code >= 0) code = av_dict_set(&options, "codec_whitelist", d->format->codec, 0);
-    if (code >= 0) code = avio_open2(&d->bytes, url, AVIO_FLAG_READ, NULL, &options);
-    d->file->pb = d->bytes;
-    d->file->io_open = refuse_nested_file;
-    if (code >= 0) code = avformat_open_input(&d->file, url, input, &options);
-    av_dict_free(&options);
-    free(url);
-    if (code == AVERROR(ENOENT)) {
+    if (code == AVERROR(ENOENT))
         return error_set(err, ERROR_NOT_FOUND, "%s does not exist", d->path);
-    }
     return code >= 0 || fail(d, err, code, "opening");
 }
 
 static bool check_stream(const struct decoder *d, struct error *err)
 {
-    if (d->file->nb_streams != 1) return refuse(d, err, "it does not hold exactly one stream");
-    const AVCodecParameters *p = d->file->streams[0]->codecpar;
+    if (d->container.file->nb_streams != 1)
+        return refuse(d, err, "it does not hold exactly one stream");
+    const AVCodecParameters *p = d->container.file->streams[0]->codecpar;
     if (p->codec_type != AVMEDIA_TYPE_VIDEO || p->codec_id != d->format->codec_id) {
         return refuse(d, err, "another codec");
     }
@@ -118,10 +97,10 @@ static bool open_codec(struct decoder *d, struct error *err)
     if (d->codec == NULL || d->packet == NULL || d->picture == NULL) {
         return error_set(err, ERROR_NO_MEMORY, "decoder for %s", d->path);
     }
-    int code = avcodec_parameters_to_context(d->codec, d->file->streams[0]->codecpar);
+    int code = avcodec_parameters_to_context(d->codec, d->container.file->streams[0]->codecpar);
     d->codec->thread_count = 1;
-    d->codec->err_recognition = d->file->error_recognition;
-    d->codec->pkt_timebase = d->file->streams[0]->time_base;
+    d->codec->err_recognition = d->container.file->error_recognition;
+    d->codec->pkt_timebase = d->container.file->streams[0]->time_base;
     d->codec->max_pixels = (int64_t)FRAMES_SIDE_MAX * FRAMES_SIDE_MAX;
     d->codec->error_concealment = 0;
     if (code >= 0) code = avcodec_open2(d->codec, codec, NULL);
@@ -142,39 +121,39 @@ struct decoder *decoder_open(const char *path, const struct decoder_format *form
 
 int decoder_width(const struct decoder *d)
 {
-    return d->file->streams[0]->codecpar->width;
+    return d->container.file->streams[0]->codecpar->width;
 }
 
 int decoder_height(const struct decoder *d)
 {
-    return d->file->streams[0]->codecpar->height;
+    return d->container.file->streams[0]->codecpar->height;
 }
 
 AVRational decoder_rate(const struct decoder *d)
 {
-    return d->file->streams[0]->avg_frame_rate;
+    return d->container.file->streams[0]->avg_frame_rate;
 }
 
 AVRational decoder_time_base(const struct decoder *d)
 {
-    return d->file->streams[0]->time_base;
+    return d->container.file->streams[0]->time_base;
 }
 
 int64_t decoder_announced_frames(const struct decoder *d)
 {
-    return d->file->streams[0]->nb_frames;
+    return d->container.file->streams[0]->nb_frames;
 }
 
 double decoder_announced_seconds(const struct decoder *d)
 {
-    const AVStream *stream = d->file->streams[0];
+    const AVStream *stream = d->container.file->streams[0];
     if (stream->duration == AV_NOPTS_VALUE) return 0;
     return (double)stream->duration * av_q2d(stream->time_base);
 }
 
 const char *decoder_tag(const struct decoder *d, const char *name)
 {
-    const AVDictionaryEntry *entry = av_dict_get(d->file->metadata, name, NULL, 0);
+    const AVDictionaryEntry *entry = av_dict_get(d->container.file->metadata, name, NULL, 0);
     return entry != NULL ? entry->value : NULL;
 }
 
@@ -195,8 +174,8 @@ static bool send_packet(struct decoder *d, struct error *err)
 /* One packet into the codec, or the end of the file. */
 static bool feed(struct decoder *d, struct error *err)
 {
-    int code = av_read_frame(d->file, d->packet);
-    if (code == AVERROR_EOF && d->bytes->error >= 0) {
+    int code = container_read(&d->container, d->packet);
+    if (code == AVERROR_EOF) {
         d->drained = true;
         code = avcodec_send_packet(d->codec, NULL);
         return code >= 0 || fail(d, err, code, "draining");
@@ -249,8 +228,7 @@ void decoder_destroy(struct decoder *d)
     av_frame_free(&d->picture);
     av_packet_free(&d->packet);
     avcodec_free_context(&d->codec);
-    avformat_close_input(&d->file);
-    (void)avio_closep(&d->bytes);
+    container_close(&d->container);
     free(d->path);
     free(d);
 }

@@ -26,6 +26,8 @@ typedef bool (*media_command_run)(struct media_call *call, struct error *err);
 bool media_check_run(struct media_call *call, struct error *err);
 bool media_latents_run(struct media_call *call, struct error *err);
 bool media_stitch_run(struct media_call *call, struct error *err);
+bool media_concat_run(struct media_call *call, struct error *err);
+bool media_hls_run(struct media_call *call, struct error *err);
 bool media_probe_run(struct media_call *call, struct error *err);
 bool media_sheet_run(struct media_call *call, struct error *err);
 bool media_inspect_run(struct media_call *call, struct error *err);

@@ -24,6 +24,8 @@ static const struct command_row commands[] = {
     {"check", media_check_run, "", "decode a segment and say what it holds"},
     {"latents", media_latents_run, "FILE", "is it the latents or the checkpoint of a task?"},
     {"stitch", media_stitch_run, "SEGMENT...", "encode segments into one checked MP4 or PNG"},
+    {"concat", media_concat_run, "SEGMENT...", "join segments without loss (FFV1)"},
+    {"hls", media_hls_run, "", "make an MP4 the next part of a stream that players follow"},
     {"probe", media_probe_run, "", "decode an MP4 or PNG and say what it holds"},
     {"inspect", media_inspect_run, "FILE", "say what a person's video or image holds"},
     {"frames", media_frames_run, "FILE", "raw pictures of one size and rate from such a file"},

@@ -55,6 +55,18 @@ struct segment_reader *segment_reader_open(const char *path, const struct frames
     return NULL;
 }
 
+bool segment_reader_measure(const char *path, struct frames_shape *out, struct error *err)
+{
+    struct decoder *d = decoder_open(path, &decoder_segment, err);
+    if (d == NULL) return false;
+    *out = (struct frames_shape){.width = decoder_width(d),
+                                 .height = decoder_height(d),
+                                 .rate = {decoder_rate(d).num, decoder_rate(d).den},
+                                 .count = FRAMES_COUNT_ANY};
+    decoder_destroy(d);
+    return frames_shape_check(out, err) || error_wrap(err, "%s", path);
+}
+
 static void read_picture(const AVFrame *picture, uint8_t *rgb)
 {
     for (int y = 0; y < picture->height; y++) {

@@ -23,6 +23,9 @@ struct segment_reader;
 struct segment_reader *segment_reader_open(const char *path, const struct frames_shape *shape,
                                            struct error *err);
 
+/* The size and the rate that a segment file announces; count is FRAMES_COUNT_ANY. */
+bool segment_reader_measure(const char *path, struct frames_shape *out, struct error *err);
+
 /* Fills `rgb` (frames_size_bytes(shape)) with the next frame, or sets *end after the last one, when
  * the whole file has proved sound. */
 bool segment_reader_next(struct segment_reader *r, uint8_t *rgb, bool *end, struct error *err);

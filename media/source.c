@@ -4,13 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libavformat/avformat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/xalloc.h"
+#include "media/container.h"
 #include "media/libav.h"
 
 struct source_kind {
@@ -48,8 +48,7 @@ static const struct {
 struct source {
     char *path;
     const struct source_kind *kind;
-    AVFormatContext *file;
-    AVIOContext *bytes;
+    struct container container;
     AVCodecContext *codec;
     AVPacket *packet;
     AVFrame *picture;
@@ -87,7 +86,7 @@ static bool refuse(const struct source *s, struct error *err, const char *why)
 static bool fail(const struct source *s, struct error *err, int code, const char *what)
 {
     (void)libav_error(err, code, "%s: %s", s->kind->words, what);
-    bool reading = s->bytes == NULL || (s->bytes->error < 0 && s->bytes->error != AVERROR_EOF);
+    bool reading = container_failed_to_read(&s->container);
     if (err != NULL && !reading && code != AVERROR(ENOMEM)) err->code = ERROR_INVALID;
     return false;
 }
@@ -118,30 +117,12 @@ static bool read_kind(struct source *s, struct error *err)
                   "by its first bytes");
 }
 
-static int refuse_nested_file(AVFormatContext *file, AVIOContext **pb, const char *url, int flags,
-                              AVDictionary **options)
-{
-    (void)file, (void)pb, (void)url, (void)flags, (void)options;
-    return AVERROR(EPERM);
-}
-
 static bool open_container(struct source *s, struct error *err)
 {
-    const AVInputFormat *input = av_find_input_format(s->kind->demuxer);
-    s->file = avformat_alloc_context();
-    if (input == NULL || s->file == NULL) {
+    int code = container_open(&s->container, s->path, s->kind->demuxer,
+                              AV_EF_CRCCHECK | AV_EF_BUFFER | AV_EF_EXPLODE);
+    if (code == AVERROR_DEMUXER_NOT_FOUND)
         return error_set(err, ERROR_REFUSED, "no demuxer for %s", s->kind->words);
-    }
-    char *url = libav_file_url(s->path);
-    AVDictionary *options = NULL;
-    int code = av_dict_set(&options, "protocol_whitelist", "file", 0);
-    if (code >= 0) code = avio_open2(&s->bytes, url, AVIO_FLAG_READ, NULL, &options);
-    s->file->pb = s->bytes;
-    s->file->io_open = refuse_nested_file;
-    s->file->error_recognition = AV_EF_CRCCHECK | AV_EF_BUFFER | AV_EF_EXPLODE;
-    if (code >= 0) code = avformat_open_input(&s->file, "", input, &options);
-    av_dict_free(&options);
-    free(url);
     return code >= 0 || fail(s, err, code, "opening");
 }
 
@@ -157,8 +138,8 @@ static const char *decoder_of(enum AVCodecID id)
 static bool choose_stream(struct source *s, struct error *err)
 {
     s->stream = -1;
-    for (unsigned i = 0; i < s->file->nb_streams; i++) {
-        AVStream *stream = s->file->streams[i];
+    for (unsigned i = 0; i < s->container.file->nb_streams; i++) {
+        AVStream *stream = s->container.file->streams[i];
         bool video = stream->codecpar->codec_type == AVMEDIA_TYPE_VIDEO &&
                      (stream->disposition & AV_DISPOSITION_ATTACHED_PIC) == 0;
         if (video && s->stream < 0) {
@@ -172,7 +153,7 @@ static bool choose_stream(struct source *s, struct error *err)
 
 static bool open_codec(struct source *s, struct error *err)
 {
-    const AVStream *stream = s->file->streams[s->stream];
+    const AVStream *stream = s->container.file->streams[s->stream];
     const char *name = decoder_of(stream->codecpar->codec_id);
     if (name == NULL) {
         return refuse(s, err,
@@ -189,7 +170,7 @@ static bool open_codec(struct source *s, struct error *err)
     }
     int code = avcodec_parameters_to_context(s->codec, stream->codecpar);
     s->codec->thread_count = 1;
-    s->codec->err_recognition = s->file->error_recognition;
+    s->codec->err_recognition = s->container.file->error_recognition;
     s->codec->pkt_timebase = stream->time_base;
     s->codec->max_pixels = SOURCE_PIXELS_MAX;
     s->codec->error_concealment = 0;
@@ -213,8 +194,7 @@ void source_destroy(struct source *s)
     av_frame_free(&s->picture);
     av_packet_free(&s->packet);
     avcodec_free_context(&s->codec);
-    avformat_close_input(&s->file);
-    (void)avio_closep(&s->bytes);
+    container_close(&s->container);
     free(s->path);
     free(s);
 }
@@ -227,8 +207,8 @@ const char *source_kind(const struct source *s)
 /* One packet into the codec, or the end of the file. */
 static bool feed(struct source *s, struct error *err)
 {
-    int code = av_read_frame(s->file, s->packet);
-    if (code == AVERROR_EOF && s->bytes->error >= 0) {
+    int code = container_read(&s->container, s->packet);
+    if (code == AVERROR_EOF) {
         s->drained = true;
         code = avcodec_send_packet(s->codec, NULL);
         return code >= 0 || fail(s, err, code, "draining");
@@ -317,5 +297,5 @@ int64_t source_time(const struct source *s)
 
 AVRational source_time_base(const struct source *s)
 {
-    return s->file->streams[s->stream]->time_base;
+    return s->container.file->streams[s->stream]->time_base;
 }

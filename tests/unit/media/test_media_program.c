@@ -115,6 +115,31 @@ static void stitch_and_probe_agree(void **state)
     free(comment);
 }
 
+/* What extends and streams a clip. */
+static void joined_and_cut_into_parts(void **state)
+{
+    char *line = xasprintf("concat --out %s/joined.mkv %s/a.mkv %s/a.mkv", (char *)*state,
+                           (char *)*state, (char *)*state);
+    struct answer a = run(*state, line);
+    succeeded(&a);
+    assert_int_equal(number_of(&a, "frames"), 10);
+    assert_int_equal(number_of(&a, "width"), 33);
+    assert_int_equal(number_of(&a, "fps"), 8);
+    forget(&a);
+    free(line);
+    line = xasprintf("hls --part %s/a.mp4 --out %s --index 7 --offset-frames 70", (char *)*state,
+                     (char *)*state);
+    a = run(*state, line);
+    succeeded(&a);
+    char *path = in_folder(*state, "000007.ts");
+    assert_string_equal(text_of(&a, "path"), path);
+    assert_true(path_exists(path));
+    assert_true(json_real_value(json_object_get(a.json, "seconds")) == 1.25);
+    forget(&a);
+    free(path);
+    free(line);
+}
+
 static void title_may_look_like_an_option(void **state)
 {
     char *segment = in_folder(*state, "t.mkv");
@@ -218,6 +243,8 @@ static void help_is_words(void **state)
                                         "--help",
                                         "check --help",
                                         "latents --help",
+                                        "concat --help",
+                                        "hls --help",
                                         "stitch --help",
                                         "probe --help",
                                         "sheet --help",
@@ -239,6 +266,7 @@ int main(void)
         cmocka_unit_test(check_compares_the_place),
         cmocka_unit_test(latents_answers),
         cmocka_unit_test(stitch_and_probe_agree),
+        cmocka_unit_test(joined_and_cut_into_parts),
         cmocka_unit_test(title_may_look_like_an_option),
         cmocka_unit_test(full_disk_is_exit_six),
         cmocka_unit_test(sheet_and_page_are_written),
