@@ -7,8 +7,10 @@
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "cli/client.h"
+#include "cli/clip_tasks.h"
 #include "cli/commands.h"
 #include "cli/follow.h"
+#include "cli/group_table.h"
 #include "cli/output.h"
 
 typedef unsigned long long ull;
@@ -76,31 +78,16 @@ static int run_list(struct call *call)
 
 /* ---- show ---- */
 
-static void print_groups(const Farm__Batch *b)
-{
-    static const char *const TITLES[] = {"MODEL", "SIZE", "FRAMES", "STEPS", "FPS", "CLIPS"};
-    struct output_table *t = output_table_create(TITLES, 6);
-    for (size_t i = 0; i < b->n_groups; i++) {
-        const Farm__Group *g = b->groups[i];
-        output_table_cell(t, "%s", g->model);
-        output_table_cell(t, "%ux%u", g->width, g->height);
-        output_table_cell(t, "%u", g->frames);
-        output_table_cell(t, "%u", g->steps);
-        output_table_cell(t, "%u", g->fps);
-        output_table_cell(t, "%llu/%llu", (ull)g->clips->published, (ull)g->clips->total);
-    }
-    output_table_print(t);
-}
-
 static void print_running(const Farm__Batch *b)
 {
-    static const char *const TITLES[] = {"CLIP", "WORKER", "STEP", "SINCE"};
-    struct output_table *t = output_table_create(TITLES, 4);
+    static const char *const TITLES[] = {"CLIP", "TASK", "WORKER", "STEP", "SINCE"};
+    struct output_table *t = output_table_create(TITLES, 5);
     for (size_t i = 0; i < b->n_running; i++) {
         const Farm__Running *r = b->running[i];
         char age[64];
         clock_duration_text((int64_t)r->age_ms * NS_PER_MS, age, sizeof age);
         output_table_cell(t, "%u", r->attempt->clip);
+        output_table_cell(t, "%u", r->attempt->task);
         output_table_cell(t, "%s", r->worker);
         output_table_cell(t, "%u/%u", r->step, r->steps);
         output_table_cell(t, "%s", age);
@@ -157,6 +144,21 @@ static void print_failed(struct zclient *client, const char *id)
     free(body.state);
 }
 
+/* Clips of several tasks that are on their way, with how far they are. */
+static void print_unfinished(struct zclient *client, const Farm__Batch *b)
+{
+    struct message *answer = clip_tasks_ask(client, b, NULL);
+    const Farm__Clips *clips = answer ? answer->envelope->clips : NULL;
+    for (size_t i = 0; clips && i < clips->n_clips; i++) {
+        const Farm__Clip *c = clips->clips[i];
+        if (i == 0) puts("");
+        printf("  clip %llu: %u of %u tasks done, \"%.60s\" seed %lld\n", (ull)c->index,
+               c->tasks_done, c->tasks, c->prompt, (long long)c->seed);
+    }
+    if (clips && clips->truncated) puts("  and more");
+    message_free(answer);
+}
+
 static void print_batch(struct zclient *client, const Farm__Batch *b)
 {
     print_head(b);
@@ -164,7 +166,8 @@ static void print_batch(struct zclient *client, const Farm__Batch *b)
         printf("  waiting: %s (%llu)\n", b->reasons[i]->message, (ull)b->reasons[i]->count);
     if (b->clips->failed) print_failed(client, b->id);
     puts("");
-    print_groups(b);
+    group_table_print(b->groups, b->n_groups, true);
+    print_unfinished(client, b);
     if (b->n_running) {
         puts("");
         print_running(b);

@@ -75,6 +75,28 @@ static bool one_line(struct submission *s, struct error *err)
     return true;
 }
 
+/* One word that ends so is a file; a prompt that does is more than a word. */
+static bool names_story(const char *argument)
+{
+    const size_t size = strlen(argument);
+    return size > 5 && strcmp(argument + size - 5, ".json") == 0 &&
+           strpbrk(argument, " \t\n") == NULL;
+}
+
+static bool load(struct submission *s, struct error *err)
+{
+    if (!names_story(s->call->arguments[0])) return one_line(s, err);
+    s->format = NULL;
+    s->file = s->call->arguments[0];
+    return submission_load(s->file, &s->content, err);
+}
+
+static bool tell(struct submission *s, struct zclient *client, struct error *err)
+{
+    return s->format != NULL ||
+           (submission_tell(s, client, err) && submission_replace_paths(s, err));
+}
+
 static bool target_suits(struct zclient *client, const struct submission *s, struct error *err)
 {
     const char *target = call_option(s->call, "output");
@@ -90,13 +112,15 @@ static int run_render(struct call *call)
     struct error err = {0};
     struct submission s = {.call = call, .file = "the prompt", .format = "jsonl", .silent = true};
     struct zclient *client = NULL;
-    if (one_line(&s, &err)) s.options = submission_options(call, &s.inputs, &err);
+    if (load(&s, &err)) s.options = submission_options(call, &s.inputs, &err);
     if (s.options) client = client_connect(call, TARGET_START_ALWAYS, &err);
     int code;
-    if (!client || !target_suits(client, &s, &err))
+    if (!client || !tell(&s, client, &err) || !target_suits(client, &s, &err))
         code = call_fail(call, &err);
+    else if (!submission_send(client, &s))
+        code = s.code;
     else
-        code = submission_send(client, &s) ? render_and_fetch(client, &s) : s.code;
+        code = call_has(call, "dry-run") ? 0 : render_and_fetch(client, &s);
     if (client) zclient_close(client);
     submission_finish(&s);
     return code;
@@ -108,14 +132,16 @@ static const struct option RENDER_OPTIONS[] = {
     {"output", 'o', "FILE", "where the clip goes (default SLUG_sSEED.mp4, of images .png, here)"},
     {0}};
 
-const struct command command_render = {
-    "render",
-    NULL,
-    "PROMPT",
-    1,
-    1,
-    "render one clip",
-    "Submits one prompt, waits, and writes the MP4, or the PNG when the model makes images.",
-    RENDER_OPTIONS,
-    run_render,
-    false};
+const struct command command_render = {"render",
+                                       NULL,
+                                       "PROMPT|STORY.json",
+                                       1,
+                                       1,
+                                       "render one clip",
+                                       "Submits one prompt, waits, and writes the MP4, or the PNG "
+                                       "when the model makes images. A story "
+                                       "(docs/long-videos.md) makes one\n"
+                                       "clip of its scenes; flags go before what it says.",
+                                       RENDER_OPTIONS,
+                                       run_render,
+                                       false};

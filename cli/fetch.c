@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/output_kind.h"
 #include "base/path.h"
+#include "base/story.h"
 #include "base/xalloc.h"
 #include "cli/media_tool.h"
 #include "proto/limits.h"
@@ -151,6 +152,13 @@ static bool fetch_clip_files(struct fetch *f, const Farm__Clip *clip, json_t **s
     return ok && *sidecar;
 }
 
+/* The page shows a storyboard of clips that tell more than one. */
+static void add_scenes(json_t *row, const json_t *recipe)
+{
+    json_t *scenes = story_scenes(recipe);
+    if (scenes) json_object_set_new(row, "scenes", scenes);
+}
+
 static void add_to_manifest(struct fetch *f, const Farm__Clip *clip, const json_t *sidecar)
 {
     char seed[32];
@@ -165,6 +173,7 @@ static void add_to_manifest(struct fetch *f, const Farm__Clip *clip, const json_
         json_object_set_new(row, "path", json_string(path));
         json_object_set_new(row, "video", json_string(clip->file));
         json_object_set(row, "recipe", json_object_get(sidecar, "recipe"));
+        add_scenes(row, json_object_get(sidecar, "recipe"));
         free(path);
     }
     json_array_append_new(f->clips, row);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/xalloc.h"
+#include "cli/clip_tasks.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 
@@ -73,7 +74,11 @@ static bool look(struct follow *f, char **state, struct error *err)
     struct message *answer = client_batch(f->client, f->batch, err);
     if (!answer) return false;
     const Farm__Batch *batch = answer->envelope->batch;
-    if (!f->options->quiet && !f->options->json) progress_draw(&f->progress, batch);
+    if (!f->options->quiet && !f->options->json) {
+        struct message *tasks = clip_tasks_ask(f->client, batch, NULL);
+        progress_draw(&f->progress, batch, tasks ? tasks->envelope->clips : NULL);
+        message_free(tasks);
+    }
     if (is_over(batch->state)) *state = xstrdup(batch->state);
     message_free(answer);
     return true;

@@ -20,12 +20,25 @@ void progress_clear(struct progress *p)
     p->drawn = false;
 }
 
-static double part_done(const Farm__Batch *b)
+/* Of the clip of a running attempt; 1 when it is not said. */
+static uint32_t tasks_of(const Farm__Clips *clips, uint32_t clip)
+{
+    for (size_t i = 0; clips && i < clips->n_clips; i++)
+        if (clips->clips[i]->index == clip && clips->clips[i]->tasks) return clips->clips[i]->tasks;
+    return 1;
+}
+
+static double part_done(const Farm__Batch *b, const Farm__Clips *clips)
 {
     const Farm__Counts *c = b->clips;
     double done = (double)(c->published + c->failed + c->canceled) + 0.95 * (double)c->publishing;
+    for (size_t i = 0; clips && i < clips->n_clips; i++)
+        if (clips->clips[i]->tasks)
+            done += 0.9 * clips->clips[i]->tasks_done / clips->clips[i]->tasks;
     for (size_t i = 0; i < b->n_running; i++)
-        if (b->running[i]->steps) done += 0.9 * b->running[i]->step / b->running[i]->steps;
+        if (b->running[i]->steps)
+            done += 0.9 * b->running[i]->step / b->running[i]->steps /
+                    tasks_of(clips, b->running[i]->attempt->clip);
     return c->total ? done / (double)c->total : 1;
 }
 
@@ -48,12 +61,23 @@ void progress_bar(struct buf *line, double part)
     buf_append_text(line, output_colour(2, COLOUR_NONE));
 }
 
-static void add_counts(struct buf *line, const Farm__Batch *b)
+static void add_tasks(struct buf *line, const Farm__Clips *clips)
+{
+    unsigned long long done = 0, all = 0;
+    for (size_t i = 0; clips && i < clips->n_clips; i++) {
+        done += clips->clips[i]->tasks_done;
+        all += clips->clips[i]->tasks;
+    }
+    if (all) buf_printf(line, " (%llu/%llu tasks)", done, all);
+}
+
+static void add_counts(struct buf *line, const Farm__Batch *b, const Farm__Clips *clips)
 {
     const Farm__Counts *c = b->clips;
     buf_printf(line, "  %llu/%llu clips", (unsigned long long)c->published,
                (unsigned long long)c->total);
     if (c->running) buf_printf(line, ", %llu rendering", (unsigned long long)c->running);
+    add_tasks(line, clips);
     if (c->failed)
         buf_printf(line, ", %s%llu failed%s", output_colour(2, COLOUR_RED),
                    (unsigned long long)c->failed, output_colour(2, COLOUR_NONE));
@@ -70,15 +94,15 @@ static void add_waiting(struct buf *line, const Farm__Batch *b)
     buf_printf(line, "  (%s)", b->reasons[0]->message);
 }
 
-void progress_draw(struct progress *p, const Farm__Batch *batch)
+void progress_draw(struct progress *p, const Farm__Batch *batch, const Farm__Clips *clips)
 {
     struct buf line = BUF_INIT;
-    double part = part_done(batch);
+    double part = part_done(batch, clips);
     if (p->terminal) {
         buf_append_text(&line, "\r\x1b[K");
         progress_bar(&line, part);
     }
-    add_counts(&line, batch);
+    add_counts(&line, batch, clips);
     add_waiting(&line, batch);
     int tenths = (int)(part * 10);
     if (p->terminal)

@@ -15,7 +15,8 @@ struct progress {
 };
 
 void progress_begin(struct progress *p);
-void progress_draw(struct progress *p, const Farm__Batch *batch);
+/* `clips`: those of several tasks that are rendered now (clip_tasks.h); may be NULL. */
+void progress_draw(struct progress *p, const Farm__Batch *batch, const Farm__Clips *clips);
 void progress_clear(struct progress *p); /* before other words on stderr */
 #define PROGRESS_BAR_CELLS 24
 /* Only the bar, for other lines of this kind; part is 0 to 1. */

@@ -1,5 +1,5 @@
-/* submission: prompts and options on their way to the coordinator: what `zoe submit` and `zoe
- * render` share. Implemented in cmd_submit.c. */
+/* submission: prompts and options on their way to the coordinator: what `zoe submit`, `zoe render`
+ * and `zoe extend` share. */
 #ifndef ZOE_CLI_SUBMISSION_H
 #define ZOE_CLI_SUBMISSION_H
 
@@ -14,6 +14,7 @@
     {"name", 0, "TEXT", "name of the batch, for people"},                                          \
         {"key", 0, "KEY", "idempotency key: the same key and content is the same batch"},          \
         {"priority", 0, "N", "higher goes first (-1000 to 1000, default 0)"},                      \
+        {"dry-run", 'n', NULL, "check all of it, tell how many clips and tasks; start nothing"},   \
     {                                                                                              \
         "again", 0, NULL, "a new batch even when the same was submitted before"                    \
     }
@@ -25,15 +26,27 @@ struct submission {
     struct buf content;
     json_t *options;
     struct input_files inputs; /* whose digests stand in content and options */
+    const char *key;           /* idempotency key; NULL = what --key says */
     bool silent;               /* print no words about acceptance */
-    char *batch;               /* out */
+    char *batch;               /* out; "" after a dry run */
     int code;                  /* out, when it failed */
 };
 
 /* Recipe flags, seeds and the model as one object; files that it names are noted in `inputs`. New
  * reference or NULL. */
 json_t *submission_options(const struct call *call, struct input_files *inputs, struct error *err);
-/* Files first. True with s->batch set; false with s->code set, the reason printed. */
+/* A file, or standard input for "-", into `out`. */
+bool submission_load(const char *name, struct buf *out, struct error *err);
+/* Paths in the content become digests; they count from where s->file stands. */
+bool submission_replace_paths(struct submission *s, struct error *err);
+
+/* Whether the content is a story (base/story.h), or a file that calls itself one. */
+bool submission_is_story(const struct submission *s);
+/* Makes one JSON line of it. Flags go before what it says itself; its model's rate is asked for. */
+bool submission_tell(struct submission *s, struct zclient *client, struct error *err);
+
+/* Files first; with --dry-run none. True with s->batch set; false with s->code set, the reason
+ * printed. */
 bool submission_send(struct zclient *client, struct submission *s);
 void submission_finish(struct submission *s);
 

@@ -107,6 +107,10 @@ static void fill_groups(struct coordinator *c, struct reply *r, Farm__Batch *m, 
         g->steps = info.shape.steps;
         g->fps = info.shape.fps;
         g->clips = client_requests_counts(r, &info.counts);
+        g->tasks = plan_task_count(&info.shape.plan);
+        if (g->tasks > 1)
+            g->method = reply_name(r, plan_method_name((enum plan_method)info.shape.plan.method),
+                                   LIMIT_BACKEND_BYTES);
         m->groups[m->n_groups++] = g;
     }
 }

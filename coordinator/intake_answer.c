@@ -27,6 +27,35 @@ static void answer_problem(struct coordinator *c, const struct submit_answer *a,
                          &m.base, OUTBOUND_COMMITTED);
 }
 
+static Farm__Group *group_of(struct reply *r, const struct submit_group *g)
+{
+    Farm__Group *m = reply_alloc(r, 1, sizeof(*m));
+    Farm__Counts *clips = reply_alloc(r, 1, sizeof(*clips));
+    *m = (Farm__Group)FARM__GROUP__INIT;
+    *clips = (Farm__Counts)FARM__COUNTS__INIT;
+    clips->total = g->clips;
+    m->model = reply_name(r, g->model, LIMIT_NAME_BYTES);
+    m->width = (uint32_t)g->width;
+    m->height = (uint32_t)g->height;
+    m->frames = (uint32_t)g->frames;
+    m->steps = (uint32_t)g->steps;
+    m->fps = (uint32_t)g->fps;
+    m->clips = clips;
+    m->tasks = plan_task_count(&g->plan);
+    if (m->tasks > 1)
+        m->method =
+            reply_name(r, plan_method_name((enum plan_method)g->plan.method), LIMIT_BACKEND_BYTES);
+    return m;
+}
+
+static void add_plans(struct reply *r, const struct submit_result *plans, Farm__Accepted *m)
+{
+    m->groups = reply_alloc(r, plans->group_count + 1, sizeof(*m->groups));
+    for (uint32_t i = 0; i < plans->group_count; i++) {
+        if (plans->groups[i].clips > 0) m->groups[m->n_groups++] = group_of(r, &plans->groups[i]);
+    }
+}
+
 static void answer_accepted(struct coordinator *c, const struct submit_answer *a, struct reply *r)
 {
     Farm__Accepted m = FARM__ACCEPTED__INIT;
@@ -37,6 +66,7 @@ static void answer_accepted(struct coordinator *c, const struct submit_answer *a
     m.prompts = a->prompts;
     m.clips = a->clips;
     m.existed = a->existed;
+    if (a->plans != NULL) add_plans(r, a->plans, &m);
     m.warnings = reply_alloc(r, warnings + 1, sizeof(*m.warnings));
     m.n_warnings = warnings;
     for (uint32_t i = 0; i < warnings; i++) {

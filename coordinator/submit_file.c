@@ -163,6 +163,19 @@ static void write_line(struct parse *p, const struct submit_variant *variant, co
     p->broken = !prompts_writer_add(p->writer, &line, &p->broken_why);
 }
 
+/* Where prompts are given by the frame, the prompt is a name for people. */
+static void look_at_words(struct parse *p, const struct submit_variant *v, const char *prompt,
+                          size_t size)
+{
+    const char *frame;
+    json_t *text;
+    if (v->texts == NULL) submit_words_look(&p->words, v->model, prompt, size);
+    json_object_foreach(v->texts, frame, text)
+    {
+        submit_words_look(&p->words, v->model, json_string_value(text), json_string_length(text));
+    }
+}
+
 /* `prompt` ends with NUL and has passed its field's check. */
 static bool add_prompt(struct parse *p, const char *prompt, size_t size, const json_t *fields)
 {
@@ -172,7 +185,7 @@ static bool add_prompt(struct parse *p, const char *prompt, size_t size, const j
     if (variant == NULL) return problem(p, field, "%s", err.message);
     if (!prompt_check(prompt, variant->syntax, variant->steps, &err))
         return problem(p, "prompt", "%s", err.message);
-    submit_words_look(&p->words, variant->model, prompt, size);
+    look_at_words(p, variant, prompt, size);
     if (!count_clips(p, variant->group, p->seed_count ? p->seed_count : p->result->seeds))
         return false;
     write_line(p, variant, prompt, size);

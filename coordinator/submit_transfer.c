@@ -320,6 +320,7 @@ static struct submit_answer good_answer(const struct submit_transfer *t)
                                   .key = t->key,
                                   .prompts = t->result.prompts,
                                   .clips = t->result.clips,
+                                  .plans = t->request.dry_run ? &t->result : NULL,
                                   .warnings = t->result.warnings,
                                   .warning_count = t->result.warning_count};
 }

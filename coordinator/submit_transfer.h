@@ -53,6 +53,7 @@ struct submit_answer { /* borrowed during the call */
     const char *key;
     uint64_t prompts, clips;
     bool existed;
+    const struct submit_result *plans; /* of a dry run: what would be rendered; else NULL */
     char *const *warnings;
     uint32_t warning_count;
 };

@@ -196,6 +196,7 @@ static void forget_variants(struct submit_variants *v)
     struct submit_variant *variant;
     for (size_t i = 0; (variant = table_next(&v->known, &i, NULL, NULL)) != NULL;) {
         free(variant->differs);
+        json_decref(variant->texts);
         free(variant);
     }
     table_finish(&v->known);
@@ -223,6 +224,7 @@ static struct submit_variant *new_variant(const struct submit_variants *v, const
     variant->syntax = prompt_syntax_of(l->recipe);
     variant->steps = (int)number(l->recipe, "num_inference_steps");
     variant->differs = differences(v->result->groups[group].base, l->recipe);
+    variant->texts = json_incref(json_object_get(l->recipe, "prompts_by_frame"));
     return variant;
 }
 

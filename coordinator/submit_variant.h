@@ -18,6 +18,7 @@ struct submit_variant {
     const struct model *model;
     enum prompt_syntax syntax; /* of the line's prompt, and the steps it is heard in */
     int steps;
+    json_t *texts; /* prompts_by_frame, which are heard instead of the prompt; NULL without */
 };
 
 struct submit_variants {

@@ -37,6 +37,7 @@ static const struct validate_rule accepted[] = {
     ANY(existed),
     TEXTS(warnings, LIMIT_WARNINGS),
     NAME(key, 0, LIMIT_KEY_BYTES),
+    MANY(groups, 0, LIMIT_GROUPS),
 };
 static const struct validate_rule input_open[] = {
     DIGEST(sha256, 1),

@@ -293,6 +293,13 @@ static void test_unknown_words_warn_once(void **state)
     assert_true(parse("zebra\n", SUBMIT_TEXT, "{\"model\":\"pattern\"}", NULL, &r, &err));
     assert_int_equal(r.warning_count, 0);
     submit_result_finish(&r);
+    /* a story's prompt is its title */
+    assert_true(parse("{\"prompt\":\"zebra\",\"prompts_by_frame\":{\"0\":\"a red gnu\"}}\n",
+                      SUBMIT_JSONL, NULL, NULL, &r, &err));
+    assert_int_equal(r.warning_count, 1);
+    assert_non_null(strstr(r.warnings[0], "'gnu'"));
+    assert_null(strstr(r.warnings[0], "zebra"));
+    submit_result_finish(&r);
 }
 
 static int make_folder(void **state)
