@@ -23,19 +23,23 @@ static bool read_comment(const char *path, struct buf *out, struct error *err)
 static void reply(struct media_call *call, const struct stitch_job *job,
                   const struct stitch_result *result)
 {
-    const struct frames_shape *shape = &job->shape;
+    const struct frames_shape *shape = &job->shape, *output = &result->output;
     media_reply_digest(call, "sha256", &result->sha256);
     media_reply_int(call, "size", (int64_t)result->size_bytes);
     media_reply_int(call, "frames", shape->count);
     media_reply_digest(call, "frames_sha256", &result->frames_sha256);
-    media_reply_real(call, "duration_s", frames_seconds(shape->rate, shape->count));
+    media_reply_real(call, "duration_s", frames_seconds(output->rate, output->count));
     media_reply_int(call, "width", result->width);
     media_reply_int(call, "height", result->height);
-    media_reply_int(call, "pad_right", result->width - shape->width);
-    media_reply_int(call, "pad_bottom", result->height - shape->height);
+    media_reply_int(call, "pad_right", result->width - output->width);
+    media_reply_int(call, "pad_bottom", result->height - output->height);
     media_reply_rate(call, "fps", shape->rate);
     media_reply_text(call, "suspect", result->suspect);
     media_reply_int(call, "luma_max", result->luma_max);
+    media_reply_int(call, "output_frames", output->count);
+    media_reply_int(call, "output_width", output->width);
+    media_reply_int(call, "output_height", output->height);
+    media_reply_rate(call, "output_fps", output->rate);
 }
 
 /* Which segments have to be made again. */
@@ -93,9 +97,21 @@ static bool stitch_words(struct media_call *call, struct stitch_job *job, const 
     return stitch(call, job, comment_path, err);
 }
 
+static bool read_size(const char *text, struct stitch_job *job, struct error *err)
+{
+    int64_t width = 0, height = 0;
+    if (text == NULL) return true;
+    if (!text_parse_size(text, &width, &height) || width % 2 != 0 || height % 2 != 0 ||
+        width > FRAMES_SIDE_MAX || height > FRAMES_SIDE_MAX)
+        return error_set(err, ERROR_USAGE, "--output-size %s: even WIDTHxHEIGHT is needed", text);
+    job->output_width = (int)width;
+    job->output_height = (int)height;
+    return true;
+}
+
 bool media_stitch_run(struct media_call *call, struct error *err)
 {
-    const char *comment_path = NULL, *manifest_path = NULL;
+    const char *comment_path = NULL, *manifest_path = NULL, *size = NULL;
     int64_t width = 0, height = 0;
     struct stitch_job job = {.tags = {.title = "", .comment = ""}};
     struct frames_shape *shape = &job.shape;
@@ -141,6 +157,22 @@ bool media_stitch_run(struct media_call *call, struct error *err)
          {.text = &manifest_path},
          "FILE",
          "which segments, instead of words"},
+        {"output-fps",
+         MEDIA_ARGS_RATE,
+         false,
+         0,
+         0,
+         {.rate = &job.output_rate},
+         "R",
+         "of the file: frames are interpolated"},
+        {"output-size",
+         MEDIA_ARGS_TEXT,
+         false,
+         0,
+         0,
+         {.text = &size},
+         "WxH",
+         "of the file, even: frames are scaled"},
         {"comment-file",
          MEDIA_ARGS_TEXT,
          false,
@@ -162,6 +194,7 @@ bool media_stitch_run(struct media_call *call, struct error *err)
     if (!media_call_parse(call, options, 0, INT_MAX, err)) return false;
     if ((call->argc > 0) == (manifest_path != NULL))
         return error_set(err, ERROR_USAGE, "stitch needs either SEGMENT... or --manifest");
+    if (!read_size(size, &job, err)) return false;
     shape->width = (int)width;
     shape->height = (int)height;
     if (manifest_path == NULL) return stitch_words(call, &job, comment_path, err);

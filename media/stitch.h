@@ -30,13 +30,16 @@ struct stitch_job { /* everything borrowed */
     const struct stitch_fact *facts; /* one a segment; NULL: nothing is known */
     const char *before;              /* a video whose first frames come first, or NULL */
     int64_t before_frames;           /* how many of it */
+    struct frames_rate output_rate;  /* of the file; {0, 0}: the shape's. MP4 only, as the rest */
+    int output_width, output_height; /* even; 0: the shape's */
 };
 
 #define STITCH_BAD_MAX 1024
 
 struct stitch_result {
-    struct digest sha256; /* of the file */
-    int width, height;    /* of its pictures: those of an MP4 are padded to even */
+    struct digest sha256;       /* of the file */
+    int width, height;          /* of its pictures: those of an MP4 are padded to even */
+    struct frames_shape output; /* before padding; count and rate as well */
     uint64_t size_bytes;
     struct digest frames_sha256; /* of the source frames */
     int luma_max;
@@ -45,6 +48,9 @@ struct stitch_result {
      * STITCH_BAD_MAX the first ones. */
     int bad[STITCH_BAD_MAX], bad_count;
 };
+
+/* Size, rate and number of frames of the file, before padding. */
+struct frames_shape stitch_output_shape(const struct stitch_job *job);
 
 /* Decodes, encodes, fsyncs, reopens the file and decodes it again. After a bad segment the others
  * are still looked at, so that one try finds all of them; `err` tells of the first.

@@ -10,28 +10,35 @@
 #include "media/mp4_writer.h"
 #include "media/png_check.h"
 #include "media/png_writer.h"
+#include "media/retime.h"
 
 /* How a kind of file is written and looked at again: one row each. */
 struct format {
     const char *extension;
-    void *(*open)(const struct stitch_job *job, struct error *err);
+    bool can_change; /* rate, size */
+    void *(*open)(const struct stitch_job *job, const struct frames_shape *shape,
+                  struct error *err);
     bool (*push)(void *writer, const uint8_t *rgb, struct error *err);
     bool (*finish)(void *writer, struct error *err);
     void (*destroy)(void *writer);
-    bool (*verify)(const struct stitch_job *job, struct stitch_result *out, struct error *err);
+    bool (*verify)(const struct stitch_job *job, const struct frames_shape *shape,
+                   struct stitch_result *out, struct error *err);
 };
 
 struct stitch_output {
     const struct stitch_job *job;
     const struct format *format;
-    void *writer; /* the format's */
+    void *writer;              /* the format's */
+    struct frames_shape shape; /* of what is written */
+    struct retime *retime;     /* NULL: frames are written as they come */
 };
 
 /* ---- MP4 ---- */
 
-static void *open_mp4(const struct stitch_job *job, struct error *err)
+static void *open_mp4(const struct stitch_job *job, const struct frames_shape *shape,
+                      struct error *err)
 {
-    return mp4_writer_open(job->out_path, &job->shape, &job->tags, err);
+    return mp4_writer_open(job->out_path, shape, &job->tags, err);
 }
 
 static bool push_mp4(void *writer, const uint8_t *rgb, struct error *err)
@@ -49,11 +56,12 @@ static void destroy_mp4(void *writer)
     mp4_writer_destroy(writer);
 }
 
-static bool verify_mp4(const struct stitch_job *job, struct stitch_result *out, struct error *err)
+static bool verify_mp4(const struct stitch_job *job, const struct frames_shape *shape,
+                       struct stitch_result *out, struct error *err)
 {
     struct mp4_info info;
     if (!mp4_check_read(job->out_path, &info, err)) return false;
-    bool ok = mp4_check_against(&info, &job->shape, err);
+    bool ok = mp4_check_against(&info, shape, err);
     out->sha256 = info.sha256;
     out->size_bytes = info.size_bytes;
     out->width = info.shape.width;
@@ -64,9 +72,10 @@ static bool verify_mp4(const struct stitch_job *job, struct stitch_result *out, 
 
 /* ---- PNG ---- */
 
-static void *open_png(const struct stitch_job *job, struct error *err)
+static void *open_png(const struct stitch_job *job, const struct frames_shape *shape,
+                      struct error *err)
 {
-    return png_writer_open(job->out_path, &job->shape, &job->tags, err);
+    return png_writer_open(job->out_path, shape, &job->tags, err);
 }
 
 static bool push_png(void *writer, const uint8_t *rgb, struct error *err)
@@ -85,9 +94,11 @@ static void destroy_png(void *writer)
 }
 
 /* Nothing is lost in a PNG, so its pixels are those of the segment. */
-static bool verify_png(const struct stitch_job *job, struct stitch_result *out, struct error *err)
+static bool verify_png(const struct stitch_job *job, const struct frames_shape *shape,
+                       struct stitch_result *out, struct error *err)
 {
     struct png_info info;
+    (void)shape;
     if (!png_check_read(job->out_path, &info, err)) return false;
     const struct digest pixels = png_check_pixels(&info);
     out->sha256 = info.sha256;
@@ -102,8 +113,8 @@ static bool verify_png(const struct stitch_job *job, struct stitch_result *out, 
 /* ---- which ---- */
 
 static const struct format formats[] = {
-    {".mp4", open_mp4, push_mp4, finish_mp4, destroy_mp4, verify_mp4},
-    {".png", open_png, push_png, finish_png, destroy_png, verify_png},
+    {".mp4", true, open_mp4, push_mp4, finish_mp4, destroy_mp4, verify_mp4},
+    {".png", false, open_png, push_png, finish_png, destroy_png, verify_png},
 };
 
 static const struct format *find_format(const char *path, struct error *err)
@@ -115,6 +126,39 @@ static const struct format *find_format(const char *path, struct error *err)
     return NULL;
 }
 
+/* ---- the output ---- */
+
+struct frames_shape stitch_output_shape(const struct stitch_job *job)
+{
+    struct frames_shape shape = job->shape;
+    if (job->output_rate.num > 0) shape.rate = job->output_rate;
+    if (job->output_width > 0) shape.width = job->output_width;
+    if (job->output_height > 0) shape.height = job->output_height;
+    shape.count = retime_count(job->shape.count, job->shape.rate, shape.rate);
+    return shape;
+}
+
+static bool changes(const struct frames_shape *a, const struct frames_shape *b)
+{
+    return a->width != b->width || a->height != b->height || a->rate.num != b->rate.num ||
+           a->rate.den != b->rate.den;
+}
+
+static bool write_frame(void *context, const uint8_t *rgb, struct error *err)
+{
+    struct stitch_output *o = context;
+    return o->format->push(o->writer, rgb, err);
+}
+
+static bool open_retime(struct stitch_output *o, struct error *err)
+{
+    if (!changes(&o->job->shape, &o->shape)) return true;
+    if (!o->format->can_change)
+        return error_set(err, ERROR_USAGE, "another size or rate is for MP4 only");
+    o->retime = retime_create(&o->job->shape, &o->shape, write_frame, o, err);
+    return o->retime != NULL;
+}
+
 struct stitch_output *stitch_output_open(const struct stitch_job *job, struct error *err)
 {
     const struct format *format = find_format(job->out_path, err);
@@ -122,7 +166,9 @@ struct stitch_output *stitch_output_open(const struct stitch_job *job, struct er
     struct stitch_output *o = xcalloc(1, sizeof *o);
     o->job = job;
     o->format = format;
-    o->writer = format->open(job, err);
+    o->shape = stitch_output_shape(job);
+    if (frames_shape_check(&o->shape, err) && open_retime(o, err))
+        o->writer = format->open(job, &o->shape, err);
     if (o->writer != NULL) return o;
     stitch_output_destroy(o);
     return NULL;
@@ -130,19 +176,21 @@ struct stitch_output *stitch_output_open(const struct stitch_job *job, struct er
 
 bool stitch_output_push(struct stitch_output *o, const uint8_t *rgb, struct error *err)
 {
-    return o->format->push(o->writer, rgb, err);
+    return o->retime != NULL ? retime_push(o->retime, rgb, err) : write_frame(o, rgb, err);
 }
 
 bool stitch_output_finish(struct stitch_output *o, struct error *err)
 {
-    return o->format->finish(o->writer, err);
+    return (o->retime == NULL || retime_finish(o->retime, err)) &&
+           o->format->finish(o->writer, err);
 }
 
 /* A file that our own encoder just wrote is never the worker's fault. */
 bool stitch_output_verify(const struct stitch_output *o, struct stitch_result *out,
                           struct error *err)
 {
-    if (o->format->verify(o->job, out, err)) return true;
+    out->output = o->shape;
+    if (o->format->verify(o->job, &o->shape, out, err)) return true;
     (void)unlink(o->job->out_path);
     if (err != NULL && err->code == ERROR_INVALID) err->code = ERROR_CORRUPT;
     return error_wrap(err, "checking the finished file");
@@ -151,6 +199,7 @@ bool stitch_output_verify(const struct stitch_output *o, struct stitch_result *o
 void stitch_output_destroy(struct stitch_output *o)
 {
     if (o == NULL) return;
+    retime_destroy(o->retime);
     if (o->writer != NULL) o->format->destroy(o->writer);
     free(o);
 }

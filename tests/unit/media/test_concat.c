@@ -12,7 +12,7 @@ static void frames_stay_what_they_were(void **state)
     char *paths[3], *out = in_folder(*state, "all.mkv"), *one = in_folder(*state, "one.mkv");
     int64_t first = 0;
     for (int i = 0; i < 3; i++) {
-        char name[16];
+        char name[32];
         (void)snprintf(name, sizeof name, "p%d.mkv", i);
         paths[i] = in_folder(*state, name);
         shape.count = 3 + i;

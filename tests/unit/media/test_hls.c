@@ -113,7 +113,7 @@ static void parts_play_without_a_jump(void **state)
 {
     static const struct frames_rate rates[] = {{8, 1}, {30000, 1001}, {7, 1}};
     for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
-        char name[16];
+        char name[32];
         (void)snprintf(name, sizeof name, "live%zu", i);
         char *live = in_folder(*state, name);
         assert_int_equal(mkdir(live, 0700), 0);

@@ -1,6 +1,7 @@
 /* zoe-media stitch --manifest: what it takes, what it says of bad segments. */
 #include "unit/media/media_run.h"
 
+#include <math.h>
 #include <unistd.h>
 
 #include "media/stitch_manifest.h"
@@ -27,20 +28,26 @@ static json_t *make_segments(const char *folder, int count, int frames, int firs
     return list;
 }
 
-static struct answer stitch(const char *folder, const json_t *manifest, const char *out, int frames)
+static struct answer stitch_with(const char *folder, const json_t *manifest, const char *out,
+                                 int frames, const char *options)
 {
     char *path = in_folder(folder, "stitch.json"), *text = json_canonical(manifest);
     char *video = in_folder(folder, out);
     write_bytes(path, text, strlen(text));
     char *line = xasprintf("stitch --manifest %s --out %s --fps 8 --frames %d --width 33 "
-                           "--height 32",
-                           path, video, frames);
+                           "--height 32 %s",
+                           path, video, frames, options);
     struct answer a = run(folder, line);
     free(path);
     free(text);
     free(video);
     free(line);
     return a;
+}
+
+static struct answer stitch(const char *folder, const json_t *manifest, const char *out, int frames)
+{
+    return stitch_with(folder, manifest, out, frames, "");
 }
 
 static void a_manifest_is_stitched(void **state)
@@ -121,6 +128,46 @@ static void a_video_comes_first(void **state)
     free(mp4);
 }
 
+static double real_of(const struct answer *a, const char *key)
+{
+    return json_number_value(json_object_get(a->json, key));
+}
+
+static void the_file_may_have_another_rate_and_size(void **state)
+{
+    json_t *manifest = json_pack("{so}", "segments", make_segments(*state, 2, 4, 0));
+    struct answer plain = stitch(*state, manifest, "plain.mp4", 8);
+    succeeded(&plain);
+    assert_int_equal(number_of(&plain, "output_frames"), 8);
+    assert_int_equal(number_of(&plain, "output_width"), 33);
+    const char *options = "--output-fps 30000/1001 --output-size 96x64";
+    struct answer a = stitch_with(*state, manifest, "fast.mp4", 8, options);
+    succeeded(&a);
+    assert_string_equal(text_of(&a, "frames_sha256"), text_of(&plain, "frames_sha256"));
+    assert_int_equal(number_of(&a, "frames"), 8);
+    assert_int_equal(number_of(&a, "output_frames"), 30);
+    assert_int_equal(number_of(&a, "output_width"), 96);
+    assert_int_equal(number_of(&a, "output_height"), 64);
+    assert_true(fabs(real_of(&a, "output_fps") - 29.97) < 0.01);
+    assert_true(fabs(real_of(&a, "duration_s") - 1.001) < 1e-9);
+    char *line = xasprintf("probe --mp4 %s/fast.mp4", (char *)*state);
+    struct answer seen = run(*state, line);
+    succeeded(&seen);
+    assert_int_equal(number_of(&seen, "frames"), 30);
+    assert_int_equal(number_of(&seen, "width"), 96);
+    struct answer again = stitch_with(*state, manifest, "again.mp4", 8, options);
+    assert_string_equal(text_of(&a, "sha256"), text_of(&again, "sha256"));
+    forget(&again);
+    forget(&seen);
+    forget(&a);
+    a = stitch_with(*state, manifest, "odd.mp4", 8, "--output-size 97x64");
+    failed(&a, 2, "usage");
+    forget(&a);
+    forget(&plain);
+    free(line);
+    json_decref(manifest);
+}
+
 static void wrong_manifests_are_misuse(void **state)
 {
     static const char *const texts[] = {
@@ -164,6 +211,7 @@ int main(void)
         cmocka_unit_test(a_manifest_is_stitched),
         cmocka_unit_test(bad_segments_are_listed),
         cmocka_unit_test(a_video_comes_first),
+        cmocka_unit_test(the_file_may_have_another_rate_and_size),
         cmocka_unit_test(wrong_manifests_are_misuse),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
