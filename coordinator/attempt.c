@@ -4,10 +4,11 @@
 #include <string.h>
 
 #include "base/xalloc.h"
-#include "coordinator/clip.h"
+#include "coordinator/checkpoints.h"
 #include "coordinator/lease.h"
 #include "coordinator/offer.h"
 #include "coordinator/retry.h"
+#include "coordinator/work.h"
 
 /* ---- object ---- */
 
@@ -21,13 +22,15 @@ struct attempt *attempt_new(struct task *t, struct worker *w, uint64_t fence, ui
     a->worker_fence = worker_fence;
     a->slot = slot;
     a->place = ATTEMPT_AWAY;
-    a->steps = t->group->lane->shape.steps;
-    a->limit_ns = lease_limit(w, t->group->lane);
+    a->steps = t->steps;
+    a->limit_ns = lease_limit(w, t->lane);
     lease_init(a);
     offer_init(a);
     chain_init(&a->of_task);
+    chain_init(&a->of_work);
     chain_init(&a->of_worker);
     chain_append(&t->live, &a->of_task);
+    chain_append(&t->work->live, &a->of_work);
     chain_append(&w->attempts, &a->of_worker);
     return a;
 }
@@ -35,11 +38,20 @@ struct attempt *attempt_new(struct task *t, struct worker *w, uint64_t fence, ui
 void attempt_unlink(struct farm *f, struct attempt *a)
 {
     offer_forget(f, a);
+    checkpoint_forget(f, a);
     lease_stand(f, a);
     deadline_clear(&f->timers, &a->recheck);
     chain_remove(&a->of_task);
+    chain_remove(&a->of_work);
     chain_remove(&a->of_worker);
+    free(a->fingerprint);
     free(a);
+}
+
+void attempt_set_fingerprint(struct attempt *a, const char *fingerprint)
+{
+    free(a->fingerprint);
+    a->fingerprint = xstrdup(fingerprint);
 }
 
 struct attempt_key attempt_key(const struct attempt *a)
@@ -74,7 +86,8 @@ void attempt_save(struct farm *f, const struct attempt *a)
                                     .fence = a->fence,
                                     .worker_fence = a->worker_fence,
                                     .worker = a->worker->name,
-                                    .slot = a->slot};
+                                    .slot = a->slot,
+                                    .resumed_step = a->resumed_step};
     memcpy(record.boot_id, a->worker->boot_id, sizeof(record.boot_id));
     effects_add(&f->effects, EFFECT_SAVE_ATTEMPT)->attempt = record;
 }
@@ -85,7 +98,9 @@ void attempt_send(struct farm *f, struct attempt *a)
     m->attempt = attempt_key(a);
     m->slot = a->slot;
     m->prefetch = a->place == ATTEMPT_NEXT;
-    m->model = a->task->group->lane->shape.model;
+    m->model = a->task->lane->model;
+    m->resume = checkpoint_resumes(a);
+    m->step = m->resume ? a->resumed_step : 0;
     m->limit_ns = a->limit_ns;
     a->sent_session = a->worker->session;
     a->sent_number = m->number;
@@ -99,6 +114,8 @@ void attempt_begin(struct farm *f, struct task *t, struct worker *w, uint32_t sl
     a->place = prefetch ? ATTEMPT_NEXT : ATTEMPT_RUNNING;
     bool placed = worker_place(w, a);
     ZOE_ASSERT(placed); /* the scheduler gives free places only */
+    attempt_set_fingerprint(a, w->slots[slot].fingerprint);
+    checkpoint_begin(a);
     if (!prefetch) lease_start(f, a, now_ns);
     attempt_take_task(f, t);
     attempt_save(f, a);
@@ -109,12 +126,13 @@ void attempt_take_task(struct farm *f, struct task *t)
 {
     struct batch *b = t->batch;
     deadline_clear(&f->timers, &t->again);
-    chain_remove(&t->in_group);
+    chain_remove(&t->in_stand);
     t->state = TASK_LEASED;
     t->attempts++;
     b->attempts++;
     b->started = true;
-    if (clip_state(b, t->clip) != CLIP_LEASED) clip_set(f, b, t->clip, CLIP_LEASED);
+    work_settle(f, t->work);
+    batch_refresh_group(f, t->group);
     batch_dirty(f, b);
     batch_settle(f, b);
     task_save(f, t, true);
@@ -122,25 +140,41 @@ void attempt_take_task(struct farm *f, struct task *t)
 
 /* ---- end ---- */
 
+/* Steps that this attempt ran: as its result says, or as far as it was heard of. */
+static uint32_t steps_run(const struct attempt *a, const struct attempt_detail *detail)
+{
+    uint32_t most = lease_steps_max(a->task);
+    uint32_t run = a->step > a->resumed_step ? a->step - a->resumed_step : 0;
+    if (a->upload != NULL) run = a->upload->steps_computed;
+    if (detail->steps_computed > run) run = detail->steps_computed;
+    return run < most ? run : most;
+}
+
+/* What stands neither in its result nor in a checkpoint that is kept. */
+static uint32_t steps_wasted(const struct attempt *a, enum attempt_end end, uint32_t run)
+{
+    if (end == END_DONE) return a->upload->steps_wasted < run ? a->upload->steps_wasted : run;
+    uint32_t kept = checkpoint_kept_of(a);
+    return run > kept ? run - kept : 0;
+}
+
 static void record_end(struct farm *f, const struct attempt *a, enum attempt_end end,
                        const struct attempt_detail *detail)
 {
-    const struct upload *u = a->upload;
-    uint32_t computed = u != NULL ? u->steps_computed : a->step;
-    if (detail->steps_computed > computed) computed = detail->steps_computed;
+    struct batch *b = a->task->batch;
+    uint32_t run = steps_run(a, detail);
     struct attempt_end_record record = {.task = task_key(a->task),
                                         .fence = a->fence,
                                         .end = end,
                                         .message = effects_text(&f->effects, detail->message),
                                         .log_tail = effects_text(&f->effects, detail->log_tail),
-                                        .steps_computed = computed,
-                                        .steps_wasted = end == END_DONE ? 0 : computed,
-                                        .render_ms = u != NULL ? u->render_ms : 0};
-    if (u != NULL && end == END_DONE) record.steps_wasted = u->steps_wasted;
+                                        .steps_computed = run,
+                                        .steps_wasted = steps_wasted(a, end, run),
+                                        .render_ms = a->upload != NULL ? a->upload->render_ms : 0};
     effects_add(&f->effects, EFFECT_END_ATTEMPT)->end = record;
-    a->task->batch->steps_computed += record.steps_computed;
-    a->task->batch->steps_wasted += record.steps_wasted;
-    batch_dirty(f, a->task->batch);
+    b->steps_computed += record.steps_computed;
+    b->steps_wasted += record.steps_wasted;
+    batch_dirty(f, b);
 }
 
 static void tell_end(struct farm *f, const struct attempt *a, enum attempt_end end,
@@ -160,11 +194,12 @@ void attempt_end(struct farm *f, struct attempt *a, enum attempt_end end,
     struct worker *w = a->worker;
     record_end(f, a, end, detail);
     tell_end(f, a, end, detail->message);
-    retry_count_worker(f, w, end);
+    bool blamed = !checkpoint_takes_blame(f, a, end);
+    if (blamed) retry_count_worker(f, w, end);
     worker_vacate(f, a, now_ns);
     attempt_unlink(f, a);
     worker_settle(f, w, NULL, NULL);
-    retry_after(f, t, w, end, detail->message, now_ns);
+    retry_after(f, t, blamed ? w : NULL, end, detail->message, now_ns);
 }
 
 void attempt_dismiss(struct farm *f, struct attempt *a, enum attempt_end end, enum drop_reason drop,

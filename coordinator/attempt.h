@@ -10,7 +10,7 @@
 
 enum attempt_place { ATTEMPT_NEXT, ATTEMPT_RUNNING, ATTEMPT_AWAY };
 
-struct upload { /* from its offer on */
+struct upload { /* of a result or of a checkpoint, from its offer on */
     struct attempt *attempt;
     struct output outputs[LIMIT_OUTPUTS];
     uint64_t received[LIMIT_OUTPUTS];
@@ -26,7 +26,11 @@ struct upload { /* from its offer on */
     uint32_t steps_computed;
     uint32_t steps_wasted;
     uint64_t render_ms;
-    struct chain in_transfers; /* farm.transfers until complete */
+    struct chain in_transfers; /* farm.transfers or farm.spare until complete */
+    bool is_checkpoint;        /* then these count too: */
+    bool leaving;              /* its worker waits for it */
+    uint32_t step;
+    struct deadline idle; /* granted credit must be used by then; a result's lease says so */
 };
 
 struct attempt {
@@ -37,8 +41,11 @@ struct attempt {
     uint32_t slot;
     enum attempt_place place;
     enum attempt_phase phase;
-    uint32_t step;
+    uint32_t step; /* of the task: steps done, those of the checkpoint it began from too */
     uint32_t steps;
+    uint32_t resumed_step; /* 0 = it began anew */
+    bool resumed_other;    /* from the checkpoint of another worker */
+    char *fingerprint;     /* of its slot; NULL = not known since the start */
     uint64_t amount;
     uint64_t
         sent_session; /* where and as what number its Assign left (T1); 0, 0 = before this run */
@@ -51,8 +58,10 @@ struct attempt {
     struct deadline lease;
     struct deadline recheck; /* a verdict that was put off */
     struct chain of_task;
+    struct chain of_work;
     struct chain of_worker;
     struct upload *upload;
+    struct upload *checkpoint; /* that is on its way (T6) */
 };
 
 /* Commits the lease and sends the Assign: fresh fence, in `slot`, as NEXT when `prefetch`. */
@@ -61,6 +70,7 @@ void attempt_begin(struct farm *f, struct task *t, struct worker *w, uint32_t sl
 /* The bare object, linked, nothing sent: for adopted and loaded ones. */
 struct attempt *attempt_new(struct task *t, struct worker *w, uint64_t fence, uint64_t worker_fence,
                             uint32_t slot);
+void attempt_set_fingerprint(struct attempt *a, const char *fingerprint);
 /* The task is leased now: no longer offered, counted as one attempt more. */
 void attempt_take_task(struct farm *f, struct task *t);
 void attempt_save(struct farm *f, const struct attempt *a);

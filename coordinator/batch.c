@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/xalloc.h"
-#include "coordinator/task.h"
+#include "coordinator/work.h"
 
 #define SEQUENCE_BITS 48
 
@@ -46,6 +46,41 @@ static bool check_spec(const struct farm *f, const struct batch_spec *spec, stru
     return check_runs(spec, err);
 }
 
+/* The number of the plan's first task of stage 1: tasks stand in the order of their stages. */
+static uint32_t first_stage_tasks(const struct plan *plan, uint32_t tasks)
+{
+    uint32_t low = 0, high = tasks;
+    if (plan_stages(plan) == 1) return tasks;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        struct plan_task task;
+        plan_task(plan, middle, &task);
+        if (task.stage == 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void plan_group(struct farm *f, struct group *g, const struct shape *shape)
+{
+    g->shape = *shape;
+    if (shape->plan.frames == 0) g->shape.plan = plan_whole(shape->frames, shape->steps);
+    const struct plan *plan = &g->shape.plan;
+    g->tasks = plan_task_count(plan);
+    g->stages = plan_stages(plan);
+    uint32_t first = first_stage_tasks(plan, g->tasks);
+    for (uint32_t i = 0; i < g->stages; i++) {
+        struct stand *s = &g->stands[i];
+        s->group = g;
+        s->lane = lane_of(f, &g->shape, i);
+        s->each = i == 0 ? first : g->tasks - first;
+        heap_node_init(&s->ready, s);
+        chain_init(&s->tasks);
+    }
+}
+
 static void make_groups(struct farm *f, struct batch *b, const struct batch_spec *spec)
 {
     b->group_count = spec->groups;
@@ -54,10 +89,8 @@ static void make_groups(struct farm *f, struct batch *b, const struct batch_spec
     for (uint32_t i = 0; i < spec->groups; i++) {
         struct group *g = &b->groups[i];
         g->batch = b;
-        g->lane = lane_of(f, &spec->shapes[i]);
+        plan_group(f, g, &spec->shapes[i]);
         g->first_run = spec->run_count;
-        heap_node_init(&g->ready, g);
-        chain_init(&g->tasks);
     }
 }
 
@@ -149,16 +182,23 @@ static void forget(struct farm *f, struct batch *b)
     if (!batch_state_is_terminal(b->state)) f->batches_unfinished--;
 }
 
+static void leave_lanes(struct group *g)
+{
+    for (uint32_t i = 0; i < g->stages; i++)
+        lane_take(g->stands[i].lane, &g->stands[i].ready);
+}
+
 void batch_free(struct farm *f, struct batch *b)
 {
     forget(f, b);
-    struct task *t = NULL;
-    for (size_t i = 0; (t = table_next(&b->tasks, &i, NULL, NULL)) != NULL;)
-        task_free(f, t);
+    struct work *w = NULL;
+    for (size_t i = 0; (w = table_next(&b->works, &i, NULL, NULL)) != NULL;)
+        work_free(f, w);
     for (uint32_t i = 0; i < b->group_count; i++)
-        lane_take(b->groups[i].lane, &b->groups[i].ready);
+        leave_lanes(&b->groups[i]);
     for (uint32_t i = 0; i < b->page_count; i++)
         free(b->pages[i].states);
+    table_finish(&b->works);
     table_finish(&b->tasks);
     free(b->pages);
     free(b->runs);
@@ -256,15 +296,26 @@ static int64_t order_key(const struct batch *b)
     return ((int64_t)(BATCH_PRIORITY_MAX - b->priority) << SEQUENCE_BITS) | (int64_t)b->sequence;
 }
 
-void batch_refresh_group(struct farm *f, struct group *g)
+static bool has_work(const struct stand *s)
 {
-    bool has_work = !chain_is_empty(&g->tasks) || g->counts.by_state[CLIP_WAITING] > 0;
-    if (!has_work || !batch_is_open(g->batch)) {
-        lane_take(g->lane, &g->ready);
+    if (!chain_is_empty(&s->tasks)) return true;
+    return s == &s->group->stands[0] && s->group->counts.by_state[CLIP_WAITING] > 0;
+}
+
+static void refresh_stand(struct farm *f, struct stand *s)
+{
+    if (!has_work(s) || !batch_is_open(s->group->batch)) {
+        lane_take(s->lane, &s->ready);
         return;
     }
-    lane_put(f, g->lane, &g->ready, order_key(g->batch));
+    lane_put(f, s->lane, &s->ready, order_key(s->group->batch));
     f->dispatch_wanted = true;
+}
+
+void batch_refresh_group(struct farm *f, struct group *g)
+{
+    for (uint32_t i = 0; i < g->stages; i++)
+        refresh_stand(f, &g->stands[i]);
 }
 
 void batch_refresh(struct farm *f, struct batch *b)

@@ -23,11 +23,22 @@ struct run { /* clips first .. next run's first - 1 */
     uint32_t next_of_group; /* index, or run_count */
 };
 
-struct group {
-    struct batch *batch;
+#define GROUP_STAGES_MAX 2
+
+struct stand { /* where a group's tasks of one stage stand to be picked */
+    struct group *group;
     struct lane *lane;
     struct heap_node ready; /* in lane->ready while something can be picked */
     struct chain tasks;     /* open tasks whose turn has come (T7), oldest first */
+    uint32_t each;          /* tasks of this stage in a clip */
+};
+
+struct group {
+    struct batch *batch;
+    struct shape shape; /* its plan always stands: one that holds the clip when none was given */
+    uint32_t tasks;     /* of a clip */
+    uint32_t stages;
+    struct stand stands[GROUP_STAGES_MAX]; /* fresh clips stand in the first */
     struct clip_counts counts;
     uint32_t first_run;
     uint32_t cursor_run; /* no fresh waiting clip of the group stands before the cursor */
@@ -53,6 +64,7 @@ struct batch {
     uint64_t steps_wasted;
     uint64_t dirty_turn;
     struct clip_counts counts;
+    struct table works; /* clip -> struct work: clips begun and not over */
     struct table tasks; /* clip << 16 | number -> struct task */
     struct page *pages;
     uint32_t page_count;

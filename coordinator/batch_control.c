@@ -5,7 +5,7 @@
 
 #include "coordinator/attempt.h"
 #include "coordinator/clip.h"
-#include "coordinator/finish.h"
+#include "coordinator/work.h"
 #include "coordinator/worker_core.h"
 
 static bool refuse_ended(const struct batch *b, const char *what, struct error *err)
@@ -66,11 +66,13 @@ bool batch_resume(struct farm *f, struct batch *b, struct error *err)
 
 /* ---- canceling ---- */
 
-static void cancel_tasks(struct farm *f, struct batch *b, int64_t now_ns)
+/* Clips that are being published are finished. */
+static void cancel_works(struct farm *f, struct batch *b, int64_t now_ns)
 {
-    struct task *t = NULL;
-    for (size_t i = 0; (t = table_next(&b->tasks, &i, NULL, NULL)) != NULL;) {
-        if (t->state == TASK_WAITING || t->state == TASK_LEASED) task_cancel(f, t, now_ns);
+    struct work *w = NULL;
+    for (size_t i = 0; (w = table_next(&b->works, &i, NULL, NULL)) != NULL;) {
+        enum clip_state state = clip_state(b, w->clip);
+        if (state == CLIP_RETRY || state == CLIP_LEASED) work_cancel(f, w, now_ns);
     }
 }
 
@@ -79,7 +81,7 @@ bool batch_cancel(struct farm *f, struct batch *b, int64_t now_ns, struct error 
     if (b->state == BATCH_CANCELED) return true;
     if (batch_state_is_terminal(b->state)) return refuse_ended(b, "canceled", err);
     batch_cancel_waiting(f, b);
-    cancel_tasks(f, b, now_ns);
+    cancel_works(f, b, now_ns);
     farm_event(f, "batch.canceled", b->id, -1, NULL, NULL);
     return true;
 }
@@ -92,12 +94,12 @@ static bool has_failed(enum clip_state state, const void *context)
     return state == CLIP_FAILED;
 }
 
-/* A clip that failed in stitching has its segments; others begin anew. */
+/* What is stored of a clip is not rendered again. */
 static void want_again(struct farm *f, struct batch *b, uint32_t clip)
 {
-    struct task *t = task_find(b, clip, 0);
-    if (t != NULL)
-        finish_resume(f, t);
+    struct work *w = work_find(b, clip);
+    if (w != NULL)
+        work_retry(f, w);
     else
         clip_set(f, b, clip, CLIP_WAITING);
 }

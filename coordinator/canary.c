@@ -74,6 +74,7 @@ static void take_back(struct farm *f, struct worker *w)
     c->number = 0;
     f->dispatch_wanted = true;
     f->settle_wanted = true;
+    f->pins_wanted = true;
 }
 
 void canary_drop(struct farm *f, struct worker *w)

@@ -8,11 +8,42 @@ static uint64_t under_way(const struct upload *u)
     return u->granted - u->received[u->current];
 }
 
-void credit_withdraw(struct farm *f, struct attempt *a)
+void credit_withdraw(struct farm *f, struct upload *u)
 {
-    struct upload *u = a->upload;
     f->credit_bytes += under_way(u);
     u->granted = u->received[u->current];
+}
+
+static struct chain *place_of(struct farm *f, const struct upload *u)
+{
+    if (!u->is_checkpoint) return f->transfers.prev; /* behind the last */
+    return u->leaving ? &f->transfers : f->spare.prev;
+}
+
+void credit_join(struct farm *f, struct upload *u, int64_t now_ns)
+{
+    (void)now_ns;
+    if (!chain_is_empty(&u->in_transfers)) return;
+    struct chain *before = place_of(f, u);
+    chain_append(before->next, &u->in_transfers);
+}
+
+/* A checkpoint never touches the lease of its attempt. */
+static void await_bytes(struct farm *f, struct upload *u, int64_t now_ns)
+{
+    if (u->is_checkpoint)
+        deadline_set(&f->timers, &u->idle, now_ns + CREDIT_IDLE_NS);
+    else
+        lease_await_bytes(f, u->attempt, now_ns);
+}
+
+/* The next move is ours. */
+static void stand(struct farm *f, struct upload *u)
+{
+    if (u->is_checkpoint)
+        deadline_clear(&f->timers, &u->idle);
+    else
+        lease_stand(f, u->attempt);
 }
 
 /* The next output that is not all here; the last one when all are. */
@@ -25,15 +56,14 @@ static void advance(struct upload *u)
     }
 }
 
-void credit_used(struct farm *f, struct attempt *a, uint64_t offset, int64_t now_ns)
+void credit_used(struct farm *f, struct upload *u, uint64_t offset, int64_t now_ns)
 {
-    struct upload *u = a->upload;
     f->credit_bytes += offset - u->received[u->current];
     u->received[u->current] = offset;
     if (under_way(u) > 0)
-        lease_await_bytes(f, a, now_ns);
+        await_bytes(f, u, now_ns);
     else
-        lease_stand(f, a); /* the next move is ours */
+        stand(f, u);
     advance(u);
 }
 
@@ -49,29 +79,33 @@ static uint64_t wanted(const struct upload *u)
     return least(missing, window);
 }
 
-static void grant(struct farm *f, struct attempt *a, uint64_t size_bytes, int64_t now_ns)
+static void grant(struct farm *f, struct upload *u, uint64_t size_bytes, int64_t now_ns)
 {
-    struct upload *u = a->upload;
-    struct attempt_key key = attempt_key(a);
-    struct effect_message *m = worker_answer(f, a->worker, EFFECT_CREDIT, &key);
-    m->output = u->current;
+    struct attempt_key key = attempt_key(u->attempt);
+    struct effect_message *m = worker_answer(f, u->attempt->worker, EFFECT_CREDIT, &key);
+    m->output = u->is_checkpoint ? CHECKPOINT_OUTPUT : u->current;
     m->offset = u->granted;
     m->size_bytes = size_bytes;
     u->granted += size_bytes;
     f->credit_bytes -= size_bytes;
-    lease_await_bytes(f, a, now_ns);
+    await_bytes(f, u, now_ns);
+}
+
+static void distribute(struct farm *f, struct chain *list, int64_t now_ns)
+{
+    CHAIN_EACH(link, list)
+    {
+        struct upload *u = CHAIN_OWNER(link, struct upload, in_transfers);
+        if (f->credit_bytes == 0) return;
+        if (u->attempt->worker->session == 0) continue;
+        uint64_t size_bytes = least(wanted(u), f->credit_bytes);
+        if (size_bytes > 0) grant(f, u, size_bytes, now_ns);
+    }
 }
 
 void credit_distribute(struct farm *f, int64_t now_ns)
 {
     if (f->disk_low) return;
-    CHAIN_EACH(link, &f->transfers)
-    {
-        struct upload *u = CHAIN_OWNER(link, struct upload, in_transfers);
-        struct attempt *a = u->attempt;
-        if (f->credit_bytes == 0) return;
-        if (a->worker->session == 0) continue;
-        uint64_t size_bytes = least(wanted(u), f->credit_bytes);
-        if (size_bytes > 0) grant(f, a, size_bytes, now_ns);
-    }
+    distribute(f, &f->transfers, now_ns);
+    distribute(f, &f->spare, now_ns);
 }

@@ -1,14 +1,17 @@
 /* credit: the one pool of bytes that may be under way to the coordinator (D3): each transfer has a
- * window, the oldest offer comes first, and nothing flows while the disk is low (D1). */
+ * window, checkpoints of leaving workers come first, then the oldest result, and nothing flows
+ * while the disk is low (D1). */
 #ifndef ZOE_COORDINATOR_CREDIT_H
 #define ZOE_COORDINATOR_CREDIT_H
 
 #include "coordinator/attempt.h"
 
+/* Waits for credit from now on; no-op when it does already. */
+void credit_join(struct farm *f, struct upload *u, int64_t now_ns);
 /* Takes back what was granted and has not arrived. */
-void credit_withdraw(struct farm *f, struct attempt *a);
+void credit_withdraw(struct farm *f, struct upload *u);
 /* `offset` bytes of the current output are here. */
-void credit_used(struct farm *f, struct attempt *a, uint64_t offset, int64_t now_ns);
+void credit_used(struct farm *f, struct upload *u, uint64_t offset, int64_t now_ns);
 /* Grants what the pool allows. */
 void credit_distribute(struct farm *f, int64_t now_ns);
 

@@ -10,6 +10,7 @@
 #include "coordinator/disk.h"
 #include "coordinator/held.h"
 #include "coordinator/lease.h"
+#include "coordinator/pin.h"
 #include "coordinator/presence.h"
 #include "coordinator/retry.h"
 #include "coordinator/scheduler.h"
@@ -33,7 +34,9 @@ struct farm *farm_new(const struct farm_config *config)
     table_init(&f->sessions);
     chain_init(&f->ready);
     chain_init(&f->transfers);
+    chain_init(&f->spare);
     chain_init(&f->disputed);
+    chain_init(&f->pinned);
     deadline_queue_init(&f->leases);
     deadline_queue_init(&f->sessions_due);
     deadline_queue_init(&f->timers);
@@ -144,6 +147,7 @@ void farm_turn(struct farm *f, int64_t now_ns, bool sockets_were_empty)
 {
     stretch_clocks(f, now_ns);
     expire(f, now_ns, sockets_were_empty);
+    pin_settle(f, now_ns);
     retry_settle(f, now_ns);
     scheduler_dispatch(f, now_ns);
     credit_distribute(f, now_ns);
@@ -202,8 +206,8 @@ static void note_refusal(struct farm *f, struct attempt *a, enum hand_back_reaso
     struct worker *w = a->worker;
     if (reason == HAND_BACK_DRAINING) w->draining = true;
     if (reason == HAND_BACK_DISK) w->disk_low = true; /* until its next heartbeat */
-    if (reason == HAND_BACK_MODEL) worker_refuse(f, w, a->task->group->lane, true);
-    if (reason == HAND_BACK_MEMORY) worker_refuse(f, w, a->task->group->lane, false);
+    if (reason == HAND_BACK_MODEL) worker_refuse(f, w, a->task->lane, true);
+    if (reason == HAND_BACK_MEMORY) worker_refuse(f, w, a->task->lane, false);
 }
 
 static enum attempt_end end_of_refusal(enum hand_back_reason reason)

@@ -69,8 +69,8 @@ struct farm_held { /* an attempt as its worker sees it */
     struct attempt_key attempt;
     uint32_t slot;
     enum attempt_phase phase;
-    uint32_t step;
-    uint32_t steps;
+    uint32_t step;   /* of its task: done, those of the checkpoint it resumed from counted in */
+    uint32_t steps;  /* of its task: its plan's step_end - step_first; 0 when it only decodes */
     uint64_t amount; /* frames decoded or bytes moved in this phase; 0 in Hello and Heartbeat */
 };
 
@@ -159,8 +159,8 @@ struct farm_offer {
     uint32_t output_count; /* 1 .. LIMIT_OUTPUTS */
     struct output outputs[LIMIT_OUTPUTS];
     uint64_t received[LIMIT_OUTPUTS]; /* bytes that stand in this attempt's temporary files */
-    uint32_t steps_computed;
-    uint32_t steps_wasted;
+    uint32_t steps_computed;          /* by this attempt: without those it resumed from */
+    uint32_t steps_wasted;            /* of these, not in the result */
     uint64_t render_ms;
     const struct task_record *row; /* the stored row if farm_offer_wants_row; NULL = none */
 };
@@ -213,9 +213,16 @@ struct farm_checkpoint {
 
 /* Leads to EFFECT_CREDIT with output CHECKPOINT_OUTPUT and in the end to EFFECT_CHECKPOINT_SEEN.
  * Bytes come in with farm_received and farm_upload_window as those of results do. A newer one of
- * the same attempt takes the place of one that is on its way. */
+ * the same attempt takes the place of one that is on its way: the shell throws the older one's
+ * bytes and its pending hash or verdict away as it hands the newer one over. What comes later than
+ * the attempt's end is ignored. When `received` covers it the shell goes on to
+ * farm_checkpoint_uploaded, as after the last chunk. VERDICT_SOUND: it stands under its digest's
+ * name, synced; every other verdict drops it. After EFFECT_DISCARD_CHECKPOINT nothing more is
+ * expected of it (unless farm_has_checkpoint says that another came in the same turn). */
 void farm_checkpoint(struct farm *f, uint64_t session, const struct farm_checkpoint *checkpoint,
                      int64_t now_ns);
+/* Whether one of this attempt is on its way: its temporary file is of use. */
+bool farm_has_checkpoint(const struct farm *f, const char *worker, const struct attempt_key *key);
 /* All bytes are in and hashed. */
 void farm_checkpoint_uploaded(struct farm *f, const char *worker, const struct attempt_key *key,
                               bool digest_right, int64_t now_ns);
@@ -324,11 +331,12 @@ struct running_info { /* a live attempt */
 };
 
 struct reason_info {  /* why clips of a batch wait (S6) */
-    const char *code; /* paused disk_low no_worker model_refused retry_wait busy: static */
+    const char *code; /* paused disk_low no_worker model_refused retry_wait pinned busy inputs:
+                         static */
     uint64_t count;
     const char *message; /* static */
 };
-#define REASONS_MAX 4
+#define REASONS_MAX 6
 
 struct worker_info {
     const char *name;

@@ -3,6 +3,7 @@
 
 #include "coordinator/attempt.h"
 #include "coordinator/clip.h"
+#include "coordinator/pin.h"
 #include "coordinator/retry.h"
 #include "coordinator/scheduler.h"
 
@@ -74,22 +75,56 @@ static bool check_attempt(const struct attempt *a, struct error *err)
     return true;
 }
 
-static bool clip_fits(const struct task *t)
+/* ---- clips begun ---- */
+
+static bool work_fits(const struct work *w)
 {
-    static const bool fits[][CLIP_STATE_COUNT] = {
-        [TASK_WAITING] = {[CLIP_RETRY] = true},
-        [TASK_LEASED] = {[CLIP_LEASED] = true},
-        [TASK_DONE] = {[CLIP_STITCHING] = true, [CLIP_PUBLISHING] = true, [CLIP_FAILED] = true},
-    };
-    return t->state <= TASK_DONE && fits[t->state][clip_state(t->batch, t->clip)];
+    bool live = !chain_is_empty(&w->live), done = work_is_done(w);
+    switch (clip_state(w->batch, w->clip)) {
+    case CLIP_RETRY:
+        return !live && !done;
+    case CLIP_LEASED:
+        return live && !done;
+    case CLIP_STITCHING:
+    case CLIP_PUBLISHING:
+        return done;
+    case CLIP_FAILED:
+        return !live && w->done > 0;
+    default:
+        return false;
+    }
 }
 
-static bool check_task(const struct task *t, struct error *err)
+/* S7: no attempt lives with another fingerprint than the clip's. */
+static bool is_of_one_fingerprint(const struct work *w)
+{
+    const char *pin = pin_of(w);
+    if (pin == NULL || pin[0] == '\0') return true;
+    CHAIN_EACH(link, &w->live)
+    {
+        const struct attempt *a = CHAIN_OWNER(link, struct attempt, of_work);
+        if (a->fingerprint != NULL && strcmp(a->fingerprint, pin) != 0) return false;
+    }
+    return true;
+}
+
+/* What waits can be picked as soon as its inputs are stored and its time has come, and not before.
+ */
+static bool stands_right(const struct work *w, const struct task *t)
+{
+    bool failed = clip_state(w->batch, w->clip) == CLIP_FAILED;
+    bool ready = t->state == TASK_WAITING && !deadline_is_set(&t->again) && !failed &&
+                 work_has_inputs(w, t->number);
+    return ready == !chain_is_empty(&t->in_stand);
+}
+
+static bool check_task(const struct work *w, const struct task *t, struct error *err)
 {
     bool live = !chain_is_empty(&t->live);
-    if (!clip_fits(t)) return broken(err, "I3", "task and clip disagree", t->batch->id);
+    if (t->state > TASK_DONE) return broken(err, "I3", "a task is over and open", t->batch->id);
     if (live != (t->state == TASK_LEASED))
         return broken(err, "I4", "leased without an attempt, or the other way", t->batch->id);
+    if (!stands_right(w, t)) return broken(err, "I6", "a task is not where it waits", t->batch->id);
     CHAIN_EACH(link, &t->live)
     {
         if (!check_attempt(CHAIN_OWNER(link, struct attempt, of_task), err)) return false;
@@ -97,12 +132,37 @@ static bool check_task(const struct task *t, struct error *err)
     return true;
 }
 
-static bool check_tasks(const struct farm *f, struct error *err)
+/* Every task whose inputs are stored has an object, or could never be picked. */
+static bool has_all_objects(const struct work *w)
+{
+    if (clip_state(w->batch, w->clip) == CLIP_FAILED) return true;
+    for (uint32_t i = 0; i < w->group->tasks; i++) {
+        if (task_find(w->batch, w->clip, i) == NULL && work_has_inputs(w, i)) return false;
+    }
+    return true;
+}
+
+static bool check_work(const struct work *w, struct error *err)
+{
+    uint32_t done = 0;
+    CHAIN_EACH(link, &w->tasks)
+    {
+        const struct task *t = CHAIN_OWNER(link, struct task, of_work);
+        done += t->state == TASK_DONE;
+        if (!check_task(w, t, err)) return false;
+    }
+    if (done != w->done) return broken(err, "I3", "done tasks are miscounted", w->batch->id);
+    if (!work_fits(w)) return broken(err, "I3", "tasks and clip disagree", w->batch->id);
+    if (!is_of_one_fingerprint(w)) return broken(err, "S7", "two fingerprints", w->batch->id);
+    return has_all_objects(w) || broken(err, "I6", "a task was forgotten", w->batch->id);
+}
+
+static bool check_works(const struct farm *f, struct error *err)
 {
     for (size_t i = 0; i < f->batches.count; i++) {
-        const struct task *t = NULL;
-        for (size_t k = 0; (t = table_next(&f->order[i]->tasks, &k, NULL, NULL)) != NULL;) {
-            if (!check_task(t, err)) return false;
+        const struct work *w = NULL;
+        for (size_t k = 0; (w = table_next(&f->order[i]->works, &k, NULL, NULL)) != NULL;) {
+            if (!check_work(w, err)) return false;
         }
     }
     return true;
@@ -147,7 +207,7 @@ static bool check_idleness(struct farm *f, struct error *err)
         if (!worker_accepts(w)) continue;
         for (uint32_t s = 0; s < w->slot_count; s++) {
             if (!worker_slot_is_free(&w->slots[s])) continue;
-            if (scheduler_pick(f, w).group != NULL)
+            if (scheduler_pick(f, w, s).stand != NULL)
                 return broken(err, "I6", "a slot is idle while a task waits", w->name);
         }
     }
@@ -156,16 +216,22 @@ static bool check_idleness(struct farm *f, struct error *err)
 
 /* ---- I9 ---- */
 
-static bool check_credit(const struct farm *f, struct error *err)
+static bool add_credit(const struct chain *list, uint64_t *out, struct error *err)
 {
-    uint64_t out = 0;
-    CHAIN_EACH(link, &f->transfers)
+    CHAIN_EACH(link, list)
     {
         const struct upload *u = CHAIN_OWNER(link, struct upload, in_transfers);
         if (u->granted < u->received[u->current] || u->complete || u->paused)
             return broken(err, "I9", "an upload's credit is wrong", u->attempt->worker->name);
-        out += u->granted - u->received[u->current];
+        *out += u->granted - u->received[u->current];
     }
+    return true;
+}
+
+static bool check_credit(const struct farm *f, struct error *err)
+{
+    uint64_t out = 0;
+    if (!add_credit(&f->transfers, &out, err) || !add_credit(&f->spare, &out, err)) return false;
     return out + f->credit_bytes <= CREDIT_POOL_BYTES ||
            broken(err, "I9", "more credit than the pool has", "farm");
 }
@@ -173,6 +239,6 @@ static bool check_credit(const struct farm *f, struct error *err)
 bool farm_check(struct farm *f, int64_t now_ns, struct error *err)
 {
     (void)now_ns;
-    return check_counts(f, err) && check_tasks(f, err) && check_workers(f, err) &&
+    return check_counts(f, err) && check_works(f, err) && check_workers(f, err) &&
            check_idleness(f, err) && check_credit(f, err);
 }

@@ -1,12 +1,14 @@
 /* Questions about the farm. Nothing here scans clips, but for farm_clip_find, whose caller asks for
  * a clip. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/xalloc.h"
 #include "coordinator/attempt.h"
 #include "coordinator/clip.h"
 #include "coordinator/presence.h"
-#include "coordinator/scheduler.h"
+#include "coordinator/work.h"
 
 /* ---- content of writes ---- */
 
@@ -50,15 +52,34 @@ static uint32_t slots_at_work(const struct farm *f)
     return count;
 }
 
-/* Half of what runs is done, on average; what is stitched costs next to nothing. */
-static int64_t work_left_ns(const struct group *g, bool *known)
+/* Tasks of the clips begun that are not done, by stage: the first stage is done first. */
+static void add_begun(const struct batch *b, uint64_t halves[][GROUP_STAGES_MAX])
 {
-    const uint64_t *counts = g->counts.by_state;
-    uint64_t halves = 2 * (counts[CLIP_WAITING] + counts[CLIP_RETRY]) + counts[CLIP_LEASED];
-    int64_t each_ns = pace_median(&g->lane->clips);
+    const struct work *w = NULL;
+    for (size_t i = 0; (w = table_next(&b->works, &i, NULL, NULL)) != NULL;) {
+        uint32_t first = w->group->stands[0].each;
+        uint32_t done = w->done < first ? w->done : first;
+        uint64_t *left = halves[w->group - b->groups];
+        if (clip_state(b, w->clip) == CLIP_FAILED) continue;
+        left[0] += 2 * (uint64_t)(first - done);
+        left[1] += 2 * (uint64_t)(w->group->tasks - first - (w->done - done));
+        CHAIN_EACH(link, &w->live)
+        left[CHAIN_OWNER(link, struct attempt, of_work)->task->stand != &w->group->stands[0]]--;
+    }
+}
+
+/* Half of what runs is done, on average; what is stitched costs next to nothing. */
+static double work_left_ns(const struct stand *s, uint64_t halves, bool *known)
+{
+    int64_t each_ns = pace_median(&s->lane->tasks);
+    halves += 2 * s->group->counts.by_state[CLIP_WAITING] * s->each;
     if (halves > 0 && each_ns == 0) *known = false;
-    double left = (double)halves / 2.0 * (double)each_ns;
-    return left < 1e18 ? (int64_t)left : INT64_C(1000000000000000000);
+    return (double)halves / 2.0 * (double)each_ns;
+}
+
+static int64_t eta_from(double left_ns)
+{
+    return left_ns < 1e18 ? (int64_t)left_ns : INT64_C(1000000000000000000);
 }
 
 static int64_t eta_of(const struct farm *f, const struct batch *b)
@@ -66,9 +87,15 @@ static int64_t eta_of(const struct farm *f, const struct batch *b)
     uint32_t slots = slots_at_work(f);
     bool known = slots > 0 && !batch_state_is_terminal(b->state) && !b->paused;
     double left = 0;
-    for (uint32_t i = 0; known && i < b->group_count; i++)
-        left += (double)work_left_ns(&b->groups[i], &known);
-    return known ? (int64_t)(left / slots) : 0;
+    if (!known) return 0;
+    uint64_t(*halves)[GROUP_STAGES_MAX] = xcalloc(b->group_count, sizeof(*halves));
+    add_begun(b, halves);
+    for (uint32_t i = 0; known && i < b->group_count; i++) {
+        for (uint32_t k = 0; k < b->groups[i].stages; k++)
+            left += work_left_ns(&b->groups[i].stands[k], halves[i][k], &known);
+    }
+    free(halves);
+    return known ? eta_from(left / slots) : 0;
 }
 
 static void fill_batch(const struct farm *f, const struct batch *b, struct batch_info *out)
@@ -151,7 +178,7 @@ bool farm_group_info(const struct farm *f, const char *batch, uint32_t group,
 {
     const struct batch *b = batch_find(f, batch);
     if (b == NULL || group >= b->group_count) return false;
-    *out = (struct group_info){b->groups[group].lane->shape, b->groups[group].counts};
+    *out = (struct group_info){b->groups[group].shape, b->groups[group].counts};
     return true;
 }
 
@@ -198,83 +225,6 @@ uint32_t farm_worker_running(const struct farm *f, const char *worker, int64_t n
     return count;
 }
 
-/* ---- reasons (S6) ---- */
-
-enum capability { NOBODY, REFUSED, SOMEBODY };
-
-static enum capability capability_for(const struct farm *f, const struct lane *lane)
-{
-    enum capability best = NOBODY;
-    for (size_t i = 0; i < f->workers.count; i++) {
-        if (!worker_accepts(f->crew[i])) continue;
-        if (worker_can(f->crew[i], lane)) return SOMEBODY;
-        best = REFUSED;
-    }
-    return best;
-}
-
-static uint64_t waiting_in(const struct clip_counts *counts)
-{
-    return counts->by_state[CLIP_WAITING] + counts->by_state[CLIP_RETRY];
-}
-
-/* Tasks of the group whose turn has not come (T7), or that wait for a canary (T4). */
-static uint64_t held_back(const struct group *g)
-{
-    uint64_t ready = 0;
-    CHAIN_EACH(link, &g->tasks) ready++;
-    uint64_t retries = g->counts.by_state[CLIP_RETRY];
-    return retries > ready ? retries - ready : 0;
-}
-
-enum reason_code { WHY_NO_WORKER, WHY_REFUSED, WHY_RETRY, WHY_BUSY, WHY_COUNT };
-
-static uint32_t add_reason(struct reason_info *out, uint32_t count, const char *code,
-                           uint64_t clips, const char *message)
-{
-    if (clips > 0) out[count++] = (struct reason_info){code, clips, message};
-    return count;
-}
-
-static uint32_t list_by_group(const struct farm *f, const struct batch *b,
-                              struct reason_info out[REASONS_MAX])
-{
-    uint64_t clips[WHY_COUNT] = {0};
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < b->group_count; i++) {
-        const struct group *g = &b->groups[i];
-        uint64_t waiting = waiting_in(&g->counts);
-        enum capability who = waiting > 0 ? capability_for(f, g->lane) : NOBODY;
-        uint64_t retry = who == SOMEBODY ? held_back(g) : 0;
-        if (who == SOMEBODY)
-            clips[WHY_BUSY] += waiting - retry;
-        else
-            clips[who == REFUSED ? WHY_REFUSED : WHY_NO_WORKER] += waiting;
-        clips[WHY_RETRY] += retry;
-    }
-    count = add_reason(out, count, "no_worker", clips[WHY_NO_WORKER],
-                       "no worker is here that takes work; see zoe worker list");
-    count = add_reason(out, count, "model_refused", clips[WHY_REFUSED],
-                       "every worker here has refused this model");
-    count = add_reason(out, count, "retry_wait", clips[WHY_RETRY],
-                       "failed before and wait for their next try");
-    return add_reason(out, count, "busy", clips[WHY_BUSY], "all slots are busy");
-}
-
-uint32_t farm_batch_reasons(const struct farm *f, const char *batch, int64_t now_ns,
-                            struct reason_info out[REASONS_MAX])
-{
-    (void)now_ns;
-    const struct batch *b = batch_find(f, batch);
-    if (b == NULL || batch_state_is_terminal(b->state)) return 0;
-    uint64_t waiting = waiting_in(&b->counts);
-    if (b->paused)
-        return add_reason(out, 0, "paused", waiting, "the batch is paused; see zoe batch resume");
-    if (f->disk_low)
-        return add_reason(out, 0, "disk_low", waiting, "the coordinator's disk is nearly full");
-    return list_by_group(f, b, out);
-}
-
 /* ---- clips and tasks ---- */
 
 enum clip_state farm_clip_state(const struct farm *f, const char *batch, uint32_t clip)
@@ -303,10 +253,10 @@ bool farm_clip_progress(const struct farm *f, const char *batch, uint32_t clip,
 {
     const struct batch *b = batch_find(f, batch);
     if (b == NULL || clip >= b->clips) return false;
-    const struct plan *plan = &clip_group(b, clip)->lane->shape.plan;
-    const struct task *t = task_find(b, clip, 0);
-    out->tasks = plan->frames > 0 ? plan_task_count(plan) : 1;
-    out->done = t != NULL && t->state == TASK_DONE;
+    const struct work *w = work_find(b, clip);
+    out->tasks = clip_group(b, clip)->tasks;
+    out->done = clip_state(b, clip) == CLIP_PUBLISHED ? out->tasks : 0;
+    if (w != NULL) out->done = w->done;
     return out->tasks > 1;
 }
 

@@ -1,10 +1,12 @@
 /* What the store holds becomes machines again (L3, A3). */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/xalloc.h"
 #include "coordinator/clip.h"
 #include "coordinator/finish.h"
 #include "coordinator/lease.h"
+#include "coordinator/pin.h"
 #include "coordinator/presence.h"
 
 /* ---- workers ---- */
@@ -126,20 +128,32 @@ static void load_result(struct farm *f, struct task *t, const struct task_record
     t->winner_fence = record->winner_fence;
     t->output_bytes = record->output_bytes;
     t->suspect = record->suspect;
-    if (t->state == TASK_DONE) f->stitch_bytes += t->output_bytes;
+    if (t->state != TASK_DONE) return;
+    f->stitch_bytes += t->output_bytes;
+    pin_update(f, t->work, record->fingerprint != NULL ? record->fingerprint : "");
+    t->work->done++;
+}
+
+static void load_checkpoint(struct task *t, const struct task_record *record)
+{
+    const char *fingerprint = record->checkpoint_fingerprint;
+    if (record->checkpoint_step == 0 || fingerprint == NULL) return;
+    t->checkpoint.step = record->checkpoint_step;
+    free(t->checkpoint.fingerprint);
+    t->checkpoint.fingerprint = xstrdup(fingerprint);
 }
 
 bool farm_load_task(struct farm *f, const struct task_record *record, struct error *err)
 {
     const struct task_key *key = &record->key;
     struct batch *b = batch_find(f, key->batch);
-    bool legal = b != NULL && key->clip < b->clips && key->task == 0 &&
+    bool legal = b != NULL && key->clip < b->clips && key->task < clip_group(b, key->clip)->tasks &&
                  record->state <= TASK_DONE && record->blamed_count <= RETRY_DISTINCT_WORKERS &&
                  task_find(b, key->clip, key->task) == NULL;
     if (!legal)
         return error_set(err, ERROR_CORRUPT, "the row of task %s/%u.%u is damaged", key->batch,
                          (unsigned)key->clip, (unsigned)key->task);
-    struct task *t = task_open(f, b, key->clip, key->task);
+    struct task *t = task_open(f, work_of(b, key->clip), key->task);
     t->state = record->state;
     t->fence = record->fence;
     t->attempts = record->attempts;
@@ -148,6 +162,7 @@ bool farm_load_task(struct farm *f, const struct task_record *record, struct err
     if (record->why != NULL) task_note_end(t, end_by_name(record->why), record->message);
     load_blame(f, t, record);
     load_result(f, t, record);
+    load_checkpoint(t, record);
     return true;
 }
 
@@ -161,28 +176,49 @@ bool farm_load_attempt(struct farm *f, const struct attempt_record *record, stru
                          (unsigned long long)record->fence, key->batch, (unsigned)key->clip,
                          (unsigned)key->task);
     struct worker *w = worker_know(f, record->worker);
-    (void)attempt_new(t, w, record->fence, record->worker_fence, record->slot);
+    struct attempt *a = attempt_new(t, w, record->fence, record->worker_fence, record->slot);
+    a->step = a->resumed_step = record->resumed_step;
+    a->resumed_other = record->resumed_step > 0; /* whose it was is not kept */
+    if (t->checkpoint.step > a->resumed_step) t->checkpoint.fence = a->fence; /* most likely */
     return true;
 }
 
 /* ---- going on ---- */
 
-static void resume_task(struct farm *f, struct task *t, int64_t now_ns)
+/* What waits begins anew; what was leased and has no lease too. */
+static uint64_t resume_tasks(struct farm *f, struct work *w, int64_t now_ns)
 {
-    enum clip_state state = clip_state(t->batch, t->clip);
-    bool orphan = t->state == TASK_LEASED && chain_is_empty(&t->live);
-    if (t->state == TASK_WAITING || orphan) task_requeue(f, t, 0, now_ns);
-    if (t->state == TASK_DONE && state != CLIP_FAILED) finish_resume(f, t);
+    uint64_t leases = 0;
+    CHAIN_EACH(link, &w->tasks)
+    {
+        struct task *t = CHAIN_OWNER(link, struct task, of_work);
+        bool orphan = t->state == TASK_LEASED && chain_is_empty(&t->live);
+        if (t->state == TASK_WAITING || orphan) task_requeue(f, t, 0, now_ns);
+        CHAIN_EACH(live, &t->live) leases++;
+    }
+    return leases;
+}
+
+static uint64_t resume_work(struct farm *f, struct work *w, int64_t now_ns)
+{
+    enum clip_state state = clip_state(w->batch, w->clip);
+    if (state == CLIP_FAILED) return 0;
+    uint64_t leases = resume_tasks(f, w, now_ns);
+    if (work_is_done(w))
+        finish_resume(f, w);
+    else
+        work_begin(f, w);
+    work_settle(f, w);
+    pin_update(f, w, NULL);
+    return leases;
 }
 
 static uint64_t resume_batch(struct farm *f, struct batch *b, int64_t now_ns)
 {
     uint64_t leases = 0;
-    struct task *t = NULL;
-    for (size_t i = 0; (t = table_next(&b->tasks, &i, NULL, NULL)) != NULL;) {
-        CHAIN_EACH(link, &t->live) leases++;
-        resume_task(f, t, now_ns);
-    }
+    struct work *w = NULL;
+    for (size_t i = 0; (w = table_next(&b->works, &i, NULL, NULL)) != NULL;)
+        leases += resume_work(f, w, now_ns);
     batch_refresh(f, b);
     return leases;
 }

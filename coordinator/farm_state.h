@@ -39,8 +39,12 @@ struct farm {
     struct deadline_queue sessions_due; /* forgives jumps */
     struct deadline_queue timers;       /* retries: plain */
 
-    struct chain transfers; /* uploads under credit, oldest offer first */
+    struct chain transfers; /* uploads under credit: checkpoints of who leaves, oldest offer */
+    struct chain spare;     /* other checkpoints: what is left is for them */
     uint64_t credit_bytes;  /* left in the pool */
+
+    struct chain pinned; /* works of which something is stored and something is to do */
+    bool pins_wanted;    /* their fingerprints may have come or gone (S7) */
 
     struct chain disputed; /* tasks that T4 may fail when workers or canaries change */
     bool settle_wanted;

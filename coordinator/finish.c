@@ -3,157 +3,189 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "coordinator/attempt.h"
 #include "coordinator/clip.h"
 #include "coordinator/worker_core.h"
 
 #define FULL_RETRY_NS (5 * NS_PER_S)
 #define DEATHS_MAX 2 /* M1 */
 
-static void ask(struct farm *f, const struct task *t, enum effect_kind kind)
+static struct task_key key_of(const struct work *w)
+{
+    struct task_key key = {.clip = w->clip};
+    memcpy(key.batch, w->batch->id, sizeof(key.batch));
+    return key;
+}
+
+static void ask(struct farm *f, const struct work *w, enum effect_kind kind)
 {
     struct effect_job *job = &effects_add(&f->effects, kind)->job;
-    job->task = task_key(t);
-    job->shape = t->group->lane->shape;
+    job->task = key_of(w);
+    job->shape = w->group->shape;
 }
 
-static enum clip_state state_of(const struct task *t)
+static enum clip_state state_of(const struct work *w)
 {
-    return clip_state(t->batch, t->clip);
+    return clip_state(w->batch, w->clip);
 }
 
-void finish_begin(struct farm *f, struct task *t)
+void finish_begin(struct farm *f, struct work *w)
 {
-    clip_set(f, t->batch, t->clip, CLIP_STITCHING);
-    ask(f, t, EFFECT_STITCH);
-    batch_settle(f, t->batch);
+    clip_set(f, w->batch, w->clip, CLIP_STITCHING);
+    ask(f, w, EFFECT_STITCH);
+    batch_settle(f, w->batch);
 }
 
-void finish_resume(struct farm *f, struct task *t)
+void finish_resume(struct farm *f, struct work *w)
 {
-    if (t->state != TASK_DONE) return;
-    switch (state_of(t)) {
-    case CLIP_STITCHING:
-        ask(f, t, EFFECT_STITCH);
-        break;
-    case CLIP_PUBLISHING:
-        ask(f, t, EFFECT_RENAME);
-        break;
-    case CLIP_FAILED: /* `retry` */
-        t->stitch_deaths = 0;
-        finish_begin(f, t);
-        break;
-    default:
-        break;
+    if (state_of(w) == CLIP_STITCHING) ask(f, w, EFFECT_STITCH);
+    if (state_of(w) == CLIP_PUBLISHING) ask(f, w, EFFECT_RENAME);
+}
+
+static void space_due(struct farm *f, void *subject, int64_t now_ns)
+{
+    (void)now_ns;
+    finish_resume(f, subject);
+}
+
+void finish_init(struct work *w)
+{
+    deadline_init(&w->again, w, space_due);
+}
+
+/* ---- the clip as its tasks make it ---- */
+
+/* Who made most of what is seen last. */
+static const struct task *last_task(const struct work *w)
+{
+    const struct task *last = NULL;
+    CHAIN_EACH(link, &w->tasks)
+    {
+        const struct task *t = CHAIN_OWNER(link, struct task, of_work);
+        if (last == NULL || t->number > last->number) last = t;
     }
+    return last;
+}
+
+static const char *maker_of(const struct work *w)
+{
+    const struct task *t = last_task(w);
+    return t != NULL && t->winner != NULL ? t->winner->name : NULL;
+}
+
+static bool is_seen(const struct task *t)
+{
+    struct plan_task plan;
+    plan_task(&t->group->shape.plan, t->number, &plan);
+    return plan.published && plan.made_frames > 0;
+}
+
+/* Segments that do not move may still differ: `still` is told of clips of one task only. */
+static enum suspect suspect_of(const struct work *w)
+{
+    const struct task *only = CHAIN_OWNER(w->tasks.next, struct task, of_work);
+    if (w->group->tasks == 1) return only->suspect;
+    CHAIN_EACH(link, &w->tasks)
+    {
+        const struct task *t = CHAIN_OWNER(link, struct task, of_work);
+        if (is_seen(t) && t->suspect != SUSPECT_BLACK) return SUSPECT_NONE;
+    }
+    return SUSPECT_BLACK;
 }
 
 /* ---- forward ---- */
 
-static void save_clip(struct farm *f, const struct task *t, enum clip_state state,
+static void save_clip(struct farm *f, const struct work *w, enum clip_state state,
                       const struct farm_video *video)
 {
-    struct clip_record record = {.clip = t->clip,
+    const char *maker = maker_of(w);
+    struct clip_record record = {.clip = w->clip,
                                  .state = state,
                                  .sha256 = video->sha256,
                                  .size_bytes = video->size_bytes,
                                  .sidecar_bytes = video->sidecar_bytes,
                                  .file = effects_text(&f->effects, video->file),
-                                 .suspect = t->suspect,
-                                 .worker = t->winner != NULL ? t->winner->name : "",
-                                 .attempts = t->attempts,
+                                 .suspect = suspect_of(w),
+                                 .worker = maker != NULL ? maker : "",
+                                 .attempts = work_attempts(w),
                                  .why = "",
                                  .message = ""};
-    memcpy(record.batch, t->batch->id, sizeof(record.batch));
+    memcpy(record.batch, w->batch->id, sizeof(record.batch));
     effects_add(&f->effects, EFFECT_SAVE_CLIP)->clip = record;
 }
 
-void finish_stitched(struct farm *f, struct task *t, const struct farm_video *video)
+void finish_stitched(struct farm *f, struct work *w, const struct farm_video *video)
 {
-    if (t->state != TASK_DONE || state_of(t) != CLIP_STITCHING) return;
-    save_clip(f, t, CLIP_PUBLISHING, video);
-    clip_set(f, t->batch, t->clip, CLIP_PUBLISHING);
-    ask(f, t, EFFECT_RENAME);
+    if (state_of(w) != CLIP_STITCHING) return;
+    save_clip(f, w, CLIP_PUBLISHING, video);
+    clip_set(f, w->batch, w->clip, CLIP_PUBLISHING);
+    ask(f, w, EFFECT_RENAME);
 }
 
-/* A4: a clip of one segment needs it no more. */
-static void drop_outputs(struct farm *f, struct task *t)
+/* A4: a clip of one segment needs it no more; longer ones keep theirs for a while. */
+static void let_outputs_go(struct farm *f, const struct work *w)
 {
-    effects_add(&f->effects, EFFECT_DROP_OUTPUTS)->task_key = task_key(t);
-    f->stitch_bytes -= t->output_bytes;
-    t->output_bytes = 0;
+    bool several = w->group->tasks > 1;
+    effects_add(&f->effects, several ? EFFECT_RETIRE_CLIP : EFFECT_DROP_OUTPUTS)->task_key =
+        key_of(w);
 }
 
-void finish_renamed(struct farm *f, struct task *t, const struct farm_video *video)
+static void close_tasks(struct farm *f, struct work *w)
 {
-    struct batch *b = t->batch;
-    if (t->state != TASK_DONE || state_of(t) != CLIP_PUBLISHING) return;
-    save_clip(f, t, CLIP_PUBLISHED, video);
-    clip_set_published(f, b, t->clip, t->suspect != SUSPECT_NONE);
-    drop_outputs(f, t);
-    farm_event(f, "clip.published", b->id, t->clip, t->winner != NULL ? t->winner->name : NULL,
-               video->file);
-    task_save(f, t, false);
-    task_close(f, t);
+    CHAIN_EACH(link, &w->tasks)
+    {
+        struct task *t = CHAIN_OWNER(link, struct task, of_work);
+        f->stitch_bytes -= t->output_bytes;
+        t->output_bytes = 0;
+        task_save(f, t, false);
+        task_close(f, t);
+    }
+    work_close(f, w);
+}
+
+void finish_renamed(struct farm *f, struct work *w, const struct farm_video *video)
+{
+    struct batch *b = w->batch;
+    if (state_of(w) != CLIP_PUBLISHING) return;
+    save_clip(f, w, CLIP_PUBLISHED, video);
+    clip_set_published(f, b, w->clip, suspect_of(w) != SUSPECT_NONE);
+    let_outputs_go(f, w);
+    farm_event(f, "clip.published", b->id, w->clip, maker_of(w), video->file);
+    close_tasks(f, w);
     batch_settle(f, b);
 }
 
 /* ---- back ---- */
 
-static void wait_for_space(struct farm *f, struct task *t, int64_t now_ns)
+static void died(struct farm *f, struct work *w, const char *message, int64_t now_ns)
 {
-    deadline_set(&f->timers, &t->again, now_ns + FULL_RETRY_NS);
-}
-
-static void died(struct farm *f, struct task *t, const char *message, int64_t now_ns)
-{
-    if (state_of(t) != CLIP_STITCHING) return;
-    if (++t->stitch_deaths < DEATHS_MAX)
-        ask(f, t, EFFECT_STITCH);
+    if (state_of(w) != CLIP_STITCHING) return;
+    if (++w->stitch_deaths < DEATHS_MAX)
+        ask(f, w, EFFECT_STITCH);
     else
-        task_fail(f, t, "stitch", message, now_ns);
+        work_fail(f, w, NULL, "stitch", message, now_ns);
 }
 
-/* A3: the outputs are gone before their clip was published. What is being renamed needs them no
- * more, and what failed learns of it when it is retried. */
-static void reopen(struct farm *f, struct task *t, int64_t now_ns)
+static void stitch_again(struct farm *f, struct work *w)
 {
-    if (state_of(t) != CLIP_STITCHING) return;
-    farm_event(f, "task.reopened", t->batch->id, t->clip, NULL, "a stored segment was damaged");
-    drop_outputs(f, t);
-    t->winner = NULL;
-    t->winner_fence = 0;
-    t->suspect = SUSPECT_NONE;
-    task_requeue(f, t, 0, now_ns);
+    if (state_of(w) == CLIP_PUBLISHING) clip_set(f, w->batch, w->clip, CLIP_STITCHING);
+    if (state_of(w) == CLIP_STITCHING) ask(f, w, EFFECT_STITCH);
 }
 
-static void stitch_again(struct farm *f, struct task *t)
+static bool is_under_way(const struct work *w)
 {
-    if (state_of(t) == CLIP_PUBLISHING) clip_set(f, t->batch, t->clip, CLIP_STITCHING);
-    if (state_of(t) == CLIP_STITCHING) ask(f, t, EFFECT_STITCH);
+    enum clip_state state = state_of(w);
+    return state == CLIP_STITCHING || state == CLIP_PUBLISHING;
 }
 
-static bool is_under_way(const struct task *t)
-{
-    enum clip_state state = state_of(t);
-    return t->state == TASK_DONE && (state == CLIP_STITCHING || state == CLIP_PUBLISHING);
-}
-
-void finish_failed(struct farm *f, struct task *t, enum stitch_failure failure, const char *message,
+void finish_failed(struct farm *f, struct work *w, enum stitch_failure failure, const char *message,
                    int64_t now_ns)
 {
-    if (!is_under_way(t)) return; /* late news: a failed clip is begun again by `retry` only */
-    switch (failure) {
-    case STITCH_FULL:
-        wait_for_space(f, t, now_ns);
-        break;
-    case STITCH_DIED:
-        died(f, t, message, now_ns);
-        break;
-    case STITCH_MISSING:
-        reopen(f, t, now_ns);
-        break;
-    case STITCH_AGAIN:
-        stitch_again(f, t);
-        break;
-    }
+    if (!is_under_way(w)) return; /* late news: a failed clip is begun again by `retry` only */
+    if (failure == STITCH_FULL)
+        deadline_set(&f->timers, &w->again, now_ns + FULL_RETRY_NS);
+    else if (failure == STITCH_DIED)
+        died(f, w, message, now_ns);
+    else
+        stitch_again(f, w);
 }

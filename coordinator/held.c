@@ -126,6 +126,8 @@ static void rebind(struct farm *f, struct worker *w, struct attempt *a,
     a->recalled = false;
     a->sent_session = w->session; /* known to have arrived: the next lists must name it */
     a->sent_number = 0;
+    if (a->fingerprint == NULL && a->slot < w->slot_count)
+        attempt_set_fingerprint(a, w->slots[a->slot].fingerprint);
     if (!worker_place(w, a)) {
         a->place = ATTEMPT_AWAY;
         attempt_dismiss(f, a, END_LOST, DROP_FENCED, "two attempts claim one place", now_ns);
@@ -155,6 +157,7 @@ static void send_again(struct farm *f, struct worker *w, struct attempt *a, int6
         return;
     }
     a->recalled = false;
+    if (a->fingerprint == NULL) attempt_set_fingerprint(a, w->slots[a->slot].fingerprint);
     if (a->place == ATTEMPT_RUNNING)
         lease_start(f, a, now_ns);
     else

@@ -7,9 +7,9 @@
 #define UNKNOWN_MIN_NS (60 * NS_PER_S)
 #define UNKNOWN_PIXELS_PER_MINUTE (INT64_C(256) * 256 * 16)
 
-static int64_t unknown_limit(const struct shape *shape)
+static int64_t unknown_limit(const struct lane *lane)
 {
-    int64_t pixels = (int64_t)shape->width * shape->height * shape->frames;
+    int64_t pixels = (int64_t)lane->width * lane->height * lane->window;
     int64_t minutes = pixels / UNKNOWN_PIXELS_PER_MINUTE;
     return minutes > 1 ? minutes * UNKNOWN_MIN_NS : UNKNOWN_MIN_NS;
 }
@@ -18,7 +18,7 @@ int64_t lease_limit(const struct worker *w, const struct lane *lane)
 {
     const struct pace *steps = worker_known_pace(w, lane);
     int64_t median = steps != NULL ? pace_median(steps) : 0;
-    if (median == 0) return unknown_limit(&lane->shape);
+    if (median == 0) return unknown_limit(lane);
     int64_t limit = LEASE_STEP_FACTOR * median;
     return limit > LEASE_MIN_NS ? limit : LEASE_MIN_NS;
 }
@@ -75,11 +75,15 @@ void lease_stand(struct farm *f, struct attempt *a)
 /* ---- progress ---- */
 
 /* Reports that no honest engine makes: they renew nothing. */
+uint32_t lease_steps_max(const struct task *t)
+{
+    return 2 * t->steps + 16;
+}
+
 static bool is_credible(const struct attempt *a, const struct farm_held *at)
 {
-    const struct shape *shape = &a->task->group->lane->shape;
-    if (at->phase == PHASE_RENDERING) return at->step <= 2 * shape->steps + 16;
-    if (at->phase == PHASE_DECODING) return at->amount <= shape->frames;
+    if (at->phase == PHASE_RENDERING) return at->step <= lease_steps_max(a->task);
+    if (at->phase == PHASE_DECODING) return at->amount <= a->task->lane->window;
     return at->phase < PHASE_COUNT;
 }
 
@@ -96,7 +100,7 @@ static void learn_pace(struct attempt *a, uint32_t step, int64_t now_ns)
     if (step <= a->step) return;
     if (a->stepped_ns != 0) {
         int64_t each = (now_ns - a->stepped_ns) / (step - a->step);
-        pace_add(worker_pace(a->worker, a->task->group->lane), each);
+        pace_add(worker_pace(a->worker, a->task->lane), each);
     }
     a->stepped_ns = now_ns;
 }

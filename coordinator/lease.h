@@ -8,6 +8,8 @@
 
 /* How long an attempt of this kind may show no progress on this worker. */
 int64_t lease_limit(const struct worker *w, const struct lane *lane);
+/* More steps than that no honest engine reports of it. */
+uint32_t lease_steps_max(const struct task *t);
 void lease_init(struct attempt *a);
 /* The attempt begins to run in its slot: the limit counts from now. */
 void lease_start(struct farm *f, struct attempt *a, int64_t now_ns);

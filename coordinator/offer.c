@@ -5,10 +5,11 @@
 
 #include "base/clock.h"
 #include "base/xalloc.h"
+#include "coordinator/checkpoints.h"
 #include "coordinator/clip.h"
 #include "coordinator/credit.h"
-#include "coordinator/finish.h"
 #include "coordinator/lease.h"
+#include "coordinator/pin.h"
 
 #define RECHECK_NS (5 * NS_PER_S)
 #define TRIES 2 /* wrong digests, and deaths of a media child (M1) */
@@ -56,16 +57,16 @@ static void start_over(struct upload *u)
     u->granted = u->received[u->current];
 }
 
-static void join_transfers(struct farm *f, struct upload *u)
+static void join_transfers(struct farm *f, struct upload *u, int64_t now_ns)
 {
     u->paused = false;
-    if (chain_is_empty(&u->in_transfers)) chain_append(&f->transfers, &u->in_transfers);
+    credit_join(f, u, now_ns);
 }
 
 static void complete(struct farm *f, struct attempt *a)
 {
     struct upload *u = a->upload;
-    credit_withdraw(f, a);
+    credit_withdraw(f, u);
     u->complete = true;
     chain_remove(&u->in_transfers);
     lease_stand(f, a);
@@ -82,6 +83,11 @@ static struct upload *upload_of(struct attempt *a)
     return u;
 }
 
+static const char *fingerprint_of(const struct farm_offer *offer)
+{
+    return offer->fingerprint != NULL ? offer->fingerprint : "";
+}
+
 static void fill(struct upload *u, const struct farm_offer *offer)
 {
     u->output_count = offer->output_count;
@@ -91,7 +97,7 @@ static void fill(struct upload *u, const struct farm_offer *offer)
         u->received[i] = offer->received[i] < size ? offer->received[i] : size;
     }
     free(u->fingerprint);
-    u->fingerprint = xstrdup(offer->fingerprint != NULL ? offer->fingerprint : "");
+    u->fingerprint = xstrdup(fingerprint_of(offer));
     u->steps_computed = offer->steps_computed;
     u->steps_wasted = offer->steps_wasted;
     u->render_ms = offer->render_ms;
@@ -101,7 +107,7 @@ static void fill(struct upload *u, const struct farm_offer *offer)
 static void learn_pace(struct attempt *a, int64_t now_ns)
 {
     if (a->begun_ns == 0) return;
-    pace_add(&a->task->group->lane->clips, now_ns - a->begun_ns);
+    pace_add(&a->task->lane->tasks, now_ns - a->begun_ns);
     a->begun_ns = 0;
 }
 
@@ -110,16 +116,18 @@ static void take_upload(struct farm *f, struct attempt *a, const struct farm_off
 {
     if (a->upload != NULL && a->upload->complete) return; /* the verdict is on its way */
     if (a->upload == NULL) learn_pace(a, now_ns);
+    if (a->fingerprint == NULL) attempt_set_fingerprint(a, fingerprint_of(offer));
     worker_vacate(f, a, now_ns);
+    checkpoint_forget(f, a);
     struct upload *u = upload_of(a);
-    credit_withdraw(f, a);
+    credit_withdraw(f, u);
     fill(u, offer);
     start_over(u);
     a->phase = PHASE_UPLOADING;
     if (is_complete(u)) {
         complete(f, a);
     } else {
-        join_transfers(f, u);
+        join_transfers(f, u, now_ns);
         lease_stand(f, a); /* credit is ours to give */
     }
     worker_settle(f, a->worker, NULL, NULL);
@@ -129,7 +137,7 @@ void offer_pause(struct farm *f, struct attempt *a)
 {
     struct upload *u = a->upload;
     if (u == NULL || u->complete) return;
-    credit_withdraw(f, a);
+    credit_withdraw(f, u);
     chain_remove(&u->in_transfers);
     u->paused = true;
 }
@@ -138,7 +146,7 @@ void offer_forget(struct farm *f, struct attempt *a)
 {
     struct upload *u = a->upload;
     if (u == NULL) return;
-    credit_withdraw(f, a);
+    credit_withdraw(f, u);
     chain_remove(&u->in_transfers);
     struct effect_job *job = &effects_add(&f->effects, EFFECT_DISCARD_UPLOAD)->job;
     job->task = task_key(a->task);
@@ -181,14 +189,56 @@ static void adopt(struct farm *f, struct worker *w, struct batch *b, const struc
 {
     const struct task_key *key = &offer->attempt.task;
     struct task *t = task_find(b, key->clip, key->task);
-    if (t == NULL) t = task_open(f, b, key->clip, key->task);
+    bool is_first = t == NULL;
+    if (is_first) t = task_open(f, work_of(b, key->clip), key->task);
     if (offer->row != NULL && offer->row->fence > t->fence) t->fence = offer->row->fence;
     task_jump_fence(f, t, offer->attempt.fence);
     uint64_t fence = task_next_fence(f, t);
     struct attempt *a = attempt_new(t, w, fence, offer->attempt.fence, 0);
+    attempt_set_fingerprint(a, fingerprint_of(offer));
     attempt_take_task(f, t);
     attempt_save(f, a);
+    if (is_first) work_begin(f, t->work);
     take_upload(f, a, offer, now_ns);
+}
+
+/* NULL: it may be adopted. */
+static const char *why_not(const struct farm *f, const struct worker *w, const struct work *work,
+                           const struct task *t, const struct farm_offer *offer)
+{
+    if (w->quarantined) return "its worker renders wrong frames";
+    if (t != NULL && t->losses + t->counted >= ADOPTIONS_END)
+        return "too many results of it never came";
+    if (!task_fence_is_ours(f, offer->attempt.fence)) return "not our fence";
+    if (work != NULL && !work_has_inputs(work, offer->attempt.task.task))
+        return "what it goes on from is not stored";
+    if (work != NULL && !pin_takes(work, fingerprint_of(offer)))
+        return "its clip is made with another fingerprint";
+    return NULL;
+}
+
+static bool is_root(const struct batch *b, const struct task_key *key)
+{
+    struct plan_task plan;
+    plan_task(&clip_group(b, key->clip)->shape.plan, key->task, &plan);
+    return plan.input_count == 0;
+}
+
+/* Of a task that is neither done nor over. */
+static void take_wanted(struct farm *f, struct worker *w, struct batch *b, const struct task *t,
+                        const struct farm_offer *offer, int64_t now_ns)
+{
+    const struct attempt_key *key = &offer->attempt;
+    const struct work *work = work_find(b, key->task.clip);
+    const char *why = why_not(f, w, work, t, offer);
+    if (why == NULL && work == NULL && !is_root(b, &key->task))
+        why = "what it goes on from is not stored";
+    if (!offer->matches)
+        drop(f, w, key, DROP_MISMATCH, "not what the task asks for");
+    else if (why != NULL)
+        drop(f, w, key, DROP_FENCED, why);
+    else
+        adopt(f, w, b, offer, now_ns);
 }
 
 static void take_unknown(struct farm *f, struct worker *w, struct batch *b,
@@ -196,52 +246,50 @@ static void take_unknown(struct farm *f, struct worker *w, struct batch *b,
 {
     const struct attempt_key *key = &offer->attempt;
     const struct task *t = task_find(b, key->task.clip, key->task.task);
-    switch (clip_state(b, key->task.clip)) {
-    case CLIP_CANCELED:
+    enum clip_state state = clip_state(b, key->task.clip);
+    if (state == CLIP_CANCELED)
         drop(f, w, key, DROP_CANCELED, "the batch was canceled");
-        return;
-    case CLIP_STITCHING:
-    case CLIP_PUBLISHING:
-    case CLIP_PUBLISHED:
+    else if (state == CLIP_PUBLISHED || (t != NULL && t->state == TASK_DONE))
         answer_done(f, w, offer, t);
-        return;
-    case CLIP_FAILED:
-        if (t != NULL) /* in stitching only: its outputs are stored */
-            answer_done(f, w, offer, t);
-        else
-            drop(f, w, key, DROP_FENCED, "its task has failed");
-        return;
-    default:
-        break;
-    }
-    if (!offer->matches)
-        drop(f, w, key, DROP_MISMATCH, "not what the task asks for");
-    else if (w->quarantined)
-        drop(f, w, key, DROP_FENCED, "its worker renders wrong frames");
-    else if (t != NULL && t->losses + t->counted >= ADOPTIONS_END)
-        drop(f, w, key, DROP_FENCED, "too many results of it never came");
-    else if (!task_fence_is_ours(f, key->fence))
-        drop(f, w, key, DROP_FENCED, "not our fence");
+    else if (state == CLIP_FAILED)
+        drop(f, w, key, DROP_FENCED, "its task has failed");
     else
-        adopt(f, w, b, offer, now_ns);
+        take_wanted(f, w, b, t, offer, now_ns);
+}
+
+static bool is_known(const struct batch *b, const struct farm_offer *offer)
+{
+    const struct task_key *key = &offer->attempt.task;
+    return b != NULL && key->clip < b->clips && key->task < clip_group(b, key->clip)->tasks &&
+           offer->output_count > 0 && offer->output_count <= LIMIT_OUTPUTS;
+}
+
+/* S7: nothing else than its slot said. */
+static bool is_as_assigned(const struct attempt *a, const struct farm_offer *offer)
+{
+    const char *fingerprint = fingerprint_of(offer);
+    if (a->task->group->tasks == 1) return true;
+    if (a->fingerprint != NULL) return strcmp(a->fingerprint, fingerprint) == 0;
+    return a->task->work->done == 0 || pin_takes(a->task->work, fingerprint);
 }
 
 void offer_take(struct farm *f, struct worker *w, const struct farm_offer *offer, int64_t now_ns)
 {
     const struct attempt_key *key = &offer->attempt;
     struct batch *b = batch_find(f, key->task.batch);
-    if (b == NULL || key->task.clip >= b->clips || key->task.task != 0 ||
-        offer->output_count == 0 || offer->output_count > LIMIT_OUTPUTS) {
+    if (!is_known(b, offer)) {
         drop(f, w, key, DROP_UNKNOWN, "no such task");
         return;
     }
     struct attempt *a = attempt_find(f, w, key);
     if (a == NULL)
         take_unknown(f, w, b, offer, now_ns);
-    else if (offer->matches)
-        take_upload(f, a, offer, now_ns);
-    else
+    else if (!offer->matches)
         reject(f, a, DROP_MISMATCH, "not what the task asks for", now_ns);
+    else if (!is_as_assigned(a, offer))
+        reject(f, a, DROP_MISMATCH, "rendered with another fingerprint than was assigned", now_ns);
+    else
+        take_upload(f, a, offer, now_ns);
 }
 
 /* ---- bytes ---- */
@@ -252,7 +300,7 @@ bool offer_received(struct farm *f, struct attempt *a, uint32_t output, uint64_t
     struct upload *u = a->upload;
     if (u == NULL || u->complete || u->paused || output != u->current) return false;
     if (offset <= u->received[output] || offset > u->granted) return false;
-    credit_used(f, a, offset, now_ns);
+    credit_used(f, u, offset, now_ns);
     if (is_complete(u)) complete(f, a);
     return true;
 }
@@ -267,7 +315,7 @@ static void verify(struct farm *f, struct attempt *a)
     job->worker_fence = a->worker_fence;
     job->output_count = u->output_count;
     memcpy(job->outputs, u->outputs, sizeof(job->outputs));
-    job->shape = a->task->group->lane->shape;
+    job->shape = a->task->group->shape;
 }
 
 static void verify_again(struct farm *f, void *subject, int64_t now_ns)
@@ -289,11 +337,11 @@ static void ask_once_more(struct farm *f, struct attempt *a, int64_t now_ns)
         attempt_end(f, a, END_LOST, &gone, now_ns);
         return;
     }
-    credit_withdraw(f, a);
+    credit_withdraw(f, u);
     memset(u->received, 0, sizeof(u->received));
     u->complete = false;
     start_over(u);
-    join_transfers(f, u);
+    join_transfers(f, u, now_ns);
 }
 
 void offer_uploaded(struct farm *f, struct attempt *a, bool digests_right, int64_t now_ns)
@@ -326,11 +374,14 @@ static void save_outputs(struct farm *f, const struct attempt *a)
     }
 }
 
-static void dismiss_others(struct farm *f, struct task *t, int64_t now_ns)
+static void dismiss_others(struct farm *f, const struct attempt *winner, int64_t now_ns)
 {
-    CHAIN_EACH(link, &t->live)
-    attempt_dismiss(f, CHAIN_OWNER(link, struct attempt, of_task), END_SUPERSEDED, DROP_DONE,
-                    "another attempt was first", now_ns);
+    CHAIN_EACH(link, &winner->task->live)
+    {
+        struct attempt *a = CHAIN_OWNER(link, struct attempt, of_task);
+        if (a == winner) continue;
+        attempt_dismiss(f, a, END_SUPERSEDED, DROP_DONE, "another attempt was first", now_ns);
+    }
 }
 
 static void win(struct farm *f, struct attempt *a, enum suspect suspect, int64_t now_ns)
@@ -343,13 +394,17 @@ static void win(struct farm *f, struct attempt *a, enum suspect suspect, int64_t
     t->output_bytes = 0;
     t->suspect = suspect;
     chain_remove(&t->in_disputed);
+    deadline_clear(&f->timers, &t->patience);
+    t->preferred = NULL;
     save_outputs(f, a);
     f->stitch_bytes += t->output_bytes;
+    pin_update(f, t->work, a->upload->fingerprint);
     (void)worker_answer(f, a->worker, EFFECT_STORED, &key);
+    dismiss_others(f, a, now_ns);
+    checkpoint_done(f, a);
     attempt_end(f, a, END_DONE, NULL, now_ns);
-    dismiss_others(f, t, now_ns);
     task_save(f, t, true);
-    finish_begin(f, t);
+    work_task_done(f, t, now_ns);
 }
 
 static void child_died(struct farm *f, struct attempt *a, const char *message, int64_t now_ns)

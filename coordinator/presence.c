@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/xalloc.h"
 #include "coordinator/canary.h"
+#include "coordinator/checkpoints.h"
 #include "coordinator/held.h"
 #include "coordinator/offer.h"
 
@@ -70,7 +71,11 @@ static void close_session(struct farm *f, struct worker *w, const char *why)
     w->session = 0;
     canary_drop(f, w);
     CHAIN_EACH(link, &w->attempts)
-    offer_pause(f, CHAIN_OWNER(link, struct attempt, of_worker));
+    {
+        struct attempt *a = CHAIN_OWNER(link, struct attempt, of_worker);
+        offer_pause(f, a);
+        checkpoint_pause(f, a);
+    }
 }
 
 static void end_attempts(struct farm *f, struct worker *w, enum attempt_end end, const char *why,
@@ -193,6 +198,7 @@ static void settle_in(struct farm *f, struct worker *w, const struct farm_hello 
     if (!w->admitted) canary_want(f, w);
     f->dispatch_wanted = true;
     f->settle_wanted = true;
+    f->pins_wanted = true;
     worker_settle(f, w, NULL, NULL);
     worker_save(f, w);
     if (!same) farm_event(f, "worker.joined", NULL, -1, w->name, w->host);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/xalloc.h"
 #include "coordinator/canary.h"
+#include "coordinator/pin.h"
 
 /* ---- T3 ---- */
 
@@ -44,6 +45,7 @@ static int64_t wait_after(struct farm *f, const struct task *t)
 {
     static const int64_t waits_ns[] = {0, 2 * NS_PER_S, 10 * NS_PER_S, 60 * NS_PER_S};
     uint32_t ends = t->counted + t->losses; /* this one included */
+    if (ends == 0) return 0;                /* a bad checkpoint: nobody's fault */
     int64_t wait = waits_ns[ends > 4 ? 3 : ends - 1];
     return wait > 0 ? wait + (int64_t)farm_random(f, (uint64_t)wait / 2) : 0;
 }
@@ -58,12 +60,18 @@ static struct blame *find_blame(struct task *t, const struct worker *w)
     return NULL;
 }
 
-static bool is_blamed(const struct task *t, const struct worker *w)
+bool retry_is_blamed(const struct task *t, const struct worker *w)
 {
     for (uint32_t i = 0; i < t->blamed_count; i++) {
         if (t->blamed[i].worker == w) return true;
     }
     return false;
+}
+
+/* S1, and S7: another fingerprint than its clip's is of no use. */
+static bool can_have(const struct worker *w, const struct task *t)
+{
+    return worker_can(w, t->lane) && pin_fits(t->work, w);
 }
 
 static void blame(struct farm *f, struct task *t, struct worker *w)
@@ -88,7 +96,7 @@ static struct capable capable_of(const struct farm *f, const struct task *t)
     struct capable all = {0};
     for (size_t i = 0; i < f->workers.count; i++) {
         struct worker *w = f->crew[i];
-        if (!worker_can(w, t->group->lane)) continue;
+        if (!can_have(w, t)) continue;
         all.count++;
         for (uint32_t k = 0; k < t->blamed_count; k++) {
             if (t->blamed[k].worker != w) continue;
@@ -101,7 +109,7 @@ static struct capable capable_of(const struct farm *f, const struct task *t)
 
 bool retry_may_run(const struct farm *f, const struct task *t, const struct worker *w)
 {
-    if (!is_blamed(t, w)) return true;
+    if (!retry_is_blamed(t, w)) return true;
     struct capable all = capable_of(f, t);
     return all.blamed == all.count && t->counted < 2; /* from two on T4 waits for canaries */
 }
@@ -111,14 +119,14 @@ static void want_canaries(struct farm *f, const struct task *t)
     for (uint32_t i = 0; i < t->blamed_count; i++) {
         struct worker *w = t->blamed[i].worker;
         bool proven = w->canary.right > t->blamed[i].canaries_right;
-        if (!proven && worker_can(w, t->group->lane)) canary_want(f, w);
+        if (!proven && can_have(w, t)) canary_want(f, w);
     }
 }
 
 static void fail_as_last(struct farm *f, struct task *t, int64_t now_ns)
 {
     char *message = xstrdup(t->last_message);
-    task_fail(f, t, attempt_end_name(t->last_end), message, now_ns);
+    work_fail(f, t->work, t, attempt_end_name(t->last_end), message, now_ns);
     free(message);
 }
 
@@ -147,14 +155,15 @@ void retry_after(struct farm *f, struct task *t, struct worker *w, enum attempt_
                  const char *message, int64_t now_ns)
 {
     if (t->state != TASK_LEASED) return; /* decided otherwise: done, failed or canceled */
-    if (rules[end].counts) {
+    bool counts = rules[end].counts && w != NULL;
+    if (counts) {
         task_note_end(t, end, message);
         blame(f, t, w);
     }
     if (end == END_LOST) t->losses++;
     bool enough = t->blamed_count == RETRY_DISTINCT_WORKERS;
-    if (end == END_RECIPE || (rules[end].counts && enough)) {
-        task_fail(f, t, attempt_end_name(end), message, now_ns);
+    if (end == END_RECIPE || (counts && enough)) {
+        work_fail(f, t->work, t, attempt_end_name(end), message, now_ns);
         return;
     }
     if (!chain_is_empty(&t->live))

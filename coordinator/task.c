@@ -5,8 +5,9 @@
 
 #include "base/xalloc.h"
 #include "coordinator/attempt.h"
+#include "coordinator/checkpoints.h"
 #include "coordinator/clip.h"
-#include "coordinator/finish.h"
+#include "coordinator/work.h"
 #include "coordinator/worker_core.h"
 
 /* A fence: generation of the database, round of the batch, counter. */
@@ -52,42 +53,74 @@ void task_jump_fence(const struct farm *f, struct task *t, uint64_t seen)
 
 /* ---- life ---- */
 
-/* Its time has come: the group offers it. */
-static void become_ready(struct farm *f, void *subject, int64_t now_ns)
+void task_ready(struct farm *f, struct task *t)
 {
-    struct task *t = subject;
-    (void)now_ns;
-    chain_append(&t->group->tasks, &t->in_group);
+    bool held = t->state != TASK_WAITING || deadline_is_set(&t->again);
+    if (held || !chain_is_empty(&t->in_stand)) return;
+    if (!work_has_inputs(t->work, t->number)) return; /* the last of them will say */
+    chain_append(&t->stand->tasks, &t->in_stand);
     batch_refresh_group(f, t->group);
 }
 
 static void due_again(struct farm *f, void *subject, int64_t now_ns)
 {
-    struct task *t = subject;
-    if (t->state == TASK_WAITING) become_ready(f, t, now_ns);
-    if (t->state == TASK_DONE) finish_resume(f, t);
+    (void)now_ns;
+    task_ready(f, subject);
 }
 
-struct task *task_open(struct farm *f, struct batch *b, uint32_t clip, uint32_t number)
+static void lose_patience(struct farm *f, void *subject, int64_t now_ns)
+{
+    struct task *t = subject;
+    (void)now_ns;
+    t->preferred = NULL;
+    f->dispatch_wanted = true;
+}
+
+void task_prefer(struct farm *f, struct task *t, struct worker *w, int64_t now_ns)
+{
+    int64_t wait_ns = pace_median(&t->lane->tasks);
+    if (wait_ns == 0) return;
+    t->preferred = w;
+    deadline_set(&f->timers, &t->patience, now_ns + wait_ns);
+}
+
+static void place(struct task *t)
+{
+    struct plan_task plan;
+    plan_task(&t->group->shape.plan, t->number, &plan);
+    t->stand = &t->group->stands[plan.stage];
+    t->lane = t->stand->lane;
+    t->steps = plan.step_end - plan.step_first;
+}
+
+struct task *task_open(struct farm *f, struct work *w, uint32_t number)
 {
     struct task *t = xcalloc(1, sizeof(*t));
-    t->batch = b;
-    t->group = clip_group(b, clip);
-    t->clip = clip;
+    t->work = w;
+    t->batch = w->batch;
+    t->group = w->group;
+    t->clip = w->clip;
     t->number = number;
-    t->fence = fence_floor(f, b);
+    t->fence = fence_floor(f, t->batch);
+    t->checkpoint.fingerprint = xstrdup("");
+    place(t);
     chain_init(&t->live);
-    chain_init(&t->in_group);
+    chain_init(&t->of_work);
+    chain_init(&t->in_stand);
     chain_init(&t->in_disputed);
     deadline_init(&t->again, t, due_again);
-    (void)table_set_u64(&b->tasks, index_of(clip, number), t);
+    deadline_init(&t->patience, t, lose_patience);
+    chain_append(&w->tasks, &t->of_work);
+    (void)table_set_u64(&t->batch->tasks, index_of(t->clip, number), t);
     return t;
 }
 
 static void leave_lists(struct farm *f, struct task *t)
 {
     deadline_clear(&f->timers, &t->again);
-    chain_remove(&t->in_group);
+    deadline_clear(&f->timers, &t->patience);
+    chain_remove(&t->of_work);
+    chain_remove(&t->in_stand);
     chain_remove(&t->in_disputed);
 }
 
@@ -96,6 +129,7 @@ void task_free(struct farm *f, struct task *t)
     CHAIN_EACH(link, &t->live)
     attempt_unlink(f, CHAIN_OWNER(link, struct attempt, of_task));
     leave_lists(f, t);
+    free(t->checkpoint.fingerprint);
     free(t->last_message);
     free(t);
 }
@@ -104,6 +138,7 @@ void task_close(struct farm *f, struct task *t)
 {
     ZOE_ASSERT(chain_is_empty(&t->live));
     struct group *g = t->group;
+    if (t->state == TASK_DONE) t->work->done--;
     (void)table_remove_u64(&t->batch->tasks, index_of(t->clip, t->number));
     task_free(f, t);
     batch_refresh_group(f, g);
@@ -137,6 +172,9 @@ struct task_record task_record(const struct task *t)
                                  .blamed_count = t->blamed_count,
                                  .winner_fence = t->winner_fence,
                                  .output_bytes = t->output_bytes,
+                                 .fingerprint = t->state == TASK_DONE ? t->work->fingerprint : "",
+                                 .checkpoint_step = t->checkpoint.step,
+                                 .checkpoint_fingerprint = t->checkpoint.fingerprint,
                                  .suspect = t->suspect,
                                  .why =
                                      t->last_end != END_LIVE ? attempt_end_name(t->last_end) : "",
@@ -151,6 +189,8 @@ static void save(struct farm *f, struct task_record record)
 {
     record.why = effects_text(&f->effects, record.why); /* names of workers stay without a copy */
     record.message = effects_text(&f->effects, record.message);
+    record.fingerprint = effects_text(&f->effects, record.fingerprint);
+    record.checkpoint_fingerprint = effects_text(&f->effects, record.checkpoint_fingerprint);
     effects_add(&f->effects, EFFECT_SAVE_TASK)->task = record;
 }
 
@@ -161,13 +201,13 @@ void task_save(struct farm *f, const struct task *t, bool open)
     save(f, record);
 }
 
-static void save_failed(struct farm *f, const struct task *t, bool open, const char *why,
-                        const char *message)
+void task_save_why(struct farm *f, const struct task *t, bool open, const char *why,
+                   const char *message)
 {
     struct task_record record = task_record(t);
     record.open = open;
     record.why = why;
-    record.message = message;
+    record.message = message != NULL ? message : "";
     save(f, record);
 }
 
@@ -175,61 +215,47 @@ static void save_failed(struct farm *f, const struct task *t, bool open, const c
 
 void task_requeue(struct farm *f, struct task *t, int64_t wait_ns, int64_t now_ns)
 {
-    if (t->batch->state == BATCH_CANCELED) {
-        task_cancel(f, t, now_ns);
-        return;
-    }
-    deadline_clear(&f->timers, &t->again); /* it may have waited for space */
+    deadline_clear(&f->timers, &t->again);
     t->state = TASK_WAITING;
     f->settle_wanted = true; /* what T4 asks for may have come while it was leased */
-    clip_set(f, t->batch, t->clip, CLIP_RETRY);
+    work_settle(f, t->work);
     task_save(f, t, true);
     if (wait_ns > 0)
         deadline_set(&f->timers, &t->again, now_ns + wait_ns);
     else
-        become_ready(f, t, now_ns);
+        task_ready(f, t);
 }
 
-static void dismiss_all(struct farm *f, struct task *t, enum attempt_end end, const char *why,
-                        int64_t now_ns)
+void task_drop_outputs(struct farm *f, struct task *t)
+{
+    effects_add(&f->effects, EFFECT_DROP_OUTPUTS)->task_key = task_key(t);
+    f->stitch_bytes -= t->output_bytes;
+    t->output_bytes = 0;
+    t->winner = NULL;
+    t->winner_fence = 0;
+    t->suspect = SUSPECT_NONE;
+}
+
+static void dismiss_all(struct farm *f, struct task *t, const char *why, int64_t now_ns)
 {
     CHAIN_EACH(link, &t->live)
-    attempt_dismiss(f, CHAIN_OWNER(link, struct attempt, of_task), end, DROP_CANCELED, why, now_ns);
+    attempt_dismiss(f, CHAIN_OWNER(link, struct attempt, of_task), END_CANCELED, DROP_CANCELED, why,
+                    now_ns);
 }
 
-static void save_failed_clip(struct farm *f, const struct task *t, const char *why,
-                             const char *message)
+void task_retire(struct farm *f, struct task *t, enum task_state state, const char *why,
+                 const char *message, int64_t now_ns)
 {
-    struct clip_record record = {.clip = t->clip,
-                                 .state = CLIP_FAILED,
-                                 .file = "",
-                                 .worker = "",
-                                 .attempts = t->attempts,
-                                 .why = effects_text(&f->effects, why),
-                                 .message = effects_text(&f->effects, message)};
-    memcpy(record.batch, t->batch->id, sizeof(record.batch));
-    effects_add(&f->effects, EFFECT_SAVE_CLIP)->clip = record;
-}
-
-void task_fail(struct farm *f, struct task *t, const char *why, const char *message, int64_t now_ns)
-{
-    struct batch *b = t->batch;
-    bool has_outputs = t->state == TASK_DONE; /* they are kept for `retry`, and the row open */
-    if (!has_outputs) t->state = TASK_FAILED;
-    dismiss_all(f, t, END_CANCELED, "the task failed", now_ns);
-    save_failed_clip(f, t, why, message);
-    save_failed(f, t, has_outputs, why, message);
-    clip_set(f, b, t->clip, CLIP_FAILED);
-    farm_event(f, "clip.failed", b->id, t->clip, NULL, message);
-    if (!has_outputs) task_close(f, t);
-    batch_settle(f, b);
-}
-
-void task_cancel(struct farm *f, struct task *t, int64_t now_ns)
-{
-    t->state = TASK_CANCELED;
-    dismiss_all(f, t, END_CANCELED, "canceled", now_ns);
-    clip_set(f, t->batch, t->clip, CLIP_CANCELED);
-    task_save(f, t, false);
+    bool has_row = t->attempts > 0;
+    if (t->state != TASK_DONE) t->state = state;
+    dismiss_all(f, t, state == TASK_CANCELED ? "canceled" : "the clip failed", now_ns);
+    checkpoint_drop(f, t);
+    if (t->state == TASK_DONE) {
+        task_drop_outputs(f, t);
+        t->work->done--;
+        t->state = state;
+    }
+    if (has_row && why != NULL) task_save_why(f, t, false, why, message);
+    if (has_row && why == NULL) task_save(f, t, false);
     task_close(f, t);
 }

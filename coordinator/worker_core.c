@@ -120,16 +120,22 @@ static const char *news_of(enum worker_state old, enum worker_state new)
     return NULL;
 }
 
+static bool is_work(enum worker_state state)
+{
+    return state == WORKER_BUSY || state == WORKER_IDLE;
+}
+
 static void change_state(struct farm *f, struct worker *w, enum worker_state state,
                          const char *reason, const char *by)
 {
     const char *news = news_of(w->state, state);
-    w->state = state;
     w->since_ms = f->wall_ms;
     worker_explain(w, reason, by);
     if (news != NULL) farm_event(f, news, NULL, -1, w->name, w->reason);
     f->settle_wanted = true;
     f->dispatch_wanted = true;
+    if (!is_work(w->state) || !is_work(state)) f->pins_wanted = true;
+    w->state = state;
 }
 
 void worker_settle(struct farm *f, struct worker *w, const char *reason, const char *by)
@@ -138,8 +144,7 @@ void worker_settle(struct farm *f, struct worker *w, const char *reason, const c
     enum worker_state state = state_of(w);
     bool is_news = state != w->state;
     if (is_news) change_state(f, w, state, reason, by);
-    bool only_work = state == WORKER_BUSY || state == WORKER_IDLE;
-    if (ends == w->saved_ends && (!is_news || only_work)) return;
+    if (ends == w->saved_ends && (!is_news || is_work(state))) return;
     w->saved_ends = ends;
     worker_save(f, w);
 }
@@ -175,8 +180,8 @@ static bool has_refused(const struct worker *w, const struct lane *lane)
     for (uint32_t i = 0; i < w->refusal_count; i++) {
         const struct refusal *r = &w->refusals[i];
         if (r->lane == lane) return true;
-        if (r->lane == NULL && digest_equal(&r->model, &lane->shape.model) &&
-            digest_equal(&r->loras, &lane->shape.loras))
+        if (r->lane == NULL && digest_equal(&r->model, &lane->model) &&
+            digest_equal(&r->loras, &lane->loras))
             return true;
     }
     return false;
@@ -193,8 +198,9 @@ void worker_refuse(struct farm *f, struct worker *w, const struct lane *lane, bo
     if (has_refused(w, lane)) return;
     w->refusals = xrealloc_array(w->refusals, w->refusal_count + 1, sizeof(w->refusals[0]));
     w->refusals[w->refusal_count++] =
-        (struct refusal){lane->shape.model, lane->shape.loras, whole_model ? NULL : lane};
+        (struct refusal){lane->model, lane->loras, whole_model ? NULL : lane};
     f->settle_wanted = true;
+    f->pins_wanted = true;
 }
 
 const struct pace *worker_known_pace(const struct worker *w, const struct lane *lane)
