@@ -14,6 +14,7 @@
 struct frames_job {
     const char *out_path;
     struct frames_shape shape;
+    int64_t first; /* frame of the source's time that comes first */
     bool gray;
     int fd;
     uint8_t *now; /* the fitted picture that is shown */
@@ -55,15 +56,16 @@ static bool show(struct frames_job *job, struct source *s, const AVFrame **comin
     return !fresh || fit_picture(job->fit, job->held, job->now, err);
 }
 
-/* Frame i shows what the source shows at time i / fps: its last picture that is not later. Beyond
- * the source's end its last picture stays. Pictures that no frame shows are not fitted. */
+/* Frame i shows what the source shows at time (first + i) / fps: its last picture that is not
+ * later. Beyond the source's end its last picture stays. Pictures that no frame shows are not
+ * fitted. */
 static bool fill(struct frames_job *job, struct source *s, struct error *err)
 {
     bool end = false;
     const AVFrame *coming = source_next(s, &end, err);
     if (coming == NULL) return false;
     for (int64_t i = 0; i < job->shape.count; i++)
-        if (!show(job, s, &coming, i, err) || !put(job, err)) return false;
+        if (!show(job, s, &coming, job->first + i, err) || !put(job, err)) return false;
     return true;
 }
 
@@ -95,6 +97,14 @@ static bool read_options(struct media_call *call, struct frames_job *job, struct
     job->shape.rate = (struct frames_rate){8, 1};
     const struct media_option options[] = {
         {"size", MEDIA_ARGS_TEXT, true, 0, 0, {.text = &size}, "WxH", "of the pictures made"},
+        {"first",
+         MEDIA_ARGS_INT,
+         false,
+         0,
+         FRAMES_COUNT_MAX,
+         {.number = &job->first},
+         "N",
+         "of the source's frames, at R a second (0)"},
         {"frames",
          MEDIA_ARGS_INT,
          true,

@@ -11,16 +11,13 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/recipe.h"
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "engine/engine.h"
-#include "media/segment_writer.h"
+#include "worker/engine_render.h"
 #include "worker/pipe.h"
-#include "worker/raw_images.h"
 
 struct serve {
     struct engine_options options;
@@ -32,65 +29,11 @@ struct serve {
     pthread_cond_t changed;
     json_t *request;        /* waiting to be rendered */
     struct engine_job *job; /* being rendered */
+    json_t *save;           /* the last checkpoint message */
     char *canceled;         /* attempt that must stop; may name one that has not begun */
 };
 
-/* One request while it is rendered. */
-struct render {
-    struct serve *serve;
-    const char *attempt; /* opaque to the child, repeated in every answer */
-    const char *output;
-    const char *init, *mask; /* files of raw pictures, or NULL */
-    const json_t *recipe;
-    int64_t begun_ns;
-    int64_t spoke_ns; /* last message about it: "alive" is throttled */
-    int steps_done;
-};
-
-#define ALIVE_NS (500 * NS_PER_MS)
-
-/* ---- speaking ---- */
-
-/* A worker that does not listen any more is gone. */
-static void speak(struct render *r, const char *type, json_t *fields)
-{
-    json_object_set_new(fields, "attempt", json_string(r->attempt));
-    r->spoke_ns = clock_now_ns();
-    if (!pipe_write(STDOUT_FILENO, type, fields, NULL)) _exit(1);
-}
-
-static void on_progress(void *arg, const struct engine_progress *p)
-{
-    struct render *r = arg;
-    bool whole = p->fraction >= 1 || p->fraction <= 0;
-    if (p->phase == ENGINE_DECODE && whole)
-        speak(r, "frame", json_pack("{sisi}", "done", p->done, "total", p->total));
-    else if (!whole && clock_now_ns() - r->spoke_ns >= ALIVE_NS)
-        speak(r, "alive", json_pack("{sf}", "fraction", p->fraction));
-}
-
-static void speak_done(struct render *r, const struct segment_result *result,
-                       const struct engine_shape *shape)
-{
-    char sha256[DIGEST_TEXT_SIZE], frames_sha256[DIGEST_TEXT_SIZE];
-    digest_text(&result->sha256, sha256);
-    digest_text(&result->frames_sha256, frames_sha256);
-    json_t *fields = json_pack("{sssIsssIsisisisI}", "sha256", sha256, "size_bytes",
-                               (json_int_t)result->size_bytes, "frames_sha256", frames_sha256,
-                               "frames", (json_int_t)result->frames, "width", shape->width,
-                               "height", shape->height, "steps", r->steps_done, "render_ms",
-                               (json_int_t)((clock_now_ns() - r->begun_ns) / NS_PER_MS));
-    speak(r, "done", fields);
-}
-
-static void speak_failed(struct render *r, const struct error *err)
-{
-    speak(r, "failed",
-          json_pack("{sssssi}", "code", error_name(err->code), "message", err->message, "steps",
-                    r->steps_done));
-}
-
-/* ---- rendering ---- */
+/* ---- models ---- */
 
 static char *key_of(const char *folder, const json_t *loras)
 {
@@ -114,16 +57,16 @@ static void warn_of_strangers(const json_t *report)
 }
 
 /* A model that is open belongs to its LoRAs and their strengths. */
-static bool ensure_model(struct render *r, const char *folder, const json_t *loras,
-                         struct error *err)
+static struct engine_model *ensure_model(void *context, struct render *r, const char *folder,
+                                         const json_t *loras, struct error *err)
 {
-    struct serve *s = r->serve;
+    struct serve *s = context;
     char *key = key_of(folder, loras);
     if (s->model && strcmp(s->model_key, key) == 0) {
         free(key);
-        return true;
+        return s->model;
     }
-    speak(r, "loading", json_object());
+    render_speak(r, "loading", json_object());
     engine_close(s->model);
     free(s->model_key);
     s->model_key = key;
@@ -131,111 +74,36 @@ static bool ensure_model(struct render *r, const char *folder, const json_t *lor
     s->model = engine_open(folder, &s->options, err);
     s->options.loras = NULL; /* the request's */
     if (s->model) warn_of_strangers(engine_lora_report(s->model));
-    return s->model != NULL;
+    return s->model;
 }
 
-/* Makes the job visible to the reading thread, or takes it away. A cancel that came before is
- * obeyed. */
-static void publish_job(struct render *r, struct engine_job *job)
+/* ---- what both threads see ---- */
+
+/* A cancel that came before is obeyed. */
+static void publish_job(void *context, const char *attempt, struct engine_job *job)
 {
-    struct serve *s = r->serve;
+    struct serve *s = context;
     pthread_mutex_lock(&s->lock);
     s->job = job;
-    if (job && s->canceled && strcmp(s->canceled, r->attempt) == 0) engine_job_cancel(job);
+    if (job && s->canceled && strcmp(s->canceled, attempt) == 0) engine_job_cancel(job);
     pthread_mutex_unlock(&s->lock);
 }
 
-static bool run_steps(struct render *r, struct engine_job *job, struct error *err)
+/* One that was asked for when another attempt ran is forgotten. */
+static char *take_save(void *context, const char *attempt)
 {
-    int total = engine_job_step_count(job);
-    while (engine_job_step_index(job) < total) {
-        if (!engine_job_step(job, err)) return false;
-        r->steps_done = engine_job_step_index(job);
-        speak(r, "step", json_pack("{sisi}", "done", r->steps_done, "total", total));
-    }
-    return true;
-}
-
-static bool write_frames(struct render *r, struct engine_job *job, const struct frames_shape *shape,
-                         struct segment_result *result, struct error *err)
-{
-    uint8_t *rgb = alloc_checked(1, frames_size_bytes(shape), "a frame", err);
-    struct segment_writer *writer = rgb ? segment_writer_open(r->output, shape, err) : NULL;
-    bool ok = writer != NULL;
-    for (int f = 0; ok && f < (int)shape->count; f++) {
-        ok = engine_job_decode(job, 0, f, 1, rgb, err) && segment_writer_push(writer, rgb, err);
-        if (ok) speak(r, "frame", json_pack("{sisi}", "done", f + 1, "total", (int)shape->count));
-    }
-    ok = ok && segment_writer_finish(writer, result, err);
-    segment_writer_destroy(writer);
-    free(rgb);
-    return ok;
-}
-
-static bool render_job(struct render *r, struct engine_job *job, struct error *err)
-{
-    struct engine_shape shape = engine_job_shape(job);
-    int64_t fps;
-    struct segment_result result;
-    if (!json_get_int(r->recipe, "fps", &fps, "recipe", err)) return false;
-    struct frames_shape frames = {
-        .width = shape.width, .height = shape.height, .rate = {(int)fps, 1}, .count = shape.frames};
-    if (!frames_shape_check(&frames, err)) return false;
-    engine_job_watch(job, on_progress, r);
-    if (!run_steps(r, job, err) || !write_frames(r, job, &frames, &result, err)) return false;
-    speak_done(r, &result, &shape);
-    return true;
-}
-
-/* The pictures are encoded at once; nobody needs them after that. */
-static struct engine_job *new_job(struct render *r, struct error *err)
-{
-    struct engine_job *job = NULL;
-    struct engine_request request = {.recipe = r->recipe};
-    const int frames = (int)recipe_int(r->recipe, "num_frames", 1);
-    if (raw_images_read(r->init, r->recipe, frames, 3, &request.init, err) &&
-        raw_images_read(r->mask, r->recipe, frames, 1, &request.mask, err))
-        job = engine_job_new(r->serve->model, &request, 1, err);
-    raw_images_free(&request.init);
-    raw_images_free(&request.mask);
-    return job;
-}
-
-static bool render_request(struct render *r, const char *folder, const json_t *loras,
-                           struct error *err)
-{
-    if (!ensure_model(r, folder, loras, err)) return false;
-    struct engine_job *job = new_job(r, err);
-    if (!job) return false;
-    const char *warning;
-    for (int i = 0; (warning = engine_job_warning(job, i)) != NULL; i++)
-        speak(r, "warning", json_pack("{ss}", "message", warning));
-    publish_job(r, job);
-    bool ok = render_job(r, job, err);
-    publish_job(r, NULL);
-    engine_job_free(job);
-    return ok;
-}
-
-static void handle_request(struct serve *s, json_t *request)
-{
-    struct error err = {0};
-    const char *folder;
-    struct render r = {
-        .serve = s, .begun_ns = clock_now_ns(), .recipe = json_object_get(request, "recipe")};
-    bool ok = json_get_text(request, "attempt", &r.attempt, "render", &err) &&
-              json_get_text(request, "output", &r.output, "render", &err) &&
-              json_get_text(request, "model", &folder, "render", &err) &&
-              json_get_text_or(request, "init", NULL, &r.init, "render", &err) &&
-              json_get_text_or(request, "mask", NULL, &r.mask, "render", &err) &&
-              (json_is_object(r.recipe) || error_set(&err, ERROR_INVALID, "render: no recipe"));
-    if (!ok) {
-        log_error("%s", err.message);
-        _exit(1);
-    }
-    if (render_request(&r, folder, json_object_get(request, "loras"), &err)) return;
-    log_error("%s", err.message);
-    speak_failed(&r, &err);
+    struct serve *s = context;
+    const char *path = NULL;
+    pthread_mutex_lock(&s->lock);
+    json_t *asked = s->save;
+    s->save = NULL;
+    pthread_mutex_unlock(&s->lock);
+    const char *name = json_string_value(json_object_get(asked, "attempt"));
+    if (name && strcmp(name, attempt) == 0)
+        path = json_string_value(json_object_get(asked, "path"));
+    char *copy = path ? xstrdup(path) : NULL;
+    json_decref(asked);
+    return copy;
 }
 
 /* ---- listening ---- */
@@ -255,6 +123,9 @@ static void take_message(struct serve *s, json_t *message)
     if (strcmp(pipe_type(message), "render") == 0) {
         done = s->request;
         s->request = message;
+    } else if (strcmp(pipe_type(message), "checkpoint") == 0) {
+        done = s->save;
+        s->save = message;
     } else if (strcmp(pipe_type(message), "cancel") == 0) {
         cancel_attempt(s, json_string_value(json_object_get(message, "attempt")));
     }
@@ -349,9 +220,10 @@ int engine_serve_main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     die_first();
     if (pthread_create(&listener, NULL, hear, &s) != 0) return 1;
+    const struct render_host host = {&s, ensure_model, publish_job, take_save};
     for (;;) {
         json_t *request = next_request(&s);
-        handle_request(&s, request);
+        render_run(&host, request);
         json_decref(request);
     }
 }

@@ -148,11 +148,13 @@ static int spawn(struct input_convert *c, uv_loop_t *loop)
 {
     const struct input_convert_options *o = &c->options;
     const struct input_shape *shape = &o->shape;
-    char size[48], frames[24], fps[24];
+    char size[48], first[24], frames[24], fps[24];
     const char *const words[WORDS_MAX] = {"zoe-media",
                                           "frames",
                                           "--size",
                                           size,
+                                          "--first",
+                                          first,
                                           "--frames",
                                           frames,
                                           "--fps",
@@ -163,6 +165,7 @@ static int spawn(struct input_convert *c, uv_loop_t *loop)
                                           shape->gray ? "--" : o->source,
                                           shape->gray ? o->source : NULL};
     snprintf(size, sizeof size, "%" PRId64 "x%" PRId64, shape->width, shape->height);
+    snprintf(first, sizeof first, "%" PRId64, shape->first);
     snprintf(frames, sizeof frames, "%" PRId64, shape->frames);
     snprintf(fps, sizeof fps, "%" PRId64, shape->fps);
     uv_stdio_container_t stdio[3] = {

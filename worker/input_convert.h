@@ -13,7 +13,9 @@
 struct input_convert;
 
 struct input_shape {
-    int64_t width, height, frames, fps;
+    int64_t width, height;
+    int64_t first, frames; /* those of the file that are wanted, at so many a second */
+    int64_t fps;
     bool gray;
 };
 

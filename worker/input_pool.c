@@ -1,6 +1,6 @@
 #include "worker/input_pool.h"
 
-#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/json.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "base/recipe.h"
 #include "base/table.h"
 #include "base/xalloc.h"
 
@@ -42,47 +40,6 @@ struct input_pool {
     bool closing;
 };
 
-/* ---- recipes ---- */
-
-static void make_key(struct input_wanted *w)
-{
-    char file[DIGEST_TEXT_SIZE], text[256];
-    const struct input_shape *s = &w->shape;
-    digest_text(&w->file, file);
-    snprintf(text, sizeof text, "input %s %lldx%lld %lld at %lld %s", file, (long long)s->width,
-             (long long)s->height, (long long)s->frames, (long long)s->fps,
-             s->gray ? "gray8" : "rgb24");
-    w->key = digest_of(text, strlen(text));
-}
-
-/* An image is one picture for all frames (struct engine_images). */
-static bool take(const json_t *recipe, const char *field, bool gray, struct input_wanted *out,
-                 struct error *err)
-{
-    const bool image = strcmp(field, "init_image") == 0;
-    const char *name = recipe_text(recipe, field, NULL);
-    if (name == NULL) return true;
-    if (!digest_is_zero(&out->key))
-        return error_set(err, ERROR_USAGE, "init_video and init_image are both given");
-    if (!recipe_file_digest(name, &out->file))
-        return error_set(err, ERROR_USAGE, "%s is no sha256: the file was never sent", field);
-    out->shape = (struct input_shape){.width = recipe_int(recipe, "width", 0),
-                                      .height = recipe_int(recipe, "height", 0),
-                                      .frames = image ? 1 : recipe_int(recipe, "num_frames", 0),
-                                      .fps = recipe_int(recipe, "fps", 0),
-                                      .gray = gray};
-    make_key(out);
-    return true;
-}
-
-bool input_pair_of_recipe(const json_t *recipe, struct input_pair *out, struct error *err)
-{
-    memset(out, 0, sizeof *out);
-    return take(recipe, "init_video", false, &out->init, err) &&
-           take(recipe, "init_image", false, &out->init, err) &&
-           take(recipe, "mask", true, &out->mask, err);
-}
-
 /* ---- the folder ---- */
 
 static char *path_of(const struct input_pool *in, const struct digest *digest, const char *suffix)
@@ -97,15 +54,31 @@ static void touch(const char *path)
     (void)utimensat(AT_FDCWD, path, NULL, 0);
 }
 
+/* Where what is wanted stands when it is ready. */
+static char *path_of_wanted(const struct input_pool *in, const struct input_wanted *w)
+{
+    return path_of(in, &w->key, w->as_it_is ? "" : ".raw");
+}
+
 char *input_pool_find(struct input_pool *in, const struct digest *key)
 {
-    char *path = path_of(in, key, ".raw");
-    if (path_exists(path)) {
+    const struct entry *e = table_get(&in->entries, key->bytes, DIGEST_BYTES);
+    char *path = e ? path_of_wanted(in, &e->wanted) : NULL;
+    if (path && path_exists(path)) {
         touch(path);
         return path;
     }
     free(path);
     return NULL;
+}
+
+/* A second name is enough: both folders are in the state folder. */
+void input_pool_adopt(struct input_pool *in, const struct digest *digest, const char *path)
+{
+    char *place = path_of(in, digest, "");
+    if (link(path, place) != 0 && errno != EEXIST)
+        log_debug("%s: %s", place, strerror(errno)); /* then it is fetched */
+    free(place);
 }
 
 /* File names begin with a digest; those of keys and files that somebody holds stay. */
@@ -211,7 +184,7 @@ static void end_first(struct input_pool *in, const struct error *err)
 {
     struct entry *e = take_first(in);
     struct digest key = e->wanted.key;
-    char *path = err == NULL ? path_of(in, &key, ".raw") : NULL;
+    char *path = err == NULL ? path_of_wanted(in, &e->wanted) : NULL;
     if (err != NULL) log_error("input: %s", err->message);
     in->options.done(in->options.context, &key, path, err ? err->message : "");
     free(path);
@@ -237,7 +210,7 @@ static void convert(struct input_pool *in)
 {
     struct error err = {0};
     const struct input_wanted *w = &in->first->wanted;
-    char *source = path_of(in, &w->file, ""), *out = path_of(in, &w->key, ".raw");
+    char *source = path_of(in, &w->file, ""), *out = path_of_wanted(in, w);
     touch(source);
     struct input_convert_options options = {.program = in->media,
                                             .source = source,
@@ -255,7 +228,7 @@ static void convert(struct input_pool *in)
 static void on_fetched(void *context, const struct error *err)
 {
     struct input_pool *in = context;
-    if (err != NULL)
+    if (err != NULL || in->first->wanted.as_it_is)
         end_first(in, err);
     else
         convert(in);
@@ -280,14 +253,14 @@ static void work(struct input_pool *in)
     const struct input_wanted *w = &in->first->wanted;
     in->working = true;
     tidy(in);
-    char *raw = input_pool_find(in, &w->key), *source = path_of(in, &w->file, "");
-    if (raw != NULL)
+    char *ready = input_pool_find(in, &w->key), *source = path_of(in, &w->file, "");
+    if (ready != NULL)
         end_first(in, NULL);
     else if (path_exists(source))
         convert(in);
     else
         input_fetch_start(in->fetch, &w->file, source);
-    free(raw);
+    free(ready);
     free(source);
 }
 

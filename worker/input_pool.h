@@ -1,9 +1,7 @@
-/* input_pool: the raw pictures that recipes start from (struct engine_images), made on this
- * machine: the file is fetched from the coordinator by digest, then a zoe-media child fits it to
- * the clip.
+/* input_pool: files that tasks take (worker/input_wanted.h), on this machine: each is fetched from
+ * the coordinator by digest; for raw pictures a zoe-media child then fits it.
  *
- * What is wanted is named by a key, a hash of the file's digest and the clip's shape, so that many
- * seeds share one conversion. Files and pictures stand in STATE/inputs, at most
+ * What is wanted is named by its key. Files and pictures stand in STATE/inputs, at most
  * INPUT_POOL_BYTES together; the longest unused go first, never one that an attempt holds. One
  * after the other. Loop thread only. */
 #ifndef ZOE_WORKER_INPUT_POOL_H
@@ -15,23 +13,10 @@
 
 #include "base/digest.h"
 #include "worker/attempt_name.h"
-#include "worker/input_convert.h"
 #include "worker/input_fetch.h"
+#include "worker/input_wanted.h"
 
 #define INPUT_POOL_BYTES (UINT64_C(4) << 30)
-
-struct input_wanted {
-    struct digest file;
-    struct input_shape shape;
-    struct digest key;
-};
-
-/* The two inputs that a filled recipe names; a zero key = none. False with ERROR_USAGE when a name
- * is no digest, or an image and a video are both given. Pure. */
-struct input_pair {
-    struct input_wanted init, mask;
-};
-bool input_pair_of_recipe(const json_t *recipe, struct input_pair *out, struct error *err);
 
 struct input_pool;
 
@@ -55,7 +40,11 @@ void input_pool_hold(struct input_pool *in, const struct input_wanted *wanted,
                      const struct attempt_name *name);
 void input_pool_release(struct input_pool *in, const struct attempt_name *name);
 
-/* Path of the pictures when they are here; caller frees. NULL otherwise. */
+/* This machine made a file that tasks to come will want: it need not be fetched then. The file at
+ * `path` stays where it is and must not change any more. */
+void input_pool_adopt(struct input_pool *in, const struct digest *digest, const char *path);
+
+/* Path of what is wanted when it is here; caller frees. NULL otherwise. */
 char *input_pool_find(struct input_pool *in, const struct digest *key);
 /* False: not a key that anybody holds (a model's digest). True: `done` follows, later than within
  * this call. */

@@ -1,5 +1,5 @@
-/* Order of a write: segment (synced by the engine) renamed to its name, record written beside it
- * and renamed in, folder synced. A record is therefore never without its segment. */
+/* Order of a write: the files (synced by the engine) renamed to their names, record written beside
+ * them and renamed in, folder synced. A record is therefore never without its files. */
 #include "worker/outbox.h"
 
 #include <errno.h>
@@ -15,10 +15,10 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/xalloc.h"
-#include "proto/limits.h"
+#include "worker/outbox_record.h"
+#include "worker/read_at.h"
 
 #define RECORD_BYTES (128 * 1024)
-#define RECORD_VERSION 1
 
 /* ---- names ---- */
 
@@ -29,21 +29,35 @@ static char *file_path(const struct outbox *o, const struct attempt_name *name, 
     return xasprintf("%s/%s.%s", o->folder, text, ending);
 }
 
-char *outbox_part_path(const struct outbox *o, const struct attempt_name *name)
+char *outbox_part_path(const struct outbox *o, const struct attempt_name *name,
+                       enum slot_output_kind kind)
 {
-    return file_path(o, name, "part");
+    char ending[32];
+    snprintf(ending, sizeof ending, "%s.part", slot_output_name(kind));
+    return file_path(o, name, ending);
 }
 
-static void unlink_file(const struct outbox *o, const struct attempt_name *name, const char *ending)
+char *outbox_file(const struct outbox *o, const struct outbox_entry *entry, size_t output)
 {
-    char *path = file_path(o, name, ending);
+    return file_path(o, &entry->name, slot_output_name(entry->result.outputs[output].kind));
+}
+
+static void unlink_path(char *path)
+{
     if (unlink(path) != 0 && errno != ENOENT) log_warn("%s: %s", path, strerror(errno));
     free(path);
 }
 
-void outbox_discard_part(const struct outbox *o, const struct attempt_name *name)
+void outbox_discard_parts(const struct outbox *o, const struct attempt_name *name)
 {
-    unlink_file(o, name, "part");
+    for (int kind = 0; kind < SLOT_OUTPUT_KINDS; kind++)
+        unlink_path(outbox_part_path(o, name, (enum slot_output_kind)kind));
+}
+
+static void unlink_outputs(const struct outbox *o, const struct attempt_name *name)
+{
+    for (int kind = 0; kind < SLOT_OUTPUT_KINDS; kind++)
+        unlink_path(file_path(o, name, slot_output_name((enum slot_output_kind)kind)));
 }
 
 static bool has_size(const char *path, uint64_t size_bytes, struct error *err)
@@ -54,111 +68,51 @@ static bool has_size(const char *path, uint64_t size_bytes, struct error *err)
     return error_set(err, ERROR_CORRUPT, "%s is not of the size it should have", path);
 }
 
-/* ---- records ---- */
-
-static void put_digest(json_t *object, const char *key, const struct digest *digest)
-{
-    char text[DIGEST_TEXT_SIZE];
-    digest_text(digest, text);
-    json_object_set_new(object, key, json_string(text));
-}
-
-static char *record_text(const struct outbox_entry *e)
-{
-    const struct slot_result *r = &e->result;
-    json_t *o =
-        json_pack("{sisssIsIsIsssssIsIsIsIsIsI}", "version", RECORD_VERSION, "batch", e->name.batch,
-                  "clip", (json_int_t)e->name.clip, "task", (json_int_t)e->name.task, "fence",
-                  (json_int_t)e->name.fence, "recipe", e->recipe, "fingerprint", e->fingerprint,
-                  "size_bytes", (json_int_t)r->size_bytes, "frames", (json_int_t)r->frames, "width",
-                  (json_int_t)r->width, "height", (json_int_t)r->height, "steps",
-                  (json_int_t)r->steps, "render_ms", (json_int_t)r->render_ms);
-    ZOE_ASSERT(o != NULL);
-    put_digest(o, "recipe_digest", &e->recipe_digest);
-    put_digest(o, "model_digest", &e->model);
-    put_digest(o, "sha256", &r->sha256);
-    put_digest(o, "frames_sha256", &r->frames_sha256);
-    char *text = json_pretty(o);
-    json_decref(o);
-    return text;
-}
-
-static bool get_digest(const json_t *object, const char *key, struct digest *out, struct error *err)
-{
-    const char *text;
-    if (!json_get_text(object, key, &text, "record", err)) return false;
-    return digest_parse(text, out) ||
-           error_set(err, ERROR_INVALID, "record: %s is not a digest", key);
-}
-
-static bool get_u32(const json_t *object, const char *key, uint32_t *out, struct error *err)
-{
-    int64_t value;
-    if (!json_get_int(object, key, &value, "record", err)) return false;
-    if (value < 0 || value > UINT32_MAX)
-        return error_set(err, ERROR_INVALID, "record: %s is out of range", key);
-    *out = (uint32_t)value;
-    return true;
-}
-
-static bool get_u64(const json_t *object, const char *key, uint64_t *out, struct error *err)
-{
-    int64_t value;
-    if (!json_get_int(object, key, &value, "record", err)) return false;
-    if (value < 0) return error_set(err, ERROR_INVALID, "record: %s is out of range", key);
-    *out = (uint64_t)value;
-    return true;
-}
-
-static bool read_name(const json_t *o, struct attempt_name *name, struct error *err)
-{
-    const char *batch;
-    if (!json_get_text(o, "batch", &batch, "record", err)) return false;
-    if (!id_is_batch(batch)) return error_set(err, ERROR_INVALID, "record: no batch");
-    snprintf(name->batch, sizeof name->batch, "%s", batch);
-    return get_u32(o, "clip", &name->clip, err) && get_u32(o, "task", &name->task, err) &&
-           get_u64(o, "fence", &name->fence, err);
-}
-
-static bool read_result(const json_t *o, struct slot_result *r, struct error *err)
-{
-    return get_u64(o, "size_bytes", &r->size_bytes, err) && get_u32(o, "frames", &r->frames, err) &&
-           get_u32(o, "width", &r->width, err) && get_u32(o, "height", &r->height, err) &&
-           get_u32(o, "steps", &r->steps, err) && get_u64(o, "render_ms", &r->render_ms, err) &&
-           get_digest(o, "sha256", &r->sha256, err) &&
-           get_digest(o, "frames_sha256", &r->frames_sha256, err);
-}
-
-static bool read_entry(const json_t *o, struct outbox_entry *e, struct error *err)
-{
-    const char *recipe, *fingerprint;
-    if (!read_name(o, &e->name, err) || !read_result(o, &e->result, err) ||
-        !get_digest(o, "recipe_digest", &e->recipe_digest, err) ||
-        !get_digest(o, "model_digest", &e->model, err) ||
-        !json_get_text(o, "recipe", &recipe, "record", err) ||
-        !json_get_text(o, "fingerprint", &fingerprint, "record", err))
-        return false;
-    e->recipe = xstrdup(recipe);
-    e->fingerprint = xstrdup(fingerprint);
-    return true;
-}
-
 /* ---- entries ---- */
 
 static void free_entry(struct outbox_entry *e)
 {
-    if (e->fd >= 0) (void)close(e->fd);
+    for (int i = 0; i < SLOT_OUTPUT_KINDS; i++)
+        if (e->fds[i] >= 0) (void)close(e->fds[i]);
     free(e->recipe);
     free(e->fingerprint);
     free(e);
 }
 
+static struct outbox_entry *new_entry(void)
+{
+    struct outbox_entry *e = xcalloc(1, sizeof *e);
+    for (int i = 0; i < SLOT_OUTPUT_KINDS; i++)
+        e->fds[i] = -1;
+    return e;
+}
+
+uint64_t outbox_entry_bytes(const struct outbox_entry *e)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < e->result.output_count; i++)
+        bytes += e->result.outputs[i].size_bytes;
+    return bytes;
+}
+
 static void keep_entry(struct outbox *o, struct outbox_entry *e)
 {
-    chunk_sender_init(&e->sender, e->result.size_bytes);
+    for (size_t i = 0; i < e->result.output_count; i++)
+        chunk_sender_init(&e->senders[i], e->result.outputs[i].size_bytes);
     o->entries = xrealloc_array(o->entries, o->count + 1, sizeof(struct outbox_entry *));
     o->entries[o->count++] = e;
-    o->size_bytes += e->result.size_bytes;
+    o->size_bytes += outbox_entry_bytes(e);
+}
+
+static bool has_files(const struct outbox *o, const struct outbox_entry *e, struct error *err)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < e->result.output_count; i++) {
+        char *path = outbox_file(o, e, i);
+        ok = has_size(path, e->result.outputs[i].size_bytes, err);
+        free(path);
+    }
+    return ok;
 }
 
 static struct outbox_entry *load_entry(const struct outbox *o, const char *file, struct error *err)
@@ -167,13 +121,9 @@ static struct outbox_entry *load_entry(const struct outbox *o, const char *file,
     json_t *record = json_parse_file(path, RECORD_BYTES, err);
     free(path);
     if (!record) return NULL;
-    struct outbox_entry *e = xcalloc(1, sizeof *e);
-    e->fd = -1;
-    bool ok = read_entry(record, e, err);
+    struct outbox_entry *e = new_entry();
+    const bool ok = outbox_record_read(record, e, err) && has_files(o, e, err);
     json_decref(record);
-    char *segment = ok ? file_path(o, &e->name, "segment") : NULL;
-    ok = ok && has_size(segment, e->result.size_bytes, err);
-    free(segment);
     if (ok) return e;
     free_entry(e);
     return NULL;
@@ -208,6 +158,17 @@ static void load_records(struct outbox *o, char **names, size_t count)
     }
 }
 
+static bool is_output(const char *file)
+{
+    for (int kind = 0; kind < SLOT_OUTPUT_KINDS; kind++) {
+        const char *name = slot_output_name((enum slot_output_kind)kind);
+        const size_t size = strlen(file), tail = strlen(name) + 1;
+        if (size >= tail && file[size - tail] == '.' && strcmp(file + size - tail + 1, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool belongs_to_entry(const struct outbox *o, const char *file)
 {
     char text[ATTEMPT_NAME_TEXT_SIZE];
@@ -215,7 +176,7 @@ static bool belongs_to_entry(const struct outbox *o, const char *file)
         attempt_name_text(&o->entries[i]->name, text);
         size_t size = strlen(text);
         if (strncmp(file, text, size) == 0 &&
-            (strcmp(file + size, ".json") == 0 || strcmp(file + size, ".segment") == 0))
+            (strcmp(file + size, ".json") == 0 || is_output(file + size)))
             return true;
     }
     return false;
@@ -225,7 +186,7 @@ static bool belongs_to_entry(const struct outbox *o, const char *file)
 static bool is_leftover(const struct outbox *o, const char *file)
 {
     if (belongs_to_entry(o, file)) return false;
-    return ends_with(file, ".part") || ends_with(file, ".segment") || strstr(file, ".json.tmp.");
+    return ends_with(file, ".part") || is_output(file) || strstr(file, ".json.tmp.");
 }
 
 bool outbox_open(struct outbox *o, const char *folder, struct error *err)
@@ -254,22 +215,30 @@ void outbox_finish(struct outbox *o)
 
 /* ---- adding ---- */
 
-static bool move_segment(const struct outbox *o, const struct outbox_entry *e, struct error *err)
+static bool move_output(const struct outbox *o, const struct outbox_entry *e, size_t output,
+                        struct error *err)
 {
-    char *part = outbox_part_path(o, &e->name);
-    char *segment = file_path(o, &e->name, "segment");
-    bool ok = has_size(part, e->result.size_bytes, err);
-    if (ok && rename(part, segment) != 0)
-        ok = error_set_errno(err, errno, "cannot rename %s", part);
+    const struct slot_output *out = &e->result.outputs[output];
+    char *part = outbox_part_path(o, &e->name, out->kind);
+    char *path = outbox_file(o, e, output);
+    bool ok = has_size(part, out->size_bytes, err);
+    if (ok && rename(part, path) != 0) ok = error_set_errno(err, errno, "cannot rename %s", part);
     free(part);
-    free(segment);
+    free(path);
     return ok;
+}
+
+static bool move_outputs(const struct outbox *o, const struct outbox_entry *e, struct error *err)
+{
+    for (size_t i = 0; i < e->result.output_count; i++)
+        if (!move_output(o, e, i, err)) return false;
+    return true;
 }
 
 static bool write_record(const struct outbox *o, const struct outbox_entry *e, struct error *err)
 {
     char *path = file_path(o, &e->name, "json");
-    char *text = record_text(e);
+    char *text = outbox_record_text(e);
     bool ok = path_write_atomic(path, text, strlen(text), 0600, err);
     free(path);
     free(text);
@@ -279,7 +248,7 @@ static bool write_record(const struct outbox *o, const struct outbox_entry *e, s
 static bool write_entry(const struct outbox *o, const struct outbox_entry *e, struct error *err)
 {
     fault_point("outbox.before_segment");
-    if (!move_segment(o, e, err)) return false;
+    if (!move_outputs(o, e, err)) return false;
     fault_point("outbox.before_record");
     if (!write_record(o, e, err)) return false;
     fault_point("outbox.kept");
@@ -290,20 +259,19 @@ struct outbox_entry *outbox_add(struct outbox *o, const struct slot_work *work,
                                 const char *fingerprint, const struct slot_result *result,
                                 struct error *err)
 {
-    struct outbox_entry *e = xcalloc(1, sizeof *e);
+    struct outbox_entry *e = new_entry();
     e->name = work->name;
     e->recipe = xstrdup(work->recipe);
     e->recipe_digest = work->recipe_digest;
-    e->model = work->models[0].digest;
+    e->model = work->parts[0].digest;
     e->fingerprint = xstrdup(fingerprint);
     e->result = *result;
-    e->fd = -1;
     if (write_entry(o, e, err)) {
         keep_entry(o, e);
         return e;
     }
-    outbox_discard_part(o, &e->name);
-    unlink_file(o, &e->name, "segment");
+    outbox_discard_parts(o, &e->name);
+    unlink_outputs(o, &e->name);
     free_entry(e);
     return NULL;
 }
@@ -315,7 +283,7 @@ struct outbox_entry *outbox_find(const struct outbox *o, const struct attempt_na
     return NULL;
 }
 
-/* The record first: without it the segment is a leftover. A crash in between costs nothing; a
+/* The record first: without it the files are left over. A crash in between costs nothing; a
  * removal that a power cut undoes leads to one more Offer, which is answered. */
 void outbox_remove(struct outbox *o, struct outbox_entry *entry)
 {
@@ -325,38 +293,30 @@ void outbox_remove(struct outbox *o, struct outbox_entry *entry)
     ZOE_ASSERT(i < o->count);
     memmove(o->entries + i, o->entries + i + 1, (o->count - i - 1) * sizeof(struct outbox_entry *));
     o->count--;
-    o->size_bytes -= entry->result.size_bytes;
-    unlink_file(o, &entry->name, "json");
+    o->size_bytes -= outbox_entry_bytes(entry);
+    unlink_path(file_path(o, &entry->name, "json"));
     fault_point("outbox.record_removed");
-    unlink_file(o, &entry->name, "segment");
+    unlink_outputs(o, &entry->name);
     free_entry(entry);
 }
 
 /* ---- reading ---- */
 
-static bool open_segment(struct outbox *o, struct outbox_entry *e, struct error *err)
+static bool open_output(struct outbox *o, struct outbox_entry *e, size_t output, struct error *err)
 {
-    if (e->fd >= 0) return true;
-    char *path = file_path(o, &e->name, "segment");
-    e->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    bool ok = e->fd >= 0 || error_set_errno(err, errno, "%s", path);
+    if (e->fds[output] >= 0) return true;
+    char *path = outbox_file(o, e, output);
+    e->fds[output] = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool ok = e->fds[output] >= 0 || error_set_errno(err, errno, "%s", path);
     free(path);
     return ok;
 }
 
-bool outbox_read(struct outbox *o, struct outbox_entry *entry, uint64_t offset, void *out,
-                 uint32_t size, struct error *err)
+bool outbox_read(struct outbox *o, struct outbox_entry *entry, size_t output, uint64_t offset,
+                 void *out, uint32_t size, struct error *err)
 {
-    uint32_t got = 0;
-    if (!open_segment(o, entry, err)) return false;
-    while (got < size) {
-        ssize_t n = pread(entry->fd, (char *)out + got, size - got, (off_t)(offset + got));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return error_set_errno(err, errno, "outbox");
-        if (n == 0) return error_set(err, ERROR_CORRUPT, "outbox: a segment became shorter");
-        got += (uint32_t)n;
-    }
-    return true;
+    return open_output(o, entry, output, err) &&
+           read_at(entry->fds[output], offset, out, size, err);
 }
 
 bool outbox_has_room(const struct outbox *o, uint64_t result_bytes, uint64_t *free_out)

@@ -1,7 +1,7 @@
-/* outbox: finished results until the coordinator has them (W5). An entry is a segment file and a
- * record (NAME.segment, NAME.json) in one folder; both are synced under their final names before
- * anybody hears of them, and removed on Stored or Dropped. What is half written is thrown away at
- * the next start. Loop thread only. */
+/* outbox: finished results until the coordinator has them (W5). An entry is its files and a record
+ * (NAME.segment, NAME.latents, NAME.json) in one folder; all are synced under their final names
+ * before anybody hears of them, and removed on Stored or Dropped. What is half written is thrown
+ * away at the next start. Loop thread only. */
 #ifndef ZOE_WORKER_OUTBOX_H
 #define ZOE_WORKER_OUTBOX_H
 
@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "proto/chunk.h"
-#include "worker/slot_core.h"
+#include "worker/slot_work.h"
 
 struct outbox_entry {
     struct attempt_name name;
@@ -21,9 +21,9 @@ struct outbox_entry {
     char *fingerprint;
     struct slot_result result;
     /* the transfer of this run */
-    struct chunk_sender sender;
-    int64_t offered_ns; /* last Offer; 0 = not in this session */
-    int fd;             /* of the segment; -1 = closed */
+    struct chunk_sender senders[SLOT_OUTPUT_KINDS]; /* of each of its outputs */
+    int fds[SLOT_OUTPUT_KINDS];                     /* -1 = closed */
+    int64_t offered_ns;                             /* last Offer; 0 = not in this session */
 };
 
 struct outbox {
@@ -37,11 +37,12 @@ struct outbox {
 bool outbox_open(struct outbox *o, const char *folder, struct error *err);
 void outbox_finish(struct outbox *o); /* files stay */
 
-/* Where an engine writes the segment of an attempt. Caller frees. */
-char *outbox_part_path(const struct outbox *o, const struct attempt_name *name);
-void outbox_discard_part(const struct outbox *o, const struct attempt_name *name);
+/* Where an engine writes an output of an attempt. Caller frees. */
+char *outbox_part_path(const struct outbox *o, const struct attempt_name *name,
+                       enum slot_output_kind kind);
+void outbox_discard_parts(const struct outbox *o, const struct attempt_name *name);
 
-/* Takes over the part file, which must have the size that `result` tells: NULL with the part
+/* Takes over the part files, which must have the sizes that `result` tells: NULL with the parts
  * removed otherwise, or when a write fails. The entry is borrowed. */
 struct outbox_entry *outbox_add(struct outbox *o, const struct slot_work *work,
                                 const char *fingerprint, const struct slot_result *result,
@@ -49,9 +50,13 @@ struct outbox_entry *outbox_add(struct outbox *o, const struct slot_work *work,
 struct outbox_entry *outbox_find(const struct outbox *o, const struct attempt_name *name);
 void outbox_remove(struct outbox *o, struct outbox_entry *entry); /* files too */
 
-/* Bytes [offset, offset + size) of the segment. */
-bool outbox_read(struct outbox *o, struct outbox_entry *entry, uint64_t offset, void *out,
-                 uint32_t size, struct error *err);
+uint64_t outbox_entry_bytes(const struct outbox_entry *entry);
+/* The file of one of its outputs; caller frees. */
+char *outbox_file(const struct outbox *o, const struct outbox_entry *entry, size_t output);
+
+/* Bytes [offset, offset + size) of an output. */
+bool outbox_read(struct outbox *o, struct outbox_entry *entry, size_t output, uint64_t offset,
+                 void *out, uint32_t size, struct error *err);
 
 /* W5: room for two results of `result_bytes` on this disk? */
 bool outbox_has_room(const struct outbox *o, uint64_t result_bytes, uint64_t *free_out);

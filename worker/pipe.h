@@ -4,20 +4,27 @@
  * conversation.
  *
  * worker -> child
- *   render   recipe (filled), model (folder), output (segment file to write), attempt; loras
- *            [{path, strength}] when the recipe has some; init, mask: files of raw pictures
- *            (worker/raw_images.h) when the recipe starts from some
- *   cancel   attempt                            stop politely
+ *   render      attempt, recipe (the clip's, filled), task (its number in the plan), model
+ * (folder), outputs {segment: file to write, latents: file to write}, those that the task makes.
+ *               When there are some: loras [{path, strength}]; files of raw pictures
+ *               (worker/raw_images.h): init, mask, before, base [in order]; files of latents:
+ *               latents [in the order of the task's inputs], held; resume: a checkpoint's file
+ *   checkpoint  attempt, path                      save after the step that is being computed
+ *   cancel      attempt                            stop politely
  * child -> worker
- *   hello    fingerprint, backend               once, first
- *   loading  attempt                            a model is being opened
- *   step     attempt, done, total               denoising steps done
- *   frame    attempt, done, total               frames decoded
- *   alive    attempt, fraction                  progress within a long step or frame
- *   warning  attempt, message                   what its owner should hear of; nothing stops
- *   done     attempt, sha256, size_bytes, frames_sha256, frames, width, height, steps, render_ms
- *   failed   attempt, code, message, steps      code: error_name(); "usage" = the recipe is
- *                                               impossible, "interrupted" = canceled
+ *   hello       fingerprint, backend               once, first
+ *   loading     attempt                            a model is being opened
+ *   begun       attempt, step, total               denoising begins; step > 0: after a checkpoint
+ *   step        attempt, done, total               denoising steps done, of the task's
+ *   frame       attempt, done, total               frames decoded, of those that it makes
+ *   alive       attempt, fraction                  progress within a long step or frame
+ *   saved       attempt, step, total, sha256, size_bytes, us (microseconds); without sha256 when it
+ *               could not be saved. The answer to checkpoint, unless no step was left by then
+ *   warning     attempt, message                   what its owner should hear of; nothing stops
+ *   done        attempt, outputs [{kind, sha256, size_bytes; of a segment: frames_sha256, frames,
+ *               width, height}], steps (computed by this child), render_ms
+ *   failed      attempt, code, message, steps      code: error_name(); "usage" = the recipe is
+ *                                                  impossible, "interrupted" = canceled
  */
 #ifndef ZOE_WORKER_PIPE_H
 #define ZOE_WORKER_PIPE_H
@@ -28,8 +35,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-#define PIPE_VERSION 1
-#define PIPE_MESSAGE_BYTES (64 * 1024)
+#define PIPE_VERSION 2
+#define PIPE_MESSAGE_BYTES (256 * 1024) /* a recipe, and 20 paths */
 #define PIPE_HEAD_BYTES 4
 
 /* Appends one framed message. Takes the reference of `fields` and adds v and type. */

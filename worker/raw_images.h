@@ -12,6 +12,9 @@
  * images->data. path NULL: no pictures. ERROR_NOT_FOUND, ERROR_INVALID. */
 bool raw_images_read(const char *path, const json_t *recipe, int frames, int channels,
                      struct engine_images *images, struct error *err);
+/* The same of several files whose frames follow one another: a list of paths; NULL: no pictures. */
+bool raw_images_join(const json_t *paths, const json_t *recipe, int frames, int channels,
+                     struct engine_images *images, struct error *err);
 void raw_images_free(struct engine_images *images);
 
 #endif

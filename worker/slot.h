@@ -15,13 +15,20 @@ struct slot_host {
     /* A report that must not be lost (Started, HandedBack, Ended, CanaryDone), about `name`. */
     void (*report)(void *context, const struct attempt_name *name, Farm__Envelope *envelope);
     void (*progress)(void *context, Farm__Envelope *envelope);
-    /* Answer with slot_model, later than within this call. */
-    void (*want_model)(void *context, const struct digest *model);
-    /* The segment stands in the part file. `work` is the host's now. */
+    /* Answer with slot_part, later than within this call. */
+    void (*want_part)(void *context, const struct digest *part);
+    /* What it made stands in the part files. `work` is the host's now. */
     void (*finished)(void *context, struct slot *slot, struct slot_work *work,
                      const struct slot_result *result);
-    char *(*part_path)(void *context, const struct attempt_name *name); /* caller frees */
-    void (*no_result)(void *context, const struct attempt_name *name);  /* its part file may go */
+    /* Where the engine writes; caller frees. */
+    char *(*part_path)(void *context, const struct attempt_name *name, enum slot_output_kind kind);
+    char *(*save_path)(void *context, const struct attempt_name *name);
+    /* A checkpoint stands in that file. */
+    void (*saved)(void *context, struct slot *slot, const struct slot_work *work,
+                  const struct slot_saved *saved);
+    /* It had to stop: with what was saved of it, it goes back. */
+    void (*preempted)(void *context, const struct attempt_name *name, const char *message);
+    void (*no_result)(void *context, const struct attempt_name *name); /* its files may go */
     void (*changed)(void *context, struct slot *slot); /* ready, idle, or its engine is gone */
 };
 
@@ -29,6 +36,7 @@ struct slot_options {
     const char *program; /* path of zoe-engine */
     int index;
     int threads;
+    unsigned slots; /* of this worker */
     struct slot_host host;
 };
 
@@ -37,12 +45,12 @@ void slot_start(struct slot *s); /* its engine */
 
 /* As in slot_core.h. */
 void slot_assign(struct slot *s, struct slot_work *work, Farm__HandBackReason reason);
-void slot_model(struct slot *s, const struct digest *model, const char *folder,
-                const char *message);
-void slot_fetched(struct slot *s, const struct digest *model, uint64_t bytes);
+void slot_part(struct slot *s, const struct digest *part, const char *path, const char *message);
+void slot_fetched(struct slot *s, const struct digest *part, uint64_t bytes);
 bool slot_cancel(struct slot *s, const struct attempt_name *name);
 bool slot_recall(struct slot *s, const struct attempt_name *name);
 void slot_drain(struct slot *s);
+void slot_leave(struct slot *s, int64_t leave_by_ns);
 void slot_preempt(struct slot *s);
 void slot_overgrown(struct slot *s);
 

@@ -12,47 +12,13 @@
 #include <stdint.h>
 
 #include "base/clock.h"
-#include "base/digest.h"
 #include "base/error.h"
-#include "proto/limits.h"
-#include "worker/attempt_name.h"
+#include "worker/checkpoint_pace.h"
+#include "worker/slot_work.h"
 
 #define SLOT_CANCEL_NS (5 * NS_PER_S)      /* a polite cancel may take so long (E2) */
 #define SLOT_START_NS (60 * NS_PER_S)      /* an engine says hello within that */
 #define SLOT_PROGRESS_NS (100 * NS_PER_MS) /* at least so long between two reports of one phase */
-
-#define SLOT_PICTURES 2
-
-struct slot_model {
-    struct digest digest;
-    char *folder; /* NULL until it is known to be here */
-};
-
-struct slot_work { /* an Assign; owned by the core from slot_core_assign on */
-    struct attempt_name name;
-    bool canary;
-    char *recipe; /* canonical JSON */
-    struct digest recipe_digest;
-    int64_t limit_ns; /* no progress for so long ends the attempt at the coordinator */
-    /* The model, then its LoRAs, then the raw pictures that it starts from: these are files, their
-     * digests keys of worker/input_pool.h. */
-    struct slot_model models[1 + LIMIT_LORAS + SLOT_PICTURES];
-    size_t model_count;
-    size_t lora_count;
-    size_t init, mask; /* places of the pictures among the models; 0 = none */
-};
-void slot_work_free(struct slot_work *work); /* NULL is fine */
-
-struct slot_result {
-    struct digest sha256;
-    struct digest frames_sha256;
-    uint64_t size_bytes;
-    uint32_t frames;
-    uint32_t width;
-    uint32_t height;
-    uint32_t steps;
-    uint64_t render_ms;
-};
 
 struct slot_place { /* how far an attempt is */
     Farm__Phase phase;
@@ -71,12 +37,15 @@ enum slot_action_kind {
     SLOT_KILL,        /* SIGKILL it */
     SLOT_RENDER,      /* tell it to render .work (borrowed until the next event) */
     SLOT_STOP,        /* ask it politely to stop .name */
-    SLOT_WANT_MODEL,  /* find or fetch .model, answer with slot_core_model */
+    SLOT_SAVE,        /* ask it to save .name after the step that it computes */
+    SLOT_WANT_PART,   /* find or fetch .part, answer with slot_core_part */
     SLOT_STARTED,     /* tell the coordinator */
     SLOT_PROGRESS,    /* .place */
     SLOT_HANDED_BACK, /* .reason, .message */
+    SLOT_PREEMPTED,   /* hand .name back with what was saved of it; .message */
     SLOT_ENDED,       /* .end, .message, .steps */
     SLOT_FINISHED,    /* .work (now the shell's) and .result: outbox, or the canary's answer */
+    SLOT_SAVED,       /* .work (borrowed) and .saved */
     SLOT_CANARY_FAILED,
 };
 
@@ -84,8 +53,9 @@ struct slot_action {
     enum slot_action_kind kind;
     struct attempt_name name;
     struct slot_work *work;
-    struct digest model;
+    struct digest part;
     struct slot_place place;
+    struct slot_saved saved;
     Farm__HandBackReason reason;
     Farm__EndKind end;
     uint32_t steps;
@@ -93,7 +63,7 @@ struct slot_action {
     char message[512];
 };
 
-#define SLOT_ACTIONS_MAX (12 + LIMIT_LORAS + SLOT_PICTURES)
+#define SLOT_ACTIONS_MAX (12 + SLOT_PARTS_MAX)
 struct slot_actions {
     struct slot_action items[SLOT_ACTIONS_MAX];
     size_t count;
@@ -107,7 +77,13 @@ enum slot_engine {
     SLOT_DYING, /* killed, not gone yet */
 };
 
-enum slot_intent { SLOT_NO_INTENT, SLOT_CANCELED, SLOT_HUNG, SLOT_PREEMPTED, SLOT_OVERGROWN };
+enum slot_intent {
+    SLOT_NO_INTENT,
+    SLOT_INTENT_CANCEL,
+    SLOT_INTENT_HUNG,
+    SLOT_INTENT_PREEMPT,
+    SLOT_INTENT_OVERGROWN
+};
 
 struct slot_core {
     enum slot_engine engine;
@@ -118,18 +94,25 @@ struct slot_core {
     struct slot_work *running;
     struct slot_work *next;
     struct slot_place place; /* of running */
-    uint64_t fetched_bytes;  /* of the models of running that have come already */
+    uint32_t first_step;     /* of running: it went on from a checkpoint of so many */
+    int64_t step_ns;         /* what its last step took; 0 = none yet */
+    uint64_t fetched_bytes;  /* of the parts of running that have come already */
     bool loading;            /* the engine opens a model and has computed nothing since */
     double fraction;         /* of the present step or frame */
     int64_t sign_ns;         /* last progress of running */
-    int64_t stop_by_ns;      /* CANCELED: SIGKILL then */
-    int64_t said_ns;         /* last SLOT_PROGRESS */
+    int64_t step_at_ns;      /* when its last step was done, or denoising began */
+    int64_t stop_by_ns;      /* CANCEL: SIGKILL then */
+    struct checkpoint_pace pace;
+    bool saving;         /* the engine was asked and has not answered */
+    int64_t leave_by_ns; /* 0 = it need not leave; else it is preempted then */
+    unsigned slots;      /* of this worker: they share what checkpoints may cost */
+    int64_t said_ns;     /* last SLOT_PROGRESS */
     struct slot_place said;
     bool draining;
     bool closed;
 };
 
-void slot_core_init(struct slot_core *s);
+void slot_core_init(struct slot_core *s, unsigned slots);
 void slot_core_finish(struct slot_core *s);
 
 /* Every event: appends to `out`, which must have been cleared. */
@@ -137,10 +120,12 @@ void slot_core_start(struct slot_core *s, int64_t now_ns, struct slot_actions *o
 /* reason other than NONE: the shell cannot take it (no disk). The same attempt twice is ignored. */
 void slot_core_assign(struct slot_core *s, struct slot_work *work, Farm__HandBackReason reason,
                       int64_t now_ns, struct slot_actions *out);
-/* folder NULL: it cannot be had, `message` says why. */
-void slot_core_model(struct slot_core *s, const struct digest *model, const char *folder,
-                     const char *message, int64_t now_ns, struct slot_actions *out);
-void slot_core_fetched(struct slot_core *s, const struct digest *model, uint64_t bytes,
+/* A part of an attempt. path NULL: it cannot be had, `message` says why. A model that cannot be had
+ * here may be elsewhere; pictures that cannot be made from a file that the coordinator looked at
+ * are a failure; without its checkpoint an attempt begins anew. */
+void slot_core_part(struct slot_core *s, const struct digest *part, const char *path,
+                    const char *message, int64_t now_ns, struct slot_actions *out);
+void slot_core_fetched(struct slot_core *s, const struct digest *part, uint64_t bytes,
                        int64_t now_ns, struct slot_actions *out);
 /* False: not held here. */
 bool slot_core_cancel(struct slot_core *s, const struct attempt_name *name, int64_t now_ns,
@@ -149,6 +134,10 @@ bool slot_core_recall(struct slot_core *s, const struct attempt_name *name, int6
                       struct slot_actions *out);
 /* W6: nothing new; what has not begun goes back. */
 void slot_core_drain(struct slot_core *s, int64_t now_ns, struct slot_actions *out);
+/* W6, with a time by which to be gone: the engine saves what runs at once. What will not end by
+ * then stops with that; slot_core_preempt follows in time for the rest. */
+void slot_core_leave(struct slot_core *s, int64_t leave_by_ns, int64_t now_ns,
+                     struct slot_actions *out);
 /* The grace is over: what runs is killed and goes back. */
 void slot_core_preempt(struct slot_core *s, int64_t now_ns, struct slot_actions *out);
 /* E3: the engine has more memory than the slot may have. */
@@ -161,12 +150,18 @@ void slot_core_tick(struct slot_core *s, int64_t now_ns, struct slot_actions *ou
 void slot_core_hello(struct slot_core *s, int64_t now_ns, struct slot_actions *out);
 void slot_core_loading(struct slot_core *s, const struct attempt_name *name, int64_t now_ns,
                        struct slot_actions *out);
+/* Denoising begins; `step` above 0: it goes on from a checkpoint of so many steps. */
+void slot_core_begun(struct slot_core *s, const struct attempt_name *name, uint32_t step,
+                     uint32_t total, int64_t now_ns, struct slot_actions *out);
 void slot_core_step(struct slot_core *s, const struct attempt_name *name, uint32_t done,
                     uint32_t total, int64_t now_ns, struct slot_actions *out);
 void slot_core_frame(struct slot_core *s, const struct attempt_name *name, uint32_t done,
                      int64_t now_ns, struct slot_actions *out);
 void slot_core_alive(struct slot_core *s, const struct attempt_name *name, double fraction,
                      int64_t now_ns, struct slot_actions *out);
+/* NULL: it could not be saved. */
+void slot_core_saved(struct slot_core *s, const struct attempt_name *name,
+                     const struct slot_saved *saved, int64_t now_ns, struct slot_actions *out);
 void slot_core_done(struct slot_core *s, const struct attempt_name *name,
                     const struct slot_result *result, int64_t now_ns, struct slot_actions *out);
 void slot_core_failed(struct slot_core *s, const struct attempt_name *name, enum error_code code,

@@ -1,5 +1,6 @@
 #include "worker/upload.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,38 +31,59 @@ static void watch(struct upload *u, bool flows)
 
 /* ---- offers ---- */
 
-static void fill_output(const struct outbox_entry *e, Farm__Output *output)
+struct wire_outputs { /* of an Offer, which points to them */
+    Farm__Output items[SLOT_OUTPUT_KINDS];
+    Farm__Output *refs[SLOT_OUTPUT_KINDS];
+    char kinds[SLOT_OUTPUT_KINDS][16];
+};
+
+static void fill_output(const struct slot_output *o, Farm__Output *output)
 {
-    const struct slot_result *r = &e->result;
-    output->sha256 = codec_digest(&r->sha256);
-    output->size_bytes = r->size_bytes;
-    output->frames_sha256 = codec_digest(&r->frames_sha256);
-    output->frames = r->frames;
-    output->width = r->width;
-    output->height = r->height;
+    farm__output__init(output);
+    output->sha256 = codec_digest(&o->sha256);
+    output->size_bytes = o->size_bytes;
+    if (o->kind != SLOT_SEGMENT) return;
+    output->frames_sha256 = codec_digest(&o->frames_sha256);
+    output->frames = o->frames;
+    output->width = o->width;
+    output->height = o->height;
+}
+
+static void fill_outputs(const struct slot_result *r, struct wire_outputs *w, Farm__Offer *offer)
+{
+    for (size_t i = 0; i < r->output_count; i++) {
+        fill_output(&r->outputs[i], &w->items[i]);
+        snprintf(w->kinds[i], sizeof w->kinds[i], "%s", slot_output_name(r->outputs[i].kind));
+        w->items[i].kind = w->kinds[i];
+        w->refs[i] = &w->items[i];
+    }
+    offer->outputs = w->refs;
+    offer->n_outputs = r->output_count;
+}
+
+static void reset_senders(struct outbox_entry *e)
+{
+    for (size_t i = 0; i < e->result.output_count; i++)
+        chunk_sender_reset(&e->senders[i]);
 }
 
 void upload_offer(struct upload *u, struct outbox_entry *entry)
 {
     struct attempt_name name = entry->name;
-    char kind[] = "segment";
+    struct wire_outputs outputs;
     Farm__Attempt attempt = attempt_name_wire(&name);
-    Farm__Output output = FARM__OUTPUT__INIT, *outputs[] = {&output};
     Farm__Offer offer = FARM__OFFER__INIT;
     Farm__Envelope envelope = FARM__ENVELOPE__INIT;
-    fill_output(entry, &output);
-    output.kind = kind;
+    fill_outputs(&entry->result, &outputs, &offer);
     offer.attempt = &attempt;
     offer.recipe_digest = codec_digest(&entry->recipe_digest);
     offer.model_digest = codec_digest(&entry->model);
     offer.fingerprint = entry->fingerprint;
-    offer.outputs = outputs;
-    offer.n_outputs = 1;
     offer.steps_computed = entry->result.steps;
     offer.render_ms = entry->result.render_ms;
     envelope.body_case = FARM__ENVELOPE__BODY_OFFER;
     envelope.offer = &offer;
-    chunk_sender_reset(&entry->sender);
+    reset_senders(entry);
     entry->offered_ns = link_send(u->options.link, &envelope) ? clock_now_ns() : 0;
     watch(u, true);
 }
@@ -79,14 +101,15 @@ void upload_joined(struct upload *u)
 
 /* ---- bytes ---- */
 
-static enum zsock_result send_piece(struct upload *u, struct outbox_entry *e, uint64_t offset,
-                                    uint32_t size)
+static enum zsock_result send_piece(struct upload *u, struct outbox_entry *e, size_t output,
+                                    uint64_t offset, uint32_t size)
 {
     struct attempt_name name = e->name;
     Farm__Attempt attempt = attempt_name_wire(&name);
     Farm__Chunk chunk = FARM__CHUNK__INIT;
     Farm__Envelope envelope = FARM__ENVELOPE__INIT;
     chunk.attempt = &attempt;
+    chunk.output = (uint32_t)output;
     chunk.offset = offset;
     envelope.body_case = FARM__ENVELOPE__BODY_CHUNK;
     envelope.chunk = &chunk;
@@ -94,21 +117,29 @@ static enum zsock_result send_piece(struct upload *u, struct outbox_entry *e, ui
 }
 
 /* False: the connection takes no more now. */
-static bool send_credit(struct upload *u, struct outbox_entry *e)
+static bool send_output(struct upload *u, struct outbox_entry *e, size_t output)
 {
+    struct chunk_sender *sender = &e->senders[output];
     struct error err = {0};
     uint64_t offset;
     uint32_t size;
-    while (chunk_sender_next(&e->sender, &offset, &size)) {
-        if (!outbox_read(u->options.outbox, e, offset, u->piece, size, &err)) {
+    while (chunk_sender_next(sender, &offset, &size)) {
+        if (!outbox_read(u->options.outbox, e, output, offset, u->piece, size, &err)) {
             log_error("a result cannot be read any more: %s", err.message);
-            chunk_sender_reset(&e->sender);
+            chunk_sender_reset(sender);
             return true;
         }
-        if (send_piece(u, e, offset, size) != ZSOCK_SENT) return false;
-        chunk_sender_sent(&e->sender, size);
+        if (send_piece(u, e, output, offset, size) != ZSOCK_SENT) return false;
+        chunk_sender_sent(sender, size);
         e->offered_ns = clock_now_ns();
     }
+    return true;
+}
+
+static bool send_credit(struct upload *u, struct outbox_entry *e)
+{
+    for (size_t i = 0; i < e->result.output_count; i++)
+        if (!send_output(u, e, i)) return false;
     return true;
 }
 
@@ -120,12 +151,19 @@ static bool send_all(struct upload *u)
     return true;
 }
 
-static bool has_credit(const struct upload *u)
+static bool entry_has_credit(const struct outbox_entry *e)
 {
     uint64_t offset;
     uint32_t size;
+    for (size_t i = 0; i < e->result.output_count; i++)
+        if (chunk_sender_next(&e->senders[i], &offset, &size)) return true;
+    return false;
+}
+
+static bool has_credit(const struct upload *u)
+{
     for (size_t i = 0; i < u->options.outbox->count; i++)
-        if (chunk_sender_next(&u->options.outbox->entries[i]->sender, &offset, &size)) return true;
+        if (entry_has_credit(u->options.outbox->entries[i])) return true;
     return false;
 }
 
@@ -155,10 +193,12 @@ static void on_timer(uv_timer_t *timer)
 
 void upload_credit(struct upload *u, const Farm__Credit *credit)
 {
-    if (!credit->attempt || credit->output != 0) return;
+    if (!credit->attempt) return;
     struct attempt_name name = attempt_name_read(credit->attempt);
     struct outbox_entry *e = outbox_find(u->options.outbox, &name);
-    if (!e || !chunk_sender_credit(&e->sender, credit->offset, credit->size_bytes)) return;
+    if (!e || credit->output >= e->result.output_count) return;
+    struct chunk_sender *sender = &e->senders[credit->output];
+    if (!chunk_sender_credit(sender, credit->offset, credit->size_bytes)) return;
     e->offered_ns = clock_now_ns();
     bulk_need(u->options.bulk, link_session(u->options.link));
     watch(u, send_all(u));
@@ -194,12 +234,19 @@ void upload_bulk_ready(struct upload *u)
     watch(u, send_all(u));
 }
 
+static bool was_granted(const struct outbox_entry *e)
+{
+    for (size_t i = 0; i < e->result.output_count; i++)
+        if (e->senders[i].limit > 0) return true;
+    return false;
+}
+
 /* Pieces may be lost: everything that had credit is offered again. */
 void upload_bulk_lost(struct upload *u)
 {
     for (size_t i = 0; i < u->options.outbox->count; i++) {
         struct outbox_entry *e = u->options.outbox->entries[i];
-        if (e->sender.limit > 0) upload_offer(u, e);
+        if (was_granted(e)) upload_offer(u, e);
     }
 }
 

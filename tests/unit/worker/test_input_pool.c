@@ -1,5 +1,4 @@
-/* Which raw pictures a recipe needs, and by which key: the same for all seeds, another for another
- * file or shape. */
+/* Files that tasks take: fetched, fitted, kept within bounds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,78 +13,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/json.h"
 #include "base/path.h"
+#include "base/recipe.h"
 #include "base/xalloc.h"
 #include "worker/input_pool.h"
 
 #define FILE_A "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define FILE_B "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
-static json_t *recipe(int width, int frames, int fps)
+/* The pictures of a small clip. */
+static struct input_wanted pictures(int64_t frames)
 {
-    return json_pack("{si si si si}", "width", width, "height", 64, "num_frames", frames, "fps",
-                     fps);
-}
-
-static struct input_pair pair_of(json_t *filled, const char *field, const char *file)
-{
-    struct error err = {0};
-    struct input_pair pair;
-    json_object_set_new(filled, field, json_string(file));
-    if (!input_pair_of_recipe(filled, &pair, &err)) fail_msg("%s", err.message);
-    json_decref(filled);
-    return pair;
-}
-
-static bool same_key(const struct input_wanted *a, const struct input_wanted *b)
-{
-    return digest_equal(&a->key, &b->key);
-}
-
-static void test_keys(void **state)
-{
-    (void)state;
-    struct input_pair first = pair_of(recipe(64, 16, 8), "init_video", FILE_A);
-    assert_true(digest_is_zero(&first.mask.key));
-    assert_false(digest_is_zero(&first.init.key));
-    assert_int_equal(first.init.shape.frames, 16);
-    assert_false(first.init.shape.gray);
-    struct input_pair others[] = {pair_of(recipe(72, 16, 8), "init_video", FILE_A),
-                                  pair_of(recipe(64, 15, 8), "init_video", FILE_A),
-                                  pair_of(recipe(64, 16, 9), "init_video", FILE_A),
-                                  pair_of(recipe(64, 16, 8), "init_video", FILE_B)};
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        assert_false(same_key(&others[i].init, &first.init));
-    struct input_pair image = pair_of(recipe(64, 16, 8), "init_image", FILE_A);
-    assert_int_equal(image.init.shape.frames, 1); /* for all of them */
-    assert_false(same_key(&image.init, &first.init));
-    struct input_pair mask = pair_of(recipe(64, 16, 8), "mask", FILE_A);
-    assert_true(digest_is_zero(&mask.init.key));
-    assert_true(mask.mask.shape.gray);
-    assert_false(same_key(&mask.mask, &first.init));
-    json_t *seeded = recipe(64, 16, 8);
-    json_object_set_new(seeded, "seed", json_integer(77));
-    struct input_pair other_seed = pair_of(seeded, "init_video", FILE_A);
-    assert_true(same_key(&other_seed.init, &first.init));
-}
-
-static void test_what_cannot_be(void **state)
-{
-    (void)state;
-    struct error err = {0};
-    struct input_pair pair;
-    json_t *path = json_pack("{ss}", "init_video", "/etc/passwd");
-    assert_false(input_pair_of_recipe(path, &pair, &err));
-    assert_int_equal(err.code, ERROR_USAGE);
-    json_decref(path);
-    json_t *both = json_pack("{ssss}", "init_video", FILE_A, "init_image", FILE_B);
-    assert_false(input_pair_of_recipe(both, &pair, &err));
-    json_decref(both);
-    json_t *none = json_object();
-    assert_true(input_pair_of_recipe(none, &pair, &err));
-    assert_true(digest_is_zero(&pair.init.key));
-    json_decref(none);
+    struct input_wanted wanted = {.kind = PART_INIT};
+    const struct input_shape shape = {.width = 64, .height = 64, .frames = frames, .fps = 8};
+    struct digest file;
+    assert_true(recipe_file_digest(FILE_A, &file));
+    input_wanted_pictures(&wanted, &file, &shape);
+    return wanted;
 }
 
 /* ---- the pool ---- */
@@ -167,22 +110,22 @@ static void test_the_pool_is_bounded(void **state)
     (void)state;
     struct scene s;
     struct attempt_name name = {.clip = 1, .fence = 1};
-    struct input_pair held = pair_of(recipe(64, 16, 8), "init_video", FILE_A);
+    struct input_wanted held = pictures(16);
     open_scene(&s);
-    char *raw = put_large(&s, &held.init.key, ".raw", 1);
+    char *raw = put_large(&s, &held.key, ".raw", 1);
     char *old = put_large(&s, &(struct digest){{1}}, "", 2);
     char *fresh = put_large(&s, &(struct digest){{2}}, "", 3);
-    assert_false(input_pool_want(s.pool, &held.init.key)); /* nobody said what it is */
-    input_pool_hold(s.pool, &held.init, &name);
-    input_pool_hold(s.pool, &held.init, &name);
-    assert_true(input_pool_want(s.pool, &held.init.key));
+    assert_false(input_pool_want(s.pool, &held.key)); /* nobody said what it is */
+    input_pool_hold(s.pool, &held, &name);
+    input_pool_hold(s.pool, &held, &name);
+    assert_true(input_pool_want(s.pool, &held.key));
     (void)uv_run(&s.loop, UV_RUN_DEFAULT);
     assert_string_equal(s.told, raw);
     assert_true(path_exists(raw));
     assert_false(path_exists(old));
     assert_true(path_exists(fresh));
     input_pool_release(s.pool, &name);
-    assert_false(input_pool_want(s.pool, &held.init.key));
+    assert_false(input_pool_want(s.pool, &held.key));
     close_scene(&s);
     free(raw);
     free(old);
@@ -197,35 +140,63 @@ static void test_a_file_that_is_here_is_fitted(void **state)
     struct stat info;
     struct attempt_name name = {.clip = 1, .fence = 1};
     struct buf bytes = BUF_INIT;
-    struct input_pair pair = pair_of(recipe(64, 3, 8), "init_video", FILE_A);
+    struct input_wanted wanted = pictures(3);
     open_scene(&s);
-    char *source = place_of(&s, &pair.init.file, "");
+    char *source = place_of(&s, &wanted.file, "");
     assert_true(
         path_read(TEST_SOURCE "/tests/fuzz/corpus/fuzz_source/two.gif", 1 << 20, &bytes, NULL));
     assert_true(path_write_atomic(source, bytes.data, bytes.size, 0600, NULL));
-    input_pool_hold(s.pool, &pair.init, &name);
-    assert_true(input_pool_want(s.pool, &pair.init.key));
+    input_pool_hold(s.pool, &wanted, &name);
+    assert_true(input_pool_want(s.pool, &wanted.key));
     (void)uv_run(&s.loop, UV_RUN_DEFAULT);
-    char *found = input_pool_find(s.pool, &pair.init.key);
+    char *found = input_pool_find(s.pool, &wanted.key);
     assert_string_equal(s.told, found);
     assert_int_equal(stat(found, &info), 0);
     assert_int_equal(info.st_size, 3 * 64 * 64 * 3);
     assert_int_equal(unlink(found), 0);
     assert_true(path_write_atomic(source, "words", 5, 0600, NULL));
-    assert_true(input_pool_want(s.pool, &pair.init.key));
+    assert_true(input_pool_want(s.pool, &wanted.key));
     (void)uv_run(&s.loop, UV_RUN_DEFAULT);
     assert_non_null(strstr(s.told, "first bytes"));
-    assert_null(input_pool_find(s.pool, &pair.init.key));
+    assert_null(input_pool_find(s.pool, &wanted.key));
     close_scene(&s);
     free(found);
     free(source);
     buf_finish(&bytes);
 }
 
+/* What this machine made is here without a fetch; it is told under its own digest. */
+static void test_an_own_result_is_not_fetched(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct attempt_name name = {.clip = 1, .fence = 1};
+    struct input_wanted wanted = {.kind = PART_LATENTS};
+    const struct digest digest = digest_of("latents", 7);
+    open_scene(&s);
+    char *own = xasprintf("%s/own", s.folder);
+    assert_true(path_write_atomic(own, "latents", 7, 0600, NULL));
+    input_pool_adopt(s.pool, &digest, own);
+    input_pool_adopt(s.pool, &digest, own);
+    assert_int_equal(unlink(own), 0); /* as when it is stored */
+    input_wanted_file(&wanted, &digest);
+    assert_null(input_pool_find(s.pool, &digest)); /* nobody said what it is */
+    input_pool_hold(s.pool, &wanted, &name);
+    char *place = place_of(&s, &digest, "");
+    char *found = input_pool_find(s.pool, &digest);
+    assert_string_equal(found, place);
+    assert_true(input_pool_want(s.pool, &digest));
+    (void)uv_run(&s.loop, UV_RUN_DEFAULT);
+    assert_string_equal(s.told, place);
+    close_scene(&s);
+    free(own);
+    free(place);
+    free(found);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_keys),
-                                       cmocka_unit_test(test_what_cannot_be),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_an_own_result_is_not_fetched),
                                        cmocka_unit_test(test_the_pool_is_bounded),
                                        cmocka_unit_test(test_a_file_that_is_here_is_fitted)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,7 +44,8 @@ static struct slot_work *work_of(uint32_t clip, int64_t limit_ns)
     struct slot_work *work = xcalloc(1, sizeof *work);
     work->name = name_of(clip);
     work->recipe = xstrdup("{}");
-    work->models[work->model_count++].folder = xstrdup("/m");
+    work->makes[SLOT_SEGMENT] = true;
+    slot_work_add(work, PART_MODEL, &(struct digest){{0}})->path = xstrdup("/m");
     work->limit_ns = limit_ns;
     return work;
 }
@@ -58,7 +59,7 @@ static void assign(struct scene *s, struct slot_work *work)
 static void set(struct scene *s, bool canary)
 {
     memset(s, 0, sizeof *s);
-    slot_core_init(&s->core);
+    slot_core_init(&s->core, 1);
     DO(s, slot_core_start(core, T0, out));
     assert_non_null(action(s, SLOT_SPAWN));
     DO(s, slot_core_hello(core, T0, out));
@@ -145,27 +146,27 @@ static void all_models_are_waited_for(void **state)
     const struct digest model = {{1}}, lora = {{2}};
     (void)state;
     memset(&s, 0, sizeof s);
-    slot_core_init(&s.core);
+    slot_core_init(&s.core, 1);
     DO(&s, slot_core_start(core, T0, out));
     DO(&s, slot_core_hello(core, T0, out));
     struct slot_work *work = work_of(0, 100 * NS_PER_S);
-    free(work->models[0].folder);
-    work->models[0] = (struct slot_model){model, NULL};
-    work->models[1] = (struct slot_model){lora, NULL};
-    work->model_count = 2;
+    free(work->parts[0].path);
+    work->part_count = 0;
+    slot_work_add(work, PART_MODEL, &model);
+    slot_work_add(work, PART_LORA, &lora);
     assign(&s, work);
-    assert_int_equal(s.actions.items[0].kind, SLOT_WANT_MODEL);
-    assert_int_equal(s.actions.items[1].kind, SLOT_WANT_MODEL);
-    assert_true(digest_equal(&s.actions.items[1].model, &lora));
+    assert_int_equal(s.actions.items[0].kind, SLOT_WANT_PART);
+    assert_int_equal(s.actions.items[1].kind, SLOT_WANT_PART);
+    assert_true(digest_equal(&s.actions.items[1].part, &lora));
     DO(&s, slot_core_fetched(core, &model, 1000, T0 + NS_PER_S, out));
-    DO(&s, slot_core_model(core, &model, "/m", "", T0 + 2 * NS_PER_S, out));
+    DO(&s, slot_core_part(core, &model, "/m", "", T0 + 2 * NS_PER_S, out));
     assert_null(action(&s, SLOT_RENDER));
     DO(&s, slot_core_fetched(core, &lora, 10, T0 + 3 * NS_PER_S, out));
     assert_int_equal(action(&s, SLOT_PROGRESS)->place.amount, 1010);
     assert_int_equal(action(&s, SLOT_PROGRESS)->place.phase, FARM__PHASE__PHASE_FETCHING);
-    DO(&s, slot_core_model(core, &lora, "/l", "", T0 + 4 * NS_PER_S, out));
+    DO(&s, slot_core_part(core, &lora, "/l", "", T0 + 4 * NS_PER_S, out));
     assert_non_null(action(&s, SLOT_RENDER));
-    assert_string_equal(action(&s, SLOT_RENDER)->work->models[1].folder, "/l");
+    assert_string_equal(action(&s, SLOT_RENDER)->work->parts[1].path, "/l");
     slot_core_finish(&s.core);
 }
 
@@ -175,11 +176,11 @@ static void a_lora_that_cannot_be_had_is_handed_back(void **state)
     const struct digest lora = {{2}};
     (void)state;
     memset(&s, 0, sizeof s);
-    slot_core_init(&s.core);
+    slot_core_init(&s.core, 1);
     struct slot_work *work = work_of(0, 100 * NS_PER_S);
-    work->models[work->model_count++].digest = lora;
+    slot_work_add(work, PART_LORA, &lora);
     assign(&s, work);
-    DO(&s, slot_core_model(core, &lora, NULL, "gone", T0, out));
+    DO(&s, slot_core_part(core, &lora, NULL, "gone", T0, out));
     assert_int_equal(action(&s, SLOT_HANDED_BACK)->reason, FARM__HAND_BACK_REASON__HAND_BACK_MODEL);
     assert_string_equal(action(&s, SLOT_HANDED_BACK)->message, "gone");
     slot_core_finish(&s.core);
@@ -192,19 +193,143 @@ static void pictures_that_cannot_be_made_are_a_failure(void **state)
     const struct digest mask = {{7}};
     (void)state;
     memset(&s, 0, sizeof s);
-    slot_core_init(&s.core);
+    slot_core_init(&s.core, 1);
     DO(&s, slot_core_start(core, T0, out));
     DO(&s, slot_core_hello(core, T0, out));
     struct slot_work *work = work_of(0, 100 * NS_PER_S);
-    work->mask = work->model_count;
-    work->models[work->model_count++].digest = mask;
+    slot_work_add(work, PART_MASK, &mask);
     assign(&s, work);
-    assert_non_null(action(&s, SLOT_WANT_MODEL));
+    assert_non_null(action(&s, SLOT_WANT_PART));
     assert_null(action(&s, SLOT_RENDER));
-    DO(&s, slot_core_model(core, &mask, NULL, "undecodable", T0, out));
+    DO(&s, slot_core_part(core, &mask, NULL, "undecodable", T0, out));
     assert_null(action(&s, SLOT_HANDED_BACK));
     assert_int_equal(action(&s, SLOT_ENDED)->end, FARM__END_KIND__END_FAILED);
     assert_string_equal(action(&s, SLOT_ENDED)->message, "undecodable");
+    slot_core_finish(&s.core);
+}
+
+/* What other tasks made is not this worker's fault, and without a checkpoint there is another way.
+ */
+static void parts_that_cannot_be_had(void **state)
+{
+    struct scene s;
+    const struct digest latents = {{7}}, checkpoint = {{8}};
+    (void)state;
+    memset(&s, 0, sizeof s);
+    slot_core_init(&s.core, 1);
+    DO(&s, slot_core_start(core, T0, out));
+    DO(&s, slot_core_hello(core, T0, out));
+    struct slot_work *work = work_of(0, 100 * NS_PER_S);
+    slot_work_add(work, PART_RESUME, &checkpoint);
+    assign(&s, work);
+    assert_null(action(&s, SLOT_RENDER));
+    DO(&s, slot_core_part(core, &checkpoint, NULL, "gone", T0, out));
+    assert_non_null(action(&s, SLOT_RENDER));
+    assert_null(slot_work_path(action(&s, SLOT_RENDER)->work, PART_RESUME));
+    work = work_of(1, 100 * NS_PER_S);
+    slot_work_add(work, PART_LATENTS, &latents);
+    assign(&s, work);
+    DO(&s, slot_core_part(core, &latents, NULL, "gone", T0, out));
+    assert_int_equal(action(&s, SLOT_HANDED_BACK)->name.clip, 1);
+    assert_int_equal(action(&s, SLOT_HANDED_BACK)->reason,
+                     FARM__HAND_BACK_REASON__HAND_BACK_RECALLED);
+    slot_core_finish(&s.core);
+}
+
+/* ---- checkpoints ---- */
+
+#define STEP_NS (NS_PER_S)
+
+/* Steps of a second, from `step` to `done` of 50. */
+static void run_steps(struct scene *s, uint32_t step, uint32_t done)
+{
+    const struct attempt_name name = name_of(0);
+    DO(s, slot_core_begun(core, &name, step, 50, T0, out));
+    for (uint32_t i = step + 1; i <= done; i++)
+        DO(s, slot_core_step(core, &name, i, 50, T0 + (i - step) * STEP_NS, out));
+}
+
+static const struct slot_saved saved_at_2 = {
+    .step = 2, .steps = 50, .size_bytes = 1000, .took_ns = NS_PER_MS};
+
+static void it_is_saved_while_it_runs(void **state)
+{
+    struct scene s;
+    const struct attempt_name name = name_of(0), other = name_of(1);
+    (void)state;
+    set(&s, false);
+    run_steps(&s, 0, 1);
+    assert_non_null(action(&s, SLOT_SAVE));
+    DO(&s, slot_core_saved(core, &other, &saved_at_2, T0 + 2 * STEP_NS, out));
+    assert_null(action(&s, SLOT_SAVED));
+    DO(&s, slot_core_saved(core, &name, &saved_at_2, T0 + 2 * STEP_NS, out));
+    assert_int_equal(action(&s, SLOT_SAVED)->saved.step, 2);
+    assert_null(action(&s, SLOT_KILL));
+    DO(&s, slot_core_saved(core, &name, &saved_at_2, T0 + 2 * STEP_NS, out)); /* nobody asked */
+    assert_null(action(&s, SLOT_SAVED));
+    slot_core_finish(&s.core);
+}
+
+static void a_canary_is_not_saved(void **state)
+{
+    struct scene s;
+    (void)state;
+    set(&s, true);
+    run_steps(&s, 0, 9);
+    assert_null(action(&s, SLOT_SAVE));
+    slot_core_finish(&s.core);
+}
+
+/* Steps count on from the checkpoint, and only those since are said to be computed. */
+static void it_goes_on_where_another_ended(void **state)
+{
+    struct scene s;
+    (void)state;
+    set(&s, false);
+    run_steps(&s, 30, 34);
+    struct slot_held held[2];
+    assert_int_equal(slot_core_held(&s.core, held), 1);
+    assert_int_equal(held[0].place.step, 34);
+    DO(&s, slot_core_exited(core, "was killed", T0 + 10 * NS_PER_S, out));
+    assert_int_equal(action(&s, SLOT_ENDED)->steps, 4);
+    slot_core_finish(&s.core);
+}
+
+/* 48 steps of a second do not end in ten: it is saved and stops. */
+static void what_will_not_end_in_time_leaves_at_once(void **state)
+{
+    struct scene s;
+    const struct attempt_name name = name_of(0);
+    const int64_t now_ns = T0 + 2 * STEP_NS;
+    (void)state;
+    set(&s, false);
+    run_steps(&s, 0, 2);
+    s.core.saving = false;
+    DO(&s, slot_core_leave(core, now_ns + 10 * NS_PER_S, now_ns, out));
+    assert_non_null(action(&s, SLOT_SAVE));
+    DO(&s, slot_core_saved(core, &name, &saved_at_2, now_ns, out));
+    assert_int_equal(s.actions.items[0].kind, SLOT_SAVED);
+    assert_non_null(action(&s, SLOT_KILL));
+    DO(&s, slot_core_exited(core, "was killed", now_ns, out));
+    assert_non_null(action(&s, SLOT_PREEMPTED));
+    slot_core_finish(&s.core);
+}
+
+static void what_will_end_in_time_goes_on(void **state)
+{
+    struct scene s;
+    const struct attempt_name name = name_of(0);
+    const int64_t now_ns = T0 + 2 * STEP_NS;
+    (void)state;
+    set(&s, false);
+    run_steps(&s, 0, 2);
+    s.core.saving = false;
+    DO(&s, slot_core_leave(core, now_ns + 60 * NS_PER_S, now_ns, out));
+    assert_non_null(action(&s, SLOT_SAVE));
+    DO(&s, slot_core_saved(core, &name, &saved_at_2, now_ns, out));
+    assert_null(action(&s, SLOT_KILL));
+    DO(&s, slot_core_preempt(core, now_ns + 60 * NS_PER_S, out));
+    assert_non_null(action(&s, SLOT_KILL));
     slot_core_finish(&s.core);
 }
 
@@ -214,7 +339,7 @@ static void a_dying_engine_comes_back_more_slowly_each_time(void **state)
     struct scene s = {0};
     int64_t now_ns = T0;
     (void)state;
-    slot_core_init(&s.core);
+    slot_core_init(&s.core, 1);
     DO(&s, slot_core_start(core, now_ns, out));
     for (size_t i = 0; i < sizeof waits_ns / sizeof waits_ns[0]; i++) {
         DO(&s, slot_core_exited(core, "exited with code 1", now_ns, out));
@@ -246,8 +371,7 @@ static void what_does_not_fit_goes_back(void **state)
                      FARM__HAND_BACK_REASON__HAND_BACK_DRAINING);
     DO(&s, slot_core_preempt(core, T0, out));
     DO(&s, slot_core_exited(core, "was killed", T0, out));
-    assert_int_equal(action(&s, SLOT_HANDED_BACK)->reason,
-                     FARM__HAND_BACK_REASON__HAND_BACK_PREEMPTED);
+    assert_int_equal(action(&s, SLOT_PREEMPTED)->name.clip, 0);
     assert_true(slot_core_is_idle(&s.core));
     slot_core_finish(&s.core);
 }
@@ -258,6 +382,12 @@ int main(void)
         cmocka_unit_test(all_models_are_waited_for),
         cmocka_unit_test(a_lora_that_cannot_be_had_is_handed_back),
         cmocka_unit_test(pictures_that_cannot_be_made_are_a_failure),
+        cmocka_unit_test(parts_that_cannot_be_had),
+        cmocka_unit_test(it_is_saved_while_it_runs),
+        cmocka_unit_test(a_canary_is_not_saved),
+        cmocka_unit_test(it_goes_on_where_another_ended),
+        cmocka_unit_test(what_will_not_end_in_time_leaves_at_once),
+        cmocka_unit_test(what_will_end_in_time_goes_on),
         cmocka_unit_test(kill_at_eight_tenths_of_the_limit),
         cmocka_unit_test(too_much_memory),
         cmocka_unit_test(a_canary_with_too_much_memory_has_failed),

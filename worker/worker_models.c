@@ -1,0 +1,96 @@
+/* Models and inputs: looked for on this machine, else fetched. */
+#include <stdlib.h>
+
+#include "base/xalloc.h"
+#include "worker/worker_parts.h"
+
+static void tell_part(struct worker *w, const struct digest *model, const char *folder,
+                      const char *message)
+{
+    for (size_t i = 0; i < w->slot_count; i++)
+        slot_part(w->slots[i], model, folder, message);
+}
+
+struct search { /* of one model, over a scan */
+    struct worker *worker;
+    struct digest model;
+    bool fetched; /* it was brought just now */
+};
+
+static void on_scanned(void *context)
+{
+    struct search *search = context;
+    struct worker *w = search->worker;
+    const char *folder = w->closing ? NULL : model_cache_find(w->cache, &search->model);
+    if (folder)
+        tell_part(w, &search->model, folder, "");
+    else if (!w->closing && search->fetched)
+        tell_part(w, &search->model, NULL, "the model that was fetched cannot be used");
+    else if (!w->closing)
+        model_fetch_want(w->fetch, &search->model);
+    free(search);
+}
+
+static void search_model(struct worker *w, const struct digest *model, bool fetched)
+{
+    struct search *search = xcalloc(1, sizeof *search);
+    *search = (struct search){w, *model, fetched};
+    model_cache_scan(w->cache, on_scanned, search);
+}
+
+/* Files and raw pictures are wanted like models, by their keys. */
+void worker_want_part(void *context, const struct digest *part)
+{
+    struct worker *w = context;
+    if (w->inputs && input_pool_want(w->inputs, part)) return;
+    search_model(w, part, false);
+}
+
+static bool fetch_ask(void *context, Farm__Envelope *envelope)
+{
+    struct worker *w = context;
+    if (!w->link || !link_is_joined(w->link)) return false;
+    bulk_need(w->bulk, link_session(w->link));
+    return bulk_is_ready(w->bulk) &&
+           bulk_send(w->bulk, envelope, (struct bytes){NULL, 0}) == ZSOCK_SENT;
+}
+
+static char *fetch_place(void *context, const struct digest *digest)
+{
+    struct worker *w = context;
+    return model_cache_place(w->cache, digest);
+}
+
+static void fetch_progress(void *context, const struct digest *digest, uint64_t bytes)
+{
+    struct worker *w = context;
+    for (size_t i = 0; i < w->slot_count; i++)
+        slot_fetched(w->slots[i], digest, bytes);
+}
+
+static void fetch_done(void *context, const struct digest *digest, const char *folder,
+                       const char *message)
+{
+    struct worker *w = context;
+    if (folder)
+        search_model(w, digest, true);
+    else
+        tell_part(w, digest, NULL, message);
+}
+
+static void inputs_done(void *context, const struct digest *key, const char *path,
+                        const char *message)
+{
+    tell_part(context, key, path, message);
+}
+
+struct model_fetch_host worker_fetch_host(struct worker *w)
+{
+    return (struct model_fetch_host){w, fetch_ask, fetch_place, fetch_progress, fetch_done};
+}
+
+struct input_pool_options worker_input_options(struct worker *w)
+{
+    return (struct input_pool_options){w->options.state_folder, w->options.media, w, fetch_ask,
+                                       fetch_progress,          inputs_done};
+}

@@ -1,0 +1,144 @@
+/* What slots say, and what comes of their attempts. */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "worker/report.h"
+#include "worker/worker_parts.h"
+
+void worker_report(void *context, const struct attempt_name *name, Farm__Envelope *envelope)
+{
+    struct worker *w = context;
+    if (w->link) link_report(w->link, name, envelope);
+}
+
+static void host_progress(void *context, Farm__Envelope *envelope)
+{
+    struct worker *w = context;
+    if (w->link) (void)link_send(w->link, envelope);
+}
+
+static char *host_part_path(void *context, const struct attempt_name *name,
+                            enum slot_output_kind kind)
+{
+    struct worker *w = context;
+    return outbox_part_path(&w->outbox, name, kind);
+}
+
+static char *host_save_path(void *context, const struct attempt_name *name)
+{
+    struct worker *w = context;
+    return checkpoint_box_path(w->checkpoints, name);
+}
+
+static void host_saved(void *context, struct slot *slot, const struct slot_work *work,
+                       const struct slot_saved *saved)
+{
+    struct worker *w = context;
+    if (w->checkpoints) checkpoint_box_put(w->checkpoints, work, slot_fingerprint(slot), saved);
+}
+
+static void forget(struct worker *w, const struct attempt_name *name)
+{
+    outbox_discard_parts(&w->outbox, name);
+    if (w->checkpoints) checkpoint_box_drop(w->checkpoints, name);
+    if (w->inputs) input_pool_release(w->inputs, name);
+}
+
+static void host_no_result(void *context, const struct attempt_name *name)
+{
+    forget(context, name);
+}
+
+void worker_left(void *context, const struct attempt_name *name)
+{
+    struct worker *w = context;
+    report_handed_back(name, FARM__HAND_BACK_REASON__HAND_BACK_PREEMPTED, "the worker had to stop",
+                       worker_report, w);
+    forget(w, name);
+}
+
+static void host_preempted(void *context, const struct attempt_name *name, const char *message)
+{
+    struct worker *w = context;
+    char text[ATTEMPT_NAME_TEXT_SIZE];
+    attempt_name_text(name, text);
+    log_info("%s stopped: %s", text, message);
+    if (w->hurried || w->closing || !w->checkpoints || !checkpoint_box_leave(w->checkpoints, name))
+        worker_left(w, name);
+}
+
+static void take_canary(struct worker *w, struct slot *slot, const struct slot_work *work,
+                        const struct slot_result *result)
+{
+    uint32_t index = 0;
+    while (w->slots[index] != slot)
+        index++;
+    outbox_discard_parts(&w->outbox, &work->name);
+    report_canary(&work->name, index, &result->outputs[0].frames_sha256, slot_fingerprint(slot), "",
+                  worker_report, w);
+}
+
+static void lose_result(struct worker *w, const struct slot_work *work, const struct error *err)
+{
+    log_error("a result cannot be kept: %s", err->message);
+    if (err->code == ERROR_FULL)
+        report_handed_back(&work->name, FARM__HAND_BACK_REASON__HAND_BACK_DISK, err->message,
+                           worker_report, w);
+    else
+        report_ended(&work->name, FARM__END_KIND__END_FAILED, err->message, NULL, 0, worker_report,
+                     w);
+}
+
+/* The next task of a chain may well run here. */
+static void keep_result(struct worker *w, const struct slot_work *work, struct outbox_entry *e)
+{
+    for (size_t i = 0; w->inputs && i < e->result.output_count; i++) {
+        const struct slot_output *out = &e->result.outputs[i];
+        if (!work->keeps[out->kind]) continue;
+        char *path = outbox_file(&w->outbox, e, i);
+        input_pool_adopt(w->inputs, &out->sha256, path);
+        free(path);
+    }
+    upload_offer(w->upload, e);
+}
+
+static void host_finished(void *context, struct slot *slot, struct slot_work *work,
+                          const struct slot_result *result)
+{
+    struct worker *w = context;
+    struct error err = {0};
+    if (w->inputs) input_pool_release(w->inputs, &work->name);
+    if (w->checkpoints) checkpoint_box_drop(w->checkpoints, &work->name);
+    if (work->canary) {
+        take_canary(w, slot, work, result);
+    } else {
+        struct outbox_entry *e = outbox_add(&w->outbox, work, slot_fingerprint(slot), result, &err);
+        if (e)
+            keep_result(w, work, e);
+        else
+            lose_result(w, work, &err);
+    }
+    slot_work_free(work);
+}
+
+static void host_changed(void *context, struct slot *slot)
+{
+    (void)slot;
+    worker_ready(context);
+    worker_look(context);
+}
+
+struct slot_host worker_slot_host(struct worker *w)
+{
+    return (struct slot_host){.context = w,
+                              .report = worker_report,
+                              .progress = host_progress,
+                              .want_part = worker_want_part,
+                              .finished = host_finished,
+                              .part_path = host_part_path,
+                              .save_path = host_save_path,
+                              .saved = host_saved,
+                              .preempted = host_preempted,
+                              .no_result = host_no_result,
+                              .changed = host_changed};
+}
