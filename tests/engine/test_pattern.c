@@ -286,6 +286,76 @@ static void a_hanging_step_reports_nothing(void **state)
     engine_close(model);
 }
 
+/* ---- windows ---- */
+
+enum { WINDOW = 6 };
+
+/* Renders task `number` of a chain from what stands in `latents`, which becomes what it hands over;
+ * its window's frames are the caller's. */
+static uint8_t *render_window(struct engine_model *model, const json_t *recipe, uint32_t number,
+                              const char *latents)
+{
+    struct error err = {0};
+    struct plan plan;
+    struct plan_task task;
+    expect_ok(plan_of_recipe(&plan, recipe, NULL, &err), &err);
+    plan_task(&plan, number, &task);
+    const struct engine_request request = {.recipe = recipe,
+                                           .window = {.plan = &plan,
+                                                      .task = &task,
+                                                      .latents = &latents,
+                                                      .latents_count = (int)task.input_count}};
+    struct engine_job *job = engine_job_new(model, &request, 1, &err);
+    expect_ok(job != NULL, &err);
+    uint8_t *rgb = malloc(WINDOW * FRAME_BYTES);
+    assert_non_null(rgb);
+    expect_ok(run_steps(job, &err) && engine_job_decode(job, 0, 0, WINDOW, rgb, &err), &err);
+    expect_ok(engine_job_hand_over(job, latents, &err), &err);
+    engine_job_free(job);
+    return rgb;
+}
+
+/* The last value of the file's latents becomes another one: every fact is right, the bytes are not.
+ */
+static void spoil(const char *path)
+{
+    struct error err = {0};
+    struct buf bytes = BUF_INIT;
+    expect_ok(path_read(path, 1 << 20, &bytes, &err), &err);
+    memset(bytes.data + bytes.size - 4, 0, 4);
+    expect_ok(path_write_atomic(path, bytes.data, bytes.size, 0600, &err), &err);
+    buf_finish(&bytes);
+}
+
+/* Wrong latents spoil the window that holds them and, by what that hands over, all after it. */
+static void wrong_latents_spoil_what_follows(void **state)
+{
+    (void)state;
+    struct engine_model *model = open_pattern();
+    char *folder = scratch_folder(), *latents = scratch_path(folder, "latents");
+    json_t *recipe =
+        fixture_recipe("pattern", "{\"num_frames\": 14, \"segment_frames\": 6, \"overlap\": 2,"
+                                  " \"method\": \"chain\", \"noise\": \"indexed\"}");
+    for (int spoiled = 0; spoiled < 2; spoiled++) {
+        uint8_t *windows[3];
+        for (uint32_t k = 0; k < 3; k++) {
+            windows[k] = render_window(model, recipe, k, latents);
+            if (k == 0 && spoiled) spoil(latents);
+        }
+        for (int k = 0; k < 2; k++) {
+            const bool same =
+                memcmp(windows[k] + 4 * FRAME_BYTES, windows[k + 1], 2 * FRAME_BYTES) == 0;
+            assert_int_equal(same, !spoiled || k == 1);
+        }
+        for (int k = 0; k < 3; k++)
+            free(windows[k]);
+    }
+    json_decref(recipe);
+    free(latents);
+    scratch_remove(folder);
+    engine_close(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +370,7 @@ int main(void)
         cmocka_unit_test(progress_is_told_within_steps),
         cmocka_unit_test(a_slow_step_can_be_canceled),
         cmocka_unit_test(a_hanging_step_reports_nothing),
+        cmocka_unit_test(wrong_latents_spoil_what_follows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,6 +185,67 @@ static void test_seam_holds_both_sides(void **state)
     }
 }
 
+/* Of 5 steps the last (int)(5 * 0.6); one at least. */
+static void test_joints_run_the_last_steps(void **state)
+{
+    static const struct {
+        const char *extra;
+        uint32_t first, end;
+    } cases[] = {{"", 2, 5},
+                 {",\"seam_strength\":0.4", 3, 5},
+                 {",\"seam_strength\":0", 4, 5},
+                 {",\"seam_strength\":1", 0, 5},
+                 {",\"resample_times\":3", 2, 11}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char extra[128];
+        struct plan_task t;
+        snprintf(extra, sizeof extra, "{\"num_frames\":40,\"method\":\"seam\"%s}", cases[i].extra);
+        struct plan p = plan_with(extra);
+        plan_task(&p, 3, &t);
+        assert_int_equal(t.step_first, cases[i].first);
+        assert_int_equal(t.step_end, cases[i].end);
+    }
+}
+
+/* What holds nothing repeats nothing. */
+static void test_held_frames_repeat_steps(void **state)
+{
+    struct plan p = plan_with("{\"num_frames\":28,\"resample_times\":2,\"resample_jump\":3}");
+    struct plan_task t;
+    (void)state;
+    assert_int_equal(p.resample_jump, 3);
+    plan_task(&p, 0, &t);
+    assert_int_equal(t.step_end, 5);
+    assert_int_equal(t.repeats, 1);
+    plan_task(&p, 1, &t);
+    assert_int_equal(t.step_end, 10);
+    assert_int_equal(t.repeats, 2);
+    p = plan_with("{\"num_frames\":8,\"resample_times\":2,\"noise\":\"indexed\","
+                  "\"init_image\":\"x\",\"hold_frames\":[0]}");
+    plan_task(&p, 0, &t);
+    assert_int_equal(t.step_end, 10);
+    p = plan_with("{\"num_frames\":8,\"resample_times\":2}");
+    plan_task(&p, 0, &t);
+    assert_int_equal(t.step_end, 5);
+}
+
+/* The last window is moved back onto frames that exist: it holds them, too. */
+static void test_every_window_holds_what_exists(void **state)
+{
+    struct plan p = plan_with("{\"num_frames\":34,\"method\":\"windows\",\"overlap\":8,"
+                              "\"extend_frames\":24,\"extend_video\":\"x\"}");
+    struct plan_task t;
+    (void)state;
+    plan_task(&p, 0, &t);
+    assert_int_equal(t.first, 16);
+    assert_int_equal(t.held_first, 8);
+    plan_task(&p, 1, &t);
+    assert_int_equal(t.first, 18);
+    assert_int_equal(t.held_first, 6);
+    assert_true(t.extends);
+}
+
 static void test_windows_take_their_neighbours(void **state)
 {
     struct plan p = plan_with("{\"num_frames\":40,\"method\":\"windows\",\"sync_every\":2}");
@@ -257,6 +319,10 @@ static const struct {
     {"{\"num_frames\":100000,\"segment_frames\":2,\"overlap\":1}", "num_frames"},
     {"{\"num_frames\":32,\"segment_frames\":4,\"overlap\":1,\"method\":\"seam\"}",
      "segment_frames"},
+    {"{\"num_frames\":32,\"method\":\"windows\",\"resample_times\":2}", "resample_times"},
+    {"{\"num_frames\":8,\"resample_times\":2,\"noise\":\"torch-cpu\",\"init_image\":\"x\","
+     "\"hold_frames\":[0]}",
+     "resample_times"},
 };
 
 static void test_what_cannot_be_is_refused(void **state)
@@ -304,6 +370,9 @@ int main(void)
         cmocka_unit_test(test_whole),
         cmocka_unit_test(test_chain_moves_the_last_window_back),
         cmocka_unit_test(test_seam_holds_both_sides),
+        cmocka_unit_test(test_joints_run_the_last_steps),
+        cmocka_unit_test(test_held_frames_repeat_steps),
+        cmocka_unit_test(test_every_window_holds_what_exists),
         cmocka_unit_test(test_windows_take_their_neighbours),
         cmocka_unit_test(test_a_window_alone_needs_no_rounds),
         cmocka_unit_test(test_upscale_starts_from_the_base),
