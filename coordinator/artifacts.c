@@ -285,6 +285,16 @@ char *artifacts_path(struct artifacts *a, const struct digest *digest)
     return a->backend->path(a->self, digest);
 }
 
+bool artifacts_has(struct artifacts *a, const struct digest *digest, uint64_t size_bytes)
+{
+    struct stat info;
+    char *path = artifacts_path(a, digest);
+    const bool has = path != NULL && stat(path, &info) == 0 && info.st_size >= 0 &&
+                     (uint64_t)info.st_size == size_bytes;
+    free(path);
+    return has;
+}
+
 /* ---- start ---- */
 
 struct recovery {

@@ -1,4 +1,4 @@
-/* artifacts: stored files (segments, later checkpoints and latents), named by the SHA-256 of their
+/* artifacts: stored files (segments, latents, checkpoints, inputs), named by the SHA-256 of their
  * bytes.
  *
  * An upload is written to tmp/NAME, resumable by offset as long as that file is there, a restart of
@@ -101,6 +101,8 @@ void artifacts_sweep(struct artifacts *a);
 
 /* Local path; caller frees; NULL when the file is not there. */
 char *artifacts_path(struct artifacts *a, const struct digest *digest);
+/* Whether a whole file is there: its size is looked at, not its bytes. */
+bool artifacts_has(struct artifacts *a, const struct digest *digest, uint64_t size_bytes);
 
 /* Start: sweeps; removes kept files without a row when they are older than one hour, and
  * temporaries that are older or that `live` denies (an attempt that may still resume it claims it;

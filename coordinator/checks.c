@@ -1,22 +1,27 @@
-/* One child an output; a clip's task has one output, others are taken one after the other. */
+/* One child an output, one after the other; a checkpoint is looked at beside the results of other
+ * attempts, under a name of its own. */
 #include "coordinator/checks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/table.h"
 #include "base/xalloc.h"
 #include "coordinator/shell.h"
+#include "coordinator/task_place.h"
 #include "coordinator/uploads.h"
+
+#define CHECK_NAME_SIZE (UPLOADS_NAME_SIZE + 16)
 
 struct check {
     struct checks *owner;
-    char name[UPLOADS_NAME_SIZE];
+    char name[CHECK_NAME_SIZE];
     char *worker;
     struct effect_job job; /* job.worker is ours */
-    uint32_t output;       /* being looked at */
+    bool is_checkpoint;
+    struct task_place place;
+    uint32_t output; /* being looked at */
     enum suspect suspect;
     struct media_run *run;
 };
@@ -36,6 +41,7 @@ struct checks *checks_create(struct coordinator *c)
 
 static void free_check(struct check *check)
 {
+    task_place_finish(&check->place);
     free(check->worker);
     free(check);
 }
@@ -71,7 +77,10 @@ static void conclude(struct check *check, enum verdict_kind kind, const char *me
     struct farm_verdict verdict = {.kind = kind, .suspect = check->suspect, .message = message};
     (void)table_remove_text(&check->owner->running, check->name);
     shell_stir(c);
-    farm_verdict(c->farm, check->worker, &key, &verdict, shell_now(c));
+    if (check->is_checkpoint)
+        farm_checkpoint_verdict(c->farm, check->worker, &key, kind, message, shell_now(c));
+    else
+        farm_verdict(c->farm, check->worker, &key, &verdict, shell_now(c));
     free_check(check);
 }
 
@@ -81,6 +90,24 @@ static enum suspect suspect_of(const json_t *report)
     if (word == NULL) return SUSPECT_NONE;
     if (strcmp(word, "black") == 0) return SUSPECT_BLACK;
     return strcmp(word, "still") == 0 ? SUSPECT_STILL : SUSPECT_NONE;
+}
+
+static bool is_segment(const struct output *output)
+{
+    return strcmp(output->kind, "segment") == 0;
+}
+
+/* What a sound file can still be: other frames than the worker rendered, before compression, or
+ * latents where a checkpoint should be. */
+static const char *find_wrong(const struct output *output, const json_t *report)
+{
+    if (is_segment(output))
+        return media_report_has_frames(report, &output->frames_sha256)
+                   ? NULL
+                   : "its frames are not those that the worker rendered";
+    const char *kind = json_string_value(json_object_get(report, "kind"));
+    return kind != NULL && strcmp(kind, output->kind) == 0 ? NULL
+                                                           : "it is of another kind than was said";
 }
 
 static void look_at_next(struct check *check);
@@ -99,26 +126,43 @@ static void on_done(void *context, const struct media_result *result)
         conclude(check, verdicts[result->outcome], result->message);
         return;
     }
-    /* The worker says which frames it rendered, before compression. */
     const struct output *output = &check->job.outputs[check->output];
-    if (!media_report_has_frames(result->report, &output->frames_sha256)) {
-        conclude(check, VERDICT_REJECTED, "its frames are not those that the worker rendered");
+    const char *wrong = find_wrong(output, result->report);
+    if (wrong != NULL) {
+        conclude(check, VERDICT_REJECTED, wrong);
         return;
     }
-    enum suspect seen = suspect_of(result->report);
-    check->suspect = check->output == 0 || seen == check->suspect ? seen : SUSPECT_NONE;
+    if (is_segment(output)) check->suspect = suspect_of(result->report);
     check->output++;
     look_at_next(check);
 }
 
-/* The shape keeps whole frames a second only. */
-static double fps_of(struct coordinator *c, const struct task_key *task, uint32_t fallback)
+static struct media_run *look_at_segment(struct check *check, const char *path)
 {
-    json_t *recipe = prompts_recipe(c->prompts, task->batch, task->clip, NULL);
-    double fps = fallback;
-    if (recipe != NULL) (void)json_get_real_or(recipe, "fps", fallback, &fps, "recipe", NULL);
-    json_decref(recipe);
-    return fps;
+    char place[PLAN_PLACE_SIZE];
+    const struct task_place *p = &check->place;
+    task_place_text(p, place);
+    struct media_check wanted = {.segment = path,
+                                 .frames = p->task.made_frames,
+                                 .width = p->width,
+                                 .height = p->height,
+                                 .fps = p->fps,
+                                 .place = place};
+    return media_check_start(check->owner->c->media, &wanted, on_done, check);
+}
+
+static struct media_run *look_at_latents(struct check *check, const char *path)
+{
+    char recipe[DIGEST_TEXT_SIZE];
+    const struct plan_task *task = &check->place.task;
+    digest_text(&check->place.recipe_digest, recipe);
+    struct media_latents wanted = {.path = path,
+                                   .recipe = recipe,
+                                   .task = task->number,
+                                   .first = task->first,
+                                   .frames = task->frames,
+                                   .step = check->is_checkpoint ? check->job.outputs[0].frames : 0};
+    return media_latents_start(check->owner->c->media, &wanted, on_done, check);
 }
 
 static void look_at_next(struct check *check)
@@ -128,33 +172,62 @@ static void look_at_next(struct check *check)
         conclude(check, VERDICT_SOUND, "");
         return;
     }
-    char *path = artifacts_path(c->artifacts, &check->job.outputs[check->output].sha256);
+    const struct output *output = &check->job.outputs[check->output];
+    char *path = artifacts_path(c->artifacts, &output->sha256);
     if (path == NULL) {
         conclude(check, VERDICT_REJECTED, "its file is gone");
         return;
     }
-    const struct shape *shape = &check->job.shape;
-    struct media_check wanted = {.segment = path,
-                                 .frames = shape->frames,
-                                 .width = shape->width,
-                                 .height = shape->height,
-                                 .fps = fps_of(c, &check->job.task, shape->fps)};
-    check->run = media_check_start(c->media, &wanted, on_done, check);
+    check->run = is_segment(output) ? look_at_segment(check, path) : look_at_latents(check, path);
     free(path);
 }
 
-void checks_start(struct checks *k, const struct effect_job *job)
+static void name_check(const char *worker, const struct attempt_key *key, bool is_checkpoint,
+                       char out[CHECK_NAME_SIZE])
 {
     char name[UPLOADS_NAME_SIZE];
+    uploads_name(worker, key, name);
+    (void)snprintf(out, CHECK_NAME_SIZE, "%s%s", name, is_checkpoint ? ".checkpoint" : "");
+}
+
+static void start(struct checks *k, const struct effect_job *job, bool is_checkpoint)
+{
+    struct error err = {0};
+    char name[CHECK_NAME_SIZE];
     struct attempt_key key = attempt_of(job);
-    uploads_name(job->worker, &key, name);
+    name_check(job->worker, &key, is_checkpoint, name);
     if (table_get_text(&k->running, name) != NULL) return;
     struct check *check = xcalloc(1, sizeof(*check));
     check->owner = k;
     check->worker = xstrdup(job->worker);
     check->job = *job;
     check->job.worker = check->worker;
+    check->is_checkpoint = is_checkpoint;
     memcpy(check->name, name, sizeof(name));
     (void)table_set_text(&k->running, check->name, check);
-    look_at_next(check);
+    if (task_place_find(&check->place, k->c, &job->task, &err))
+        look_at_next(check);
+    else
+        conclude(check, err.code == ERROR_NOT_FOUND ? VERDICT_REJECTED : VERDICT_DEFERRED,
+                 err.message);
+}
+
+void checks_start(struct checks *k, const struct effect_job *job)
+{
+    start(k, job, false);
+}
+
+void checks_start_checkpoint(struct checks *k, const struct effect_job *job)
+{
+    start(k, job, true);
+}
+
+void checks_drop_checkpoint(struct checks *k, const char *worker, const struct attempt_key *key)
+{
+    char name[CHECK_NAME_SIZE];
+    name_check(worker, key, true, name);
+    struct check *check = table_remove_text(&k->running, name);
+    if (check == NULL) return;
+    if (check->run != NULL) media_run_cancel(check->run);
+    free_check(check);
 }

@@ -40,6 +40,7 @@ static const struct dispatch_row rows[] = {
     {FARM__ENVELOPE__BODY_BATCH_WANTED, client_requests_batch, false},
     {FARM__ENVELOPE__BODY_BATCH_ACTION, client_requests_batch_action, true},
     {FARM__ENVELOPE__BODY_CLIPS_WANTED, client_requests_clips, false},
+    {FARM__ENVELOPE__BODY_CLIP_WANTED, client_requests_clip, false},
     {FARM__ENVELOPE__BODY_WORKERS_WANTED, client_requests_workers, false},
     {FARM__ENVELOPE__BODY_WORKER_ACTION, client_requests_worker_action, true},
     {FARM__ENVELOPE__BODY_KEY_ALLOW, client_requests_key_allow, true},

@@ -13,6 +13,11 @@ void client_requests_batch(struct dispatch *d);
 void client_requests_batch_action(struct dispatch *d);
 /* client_requests_clips.c */
 void client_requests_clips(struct dispatch *d);
+/* Fills the row of one clip of `batch`. */
+bool client_requests_fill_clip(struct dispatch *d, struct reply *r, const char *batch,
+                               uint32_t index, Farm__Clip *m, struct error *err);
+/* client_requests_clip.c */
+void client_requests_clip(struct dispatch *d);
 /* client_requests_workers.c */
 void client_requests_workers(struct dispatch *d);
 void client_requests_worker_action(struct dispatch *d);

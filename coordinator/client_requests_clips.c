@@ -16,48 +16,89 @@ struct clip_page {
     uint32_t limit;
 };
 
-static bool fill_prompt(struct clip_page *p, uint32_t index, Farm__Clip *m, struct error *err)
+struct row {
+    struct dispatch *d;
+    struct reply *reply;
+    const char *batch;
+    uint32_t index;
+    Farm__Clip *m;
+};
+
+static bool fill_prompt(struct row *r, struct error *err)
 {
     struct prompts_clip clip;
-    if (!prompts_clip(p->d->c->prompts, p->batch, index, &clip, err)) return false;
-    m->prompt = reply_text(&p->reply, clip.text, RECIPE_PROMPT_MAX_BYTES);
-    m->seed = clip.seed;
+    if (!prompts_clip(r->d->c->prompts, r->batch, r->index, &clip, err)) return false;
+    r->m->prompt = reply_text(r->reply, clip.text, RECIPE_PROMPT_MAX_BYTES);
+    r->m->seed = clip.seed;
     return true;
 }
 
-static void fill_row(struct clip_page *p, uint32_t index, Farm__Clip *m)
+/* A clip that is one task, and open. */
+static void fill_task(struct row *r)
+{
+    struct task_record task;
+    struct task_key key = {.clip = r->index};
+    memcpy(key.batch, r->batch, sizeof(key.batch));
+    if (!farm_task_record(r->d->c->farm, &key, &task)) return;
+    r->m->attempts = task.attempts;
+    r->m->message = reply_text(r->reply, task.message, LIMIT_TEXT_BYTES);
+    r->m->worker = reply_name(r->reply, task.winner, LIMIT_NAME_BYTES);
+    r->m->suspect = reply_name(r->reply, suspect_name(task.suspect), LIMIT_BACKEND_BYTES);
+}
+
+static void count_attempt(void *context, const struct store_attempt *attempt)
+{
+    (void)attempt;
+    ((Farm__Clip *)context)->attempts++;
+}
+
+static void fill_tasks(struct row *r)
+{
+    struct clip_progress progress;
+    if (!farm_clip_progress(r->d->c->farm, r->batch, r->index, &progress) || progress.tasks <= 1) {
+        fill_task(r);
+        return;
+    }
+    r->m->tasks = progress.tasks;
+    r->m->tasks_done = progress.done;
+    (void)store_each_clip_attempt(r->d->c->store, r->batch, r->index, count_attempt, r->m, NULL);
+}
+
+static void fill_record(struct row *r)
 {
     struct clip_record row;
-    struct task_record task;
-    struct task_key key = {.clip = index};
-    memcpy(key.batch, p->batch, sizeof(key.batch));
-    if (farm_task_record(p->d->c->farm, &key, &task)) {
-        m->attempts = task.attempts;
-        m->message = reply_text(&p->reply, task.message, LIMIT_TEXT_BYTES);
-        m->worker = reply_name(&p->reply, task.winner, LIMIT_NAME_BYTES);
-        m->suspect = reply_name(&p->reply, suspect_name(task.suspect), LIMIT_BACKEND_BYTES);
-    }
-    if (!store_clip(p->d->c->store, p->batch, index, &row, NULL)) return;
-    m->file = reply_text(&p->reply, row.file, LIMIT_PATH_BYTES);
+    struct reply *memory = r->reply;
+    Farm__Clip *m = r->m;
+    if (!store_clip(r->d->c->store, r->batch, r->index, &row, NULL)) return;
+    m->file = reply_text(memory, row.file, LIMIT_PATH_BYTES);
     m->size_bytes = row.size_bytes;
     m->sidecar_bytes = row.sidecar_bytes;
-    m->sha256 = reply_digest(&p->reply, &row.sha256);
+    m->sha256 = reply_digest(memory, &row.sha256);
     m->attempts = row.attempts;
-    m->worker = reply_name(&p->reply, row.worker, LIMIT_NAME_BYTES);
-    m->suspect = reply_name(&p->reply, suspect_name(row.suspect), LIMIT_BACKEND_BYTES);
-    m->why = reply_name(&p->reply, row.why, LIMIT_BACKEND_BYTES);
-    m->message = reply_text(&p->reply, row.message, LIMIT_TEXT_BYTES);
+    m->worker = reply_name(memory, row.worker, LIMIT_NAME_BYTES);
+    m->suspect = reply_name(memory, suspect_name(row.suspect), LIMIT_BACKEND_BYTES);
+    m->why = reply_name(memory, row.why, LIMIT_BACKEND_BYTES);
+    m->message = reply_text(memory, row.message, LIMIT_TEXT_BYTES);
+}
+
+bool client_requests_fill_clip(struct dispatch *d, struct reply *reply, const char *batch,
+                               uint32_t index, Farm__Clip *m, struct error *err)
+{
+    struct row r = {d, reply, batch, index, m};
+    enum clip_state state = farm_clip_state(d->c->farm, batch, index);
+    *m = (Farm__Clip)FARM__CLIP__INIT;
+    m->index = index;
+    m->state = reply_name(reply, clip_state_name(state), LIMIT_BACKEND_BYTES);
+    if (!fill_prompt(&r, err)) return false;
+    fill_tasks(&r);
+    if (state != CLIP_WAITING) fill_record(&r);
+    return true;
 }
 
 static bool add_clip(struct clip_page *p, uint32_t index, struct error *err)
 {
-    enum clip_state state = farm_clip_state(p->d->c->farm, p->batch, index);
     Farm__Clip *m = reply_alloc(&p->reply, 1, sizeof(*m));
-    *m = (Farm__Clip)FARM__CLIP__INIT;
-    m->index = index;
-    m->state = reply_name(&p->reply, clip_state_name(state), LIMIT_BACKEND_BYTES);
-    if (!fill_prompt(p, index, m, err)) return false;
-    if (state != CLIP_WAITING) fill_row(p, index, m);
+    if (!client_requests_fill_clip(p->d, &p->reply, p->batch, index, m, err)) return false;
     p->message.clips[p->message.n_clips++] = m;
     return true;
 }

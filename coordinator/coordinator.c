@@ -13,12 +13,14 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/xalloc.h"
+#include "coordinator/checkpoint_uploads.h"
 #include "coordinator/checks.h"
 #include "coordinator/client_requests.h"
 #include "coordinator/dispatch.h"
 #include "coordinator/intake.h"
 #include "coordinator/loading.h"
 #include "coordinator/publisher.h"
+#include "coordinator/ready.h"
 #include "coordinator/shell.h"
 #include "coordinator/turn.h"
 #include "coordinator/uploads.h"
@@ -104,6 +106,7 @@ static void close_parts(struct coordinator *c)
     checks_destroy(c->checks);
     publisher_destroy(c->publisher);
     uploads_destroy(c->uploads);
+    checkpoint_uploads_destroy(c->checkpoints);
     client_requests_finish(c);
     if (c->media != NULL) media_children_destroy(c->media);
     if (c->models != NULL) models_destroy(c->models);
@@ -112,6 +115,7 @@ static void close_parts(struct coordinator *c)
     c->checks = NULL;
     c->publisher = NULL;
     c->uploads = NULL;
+    c->checkpoints = NULL;
     c->media = NULL;
     c->models = NULL;
     c->artifacts = NULL;
@@ -308,6 +312,7 @@ static bool open_parts(struct coordinator *c, struct error *err)
     c->prompts = prompts_create(prompts, PROMPTS_BUDGET_BYTES);
     c->artifacts = artifacts_open(&artifact_backend_folder, artifacts, c->store, &c->loop, err);
     c->uploads = uploads_create(c);
+    c->checkpoints = checkpoint_uploads_create(c);
     c->checks = checks_create(c);
     c->publisher = publisher_create(c);
     if (c->artifacts != NULL) c->intake = intake_create(c, err);
@@ -357,35 +362,6 @@ static bool open_sockets(struct coordinator *c, struct error *err)
     return c->clients != NULL;
 }
 
-static char *ready_text(struct coordinator *c)
-{
-    char key[KEY_TEXT_SIZE];
-    const char *workers = zsock_endpoint(c->workers);
-    const char *clients = zsock_endpoint(c->clients);
-    keys_text(c->server_key.public_key, key);
-    if (!c->options.json) {
-        return xasprintf("public key %s\nworkers %s\nclients %s\n", key, workers, clients);
-    }
-    json_t *object = json_pack("{ssssssss}", "schema", "zoe.coordinator.v1", "public_key", key,
-                               "workers", workers, "clients", clients);
-    char *line = json_line(object);
-    char *text = xasprintf("%s\n", line);
-    free(line);
-    json_decref(object);
-    return text;
-}
-
-static bool say_ready(struct coordinator *c, struct error *err)
-{
-    char *text = ready_text(c);
-    bool ok = fputs(text, stdout) >= 0 && fflush(stdout) == 0;
-    if (!ok) log_warn("nobody reads the ready line");
-    ok = c->options.ready_file == NULL ||
-         path_write_atomic(c->options.ready_file, text, strlen(text), 0600, err);
-    free(text);
-    return ok;
-}
-
 static bool start(struct coordinator *c, struct error *err)
 {
     if (!open_canary(c, err) || !open_parts(c, err) || !loading_load(c, err) ||
@@ -394,7 +370,7 @@ static bool start(struct coordinator *c, struct error *err)
     }
     c->up = true;
     shell_stir(c);
-    return say_ready(c, err);
+    return ready_say(c, err);
 }
 
 static void start_or_stop(struct coordinator *c)
@@ -440,6 +416,7 @@ void coordinator_destroy(struct coordinator *c)
     store_close(c->store);
     canary_file_finish(&c->canary);
     outbound_finish(&c->outbound);
+    assign_inputs_finish(&c->missing);
     feed_finish(&c->feed);
     catalog_finish(&c->catalog);
     audience_finish(&c->audience);

@@ -19,6 +19,7 @@ struct coordinator_options { /* texts are borrowed and outlive the coordinator *
     size_t model_count;
     const char *ready_file; /* the ready line is also written there; NULL = not */
     bool json;              /* the ready line as JSON */
+    bool keep_segments;     /* of published clips, until their batch is removed */
     int64_t leave_after_ns; /* idle for so long: end; 0 = never */
 };
 

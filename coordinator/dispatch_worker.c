@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/log.h"
-#include "base/recipe.h"
 #include "base/xalloc.h"
+#include "coordinator/checkpoint_uploads.h"
 #include "coordinator/dispatch.h"
 #include "coordinator/file_server.h"
 #include "coordinator/mail.h"
+#include "coordinator/offer_judge.h"
 #include "coordinator/reply.h"
 #include "coordinator/shell.h"
 #include "coordinator/uploads.h"
@@ -218,41 +218,6 @@ static void leaving(struct dispatch *d)
 /* ---- results
  * ---------------------------------------------------------------------------------------- */
 
-static bool is_segment(const struct output *o, const struct shape *shape)
-{
-    return strcmp(o->kind, "segment") == 0 && o->frames == shape->frames &&
-           o->width == shape->width && o->height == shape->height;
-}
-
-/* Whether the result is what the task asks for. False with err: it cannot be told now. */
-static bool judge(struct coordinator *c, const Farm__Offer *m, struct farm_offer *offer,
-                  struct error *err)
-{
-    const struct task_key *task = &offer->attempt.task;
-    struct prompts_clip clip;
-    struct group_info group;
-    struct batch_info batch;
-    struct digest model;
-    struct digest recipe_digest_offered;
-    offer->matches = false;
-    if (!farm_batch_info(c->farm, task->batch, &batch)) return true; /* the core will say so */
-    if (!prompts_clip(c->prompts, task->batch, task->clip, &clip, err)) {
-        return err->code == ERROR_NOT_FOUND;
-    }
-    uint32_t index = clip.group;
-    json_t *recipe = prompts_recipe(c->prompts, task->batch, task->clip, err);
-    if (recipe == NULL) return false;
-    struct digest wanted = recipe_digest(recipe);
-    json_decref(recipe);
-    (void)codec_digest_get(&m->model_digest, &model);
-    (void)codec_digest_get(&m->recipe_digest, &recipe_digest_offered);
-    offer->matches = farm_group_info(c->farm, task->batch, index, &group) &&
-                     digest_equal(&wanted, &recipe_digest_offered) &&
-                     digest_equal(&model, &group.shape.model) && offer->output_count == 1 &&
-                     is_segment(&offer->outputs[0], &group.shape);
-    return true;
-}
-
 static void fill_outputs(const Farm__Offer *m, struct farm_offer *offer)
 {
     offer->output_count = (uint32_t)m->n_outputs;
@@ -278,12 +243,35 @@ static void offer(struct dispatch *d)
                            .steps_computed = m->steps_computed,
                            .steps_wasted = m->steps_wasted,
                            .render_ms = m->render_ms};
+    struct offer_claim claim;
     fill_outputs(m, &o);
-    if (!judge(d->c, m, &o, &err)) { /* the worker offers again at its next hello */
+    (void)codec_digest_get(&m->recipe_digest, &claim.recipe);
+    (void)codec_digest_get(&m->model_digest, &claim.model);
+    if (!offer_judge(d->c, &claim, &o, &err)) { /* the worker offers again at its next hello */
         log_error("an offer of worker=%s cannot be judged: %s", d->sender->name, err.message);
         return;
     }
     uploads_offer(d->c->uploads, d->session->epoch, d->sender->name, &o);
+}
+
+static void checkpoint(struct dispatch *d)
+{
+    const Farm__Checkpoint *m = d->envelope->checkpoint;
+    struct error err = {0};
+    struct offer_claim claim = {.recipe = {{0}}};
+    struct farm_checkpoint k = {
+        .attempt = attempt_of(m->attempt),
+        .fingerprint = m->fingerprint,
+        .step = m->step,
+        .leaving = m->leaving,
+        .output = {.kind = "checkpoint", .size_bytes = m->size_bytes, .frames = m->step}};
+    (void)codec_digest_get(&m->sha256, &k.output.sha256);
+    (void)codec_digest_get(&m->recipe_digest, &claim.recipe);
+    if (!offer_judge_checkpoint(d->c, &claim, &k, &err)) {
+        log_error("a checkpoint of worker=%s cannot be judged: %s", d->sender->name, err.message);
+        return;
+    }
+    checkpoint_uploads_offer(d->c->checkpoints, d->session->epoch, d->sender->name, &k);
 }
 
 static void chunk(struct dispatch *d)
@@ -291,6 +279,11 @@ static void chunk(struct dispatch *d)
     const Farm__Chunk *m = d->envelope->chunk;
     if (m->attempt == NULL) return; /* a submit's, on the wrong socket */
     struct attempt_key key = attempt_of(m->attempt);
+    if (m->output == CHECKPOINT_OUTPUT) {
+        checkpoint_uploads_chunk(d->c->checkpoints, d->session->epoch, d->sender->name, &key,
+                                 m->offset, d->message->payload);
+        return;
+    }
     uploads_chunk(d->c->uploads, d->session->epoch, d->sender->name, &key, m->output, m->offset,
                   d->message->payload);
 }
@@ -317,6 +310,7 @@ static const struct dispatch_row rows[] = {
     {FARM__ENVELOPE__BODY_ENDED, ended, true},
     {FARM__ENVELOPE__BODY_OFFER, offer, true},
     {FARM__ENVELOPE__BODY_CHUNK, chunk, true},
+    {FARM__ENVELOPE__BODY_CHECKPOINT, checkpoint, true},
     {FARM__ENVELOPE__BODY_CANARY_DONE, canary_done, true},
     {FARM__ENVELOPE__BODY_MODEL_WANTED, model_wanted, false},
     {FARM__ENVELOPE__BODY_FILE_WANTED, file_wanted, false},

@@ -94,19 +94,19 @@ static bool read_part(int fd, const Farm__FileWanted *m, uint8_t *out, size_t *s
     return true;
 }
 
-/* Artifacts that are no inputs (results of other workers) are nobody's to read. */
-static int open_input(struct dispatch *d, const Farm__FileWanted *m, struct error *err)
+/* Inputs, and what tasks have stored: who knows a digest was told it by the farm. */
+static int open_artifact(struct dispatch *d, const Farm__FileWanted *m, struct error *err)
 {
     struct digest digest;
-    struct input_record record;
+    uint64_t uses = 0;
     char hex[DIGEST_TEXT_SIZE];
     (void)codec_digest_get(&m->input, &digest);
     digest_text(&digest, hex);
-    bool known = store_input(d->c->store, &digest, &record, NULL);
+    bool known = store_artifact_uses(d->c->store, &digest, &uses, NULL) && uses > 0;
     char *path = known ? artifacts_path(d->c->artifacts, &digest) : NULL;
     int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
     free(path);
-    if (fd < 0) error_set(err, ERROR_NOT_FOUND, "this farm has no input %s", hex);
+    if (fd < 0) error_set(err, ERROR_NOT_FOUND, "this farm has no file %s", hex);
     return fd;
 }
 
@@ -125,10 +125,10 @@ static void send_open_part(struct dispatch *d, const Farm__FileWanted *m, int fd
     if (fd >= 0) (void)close(fd);
 }
 
-static void send_input_part(struct dispatch *d, const Farm__FileWanted *m)
+static void send_artifact_part(struct dispatch *d, const Farm__FileWanted *m)
 {
     struct error err = {0};
-    int fd = open_input(d, m, &err);
+    int fd = open_artifact(d, m, &err);
     send_open_part(d, m, fd, &err);
 }
 
@@ -138,11 +138,11 @@ void file_server_model_part(struct dispatch *d, const Farm__FileWanted *m)
     uint64_t total = 0;
     size_t size = 0;
     if (m->input.len > 0) {
-        send_input_part(d, m);
+        send_artifact_part(d, m);
         return;
     }
     if (m->model_digest.len == 0) {
-        error_set(&err, ERROR_AUTH, "workers may fetch files of models and inputs only");
+        error_set(&err, ERROR_AUTH, "workers may fetch files of models and stored files only");
         dispatch_problem(d, &err);
         return;
     }
@@ -192,8 +192,12 @@ static int open_published(struct dispatch *d, const Farm__FileWanted *m, struct 
 void file_server_batch_part(struct dispatch *d, const Farm__FileWanted *m)
 {
     struct error err = {0};
+    if (m->input.len > 0) {
+        send_artifact_part(d, m);
+        return;
+    }
     if (m->batch[0] == '\0') {
-        error_set(&err, ERROR_AUTH, "clients may fetch files of batches only");
+        error_set(&err, ERROR_AUTH, "clients may fetch files of batches and stored files only");
         dispatch_problem(d, &err);
         return;
     }

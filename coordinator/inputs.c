@@ -32,6 +32,7 @@ struct transfer {
     struct inputs *all;
     struct transfer *next;
     enum input_state state;
+    enum input_kind kind;
     char *owner;
     struct digest sha256;
     uint64_t size_bytes;
@@ -149,19 +150,11 @@ static void release_now(struct inputs *in)
 static bool keep(struct transfer *t, const json_t *report, struct error *err)
 {
     struct coordinator *c = t->all->c;
-    int64_t frames, width, height;
-    const char *format;
-    struct input_record r = {
-        .sha256 = t->sha256, .size_bytes = t->size_bytes, .seen_ms = clock_wall_ms()};
-    if (!shell_is_well(c, err) || !json_get_int(report, "frames", &frames, "zoe-media", err) ||
-        !json_get_int(report, "width", &width, "zoe-media", err) ||
-        !json_get_int(report, "height", &height, "zoe-media", err) ||
-        !json_get_text(report, "format", &format, "zoe-media", err))
-        return false;
-    r.frames = (uint64_t)frames;
-    r.width = (uint32_t)width;
-    r.height = (uint32_t)height;
-    (void)snprintf(r.format, sizeof(r.format), "%s", format);
+    struct input_record r = {.sha256 = t->sha256,
+                             .size_bytes = t->size_bytes,
+                             .kind = t->kind,
+                             .seen_ms = clock_wall_ms()};
+    if (!shell_is_well(c, err) || !inputs_read_report(&r, report, err)) return false;
     fault_point("input.checked");
     store_input_add(c->store, &r);
     for (const struct listener *l = t->listeners; l != NULL; l = l->next)
@@ -214,7 +207,9 @@ static void look_at(struct transfer *t)
     struct coordinator *c = t->all->c;
     char *path = artifacts_path(c->artifacts, &t->sha256);
     t->state = CHECKING;
-    t->run = media_inspect_start(c->media, path != NULL ? path : "", on_looked, t);
+    const struct media_latents latents = {.path = path != NULL ? path : ""};
+    t->run = t->kind == INPUT_LATENTS ? media_latents_start(c->media, &latents, on_looked, t)
+                                      : media_inspect_start(c->media, latents.path, on_looked, t);
     free(path);
 }
 
@@ -277,10 +272,12 @@ static bool add_listener(struct transfer *t, const struct listener *asker)
 }
 
 /* The newest opener sends; credit that an older one had is granted again from what is here. */
-static bool join(struct transfer *t, const struct listener *asker, uint64_t size_bytes,
-                 struct error *err)
+static bool join(struct transfer *t, const struct listener *asker,
+                 const struct input_record *wanted, struct error *err)
 {
-    if (t->size_bytes != size_bytes)
+    if (t->kind != wanted->kind)
+        return error_set(err, ERROR_REFUSED, "this file is on its way as another kind");
+    if (t->size_bytes != wanted->size_bytes)
         return error_set(err, ERROR_REFUSED, "this file is on its way with another size");
     if (!add_listener(t, asker))
         return error_set(err, ERROR_REFUSED, "too many wait for this file: try again");
@@ -309,6 +306,7 @@ static bool begin(struct inputs *in, const struct listener *asker, const char *o
     struct transfer *t = xcalloc(1, sizeof(*t));
     *t = (struct transfer){.all = in,
                            .owner = xstrdup(owner),
+                           .kind = wanted->kind,
                            .sha256 = wanted->sha256,
                            .size_bytes = wanted->size_bytes,
                            .heard_ns = shell_now(c)};
@@ -327,8 +325,12 @@ static bool begin(struct inputs *in, const struct listener *asker, const char *o
     return true;
 }
 
-static bool may_open(struct inputs *in, struct error *err)
+static bool may_open(struct inputs *in, const Farm__InputOpen *open, enum input_kind *kind,
+                     struct error *err)
 {
+    *kind = strcmp(open->kind, "latents") == 0 ? INPUT_LATENTS : INPUT_MEDIA;
+    if (*kind == INPUT_MEDIA && open->kind[0] != '\0')
+        return error_set(err, ERROR_INVALID, "there is no kind of input %.40s", open->kind);
     if (!shell_is_well(in->c, err)) return false;
     return !farm_disk_is_low(in->c->farm) ||
            error_set(err, ERROR_REFUSED,
@@ -343,11 +345,13 @@ void inputs_open(struct inputs *in, zsock_peer peer, uint64_t request, const cha
     struct input_record wanted = {.size_bytes = open->size_bytes}, known;
     (void)codec_digest_get(&open->sha256, &wanted.sha256);
     struct transfer *t = find(in, owner, &wanted.sha256);
-    bool ok = may_open(in, &err);
+    bool ok = may_open(in, open, &wanted.kind, &err);
     if (ok && t != NULL) {
-        ok = join(t, &asker, open->size_bytes, &err);
+        ok = join(t, &asker, &wanted, &err);
     } else if (ok && inputs_find(in->c, &wanted.sha256, &known)) {
         store_input_seen(in->c->store, &wanted.sha256, clock_wall_ms());
+        inputs_say_stored(in->c, peer, request, &known, true);
+    } else if (ok && inputs_adopt(in->c, &wanted, &known)) {
         inputs_say_stored(in->c, peer, request, &known, true);
     } else if (ok) {
         ok = begin(in, &asker, owner, &wanted, &err);

@@ -5,7 +5,8 @@
  * decoded from end to end by a zoe-media child: what cannot be decoded, is too long or too large is
  * refused before anybody renders it. Then it is an artifact with a row of its own. A batch that is
  * accepted names its inputs; a row goes with the last batch that named it, or an hour after it was
- * last opened when none ever did. One transfer per owner and digest. Loop thread. */
+ * last opened when none ever did. What a task has stored becomes an input without being sent. One
+ * transfer per owner and digest. Loop thread. */
 #ifndef ZOE_COORDINATOR_INPUTS_H
 #define ZOE_COORDINATOR_INPUTS_H
 
@@ -32,13 +33,19 @@ void inputs_chunk(struct inputs *in, zsock_peer peer, uint64_t request, const ch
                   const Farm__Chunk *chunk, struct bytes payload);
 void inputs_gone(struct inputs *in, zsock_peer peer);
 
+/* What zoe-media says of a file; `r` has its kind. ERROR_INVALID: it says less than is needed. */
+bool inputs_read_report(struct input_record *r, const json_t *report, struct error *err);
+/* A segment or latents that a task of this farm has stored, and that were checked then: an input
+ * from now on. False: there is none of this digest and kind. */
+bool inputs_adopt(struct coordinator *c, const struct input_record *wanted,
+                  struct input_record *out);
 /* What is known of an input that is here: its row and its file. */
 bool inputs_find(struct coordinator *c, const struct digest *sha256, struct input_record *out);
 /* The answer to InputOpen; it leaves after this turn's commit. */
 void inputs_say_stored(struct coordinator *c, zsock_peer peer, uint64_t request,
                        const struct input_record *r, bool existed);
-/* Every input of a submission is here; ERROR_REFUSED names the first that is not, or a video that
- * shall be an image. */
+/* Every input of a submission is here and can be what it shall be; ERROR_REFUSED names the first
+ * that is not. */
 bool inputs_check(struct coordinator *c, const struct submit_result *result, struct error *err);
 /* The batch, added in this turn, names them. */
 void inputs_bind(struct coordinator *c, const char *batch, const struct submit_result *result);

@@ -1,4 +1,6 @@
 /* Inputs that are here, and the batches that name them. */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "coordinator/inputs.h"
@@ -15,20 +17,92 @@ bool inputs_find(struct coordinator *c, const struct digest *sha256, struct inpu
     return path != NULL;
 }
 
+/* ---- can it be what it shall be? ---- */
+
+struct look {
+    const struct submit_input_file *file;
+    const struct input_record *r;
+    char name[DIGEST_TEXT_SIZE];
+    struct error *err;
+};
+
+static bool refuse(const struct look *l, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static bool refuse(const struct look *l, const char *format, ...)
+{
+    char why[256];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(why, sizeof(why), format, arguments);
+    va_end(arguments);
+    return error_set(l->err, ERROR_REFUSED, "the file sha256:%.12s... %s", l->name, why);
+}
+
+static bool check_image(const struct look *l)
+{
+    if (!l->file->is_image || l->r->frames == 1) return true;
+    return refuse(l, "is init_image, and a video of %llu pictures: use init_video",
+                  (unsigned long long)l->r->frames);
+}
+
+static bool check_pictures(const struct look *l)
+{
+    const bool wanted = l->file->is_pictures || l->file->is_video;
+    if (!wanted || (l->r->kind == INPUT_MEDIA && l->r->frames > 0)) return true;
+    return refuse(l, "holds no pictures to start from");
+}
+
+static bool check_sound(const struct look *l)
+{
+    if (!l->file->is_sound || l->r->audio_ms > 0) return true;
+    return refuse(l, "is audio, and has no sound");
+}
+
+/* Published videos of odd sides are padded to even ones. */
+static bool fits(int64_t wanted, uint32_t side)
+{
+    return side == wanted || (wanted > 0 && wanted % 2 == 1 && side == wanted + 1);
+}
+
+static bool check_video(const struct look *l)
+{
+    const struct submit_input_file *file = l->file;
+    if (!file->is_video) return true;
+    if ((int64_t)l->r->frames < file->frames)
+        return refuse(l, "is extend_video, and has %llu of the %lld frames that exist already",
+                      (unsigned long long)l->r->frames, (long long)file->frames);
+    if (file->width < 0 || file->height < 0)
+        return refuse(l, "is extend_video of clips of several sizes");
+    if (fits(file->width, l->r->width) && fits(file->height, l->r->height)) return true;
+    return refuse(l, "is extend_video, and %ux%u: the clip is %lldx%lld", l->r->width, l->r->height,
+                  (long long)file->width, (long long)file->height);
+}
+
+static bool check_latents(const struct look *l)
+{
+    if (!l->file->is_latents) return true;
+    if (l->r->kind != INPUT_LATENTS) return refuse(l, "is extend_latents, and holds none");
+    if ((int64_t)l->r->frames >= l->file->latent_frames) return true;
+    return refuse(l, "is extend_latents of %llu frames: %lld are held",
+                  (unsigned long long)l->r->frames, (long long)l->file->latent_frames);
+}
+
 static bool check_file(struct coordinator *c, const struct submit_input_file *file,
                        struct error *err)
 {
+    static bool (*const checks[])(const struct look *l) = {check_pictures, check_image, check_sound,
+                                                           check_video, check_latents};
     struct input_record r;
-    char hex[DIGEST_TEXT_SIZE];
-    digest_text(&file->sha256, hex);
+    struct look l = {.file = file, .r = &r, .err = err};
+    digest_text(&file->sha256, l.name);
     if (!inputs_find(c, &file->sha256, &r))
         return error_set(err, ERROR_REFUSED,
                          "the file sha256:%s is not here: `zoe` sends files before it submits",
-                         hex);
-    if (!file->is_image || r.frames == 1) return true;
-    return error_set(err, ERROR_REFUSED,
-                     "init_image sha256:%.12s... is a video of %llu pictures: use init_video", hex,
-                     (unsigned long long)r.frames);
+                         l.name);
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+        if (!checks[i](&l)) return false;
+    return true;
 }
 
 bool inputs_check(struct coordinator *c, const struct submit_result *result, struct error *err)
@@ -57,6 +131,7 @@ void inputs_say_stored(struct coordinator *c, zsock_peer peer, uint64_t request,
     m.height = r->height;
     m.format = reply_name(&memory, r->format, LIMIT_NAME_BYTES);
     m.existed = existed;
+    m.audio_ms = r->audio_ms;
     (void)outbound_reply(&c->outbound, true, peer, request, FARM__ENVELOPE__BODY_INPUT_STORED,
                          &m.base, OUTBOUND_COMMITTED);
     reply_finish(&memory);

@@ -11,6 +11,7 @@
 #include "base/table.h"
 #include "base/text.h"
 #include "base/xalloc.h"
+#include "coordinator/checkpoint_uploads.h"
 #include "coordinator/inputs.h"
 #include "coordinator/publisher.h"
 #include "coordinator/shell.h"
@@ -170,6 +171,7 @@ static bool is_live(void *context, const char *upload)
 {
     const struct claims *claims = context;
     if (inputs_is_upload(upload)) return true; /* until it is an hour old */
+    if (checkpoint_uploads_is_upload(upload)) return false;
     const char *dot = strrchr(upload, '.');
     return dot != NULL && table_get(&claims->live, upload, (size_t)(dot - upload)) != NULL;
 }

@@ -7,8 +7,11 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "coordinator/assign_inputs.h"
+#include "coordinator/checkpoint_uploads.h"
 #include "coordinator/reply.h"
 #include "coordinator/shell.h"
+#include "coordinator/task_place.h"
 #include "coordinator/uploads.h"
 
 #define LIMIT_LAST_MS (24 * 3600 * 1000)
@@ -47,6 +50,7 @@ static void close_session(struct letter *l)
     session_remove(&l->c->sessions, l->session);
 }
 
+/* Those of the first model. */
 static void fill_loras(struct letter *l, Farm__Assign *m, const json_t *recipe)
 {
     const json_t *loras = json_object_get(recipe, "loras"), *lora;
@@ -61,40 +65,50 @@ static void fill_loras(struct letter *l, Farm__Assign *m, const json_t *recipe)
     }
 }
 
-/* The recipe as canonical text, the model that renders it and the LoRAs that change it. */
-static bool fill_assign(struct letter *l, Farm__Assign *m, struct error *err)
+static void fill_canary(struct letter *l, Farm__Assign *m)
 {
     struct coordinator *c = l->c;
-    if (l->message->canary) {
-        m->recipe = reply_copy(&l->memory, c->canary.recipe);
-        m->model = reply_name(&l->memory, "pattern", LIMIT_NAME_BYTES);
-        m->model_digest = reply_digest(&l->memory, &c->canary_model);
-        return true;
-    }
-    const struct task_key *task = &l->message->attempt.task;
-    json_t *recipe = prompts_recipe(c->prompts, task->batch, task->clip, err);
-    if (recipe == NULL) return false;
-    char *text = json_canonical(recipe);
+    m->recipe = reply_copy(&l->memory, c->canary.recipe);
+    m->model = reply_name(&l->memory, "pattern", LIMIT_NAME_BYTES);
+    m->model_digest = reply_digest(&l->memory, &c->canary_model);
+}
+
+/* The clip's recipe as canonical text (the worker knows the plan from it, too), the model that
+ * renders the task and the LoRAs that change it. */
+static void fill_recipe(struct letter *l, Farm__Assign *m, const struct task_place *place)
+{
+    char *text = json_canonical(place->recipe);
     m->recipe = reply_copy(&l->memory, text);
-    m->model = reply_name(&l->memory, json_string_value(json_object_get(recipe, "model")),
-                          LIMIT_NAME_BYTES);
-    m->model_digest = reply_digest(&l->memory, &l->message->model);
-    fill_loras(l, m, recipe);
+    m->model = reply_name(&l->memory, place->model_name, LIMIT_NAME_BYTES);
+    m->model_digest = reply_digest(&l->memory, &place->model);
+    if (place->task.stage == 0) fill_loras(l, m, place->recipe);
     free(text);
-    json_decref(recipe);
-    return true;
+}
+
+static bool fill_task(struct letter *l, Farm__Assign *m, struct error *err)
+{
+    struct task_place place;
+    const struct effect_message *message = l->message;
+    bool ok = task_place_find(&place, l->c, &message->attempt.task, err);
+    if (ok) fill_recipe(l, m, &place);
+    ok = ok && assign_inputs_fill(l->c, message, &place, &l->memory, m, err);
+    task_place_finish(&place);
+    return ok;
 }
 
 /* An Assign that cannot be made is as good as lost on the way: the worker's next heartbeat shows
- * that it has no such attempt. */
+ * that it has no such attempt. When something that the task takes is missing the core is told so
+ * after the turn (assign_inputs.h). */
 static void assign(struct letter *l)
 {
     struct error err = {0};
     Farm__Assign m = FARM__ASSIGN__INIT;
     int64_t limit_ms = l->message->limit_ns / NS_PER_MS;
-    if (!fill_assign(l, &m, &err)) {
-        log_error("cannot assign %s/%u: %s", l->message->attempt.task.batch,
-                  l->message->attempt.task.clip, err.message);
+    if (l->session == NULL) return;
+    if (l->message->canary) fill_canary(l, &m);
+    if (!l->message->canary && !fill_task(l, &m, &err)) {
+        log_error("cannot assign %s/%u.%u: %s", l->message->attempt.task.batch,
+                  l->message->attempt.task.clip, l->message->attempt.task.task, err.message);
         return;
     }
     m.message = l->message->number;
@@ -147,6 +161,7 @@ static void stored(struct letter *l)
     m.attempt = &l->attempt;
     post(l, FARM__ENVELOPE__BODY_STORED, &m.base);
     uploads_stored(l->c->uploads, l->message->worker, &l->message->attempt);
+    checkpoint_uploads_end(l->c->checkpoints, l->message->worker, &l->message->attempt, 0);
 }
 
 static void dropped(struct letter *l)
@@ -159,12 +174,23 @@ static void dropped(struct letter *l)
     uploads_discard(l->c->uploads, l->message->worker, &l->message->attempt);
 }
 
+static void checkpoint_seen(struct letter *l)
+{
+    Farm__CheckpointSeen m = FARM__CHECKPOINT_SEEN__INIT;
+    m.attempt = &l->attempt;
+    m.step = l->message->step;
+    m.kept = l->message->kept;
+    post(l, FARM__ENVELOPE__BODY_CHECKPOINT_SEEN, &m.base);
+    checkpoint_uploads_end(l->c->checkpoints, l->message->worker, &l->message->attempt,
+                           l->message->step);
+}
+
 static void (*const writers[EFFECT_KIND_COUNT])(struct letter *l) = {
     [EFFECT_WELCOME] = welcome, [EFFECT_CLOSE_SESSION] = close_session,
     [EFFECT_ASSIGN] = assign,   [EFFECT_CANCEL] = cancel,
     [EFFECT_RECALL] = recall,   [EFFECT_DRAIN] = drain,
     [EFFECT_CREDIT] = credit,   [EFFECT_STORED] = stored,
-    [EFFECT_DROPPED] = dropped,
+    [EFFECT_DROPPED] = dropped, [EFFECT_CHECKPOINT_SEEN] = checkpoint_seen,
 };
 
 static void write_letter(struct coordinator *c, const struct effect *e)

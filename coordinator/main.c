@@ -19,6 +19,7 @@ enum flag {
     FLAG_READY_FILE,
     FLAG_JSON,
     FLAG_LEAVE,
+    FLAG_KEEP_SEGMENTS,
     FLAG_LOG_LEVEL,
     FLAG_VERSION,
     FLAG_HELP,
@@ -32,6 +33,7 @@ static const struct option flags[] = {
     {"ready-file", required_argument, NULL, FLAG_READY_FILE},
     {"json", no_argument, NULL, FLAG_JSON},
     {"leave-after-idle", required_argument, NULL, FLAG_LEAVE},
+    {"keep-segments", no_argument, NULL, FLAG_KEEP_SEGMENTS},
     {"log-level", required_argument, NULL, FLAG_LOG_LEVEL},
     {"version", no_argument, NULL, FLAG_VERSION},
     {"help", no_argument, NULL, FLAG_HELP},
@@ -52,6 +54,9 @@ static const char help[] =
     "  --ready-file FILE         writes what it prints there too\n"
     "  --json                    prints it as one line of JSON\n"
     "  --leave-after-idle S      ends after S seconds without clients and unfinished batches\n"
+    "  --keep-segments           keeps the parts of long clips until their batch is removed, not "
+    "for\n"
+    "                            a day (the latents at their ends: a week)\n"
     "  --log-level LEVEL         debug, info, warn or error\n"
     "  --version, --help\n";
 
@@ -103,6 +108,9 @@ static bool take_flag(struct coordinator_options *o, int flag, const char *value
         return true;
     case FLAG_JSON:
         o->json = true;
+        return true;
+    case FLAG_KEEP_SEGMENTS:
+        o->keep_segments = true;
         return true;
     case FLAG_LEAVE:
         return set_leave(o, value, err);

@@ -15,10 +15,9 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "base/xalloc.h"
+#include "coordinator/media_child_run.h"
 
 #define ANSWER_BYTES_MAX (64 * 1024)
-#define ARGUMENTS_MAX 24
-#define INSPECT_CPU_S "300" /* results wait for the same children */
 
 struct media_run {
     struct media_children *children;
@@ -26,7 +25,9 @@ struct media_run {
     media_done done;        /* NULL: canceled */
     void *context;
     char **arguments; /* NULL-terminated, owned */
-    char *comment_file;
+    char *files[MEDIA_RUN_FILES];
+    int file_count;
+    int64_t limit_ms;
     struct buf answer;
     uv_process_t process;
     uv_pipe_t out;
@@ -54,17 +55,18 @@ struct media_children {
 
 /* ---- ends ---- */
 
-static void drop_comment(struct media_run *r)
+static void drop_files(struct media_run *r)
 {
-    if (r->comment_file == NULL) return;
-    unlink(r->comment_file);
-    free(r->comment_file);
-    r->comment_file = NULL;
+    while (r->file_count > 0) {
+        char *path = r->files[--r->file_count];
+        (void)unlink(path);
+        free(path);
+    }
 }
 
 static void free_run(struct media_run *r)
 {
-    drop_comment(r);
+    drop_files(r);
     for (char **a = r->arguments; *a != NULL; a++)
         free(*a);
     free(r->arguments);
@@ -239,7 +241,7 @@ static void start_run(struct media_run *r)
         close_run(r);
         return;
     }
-    uv_timer_start(&r->limit, on_limit, (uint64_t)c->limit_ms, 0);
+    uv_timer_start(&r->limit, on_limit, (uint64_t)r->limit_ms, 0);
     uv_read_start((uv_stream_t *)&r->out, give_room, on_bytes);
 }
 
@@ -253,14 +255,15 @@ static void start_waiting(struct media_children *c)
     }
 }
 
-static struct media_run *add_run(struct media_children *c, char **arguments, media_done done,
-                                 void *context)
+struct media_run *media_run_add(struct media_children *c, char **arguments, media_done done,
+                                void *context)
 {
     struct media_run *r = xcalloc(1, sizeof *r);
     r->children = c;
     r->arguments = arguments;
     r->done = done;
     r->context = context;
+    r->limit_ms = c->limit_ms;
     if (c->last != NULL)
         c->last->next = r;
     else
@@ -269,65 +272,8 @@ static struct media_run *add_run(struct media_children *c, char **arguments, med
     return r;
 }
 
-/* ---- what can be asked ---- */
-
-struct words {
-    char **items;
-    int count;
-};
-
-static void add_word(struct words *w, char *text)
-{
-    w->items[w->count++] = text;
-}
-
-static struct words begin_words(const char *verb, int room)
-{
-    struct words w = {.items = xcalloc((size_t)room + ARGUMENTS_MAX, sizeof(char *))};
-    add_word(&w, xstrdup("zoe-media"));
-    add_word(&w, xstrdup(verb));
-    return w;
-}
-
-static void add_option(struct words *w, const char *name, char *value)
-{
-    add_word(w, xstrdup(name));
-    add_word(w, value);
-}
-
-static void add_shape(struct words *w, int64_t frames, int64_t width, int64_t height, double fps)
-{
-    add_option(w, "--frames", xasprintf("%" PRId64, frames));
-    add_option(w, "--width", xasprintf("%" PRId64, width));
-    add_option(w, "--height", xasprintf("%" PRId64, height));
-    add_option(w, "--fps", xasprintf("%.6g", fps));
-}
-
-struct media_run *media_check_start(struct media_children *c, const struct media_check *check,
-                                    media_done done, void *context)
-{
-    struct words w = begin_words("check", 0);
-    add_option(&w, "--segment", xstrdup(check->segment));
-    add_shape(&w, check->frames, check->width, check->height, check->fps);
-    struct media_run *r = add_run(c, w.items, done, context);
-    start_waiting(c);
-    return r;
-}
-
-struct media_run *media_inspect_start(struct media_children *c, const char *path, media_done done,
-                                      void *context)
-{
-    struct words w = begin_words("--cpu-s", 0);
-    add_option(&w, INSPECT_CPU_S, xstrdup("inspect"));
-    add_word(&w, xstrdup("--"));
-    add_word(&w, xstrdup(path));
-    struct media_run *r = add_run(c, w.items, done, context);
-    start_waiting(c);
-    return r;
-}
-
 /* It is read once: no need to make it durable. */
-static int write_comment(const char *path, const char *text)
+static int write_file(const char *path, const char *text)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) return uv_translate_sys_error(errno);
@@ -337,29 +283,28 @@ static int write_comment(const char *path, const char *text)
     return reason;
 }
 
-struct media_run *media_stitch_start(struct media_children *c, const struct media_stitch *stitch,
-                                     media_done done, void *context)
+void media_run_file(struct media_run *r, const char *path, const char *text)
 {
-    struct words w = begin_words("stitch", stitch->segment_count);
-    char *comment = xasprintf("%s.comment", stitch->out);
-    add_option(&w, "--out", xstrdup(stitch->out));
-    add_shape(&w, stitch->frames, stitch->width, stitch->height, stitch->fps);
-    int refused = stitch->comment != NULL ? write_comment(comment, stitch->comment) : 0;
-    if (stitch->comment != NULL) add_option(&w, "--comment-file", xstrdup(comment));
-    if (stitch->title != NULL) add_option(&w, "--title", xstrdup(stitch->title));
-    for (int i = 0; i < stitch->segment_count; i++)
-        add_word(&w, xstrdup(stitch->segments[i]));
-    struct media_run *r = add_run(c, w.items, done, context);
-    r->comment_file = comment;
-    r->spawn_error = refused;
-    start_waiting(c);
-    return r;
+    const int refused = write_file(path, text);
+    ZOE_ASSERT(r->file_count < MEDIA_RUN_FILES);
+    r->files[r->file_count++] = xstrdup(path);
+    if (refused != 0) r->spawn_error = refused;
+}
+
+void media_run_more_time(struct media_run *r, int64_t more_ms)
+{
+    r->limit_ms += more_ms;
+}
+
+void media_run_ready(struct media_run *r)
+{
+    start_waiting(r->children);
 }
 
 void media_run_cancel(struct media_run *run)
 {
     run->done = NULL;
-    drop_comment(run); /* now: another run may make the same video before this one is closed */
+    drop_files(run); /* now: another run may make the same video before this one is closed */
     if (run->running) {
         if (!run->exited) uv_process_kill(&run->process, SIGKILL);
         return;

@@ -53,23 +53,38 @@ struct media_check {
     const char *segment;
     int64_t frames, width, height;
     double fps;
+    const char *place; /* that its tag must name; NULL or "": its tag is not looked at */
 };
 /* Both copy what they are given. Never NULL: a spawn that fails calls `done` on a later turn. */
 struct media_run *media_check_start(struct media_children *c, const struct media_check *check,
                                     media_done done, void *context);
 
-/* What a person's video or image holds: report has frames, width, height, format. */
+struct media_latents { /* of a task, or its checkpoint */
+    const char *path;
+    const char *recipe; /* digest of the clip's, 64 hex digits; NULL: of any clip and place */
+    int64_t task, first, frames;
+    int64_t step; /* 0: whichever */
+};
+/* Report has kind, step, frames, channels, height, width. */
+struct media_run *media_latents_start(struct media_children *c, const struct media_latents *latents,
+                                      media_done done, void *context);
+
+/* What a person's video, image or sound holds: report has frames, width, height, format, and audio
+ * when there is some. */
 struct media_run *media_inspect_start(struct media_children *c, const char *path, media_done done,
                                       void *context);
 
 struct media_stitch {
-    const char *out; /* temporary file; its extension says its kind */
-    const char *const *segments;
+    const char *out;             /* temporary file; its extension says its kind */
+    const char *const *segments; /* none with a manifest */
     int segment_count;
+    const char *manifest; /* JSON text (media/stitch_manifest.h), or NULL */
     int64_t frames, width, height;
     double fps;
     const char *comment; /* text of the tag; handed over in a temporary file beside `out` */
     const char *title;
+    const char *audio;                               /* file, or NULL */
+    int64_t output_fps, output_width, output_height; /* 0: as the segments are */
 };
 struct media_run *media_stitch_start(struct media_children *c, const struct media_stitch *stitch,
                                      media_done done, void *context);

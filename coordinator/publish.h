@@ -79,6 +79,8 @@ struct publish_record {   /* what a sidecar tells; borrowed */
     const json_t *recipe; /* complete */
     const char *model;
     struct digest model_digest;
+    const char *second_model; /* of upscaled clips; NULL: there is none */
+    struct digest second_digest;
     const char *fingerprint;
     int64_t frames, width, height;
     double fps;
@@ -86,8 +88,13 @@ struct publish_record {   /* what a sidecar tells; borrowed */
     const char *worker;
     int64_t submitted_ms, started_ms, rendered_ms, published_ms; /* wall; 0 = unknown, left out */
     int64_t steps_computed, steps_wasted;
-    const char *suspect; /* "black", "still", or NULL */
-    struct digest frames_sha256;
+    const char *suspect;         /* "black", "still", or NULL */
+    struct digest frames_sha256; /* of the source frames */
+    const char *method;          /* how its windows are joined; NULL: it has one */
+    json_t *segments;            /* who made which frames, or NULL */
+    /* What was asked for and done at stitching; 0: as rendered. */
+    int64_t output_fps, output_width, output_height;
+    int64_t output_frames;
 };
 /* Text of the file's comment: {fingerprint, model_digest, recipe}, canonical, nothing that
  * differs between two runs. Caller frees. */

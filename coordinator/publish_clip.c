@@ -71,7 +71,8 @@ char *publish_files_temporary(const struct publish_target *t, const char *extens
 
 void publish_clip_drop(const struct publish_target *t)
 {
-    static const char *const extensions[] = {"mp4", "mp4.comment", "png", "png.comment", "json"};
+    static const char *const extensions[] = {"mp4",         "mp4.comment",  "mp4.manifest", "png",
+                                             "png.comment", "png.manifest", "json"};
     for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {
         char *path = publish_files_temporary(t, extensions[i]);
         (void)unlink(path);
@@ -96,6 +97,10 @@ char *publish_comment(const struct publish_record *r)
     digest_text(&r->model_digest, hex);
     (void)json_object_set_new(comment, "fingerprint", json_string(r->fingerprint));
     (void)json_object_set_new(comment, "model_digest", json_string(hex));
+    if (r->second_model != NULL) {
+        digest_text(&r->second_digest, hex);
+        (void)json_object_set_new(comment, "second_model_digest", json_string(hex));
+    }
     (void)json_object_set_new(comment, "recipe", json_deep_copy(r->recipe));
     char *text = json_canonical(comment);
     json_decref(comment);

@@ -8,7 +8,7 @@
 #include "base/json.h"
 
 #define SCHEMA "zoe.clip.v1"
-#define READ_LIMIT_BYTES ((size_t)1024 * 1024)
+#define READ_LIMIT_BYTES ((size_t)32 * 1024 * 1024) /* of very many segments */
 
 /* ---- writing ---- */
 
@@ -53,9 +53,20 @@ static json_t *about_file(const struct publish_target *t, const struct publish_r
     add_digest(video, "sha256", &sealed->sha256);
     add_int(video, "size_bytes", (int64_t)sealed->size_bytes);
     if (t->output == OUTPUT_IMAGE) return video;
-    add_int(video, "frames", r->frames);
-    (void)json_object_set_new(video, "fps", json_real(r->fps));
+    const bool faster = r->output_fps > 0;
+    add_int(video, "frames", faster && r->output_frames > 0 ? r->output_frames : r->frames);
+    (void)json_object_set_new(video, "fps", json_real(faster ? (double)r->output_fps : r->fps));
+    if (r->output_width > 0) add_int(video, "width", r->output_width);
+    if (r->output_height > 0) add_int(video, "height", r->output_height);
     return video;
+}
+
+static json_t *about_second(const struct publish_record *r)
+{
+    json_t *model = json_object();
+    add_text(model, "name", r->second_model);
+    add_digest(model, "digest", &r->second_digest);
+    return model;
 }
 
 /* What the media child found when it decoded the stored segment and the finished video. */
@@ -96,6 +107,7 @@ char *publish_sidecar_text(const struct publish_target *t, const struct publish_
     add_int(o, "clip", (int64_t)t->clip);
     (void)json_object_set_new(o, "recipe", json_deep_copy(r->recipe));
     (void)json_object_set_new(o, "model", about_model(r));
+    if (r->second_model != NULL) (void)json_object_set_new(o, "second_model", about_second(r));
     add_text(o, "fingerprint", r->fingerprint);
     (void)json_object_set_new(o, output_kind_name(t->output), about_file(t, r, video));
     (void)json_object_set_new(o, "checks", about_checks(r));
@@ -103,6 +115,8 @@ char *publish_sidecar_text(const struct publish_target *t, const struct publish_
     add_text(o, "worker", r->worker);
     add_int(o, "attempts", r->attempts);
     (void)json_object_set_new(o, "steps", about_steps(r));
+    if (r->method != NULL) add_text(o, "method", r->method);
+    if (r->segments != NULL) (void)json_object_set(o, "segments", r->segments);
     (void)json_object_set_new(o, "times", about_times(r));
     char *text = json_pretty(o);
     json_decref(o);

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "coordinator/artifacts.h"
+#include "coordinator/assign_inputs.h"
 #include "coordinator/audience.h"
 #include "coordinator/canary_file.h"
 #include "coordinator/catalog.h"
@@ -31,6 +32,7 @@
 #include "proto/zsock.h"
 
 struct uploads;
+struct checkpoint_uploads;
 struct checks;
 struct publisher;
 struct intake;
@@ -71,7 +73,9 @@ struct coordinator {
     struct catalog catalog;
     struct feed feed;
     struct outbound outbound;
+    struct missing_inputs missing;
     struct uploads *uploads;
+    struct checkpoint_uploads *checkpoints;
     struct checks *checks;
     struct publisher *publisher;
     struct intake *intake;

@@ -87,7 +87,7 @@ static bool unpack_method(const json_t *object, struct plan *p)
 static bool is_sound(const struct plan *p)
 {
     return p->window > 0 && p->window <= p->frames && p->overlap < p->window && p->sync_every > 0 &&
-           p->start < p->frames &&
+           p->resample_times > 0 && p->resample_jump > 0 && p->start < p->frames &&
            (p->method == PLAN_WHOLE || plan_task_count(p) <= PLAN_TASKS_MAX);
 }
 

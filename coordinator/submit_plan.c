@@ -86,12 +86,25 @@ static bool follows_rules(const json_t *recipe, const json_t *facts, char *field
 
 /* ---- the whole ---- */
 
+/* What a video begins with has to be there. */
+static bool can_begin(const struct submit_plan *p, const json_t *recipe, const char **field,
+                      struct error *err)
+{
+    const bool keeps = !json_is_false(json_object_get(recipe, "extend_keep"));
+    if (p->plan.start == 0 || !keeps || json_object_get(recipe, "extend_video") != NULL)
+        return true;
+    *field = "extend_video";
+    return error_set(err, ERROR_INVALID,
+                     "the video begins with frames that exist already: give them, or say "
+                     "extend_keep false");
+}
+
 static bool fill_plan(struct submit_plan *p, json_t *recipe, const json_t *facts, bool noise_given,
                       char *field, struct error *err)
 {
     const char *wrong = "";
     if (plan_fill(recipe, recipe_int(facts, "window", 0), noise_given, &wrong, err) &&
-        plan_of_recipe(&p->plan, recipe, &wrong, err))
+        plan_of_recipe(&p->plan, recipe, &wrong, err) && can_begin(p, recipe, &wrong, err))
         return true;
     return fault(field, wrong);
 }
@@ -111,11 +124,25 @@ static bool with_second(struct submit_plan *p, json_t *recipe, const json_t *fac
     return true;
 }
 
+static bool check_output(const json_t *recipe, char *field, struct error *err)
+{
+    static const char *const sides[] = {"output_width", "output_height"};
+    for (size_t i = 0; i < 2; i++) {
+        if (json_object_get(recipe, sides[i]) == NULL ||
+            json_object_get(recipe, sides[1 - i]) != NULL)
+            continue;
+        fault(field, sides[i]);
+        return error_set(err, ERROR_INVALID, "%s belongs to it", sides[1 - i]);
+    }
+    return true;
+}
+
 bool submit_plan_make(struct submit_plan *out, json_t *recipe, const json_t *facts,
                       bool noise_given, const struct model_list *models, char *field,
                       struct error *err)
 {
     *out = (struct submit_plan){.second = NULL};
+    if (!check_output(recipe, field, err)) return false;
     if (strcmp(recipe_text(recipe, "method", ""), plan_method_name(PLAN_UPSCALE)) != 0)
         return fill_plan(out, recipe, facts, noise_given, field, err);
     fault(field, "upscale_model");

@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/xalloc.h"
+#include "coordinator/assign_inputs.h"
+#include "coordinator/checkpoint_uploads.h"
 #include "coordinator/checks.h"
 #include "coordinator/disk.h"
 #include "coordinator/intake.h"
@@ -49,6 +51,8 @@ static void start_anew(struct coordinator *c)
     checks_clear(c->checks);
     publisher_clear(c->publisher);
     uploads_clear(c->uploads);
+    checkpoint_uploads_clear(c->checkpoints);
+    c->missing.count = 0;
     sessions_clear(&c->sessions);
     reload_keys(c);
     if (!loading_load(c, &err)) shell_stop(c, &err);
@@ -140,7 +144,8 @@ static void prune(struct coordinator *c)
     if (c->unwell || (c->pruned_ns != 0 && now_ns - c->pruned_ns < PRUNE_NS)) return;
     c->pruned_ns = now_ns;
     store_events_prune(c->store, clock_wall_ms() - STORE_EVENTS_KEEP_MS, PRUNE_ROWS);
-    if (store_inputs_prune(c->store, clock_wall_ms() - INPUT_KEEP_MS))
+    const bool expired = store_outputs_expire(c->store, clock_wall_ms());
+    if (store_inputs_prune(c->store, clock_wall_ms() - INPUT_KEEP_MS) || expired)
         artifacts_sweep(c->artifacts);
 }
 
@@ -175,6 +180,7 @@ static void tick(struct coordinator *c)
     look_at_disk(c);
     expire_clients(c);
     uploads_tick(c->uploads, now_ns);
+    checkpoint_uploads_tick(c->checkpoints);
     publisher_tick(c->publisher, now_ns);
     intake_tick(c->intake, now_ns);
     prune(c);
@@ -221,6 +227,13 @@ static void start_job(struct coordinator *c, const struct task_job *j)
     case EFFECT_DISCARD_UPLOAD:
         uploads_discard(c->uploads, j->worker, &key);
         break;
+    case EFFECT_VERIFY_CHECKPOINT:
+        checks_start_checkpoint(c->checks, &j->job);
+        break;
+    case EFFECT_DISCARD_CHECKPOINT:
+        checks_drop_checkpoint(c->checks, j->worker, &key);
+        checkpoint_uploads_end(c->checkpoints, j->worker, &key, j->job.outputs[0].frames);
+        break;
     case EFFECT_STITCH:
         publisher_stitch(c->publisher, &j->job);
         break;
@@ -252,6 +265,7 @@ static void committed(struct coordinator *c)
     mail_pack(c);
     struct task_job *jobs = copy_jobs(farm_effects(c->farm), &count);
     effects_clear(farm_effects(c->farm));
+    assign_inputs_report(c);
     start_jobs(c, jobs, count);
     intake_committed(c->intake);
 }
@@ -288,6 +302,7 @@ static int64_t next_deadline(const struct coordinator *c, int64_t now_ns)
 {
     int64_t next = least(feed_next(&c->feed), audience_next(&c->audience));
     next = least(next, least(uploads_next(c->uploads), publisher_next(c->publisher)));
+    next = least(next, checkpoint_uploads_next(c->checkpoints));
     next = least(next, intake_next(c->intake, now_ns));
     next = least(next, c->unwell ? c->retry_at_ns : farm_next_deadline(c->farm));
     if (c->late_check) next = least(next, c->late_check_ns + LATE_CHECK_NS);

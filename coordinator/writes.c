@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "coordinator/publisher.h"
 #include "coordinator/shell.h"
+#include "coordinator/task_place.h"
 
 static void save_batch(struct coordinator *c, const struct effect *e)
 {
@@ -53,6 +54,42 @@ static void drop_outputs(struct coordinator *c, const struct effect *e)
     store_outputs_drop(c->store, &e->task_key);
 }
 
+static void drop_checkpoint(struct coordinator *c, const struct effect *e)
+{
+    store_checkpoint_drop(c->store, &e->task_key);
+}
+
+/* Stage 0 of an upscaled clip is no part of the video. */
+static uint32_t first_published(const struct plan *plan)
+{
+    struct plan_task task;
+    const uint32_t tasks = plan_task_count(plan);
+    for (uint32_t i = 0; plan_stages(plan) > 1 && i < tasks; i++) {
+        plan_task(plan, i, &task);
+        if (task.published) return i;
+    }
+    return 0;
+}
+
+/* Without a plan to ask, what may be of use is kept for the shorter time. */
+static void retire_clip(struct coordinator *c, const struct effect *e)
+{
+    struct shape shape;
+    struct error err = {0};
+    const bool forever = c->options.keep_segments;
+    const int64_t now_ms = clock_wall_ms();
+    struct store_retirement kept = {.segments_until_ms = forever ? 0 : now_ms + SEGMENTS_KEEP_MS,
+                                    .latents_until_ms = forever ? 0 : now_ms + LATENTS_KEEP_MS};
+    if (task_place_shape(c, e->task_key.batch, e->task_key.clip, &shape, &err)) {
+        kept.first_segment = first_published(&shape.plan);
+        kept.latents = plan_last(&shape.plan);
+    } else {
+        log_warn("the plan of %s/%u is not known: %s", e->task_key.batch, e->task_key.clip,
+                 err.message);
+    }
+    store_clip_retire(c->store, e->task_key.batch, e->task_key.clip, &kept);
+}
+
 static void save_clip(struct coordinator *c, const struct effect *e)
 {
     store_clip_save(c->store, &e->clip);
@@ -74,7 +111,8 @@ static void (*const writers[EFFECT_KIND_COUNT])(struct coordinator *c, const str
     [EFFECT_SAVE_ATTEMPT] = save_attempt, [EFFECT_END_ATTEMPT] = end_attempt,
     [EFFECT_SAVE_OUTPUT] = save_output,   [EFFECT_DROP_OUTPUTS] = drop_outputs,
     [EFFECT_SAVE_CLIP] = save_clip,       [EFFECT_SAVE_WORKER] = save_worker,
-    [EFFECT_EVENT] = save_event,
+    [EFFECT_EVENT] = save_event,          [EFFECT_DROP_CHECKPOINT] = drop_checkpoint,
+    [EFFECT_RETIRE_CLIP] = retire_clip,
 };
 
 void writes_apply(struct coordinator *c)
@@ -101,6 +139,14 @@ static void clip_committed(const struct clip_record *clip)
     if (clip->state == CLIP_PUBLISHED) fault_point("publish.published");
 }
 
+/* A new checkpoint takes the place of the one before. */
+static bool frees_files(const struct effect *e)
+{
+    if (e->kind == EFFECT_SAVE_OUTPUT) return e->output.index == CHECKPOINT_OUTPUT;
+    return e->kind == EFFECT_REMOVE_BATCH || e->kind == EFFECT_DROP_OUTPUTS ||
+           e->kind == EFFECT_DROP_CHECKPOINT || e->kind == EFFECT_RETIRE_CLIP;
+}
+
 void writes_committed(struct coordinator *c)
 {
     const struct effects *list = farm_effects(c->farm);
@@ -110,7 +156,7 @@ void writes_committed(struct coordinator *c)
         if (e->kind == EFFECT_SAVE_CLIP) clip_committed(&e->clip);
         if (e->kind == EFFECT_EVENT) feed_note(&c->feed, e->event.batch);
         if (e->kind == EFFECT_REMOVE_BATCH) forget_batch(c, e->batch);
-        sweep = sweep || e->kind == EFFECT_REMOVE_BATCH || e->kind == EFFECT_DROP_OUTPUTS;
+        sweep = sweep || frees_files(e);
     }
     if (sweep) artifacts_sweep(c->artifacts);
 }

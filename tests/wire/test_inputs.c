@@ -211,7 +211,7 @@ static void ask_for_input(struct peer *p, const struct digest *sha256, uint64_t 
     PEER_SAY(p, FILE_WANTED, file_wanted, &wanted);
 }
 
-static void workers_read_inputs_and_nothing_else(void **state)
+static void stored_files_are_read_by_their_digests(void **state)
 {
     (void)state;
     struct buf bytes = picture();
@@ -231,8 +231,12 @@ static void workers_read_inputs_and_nothing_else(void **state)
     message_free(m);
     ask_for_input(&worker, &other, 0);
     peer_expect_problem(&worker, "not_found");
-    ask_for_input(&cast.client, &sha256, 0); /* clients have files of batches */
-    peer_expect_problem(&cast.client, "auth");
+    ask_for_input(&cast.client, &sha256, 0); /* clients, too */
+    m = peer_expect(&cast.client, FARM__ENVELOPE__BODY_FILE_DATA);
+    assert_int_equal(m->payload.size, bytes.size);
+    message_free(m);
+    ask_for_input(&cast.client, &other, 0);
+    peer_expect_problem(&cast.client, "not_found");
     peer_close(&worker);
     buf_finish(&bytes);
 }
@@ -247,7 +251,7 @@ int main(void)
         cmocka_unit_test(one_past_the_limits),
         cmocka_unit_test(a_sender_that_comes_back),
         cmocka_unit_test(a_recipe_that_names_nothing_known),
-        cmocka_unit_test(workers_read_inputs_and_nothing_else),
+        cmocka_unit_test(stored_files_are_read_by_their_digests),
     };
     return cmocka_run_group_tests(tests, open_cast, close_cast);
 }

@@ -175,6 +175,21 @@ static void files_are_wanted_for_something(void **state)
     submit_result_finish(&r);
 }
 
+static void what_belongs_together(void **state)
+{
+    (void)state;
+    reject("{\"prompt\":\"a\",\"output_width\":320}", "output_width", "output_height");
+    reject("{\"prompt\":\"a\",\"output_height\":320}", "output_height", "output_width");
+    reject("{\"prompt\":\"a\",\"frames\":60,\"extend_frames\":20,\"extend_latents\":\"" FILE_2
+           "\"}",
+           "extend_video", "extend_keep");
+    struct submit_result r;
+    take("{\"prompt\":\"a\",\"frames\":60,\"extend_frames\":20,\"extend_latents\":\"" FILE_2
+         "\",\"extend_keep\":false}",
+         &r);
+    submit_result_finish(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +199,7 @@ int main(void)
         cmocka_unit_test(a_second_model_is_found_and_filled_in),
         cmocka_unit_test(a_second_model_must_suit_the_first),
         cmocka_unit_test(files_are_wanted_for_something),
+        cmocka_unit_test(what_belongs_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,104 @@
+#include "coordinator/assign_inputs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "coordinator/shell.h"
+
+struct search { /* among a task's outputs */
+    const char *kind;
+    struct output_record found;
+    bool is_found;
+};
+
+static void look(void *context, const struct output_record *row)
+{
+    struct search *s = context;
+    const bool is_checkpoint = strcmp(s->kind, "checkpoint") == 0;
+    if (strcmp(row->output.kind, s->kind) != 0) return;
+    if (is_checkpoint != (row->index == CHECKPOINT_OUTPUT)) return;
+    s->found = *row;
+    s->found.fingerprint = "";
+    s->is_found = true;
+}
+
+static void note_missing(struct coordinator *c, const struct effect_message *message,
+                         const struct task_key *maker, bool checkpoint)
+{
+    struct missing_inputs *list = &c->missing;
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity == 0 ? 8 : 2 * list->capacity;
+        list->items = xrealloc_array(list->items, list->capacity, sizeof(*list->items));
+    }
+    list->items[list->count++] = (struct missing_input){.session = message->session,
+                                                        .attempt = message->attempt,
+                                                        .maker = *maker,
+                                                        .checkpoint = checkpoint};
+    shell_stir(c);
+}
+
+static void add(struct reply *memory, Farm__Assign *m, const struct output_record *row)
+{
+    Farm__TaskInput *input = reply_alloc(memory, 1, sizeof(*input));
+    *input = (Farm__TaskInput)FARM__TASK_INPUT__INIT;
+    input->task = row->task.task;
+    input->kind = reply_copy(memory, row->output.kind);
+    input->sha256 = reply_digest(memory, &row->output.sha256);
+    input->size_bytes = row->output.size_bytes;
+    if (row->index == CHECKPOINT_OUTPUT) input->step = row->output.frames;
+    m->inputs[m->n_inputs++] = input;
+}
+
+/* False without err: it is missing, and noted. */
+static bool take(struct coordinator *c, const struct effect_message *message, uint32_t maker,
+                 const char *kind, struct reply *memory, Farm__Assign *m, struct error *err)
+{
+    struct search s = {.kind = kind};
+    struct task_key key = message->attempt.task;
+    key.task = maker;
+    if (!store_each_output(c->store, &key, look, &s, err)) return false;
+    if (s.is_found &&
+        artifacts_has(c->artifacts, &s.found.output.sha256, s.found.output.size_bytes)) {
+        add(memory, m, &s.found);
+        return true;
+    }
+    note_missing(c, message, &key, strcmp(kind, "checkpoint") == 0);
+    return error_set(err, ERROR_NOT_FOUND, "the %s of task %u is missing", kind, maker);
+}
+
+bool assign_inputs_fill(struct coordinator *c, const struct effect_message *message,
+                        const struct task_place *place, struct reply *memory, Farm__Assign *m,
+                        struct error *err)
+{
+    static const char *const kinds[] = {[PLAN_SEGMENT] = "segment", [PLAN_LATENTS] = "latents"};
+    const struct plan_task *task = &place->task;
+    bool ok = true;
+    m->inputs = reply_alloc(memory, LIMIT_TASK_INPUTS, sizeof(*m->inputs));
+    for (uint32_t i = 0; i < task->input_count;
+         i++) /* all of them: each that is missing is noted */
+        ok =
+            take(c, message, task->inputs[i].task, kinds[task->inputs[i].output], memory, m, err) &&
+            ok;
+    if (message->resume) ok = take(c, message, task->number, "checkpoint", memory, m, err) && ok;
+    return ok;
+}
+
+void assign_inputs_report(struct coordinator *c)
+{
+    struct missing_inputs *list = &c->missing;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct missing_input *missing = &list->items[i];
+        farm_output_missing(c->farm, &missing->maker, missing->checkpoint, shell_now(c));
+        farm_handed_back(c->farm, missing->session, &missing->attempt, HAND_BACK_RECALLED,
+                         "something that it goes on from is missing", shell_now(c));
+    }
+    list->count = 0;
+}
+
+void assign_inputs_finish(struct missing_inputs *list)
+{
+    free(list->items);
+    *list = (struct missing_inputs){.items = NULL};
+}

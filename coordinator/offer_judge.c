@@ -1,0 +1,61 @@
+#include "coordinator/offer_judge.h"
+
+#include <string.h>
+
+#include "coordinator/shell.h"
+#include "coordinator/task_place.h"
+
+static bool is_segment(const struct output *o, const struct task_place *p)
+{
+    return strcmp(o->kind, "segment") == 0 && o->frames == p->task.made_frames &&
+           o->width == p->width && o->height == p->height;
+}
+
+static bool is_latents(const struct output *o, const struct task_place *p)
+{
+    return strcmp(o->kind, "latents") == 0 && o->frames == p->task.frames;
+}
+
+/* A segment, when it makes frames, then the latents, when somebody goes on from them. */
+static bool are_outputs(const struct farm_offer *offer, const struct task_place *p)
+{
+    const bool segment = p->task.made_frames > 0;
+    uint32_t next = 0;
+    if (offer->output_count != (uint32_t)segment + (uint32_t)p->task.latents) return false;
+    if (segment && !is_segment(&offer->outputs[next++], p)) return false;
+    return !p->task.latents || is_latents(&offer->outputs[next], p);
+}
+
+/* What is gone is no match, and the core knows best what to say then. */
+static bool find(struct task_place *p, struct coordinator *c, const struct task_key *key,
+                 bool *found, struct error *err)
+{
+    struct error why = {0};
+    *found = task_place_find(p, c, key, &why);
+    if (*found || why.code == ERROR_NOT_FOUND) return true;
+    return error_set(err, why.code, "%s", why.message);
+}
+
+bool offer_judge(struct coordinator *c, const struct offer_claim *claim, struct farm_offer *offer,
+                 struct error *err)
+{
+    struct task_place place;
+    bool found = false;
+    const bool ok = find(&place, c, &offer->attempt.task, &found, err);
+    offer->matches = found && digest_equal(&place.recipe_digest, &claim->recipe) &&
+                     digest_equal(&place.model, &claim->model) && are_outputs(offer, &place);
+    task_place_finish(&place);
+    return ok;
+}
+
+bool offer_judge_checkpoint(struct coordinator *c, const struct offer_claim *claim,
+                            struct farm_checkpoint *checkpoint, struct error *err)
+{
+    struct task_place place;
+    bool found = false;
+    const bool ok = find(&place, c, &checkpoint->attempt.task, &found, err);
+    checkpoint->matches = found && digest_equal(&place.recipe_digest, &claim->recipe) &&
+                          checkpoint->step > 0 && checkpoint->step <= LIMIT_STEPS;
+    task_place_finish(&place);
+    return ok;
+}

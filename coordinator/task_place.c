@@ -1,0 +1,66 @@
+#include "coordinator/task_place.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/recipe.h"
+#include "coordinator/shell.h"
+
+bool task_place_shape(struct coordinator *c, const char *batch, uint32_t clip, struct shape *out,
+                      struct error *err)
+{
+    struct prompts_clip line;
+    struct group_info group;
+    struct batch_info info;
+    if (!farm_batch_info(c->farm, batch, &info))
+        return error_set(err, ERROR_NOT_FOUND, "there is no batch %s", batch);
+    if (!prompts_clip(c->prompts, batch, clip, &line, err)) return false;
+    if (!farm_group_info(c->farm, batch, line.group, &group))
+        return error_set(err, ERROR_INTERNAL, "batch %s has no group %u", batch, line.group);
+    *out = group.shape;
+    return true;
+}
+
+static void take_stage(struct task_place *p)
+{
+    const struct shape *s = &p->shape;
+    const bool second = p->task.stage > 0;
+    p->model = second ? s->second_model : s->model;
+    p->model_name = second ? s->second_name : s->model_name;
+    p->width = second ? s->second_width : s->width;
+    p->height = second ? s->second_height : s->height;
+    p->steps = second ? s->second_steps : s->steps;
+}
+
+bool task_place_find(struct task_place *out, struct coordinator *c, const struct task_key *key,
+                     struct error *err)
+{
+    memset(out, 0, sizeof(*out));
+    if (!task_place_shape(c, key->batch, key->clip, &out->shape, err)) return false;
+    const uint32_t tasks = plan_task_count(&out->shape.plan);
+    if (key->task >= tasks)
+        return error_set(err, ERROR_NOT_FOUND, "clip %s/%u has no task %u", key->batch, key->clip,
+                         key->task);
+    plan_task(&out->shape.plan, key->task, &out->task);
+    out->is_alone = tasks == 1;
+    take_stage(out);
+    out->recipe = prompts_recipe(c->prompts, key->batch, key->clip, err);
+    if (out->recipe == NULL) return false;
+    out->recipe_digest = recipe_digest(out->recipe);
+    return json_get_real_or(out->recipe, "fps", out->shape.fps, &out->fps, "recipe", err);
+}
+
+void task_place_finish(struct task_place *p)
+{
+    json_decref(p->recipe);
+    p->recipe = NULL;
+}
+
+void task_place_text(const struct task_place *p, char out[PLAN_PLACE_SIZE])
+{
+    char hex[DIGEST_TEXT_SIZE];
+    out[0] = '\0';
+    if (p->is_alone) return;
+    digest_text(&p->recipe_digest, hex);
+    plan_place(hex, &p->task, out);
+}
