@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "coordinator/inputs.h"
 #include "coordinator/shell.h"
+#include "coordinator/task_place.h"
 
 /* ---- from zoe-media ---- */
 
@@ -49,7 +50,7 @@ bool inputs_read_report(struct input_record *r, const json_t *report, struct err
 
 struct adoption {
     const char *kind; /* of output */
-    struct output found;
+    struct output_record found;
     bool is_found;
 };
 
@@ -57,8 +58,20 @@ static void look(void *context, const struct output_record *row)
 {
     struct adoption *a = context;
     if (row->index == CHECKPOINT_OUTPUT || strcmp(row->output.kind, a->kind) != 0) return;
-    a->found = row->output;
+    a->found = *row;
     a->is_found = true;
+}
+
+/* Of latents the plan knows best. */
+static uint32_t frames_of(struct coordinator *c, const struct output_record *row)
+{
+    struct shape shape;
+    struct plan_task task;
+    if (strcmp(row->output.kind, "latents") != 0 ||
+        !task_place_shape(c, row->task.batch, row->task.clip, &shape, NULL))
+        return row->output.frames;
+    plan_task(&shape.plan, row->task.task, &task);
+    return task.frames;
 }
 
 bool inputs_adopt(struct coordinator *c, const struct input_record *wanted,
@@ -67,17 +80,17 @@ bool inputs_adopt(struct coordinator *c, const struct input_record *wanted,
     const bool latents = wanted->kind == INPUT_LATENTS;
     struct adoption a = {.kind = latents ? "latents" : "segment"};
     if (!store_each_use(c->store, &wanted->sha256, look, &a, NULL) || !a.is_found ||
-        a.found.size_bytes != wanted->size_bytes ||
+        a.found.output.size_bytes != wanted->size_bytes ||
         !artifacts_has(c->artifacts, &wanted->sha256, wanted->size_bytes))
         return false;
     *out = (struct input_record){.sha256 = wanted->sha256,
                                  .size_bytes = wanted->size_bytes,
                                  .kind = wanted->kind,
-                                 .frames = a.found.frames,
+                                 .frames = frames_of(c, &a.found),
                                  .seen_ms = clock_wall_ms()};
     if (!latents) { /* what a worker says of its latents' sides was not compared */
-        out->width = a.found.width;
-        out->height = a.found.height;
+        out->width = a.found.output.width;
+        out->height = a.found.output.height;
     }
     (void)snprintf(out->format, sizeof(out->format), "%s", latents ? "latents" : "Matroska");
     store_input_add(c->store, out);

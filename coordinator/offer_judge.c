@@ -13,7 +13,7 @@ static bool is_segment(const struct output *o, const struct task_place *p)
 
 static bool is_latents(const struct output *o, const struct task_place *p)
 {
-    return strcmp(o->kind, "latents") == 0 && o->frames == p->task.frames;
+    return strcmp(o->kind, "latents") == 0 && (o->frames == 0 || o->frames == p->task.frames);
 }
 
 /* A segment, when it makes frames, then the latents, when somebody goes on from them. */
