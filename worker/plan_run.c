@@ -1,5 +1,6 @@
 #include "worker/plan_run.h"
 
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,12 +174,17 @@ static void close_stage(struct stage *s)
     json_decref(s->recipe);
 }
 
+/* What it says on stdout is not ours to print. */
 static bool run_child(char *const *argv, struct error *err)
 {
     pid_t pid;
     int status;
-    if (posix_spawn(&pid, argv[0], NULL, NULL, argv, environ) != 0)
-        return error_set(err, ERROR_FAILED, "%s cannot be started", argv[0]);
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    const int failed = posix_spawn(&pid, argv[0], &files, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&files);
+    if (failed != 0) return error_set(err, ERROR_FAILED, "%s cannot be started", argv[0]);
     if (waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return true;
     return error_set(err, ERROR_FAILED, "%s: %s failed", argv[0], argv[1]);

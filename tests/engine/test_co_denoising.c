@@ -343,7 +343,7 @@ static void repeated_stretches_are_what_repaint_says(void **state)
     struct engine_job *job = held_job(plain);
     float *x = job_latents(job);
     for (int step = 0; step < STEPS; step++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "step.%d", step);
         checkpoints[step] = scratch_path(folder, name);
         run_to(job, step);
