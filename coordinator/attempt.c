@@ -41,6 +41,7 @@ void attempt_unlink(struct farm *f, struct attempt *a)
     checkpoint_forget(f, a);
     lease_stand(f, a);
     deadline_clear(&f->timers, &a->recheck);
+    f->dispatch_wanted = true; /* it may have held its clip to a fingerprint */
     chain_remove(&a->of_task);
     chain_remove(&a->of_work);
     chain_remove(&a->of_worker);

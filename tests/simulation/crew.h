@@ -10,7 +10,6 @@
 
 #define CREW_JOBS 48
 #define CREW_HELD 16
-#define CREW_STEPS 10
 #define CREW_BEAT_NS (2 * NS_PER_S)
 
 enum temper { HONEST, SLOW, CRASHING, HANGING, LYING, FAILING, CUT_OFF, TEMPER_COUNT };
@@ -27,6 +26,7 @@ enum up_kind {
     UP_CANARY,
     UP_LEAVING,
     UP_OFFER,
+    UP_CHECKPOINT,
     UP_CHUNK
 };
 
@@ -43,12 +43,16 @@ struct up { /* worker -> coordinator */
     enum attempt_end end;
     uint32_t output, output_count;
     uint64_t offset, size_bytes;
+    uint32_t steps_computed;
+    bool leaving; /* a checkpoint of who waits for it */
+    const char *fingerprint;
     struct output outputs[2];
 };
 
 struct down {              /* coordinator -> worker */
     enum effect_kind kind; /* EFFECT_KIND_COUNT = WhoAreYou */
     struct effect_message m;
+    struct digest checkpoint; /* that an Assign says to go on from */
 };
 
 struct queue {
@@ -61,8 +65,10 @@ struct crew_job {
     struct attempt_key key;
     bool canary;
     uint32_t slot;
-    uint32_t step;
+    uint32_t step, steps, resumed_step;
     int64_t next_ns, limit_ns, moved_ns;
+    int64_t leave_ns; /* it waits until then for its last checkpoint to be seen; 0 = it does not */
+    struct digest checkpoint; /* it goes on from, when resumed_step > 0 */
     enum fate fate;
     bool polite; /* kills its own engine when it hangs */
     uint32_t output_count;
@@ -74,6 +80,7 @@ struct member {
     char name[32];
     char machine[32];
     enum temper temper;
+    const char *fingerprint;
     uint32_t slots;
     bool alive, connected, draining, leaving;
     uint8_t boot[ID_BOOT_BYTES];
@@ -148,7 +155,7 @@ static inline void member_list(const struct member *w, struct up *u)
                                                       .slot = j->slot,
                                                       .phase = phase_of(j),
                                                       .step = j->step,
-                                                      .steps = CREW_STEPS};
+                                                      .steps = j->steps};
     }
     u->draining = w->draining;
     u->last_session = w->last_session;
@@ -249,13 +256,22 @@ static inline enum fate fate_of(struct crew *c, const struct member *w, const st
 static inline void job_begin(struct crew *c, struct crew_job *j)
 {
     j->stage = STAGE_RUNNING;
-    j->step = 0;
+    j->step = j->resumed_step;
     j->moved_ns = c->now_ns;
     j->next_ns = c->now_ns + chance_between(c->chance, NS_PER_S / 20, NS_PER_S);
 }
 
-static inline void member_take(struct crew *c, struct member *w, const struct effect_message *m)
+static inline void job_resume(struct crew_job *j, const struct down *d)
 {
+    if (!d->m.resume || d->checkpoint.bytes[NATURE_STEP] == 0) return; /* it is not there */
+    j->resumed_step = d->checkpoint.bytes[NATURE_STEP];
+    j->checkpoint = d->checkpoint;
+    if (d->checkpoint.bytes[NATURE_POISON] != 0) j->fate = FATE_FAIL;
+}
+
+static inline void member_take(struct crew *c, struct member *w, const struct down *d)
+{
+    const struct effect_message *m = &d->m;
     struct crew_job *j = member_job(w, &m->attempt);
     if (!m->canary && chance_one_in(c->chance, 3)) c->gossip = m->attempt;
     if (j != NULL) return; /* sent again: it has it */
@@ -273,6 +289,8 @@ static inline void member_take(struct crew *c, struct member *w, const struct ef
                            .limit_ns = m->limit_ns,
                            .polite = chance_one_in(c->chance, 2)};
     j->fate = m->canary ? FATE_GOOD : fate_of(c, w, &m->attempt);
+    j->steps = m->canary ? NATURE_STEPS : nature_steps(&m->attempt.task);
+    job_resume(j, d);
     if (!member_slot_runs(w, m->slot)) job_begin(c, j);
 }
 
@@ -313,6 +331,12 @@ static inline void hear_credit(struct crew *c, struct member *w, const struct ef
     }
 }
 
+static inline void hear_seen(struct member *w, const struct attempt_key *key)
+{
+    struct crew_job *j = member_job(w, key);
+    if (j != NULL && j->leave_ns > 0) j->leave_ns = 1; /* it need not wait any more */
+}
+
 static inline void member_forget(struct member *w, const struct attempt_key *key)
 {
     struct crew_job *j = member_job(w, key);
@@ -337,9 +361,10 @@ static inline void member_hear(struct crew *c, struct member *w, const struct do
     if (m->session != w->session || w->session == 0) return;
     if (m->number > 0) w->last_message = m->number;
     if (d->kind == EFFECT_CLOSE_SESSION) member_cut(c, w);
-    if (d->kind == EFFECT_ASSIGN) member_take(c, w, m);
+    if (d->kind == EFFECT_ASSIGN) member_take(c, w, d);
     if (d->kind == EFFECT_RECALL) hear_recall(w, &m->attempt);
     if (d->kind == EFFECT_DRAIN) hear_drain(w);
+    if (d->kind == EFFECT_CHECKPOINT_SEEN) hear_seen(w, &m->attempt);
     if (d->kind == EFFECT_CREDIT) hear_credit(c, w, m);
     if (d->kind == EFFECT_CANCEL || d->kind == EFFECT_STORED || d->kind == EFFECT_DROPPED)
         member_forget(w, &m->attempt);

@@ -2,7 +2,7 @@
 #ifndef ZOE_TESTS_SIMULATION_HEARING_H
 #define ZOE_TESTS_SIMULATION_HEARING_H
 
-#include "simulation/world.h"
+#include "simulation/post.h"
 
 static inline bool accident(struct world *w, uint32_t one_in)
 {
@@ -15,9 +15,17 @@ static inline void who_are_you(struct member *m)
     d->kind = EFFECT_KIND_COUNT;
 }
 
+static inline const char *told_print(const struct world *w, const char *fingerprint)
+{
+    return w->mutation == MUTATION_ONE_PRINT ? "f" : fingerprint;
+}
+
 static inline void hear_hello(struct world *w, struct member *m, const struct up *u)
 {
-    struct farm_slot slots[4] = {{.backend = "cpu", .fingerprint = "f"}};
+    struct farm_slot slots[4];
+    for (size_t i = 0; i < 4; i++)
+        slots[i] =
+            (struct farm_slot){.backend = "cpu", .fingerprint = told_print(w, m->fingerprint)};
     struct farm_hello hello = {.worker = m->name,
                                .machine_id = m->machine,
                                .host = m->machine,
@@ -54,9 +62,9 @@ static inline void hear_offer(struct world *w, const struct member *m, const str
 {
     struct farm_offer offer = {.attempt = u->key,
                                .matches = u->matches,
-                               .fingerprint = "f",
+                               .fingerprint = told_print(w, u->fingerprint),
                                .output_count = u->output_count,
-                               .steps_computed = CREW_STEPS};
+                               .steps_computed = u->steps_computed};
     struct task_record row;
     struct ledger_task *stored = ledger_task(&w->store, &u->key.task);
     struct temp *t = world_temp_for(w, m->name, u);
@@ -72,14 +80,32 @@ static inline void hear_offer(struct world *w, const struct member *m, const str
     if (u->output_count > 0) world_hash_if_complete(w, t);
 }
 
+static inline void hear_checkpoint(struct world *w, const struct member *m, const struct up *said)
+{
+    struct up u = *said;
+    u.output_count = 1;
+    struct temp *t = world_temp_for(w, m->name, &u);
+    struct farm_checkpoint checkpoint = {.attempt = u.key,
+                                         .matches = u.matches,
+                                         .fingerprint = told_print(w, u.fingerprint),
+                                         .step = u.outputs[0].frames,
+                                         .output = u.outputs[0],
+                                         .received = t->received[0],
+                                         .leaving = u.leaving};
+    farm_checkpoint(w->f, u.session, &checkpoint, w->now_ns);
+    if (farm_has_checkpoint(w->f, m->name, &u.key)) world_hash_if_complete(w, t);
+}
+
 static inline void hear_chunk(struct world *w, const struct member *m, const struct up *u)
 {
     uint64_t from, end, chunk_end = u->offset + u->size_bytes;
-    struct temp *t = world_temp(w, m->name, &u->key);
-    if (t == NULL || u->output >= t->output_count) return;
+    bool is_checkpoint = u->output == CHECKPOINT_OUTPUT;
+    uint32_t index = is_checkpoint ? 0 : u->output;
+    struct temp *t = world_temp(w, m->name, &u->key, is_checkpoint);
+    if (t == NULL || index >= t->output_count) return;
     if (!farm_upload_window(w->f, u->session, &u->key, u->output, &from, &end)) return;
     if (u->offset > from || chunk_end <= from || chunk_end > end) return;
-    t->received[u->output] = chunk_end;
+    t->received[index] = chunk_end;
     (void)farm_received(w->f, u->session, &u->key, u->output, chunk_end, w->now_ns);
     world_hash_if_complete(w, t);
 }
@@ -98,7 +124,7 @@ static inline void hear_progress(struct world *w, const struct up *u)
     struct farm_held at = {.attempt = u->key,
                            .phase = PHASE_RENDERING,
                            .step = (uint32_t)u->offset,
-                           .steps = CREW_STEPS};
+                           .steps = (uint32_t)u->size_bytes};
     farm_progress(w->f, u->session, &at, w->now_ns);
 }
 
@@ -132,6 +158,7 @@ static inline void world_hear(struct world *w, struct member *m, const struct up
     if (u->kind == UP_CANARY) hear_canary(w, u);
     if (u->kind == UP_LEAVING) farm_leaving(w->f, u->session, "bye", true, w->now_ns);
     if (u->kind == UP_OFFER) hear_offer(w, m, u);
+    if (u->kind == UP_CHECKPOINT) hear_checkpoint(w, m, u);
     if (u->kind == UP_CHUNK) hear_chunk(w, m, u);
 }
 

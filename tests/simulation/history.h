@@ -97,6 +97,24 @@ static inline void name_batch(char id[ID_BATCH_SIZE], uint32_t sequence)
     (void)snprintf(id, ID_BATCH_SIZE, "b00000000%u", (unsigned)(sequence % 10));
 }
 
+static inline struct shape shape_of(const char *batch, uint32_t clip)
+{
+    struct task_key key = {.clip = clip};
+    memcpy(key.batch, batch, sizeof(key.batch));
+    struct shape shape = {.model = {{(uint8_t)(1 + clip)}},
+                          .width = 64,
+                          .height = 64,
+                          .steps = NATURE_STEPS,
+                          .fps = 8,
+                          .plan = nature_plan(&key)};
+    shape.frames = shape.plan.frames;
+    if (plan_stages(&shape.plan) == 1) return shape;
+    shape.second_model = (struct digest){{9}};
+    shape.second_width = shape.second_height = 128;
+    shape.second_steps = shape.plan.upscale_steps;
+    return shape;
+}
+
 static inline void submit(struct world *w)
 {
     struct chance *c = &w->chance;
@@ -110,18 +128,13 @@ static inline void submit(struct world *w)
                                 .groups = 2,
                                 .runs = w->fresh_runs,
                                 .run_count = 3};
-    for (uint32_t i = 0; i < 2; i++) {
-        w->fresh_shapes[i] = (struct shape){.model = {{(uint8_t)(i + 1)}},
-                                            .width = 64,
-                                            .height = 64,
-                                            .frames = 8,
-                                            .steps = CREW_STEPS,
-                                            .fps = 8};
-        w->fresh_runs[2 * i] = (struct clip_run){5 * i, 0};
-    }
-    w->fresh_runs[1] = (struct clip_run){3, 1};
-    spec->clips = 6 + chance_below(c, 25);
     name_batch(spec->id, (uint32_t)spec->sequence);
+    for (uint32_t i = 0; i < 2; i++) {
+        w->fresh_shapes[i] = shape_of(spec->id, i == 0 ? 0 : NATURE_LONG_FIRST);
+        w->fresh_runs[2 * i] = (struct clip_run){i == 0 ? 0 : NATURE_LONG_END, 0};
+    }
+    w->fresh_runs[1] = (struct clip_run){NATURE_LONG_FIRST, 1};
+    spec->clips = NATURE_LONG_END + 1 + chance_below(c, 20);
     if (!farm_batch_add(w->f, spec, &w->red)) return;
 }
 
@@ -184,8 +197,22 @@ static inline void befall(struct world *w, struct member *m)
     world_check(w);
 }
 
+/* A file that was stored is found to be gone. */
+static inline void lose_file(struct world *w)
+{
+    if (w->store.output_count == 0) return;
+    const struct ledger_output *o =
+        &w->store.outputs[chance_below(&w->chance, (uint32_t)w->store.output_count)];
+    struct task_key key = o->task;
+    bool is_checkpoint = o->index == CHECKPOINT_OUTPUT;
+    if (!is_checkpoint) checker_task(&w->checker, &key)->missing = true;
+    farm_output_missing(w->f, &key, is_checkpoint, w->now_ns);
+    world_check(w);
+}
+
 static inline void weather(struct world *w)
 {
+    if (accident(w, 150)) lose_file(w);
     if (accident(w, w->disk_low ? 15 : 250)) {
         w->disk_low = !w->disk_low;
         tell_disk(w);
@@ -258,6 +285,7 @@ static inline void world_populate(struct world *w)
         (void)snprintf(m->machine, sizeof(m->machine), "m%u", (unsigned)i);
         m->temper = i == 0 ? HONEST : (enum temper)chance_below(&w->chance, TEMPER_COUNT);
         m->slots = 1 + chance_below(&w->chance, 3);
+        m->fingerprint = i > 0 && chance_one_in(&w->chance, 3) ? "g" : "f";
     }
 }
 

@@ -10,18 +10,52 @@ static inline void job_end(struct member *w, struct crew_job *j, enum attempt_en
     j->stage = STAGE_FREE;
 }
 
-static inline void job_result(struct crew *c, struct crew_job *j)
+/* What it is of: its slot's fingerprint, unless it went on from something else. */
+static inline void job_mark(const struct member *w, const struct crew_job *j, struct digest *d)
+{
+    uint8_t fingerprint = (uint8_t)w->fingerprint[0];
+    bool mixed = j->resumed_step > 0 && j->checkpoint.bytes[NATURE_FINGERPRINT] != fingerprint;
+    d->bytes[NATURE_FINGERPRINT] = fingerprint;
+    d->bytes[NATURE_MIXED] = mixed;
+}
+
+static inline void job_output(struct crew *c, const struct member *w, struct crew_job *j,
+                              const char *kind)
+{
+    uint32_t i = j->output_count++;
+    struct output *o = &j->outputs[i];
+    *o = (struct output){.sha256 = nature_output(&j->key, i, j->fate != FATE_BAD),
+                         .size_bytes = (uint64_t)chance_between(c->chance, 0, 5000),
+                         .frames = NATURE_FRAMES};
+    (void)snprintf(o->kind, sizeof(o->kind), "%s", kind);
+    job_mark(w, j, &o->sha256);
+    if (chance_one_in(c->chance, 20)) o->size_bytes = 5 * CREDIT_WINDOW_BYTES;
+}
+
+static inline void job_result(struct crew *c, const struct member *w, struct crew_job *j)
 {
     j->stage = STAGE_RESULT;
-    j->output_count = 1 + chance_one_in(c->chance, 4);
-    for (uint32_t i = 0; i < j->output_count; i++) {
-        bool good = j->fate != FATE_BAD;
-        j->outputs[i] = (struct output){.kind = "segment",
-                                        .sha256 = nature_output(&j->key, i, good),
-                                        .size_bytes = (uint64_t)chance_between(c->chance, 0, 5000),
-                                        .frames = 8};
-        if (chance_one_in(c->chance, 20)) j->outputs[i].size_bytes = 5 * CREDIT_WINDOW_BYTES;
-    }
+    struct plan_task task = nature_task(&j->key.task);
+    j->output_count = 0;
+    if (task.made_frames > 0) job_output(c, w, j, "segment");
+    if (task.latents) job_output(c, w, j, "latents");
+}
+
+/* Latents of what it has done so far. */
+static inline void job_checkpoint(struct crew *c, struct member *w, const struct crew_job *j)
+{
+    struct up *u = member_say(w, UP_CHECKPOINT, &j->key);
+    struct output *o = &u->outputs[0];
+    *o = (struct output){.kind = "checkpoint", .frames = j->step};
+    o->sha256 = nature_output(&j->key, CHECKPOINT_OUTPUT, !chance_one_in(c->chance, 8));
+    o->sha256.bytes[NATURE_STEP] = (uint8_t)j->step;
+    o->sha256.bytes[NATURE_POISON] = w->temper == LYING && chance_one_in(c->chance, 2);
+    job_mark(w, j, &o->sha256);
+    o->size_bytes = (uint64_t)chance_between(c->chance, 1, 4000);
+    if (chance_one_in(c->chance, 10)) o->size_bytes = 5 * CREDIT_WINDOW_BYTES;
+    u->matches = true;
+    u->fingerprint = w->fingerprint;
+    u->leaving = j->leave_ns > 0;
 }
 
 static inline void job_canary(struct crew *c, struct member *w, struct crew_job *j)
@@ -36,26 +70,52 @@ static inline void job_step(struct crew *c, struct member *w, struct crew_job *j
     int64_t pace_ns = w->temper == SLOW ? 4 * NS_PER_S : NS_PER_S;
     j->next_ns = c->now_ns + chance_between(c->chance, NS_PER_S / 10, pace_ns);
     j->moved_ns = c->now_ns;
-    j->step++;
+    bool over = j->step >= j->steps; /* what only decodes has no step */
+    if (!over) j->step++;
     if (j->fate == FATE_RECIPE) {
         job_end(w, j, END_RECIPE);
-    } else if (j->fate == FATE_FAIL && j->step > 3) {
+    } else if (j->fate == FATE_FAIL && (j->step > 3 || over)) {
         job_end(w, j, END_FAILED);
-    } else if (j->step >= CREW_STEPS) {
+    } else if (j->step >= j->steps) {
         if (j->canary)
             job_canary(c, w, j);
         else
-            job_result(c, j);
+            job_result(c, w, j);
     } else if (w->session != 0 && !j->canary) {
-        member_say(w, UP_PROGRESS, &j->key)->offset = j->step;
+        struct up *u = member_say(w, UP_PROGRESS, &j->key);
+        u->offset = j->step;
+        u->size_bytes = j->steps;
+        if (chance_one_in(c->chance, 4)) job_checkpoint(c, w, j);
     }
+}
+
+/* T6: it hands over what it has, waits to hear that it was seen, and hands the rest back. */
+static inline void job_leave(struct crew *c, struct member *w, struct crew_job *j)
+{
+    if (j->leave_ns == 0) {
+        j->leave_ns = c->now_ns + CHECKPOINT_LEAVE_NS;
+        job_checkpoint(c, w, j);
+    } else if (c->now_ns >= j->leave_ns) {
+        member_back(w, &j->key, HAND_BACK_PREEMPTED);
+        j->stage = STAGE_FREE;
+    }
+}
+
+static inline bool job_is_leaving(const struct member *w, const struct crew_job *j)
+{
+    return w->draining && w->session != 0 && j->polite && !j->canary && j->step > 0 &&
+           j->step < j->steps;
 }
 
 static inline void job_run(struct crew *c, struct member *w, struct crew_job *j)
 {
+    if (job_is_leaving(w, j)) {
+        job_leave(c, w, j);
+        return;
+    }
     if (j->fate == FATE_HANG && j->step > 2) {
-        bool over = c->now_ns - j->moved_ns > j->limit_ns * LEASE_KILL_PERCENT / 100;
-        if (over && j->polite) job_end(w, j, END_HUNG);
+        bool late = c->now_ns - j->moved_ns > j->limit_ns * LEASE_KILL_PERCENT / 100;
+        if (late && j->polite) job_end(w, j, END_HUNG);
         return;
     }
     if (c->now_ns >= j->next_ns) job_step(c, w, j);
@@ -66,6 +126,8 @@ static inline void member_offer(struct member *w, struct crew_job *j)
     struct up *u = member_say(w, UP_OFFER, &j->key);
     u->matches = true;
     u->output_count = j->output_count;
+    u->fingerprint = w->fingerprint;
+    u->steps_computed = j->steps - j->resumed_step;
     memcpy(u->outputs, j->outputs, sizeof(u->outputs));
     j->offered_in = w->session;
 }
@@ -106,6 +168,8 @@ static inline void lie_with_offer(struct crew *c, struct member *w, const struct
     struct up *u = member_say(w, UP_OFFER, key);
     u->key.fence += chance_below(c->chance, 4);
     u->key.task.clip += chance_below(c->chance, 2);
+    u->key.task.task += chance_below(c->chance, 2);
+    u->fingerprint = chance_one_in(c->chance, 3) ? "h" : w->fingerprint;
     u->matches = !chance_one_in(c->chance, 4);
     u->output_count = chance_below(c->chance, 3);
     for (uint32_t i = 0; i < 2; i++) {
@@ -117,13 +181,17 @@ static inline void lie_with_offer(struct crew *c, struct member *w, const struct
 static inline void lie_about(struct crew *c, struct member *w, const struct attempt_key *key)
 {
     static const enum up_kind kinds[] = {UP_BEAT,  UP_PROGRESS, UP_STARTED, UP_BACK,
-                                         UP_ENDED, UP_OFFER,    UP_CHUNK};
-    enum up_kind kind = kinds[chance_below(c->chance, 7)];
+                                         UP_ENDED, UP_OFFER,    UP_CHUNK,   UP_CHECKPOINT};
+    enum up_kind kind = kinds[chance_below(c->chance, 8)];
     if (kind == UP_OFFER) {
         lie_with_offer(c, w, key);
         return;
     }
     struct up *u = member_say(w, kind, key);
+    u->matches = chance_one_in(c->chance, 2);
+    u->fingerprint = w->fingerprint;
+    u->outputs[0] = (struct output){.kind = "checkpoint", .size_bytes = 100};
+    u->outputs[0].frames = chance_below(c->chance, 12);
     u->last_message = w->last_message + chance_below(c->chance, 3);
     u->offset = chance_below(c->chance, 50);
     u->size_bytes = chance_below(c->chance, 5000);

@@ -25,6 +25,7 @@ struct ledger_task {
     struct task_record row; /* its texts are those below */
     char blamed[RETRY_DISTINCT_WORKERS][LEDGER_TEXT];
     char winner[LEDGER_TEXT];
+    char fingerprints[2][LEDGER_TEXT]; /* of the outputs, of the checkpoint */
     char why[LEDGER_TEXT];
     char message[LEDGER_TEXT];
 };
@@ -119,6 +120,16 @@ static inline struct ledger_clip *ledger_clip(const struct ledger *l, const char
     return NULL;
 }
 
+static inline struct ledger_output *ledger_output(const struct ledger *l,
+                                                  const struct task_key *key, uint32_t index)
+{
+    for (size_t i = 0; i < l->output_count; i++) {
+        struct ledger_output *o = &l->outputs[i];
+        if (o->index == index && ledger_same_key(&o->task, key)) return o;
+    }
+    return NULL;
+}
+
 static inline uint32_t ledger_uses(const struct ledger *l, const struct task_key *key)
 {
     uint32_t uses = 0;
@@ -194,6 +205,8 @@ static inline void ledger_save_task(struct ledger *l, const struct task_record *
     for (uint32_t i = 0; i < row->blamed_count; i++)
         (void)ledger_text(t->blamed[i], row->blamed[i]);
     (void)ledger_text(t->winner, row->winner);
+    (void)ledger_text(t->fingerprints[0], row->fingerprint);
+    (void)ledger_text(t->fingerprints[1], row->checkpoint_fingerprint);
     (void)ledger_text(t->why, row->why);
     (void)ledger_text(t->message, row->message);
 }
@@ -205,6 +218,8 @@ static inline struct task_record ledger_task_row(struct ledger_task *t)
     for (uint32_t i = 0; i < row.blamed_count; i++)
         row.blamed[i] = t->blamed[i];
     row.winner = t->winner[0] != '\0' ? t->winner : NULL;
+    row.fingerprint = t->fingerprints[0];
+    row.checkpoint_fingerprint = t->fingerprints[1];
     row.why = t->why;
     row.message = t->message;
     return row;
@@ -230,11 +245,22 @@ static inline void ledger_save_output(struct ledger *l, const struct output_reco
     l->outputs[l->output_count - 1] = (struct ledger_output){o->task, o->index, o->output};
 }
 
-static inline void ledger_drop_outputs(struct ledger *l, const struct task_key *key)
+enum ledger_drop { LEDGER_DROP_TASK, LEDGER_DROP_CHECKPOINT, LEDGER_DROP_CLIP };
+
+static inline bool ledger_is_hit(const struct ledger_output *o, const struct task_key *key,
+                                 enum ledger_drop what)
+{
+    struct task_key named = o->task;
+    if (what == LEDGER_DROP_CHECKPOINT && o->index != CHECKPOINT_OUTPUT) return false;
+    if (what == LEDGER_DROP_CLIP) named.task = key->task;
+    return ledger_same_key(&named, key);
+}
+
+static inline void ledger_drop(struct ledger *l, const struct task_key *key, enum ledger_drop what)
 {
     size_t kept = 0;
     for (size_t i = 0; i < l->output_count; i++) {
-        if (!ledger_same_key(&l->outputs[i].task, key)) l->outputs[kept++] = l->outputs[i];
+        if (!ledger_is_hit(&l->outputs[i], key, what)) l->outputs[kept++] = l->outputs[i];
     }
     /* The capacity follows from the count: an array that shrank is grown anew. */
     struct ledger_output *old = l->outputs;
@@ -285,7 +311,7 @@ static inline void ledger_remove_batch(struct ledger *l, const char *id)
     for (size_t i = 0; i < l->task_count; i++) {
         struct task_key *key = &l->tasks[i].row.key;
         if (strcmp(key->batch, id) != 0) continue;
-        ledger_drop_outputs(l, key);
+        ledger_drop(l, key, LEDGER_DROP_TASK);
         key->batch[0] = '\0';
         l->tasks[i].row.open = false;
     }
@@ -319,7 +345,13 @@ static inline void ledger_write(struct ledger *l, const struct farm *f, const st
         ledger_save_output(l, &e->output);
         break;
     case EFFECT_DROP_OUTPUTS:
-        ledger_drop_outputs(l, &e->task_key);
+        ledger_drop(l, &e->task_key, LEDGER_DROP_TASK);
+        break;
+    case EFFECT_DROP_CHECKPOINT:
+        ledger_drop(l, &e->task_key, LEDGER_DROP_CHECKPOINT);
+        break;
+    case EFFECT_RETIRE_CLIP:
+        ledger_drop(l, &e->task_key, LEDGER_DROP_CLIP);
         break;
     case EFFECT_SAVE_CLIP:
         ledger_save_clip(l, &e->clip);

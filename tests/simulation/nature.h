@@ -12,9 +12,53 @@ enum { /* bytes of a digest */
        NATURE_CLIP = 1, /* 4 bytes */
        NATURE_OUTPUT = 5,
        NATURE_SUSPECT = 6,
-       NATURE_MAKER = 7, /* which attempt made it: 8 bytes */
-       NATURE_BATCH = 16 /* the id */
+       NATURE_MAKER = 7,  /* which attempt made it: 8 bytes */
+       NATURE_BATCH = 16, /* the id: 10 bytes */
+       NATURE_TASK = 26,  /* 2 bytes */
+       NATURE_FINGERPRINT = 28,
+       NATURE_MIXED = 29, /* it goes on from something of another fingerprint */
+       NATURE_STEP = 30,  /* of a checkpoint */
+       NATURE_POISON = 31 /* a checkpoint that looks sound and leads to failure */
 };
+
+#define NATURE_STEPS 10
+#define NATURE_FRAMES 8 /* at a time */
+#define NATURE_LONG_FIRST 3
+#define NATURE_LONG_END 6 /* these clips of a batch have several tasks */
+
+/* What the clips between those two are made of is told by the batch's last digit. */
+static inline struct plan nature_plan(const struct task_key *key)
+{
+    static const struct plan plans[] = {
+        {.method = PLAN_CHAIN, .frames = 20, .cut_count = 1, .cuts = {13}},
+        {.method = PLAN_CHAIN, .frames = 26},
+        {.method = PLAN_SEAM, .frames = 20},
+        {.method = PLAN_WINDOWS, .frames = 14},
+        {.method = PLAN_UPSCALE, .frames = 14, .upscale_steps = 6},
+    };
+    bool is_long = key->clip >= NATURE_LONG_FIRST && key->clip < NATURE_LONG_END;
+    if (!is_long) return plan_whole(NATURE_FRAMES, NATURE_STEPS);
+    struct plan plan = plans[(uint8_t)key->batch[9] % (sizeof(plans) / sizeof(plans[0]))];
+    plan.window = NATURE_FRAMES;
+    plan.overlap = 2;
+    plan.steps = NATURE_STEPS;
+    plan.sync_every = 5;
+    return plan;
+}
+
+static inline struct plan_task nature_task(const struct task_key *key)
+{
+    struct plan plan = nature_plan(key);
+    struct plan_task task = {0};
+    if (key->task < plan_task_count(&plan)) plan_task(&plan, key->task, &task);
+    return task;
+}
+
+static inline uint32_t nature_steps(const struct task_key *key)
+{
+    struct plan_task task = nature_task(key);
+    return task.step_end - task.step_first;
+}
 
 /* Clips that no engine can render, and clips whose recipe is wrong. */
 static inline bool nature_kills(const struct task_key *key)
@@ -36,27 +80,22 @@ static inline struct digest nature_output(const struct attempt_key *key, uint32_
     d.bytes[NATURE_SUSPECT] = key->task.clip % 11 == 3;
     memcpy(d.bytes + NATURE_MAKER, &key->fence, 8);
     memcpy(d.bytes + NATURE_BATCH, key->task.batch, ID_BATCH_LENGTH);
+    memcpy(d.bytes + NATURE_TASK, &key->task.task, 2);
     return d;
 }
 
 static inline bool nature_is_of(const struct digest *d, const struct task_key *key)
 {
     return memcmp(d->bytes + NATURE_CLIP, &key->clip, 4) == 0 &&
+           memcmp(d->bytes + NATURE_TASK, &key->task, 2) == 0 &&
            memcmp(d->bytes + NATURE_BATCH, key->batch, ID_BATCH_LENGTH) == 0;
 }
 
-/* The video that stitching makes of an output. */
-static inline struct digest nature_video(const struct digest *output)
+/* The video that stitching makes of a clip's segments: `video` is zero before the first. */
+static inline void nature_stitch(struct digest *video, const struct digest *segment)
 {
-    struct digest d = *output;
-    d.bytes[NATURE_OUTPUT] = 0xff;
-    return d;
-}
-
-static inline bool nature_is_video_of(const struct digest *video, const struct digest *output)
-{
-    struct digest made = nature_video(output);
-    return memcmp(&made, video, sizeof(made)) == 0;
+    for (size_t i = 0; i < sizeof(video->bytes); i++)
+        video->bytes[i] = (uint8_t)(video->bytes[i] * 31 + segment->bytes[i] + 1);
 }
 
 #endif

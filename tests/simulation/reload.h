@@ -135,6 +135,10 @@ static inline const char *reload_task_field(const struct task_record *a,
     bool same_winner = reload_same_text(a->winner, b->winner) && a->winner_fence == b->winner_fence;
     if (!same_winner) return "the winner";
     if (a->output_bytes != b->output_bytes || a->suspect != b->suspect) return "the outputs";
+    if (!reload_same_text(a->fingerprint, b->fingerprint)) return "the fingerprint";
+    if (a->checkpoint_step != b->checkpoint_step ||
+        !reload_same_text(a->checkpoint_fingerprint, b->checkpoint_fingerprint))
+        return "the checkpoint";
     return NULL;
 }
 
@@ -142,6 +146,7 @@ static inline bool reload_same_task(const struct farm *f, struct ledger_task *t,
 {
     struct task_record now, old = ledger_task_row(t);
     bool is_open = farm_task_record(f, &old.key, &now);
+    if (is_open && !old.open && now.attempts == 0) return true; /* wanted again by `retry` */
     if (is_open != old.open) return reload_differs(err, "openness", &old.key);
     if (!is_open) return true;
     const char *field = reload_task_field(&old, &now);

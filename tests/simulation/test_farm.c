@@ -27,6 +27,12 @@ static const char *const mutation_names[MUTATION_COUNT] = {
     [MUTATION_RENAME_FIRST] = "renames before it commits",
     [MUTATION_ACK_FIRST] = "acknowledges before it stores",
     [MUTATION_DEAF_DISK] = "does not look at the disk",
+    [MUTATION_RESUME_ANY] = "resumes across fingerprints",
+    [MUTATION_ONE_PRINT] = "knows one fingerprint only",
+    [MUTATION_LOSE_LATENTS] = "does not write latents",
+    [MUTATION_LOSE_DROPS] = "does not write that checkpoints go",
+    [MUTATION_OLD_VERDICT] = "takes one checkpoint's verdict for another's",
+    [MUTATION_SHUFFLE] = "stitches in the wrong order",
 };
 
 static bool is_green(uint64_t seed)

@@ -24,10 +24,23 @@ enum mutation {
     MUTATION_RENAME_FIRST, /* gives the final name before publishing is committed */
     MUTATION_ACK_FIRST,    /* tells the worker Stored as soon as its bytes are in */
     MUTATION_DEAF_DISK,    /* does not tell the core that the disk is low */
+    MUTATION_RESUME_ANY,   /* lets every attempt go on from the task's checkpoint */
+    MUTATION_ONE_PRINT,    /* tells the core that all slots have one fingerprint */
+    MUTATION_LOSE_LATENTS, /* does not write latents */
+    MUTATION_LOSE_DROPS,   /* does not write the end of checkpoints */
+    MUTATION_OLD_VERDICT,  /* takes the verdict on one checkpoint for the next one's */
+    MUTATION_SHUFFLE,      /* stitches segments in the wrong order */
     MUTATION_COUNT
 };
 
-enum work_kind { WORK_HASH, WORK_VERIFY, WORK_STITCH, WORK_RENAME };
+enum work_kind {
+    WORK_HASH,
+    WORK_VERIFY,
+    WORK_HASH_CHECKPOINT,
+    WORK_VERIFY_CHECKPOINT,
+    WORK_STITCH,
+    WORK_RENAME
+};
 
 struct work { /* of a child or a pool thread */
     enum work_kind kind;
@@ -39,6 +52,7 @@ struct work { /* of a child or a pool thread */
 struct temp { /* an upload's temporary files */
     char worker[CHECKER_NAME];
     struct attempt_key key;
+    bool is_checkpoint;
     uint32_t output_count;
     struct output outputs[2];
     uint64_t received[2];
@@ -105,19 +119,37 @@ static inline bool same_attempt(const struct attempt_key *a, const struct attemp
 }
 
 static inline struct temp *world_temp(const struct world *w, const char *worker,
-                                      const struct attempt_key *key)
+                                      const struct attempt_key *key, bool is_checkpoint)
 {
     for (size_t i = 0; i < w->temp_count; i++) {
         struct temp *t = &w->temps[i];
-        if (strcmp(t->worker, worker) == 0 && same_attempt(&t->key, key)) return t;
+        bool same = t->is_checkpoint == is_checkpoint && strcmp(t->worker, worker) == 0;
+        if (same && same_attempt(&t->key, key)) return t;
     }
     return NULL;
 }
 
-static inline void world_discard(struct world *w, const char *worker, const struct attempt_key *key)
+static inline void world_discard(struct world *w, const char *worker, const struct attempt_key *key,
+                                 bool is_checkpoint)
 {
-    struct temp *t = world_temp(w, worker, key);
+    struct temp *t = world_temp(w, worker, key, is_checkpoint);
     if (t != NULL) t->worker[0] = '\0';
+}
+
+/* What was begun on a checkpoint that is of no use any more. */
+static inline void world_stop_works(struct world *w, const char *worker,
+                                    const struct attempt_key *key)
+{
+    for (size_t i = 0; i < w->works.count && w->mutation != MUTATION_OLD_VERDICT;) {
+        struct work k = ((const struct work *)w->works.items)[i];
+        bool hit = (k.kind == WORK_HASH_CHECKPOINT || k.kind == WORK_VERIFY_CHECKPOINT) &&
+                   strcmp(k.worker, worker) == 0 && k.job.worker_fence == key->fence &&
+                   ledger_same_key(&k.job.task, &key->task);
+        if (hit)
+            queue_take(&w->works, i, sizeof(k), &k);
+        else
+            i++;
+    }
 }
 
 static inline bool same_outputs_of(const struct temp *t, const struct up *u)
@@ -128,8 +160,10 @@ static inline bool same_outputs_of(const struct temp *t, const struct up *u)
 
 static inline struct temp *world_temp_for(struct world *w, const char *worker, const struct up *u)
 {
-    struct temp *t = world_temp(w, worker, &u->key);
+    bool is_checkpoint = u->kind == UP_CHECKPOINT;
+    struct temp *t = world_temp(w, worker, &u->key, is_checkpoint);
     if (t != NULL && same_outputs_of(t, u)) return t;
+    if (is_checkpoint) world_stop_works(w, worker, &u->key);
     for (size_t i = 0; i < w->temp_count && t == NULL; i++) {
         if (w->temps[i].worker[0] == '\0') t = &w->temps[i];
     }
@@ -137,7 +171,8 @@ static inline struct temp *world_temp_for(struct world *w, const char *worker, c
         w->temps = ledger_grow(w->temps, &w->temp_count, sizeof(*w->temps));
         t = &w->temps[w->temp_count - 1];
     }
-    *t = (struct temp){.key = u->key, .output_count = u->output_count};
+    *t = (struct temp){
+        .key = u->key, .is_checkpoint = is_checkpoint, .output_count = u->output_count};
     (void)snprintf(t->worker, sizeof(t->worker), "%s", worker);
     memcpy(t->outputs, u->outputs, sizeof(t->outputs));
     return t;
@@ -168,13 +203,14 @@ static inline void world_hash_if_complete(struct world *w, const struct temp *t)
     }
     struct effect_job job = {.task = t->key.task, .worker_fence = t->key.fence};
     job.worker = t->worker;
-    world_begin(w, WORK_HASH, &job);
+    job.outputs[0] = t->outputs[0];
+    world_begin(w, t->is_checkpoint ? WORK_HASH_CHECKPOINT : WORK_HASH, &job);
 }
 
 static inline void hashed(struct world *w, const struct work *k)
 {
     struct attempt_key key = {.task = k->job.task, .fence = k->job.worker_fence};
-    struct temp *t = world_temp(w, k->worker, &key);
+    struct temp *t = world_temp(w, k->worker, &key, false);
     if (t == NULL) return;
     bool right = w->calm || !chance_one_in(&w->chance, 20);
     if (!right) memset(t->received, 0, sizeof(t->received));
@@ -204,6 +240,20 @@ static inline void verified(struct world *w, const struct work *k)
     farm_verdict(w->f, k->worker, &key, &verdict, w->now_ns);
 }
 
+static inline void checkpoint_hashed(struct world *w, const struct work *k)
+{
+    struct attempt_key key = {.task = k->job.task, .fence = k->job.worker_fence};
+    bool right = w->calm || !chance_one_in(&w->chance, 20);
+    farm_checkpoint_uploaded(w->f, k->worker, &key, right, w->now_ns);
+}
+
+static inline void checkpoint_verified(struct world *w, const struct work *k)
+{
+    struct attempt_key key = {.task = k->job.task, .fence = k->job.worker_fence};
+    enum verdict_kind kind = verdict_on(w, &k->job);
+    farm_checkpoint_verdict(w->f, k->worker, &key, kind, "as seen", w->now_ns);
+}
+
 static inline struct video_file *world_file(struct world *w, const struct task_key *key)
 {
     for (size_t i = 0; i < w->file_count; i++) {
@@ -224,10 +274,15 @@ static inline void world_make_file(struct world *w, const struct task_key *key,
 }
 
 static inline void world_stitch_failed(struct world *w, const struct task_key *key,
-                                       enum stitch_failure failure)
+                                       enum stitch_failure failure, const uint32_t *tasks,
+                                       uint32_t count)
 {
-    if (failure == STITCH_MISSING) checker_clip(&w->checker, key->batch, key->clip)->missing = true;
-    farm_stitch_failed(w->f, key->batch, key->clip, failure, NULL, 0, "as it went", w->now_ns);
+    struct task_key each = *key;
+    for (uint32_t i = 0; i < count; i++) {
+        each.task = tasks[i];
+        checker_task(&w->checker, &each)->missing = true;
+    }
+    farm_stitch_failed(w->f, key->batch, key->clip, failure, tasks, count, "as it went", w->now_ns);
 }
 
 static inline struct farm_video video_of(const struct digest *sha256)
@@ -235,21 +290,49 @@ static inline struct farm_video video_of(const struct digest *sha256)
     return (struct farm_video){*sha256, 500, 50, "video.mp4"};
 }
 
+#define WORLD_PARTS 64
+
+struct parts { /* of a clip, as the stitcher finds them */
+    struct digest video;
+    uint32_t missing[WORLD_PARTS];
+    uint32_t missing_count;
+};
+
+/* Now and then one of them is damaged. */
+static inline struct parts world_stitch(struct world *w, const struct task_key *key)
+{
+    struct plan plan = nature_plan(key);
+    struct parts parts = {.video = {{0}}};
+    struct task_key each = *key;
+    uint32_t count = plan_task_count(&plan);
+    for (uint32_t i = 0; i < count; i++) {
+        each.task = w->mutation == MUTATION_SHUFFLE ? count - 1 - i : i;
+        struct plan_task task = nature_task(&each);
+        if (!task.published || task.made_frames == 0) continue;
+        const struct ledger_output *segment = ledger_output(&w->store, &each, 0);
+        bool sound = segment != NULL && (w->calm || !chance_one_in(&w->chance, 40));
+        if (sound)
+            nature_stitch(&parts.video, &segment->output.sha256);
+        else if (parts.missing_count < WORLD_PARTS)
+            parts.missing[parts.missing_count++] = each.task;
+    }
+    return parts;
+}
+
 static inline void stitched(struct world *w, const struct work *k)
 {
-    static const enum stitch_failure bad_luck[] = {STITCH_FULL, STITCH_FULL, STITCH_DIED,
-                                                   STITCH_MISSING};
+    static const enum stitch_failure bad_luck[] = {STITCH_FULL, STITCH_FULL, STITCH_DIED};
     const struct task_key *key = &k->job.task;
-    const struct ledger_output *segment = NULL;
-    for (size_t i = 0; i < w->store.output_count && segment == NULL; i++) {
-        if (ledger_same_key(&w->store.outputs[i].task, key)) segment = &w->store.outputs[i];
-    }
-    if (segment == NULL || (!w->calm && chance_one_in(&w->chance, 12))) {
-        world_stitch_failed(w, key, bad_luck[chance_below(&w->chance, 4)]);
+    struct parts parts = world_stitch(w, key);
+    if (parts.missing_count > 0) {
+        world_stitch_failed(w, key, STITCH_MISSING, parts.missing, parts.missing_count);
         return;
     }
-    struct farm_video video = video_of(&(struct digest){{0}});
-    video.sha256 = nature_video(&segment->output.sha256);
+    if (!w->calm && chance_one_in(&w->chance, 16)) {
+        world_stitch_failed(w, key, bad_luck[chance_below(&w->chance, 3)], NULL, 0);
+        return;
+    }
+    struct farm_video video = video_of(&parts.video);
     world_make_file(w, key, &video.sha256);
     if (w->mutation == MUTATION_RENAME_FIRST) checker_see_file(&w->checker, key, &video.sha256);
     farm_clip_stitched(w->f, key->batch, key->clip, &video, w->now_ns);
@@ -262,7 +345,7 @@ static inline void renamed(struct world *w, const struct work *k)
     bool vanished = !w->calm && file != NULL && !file->is_final && chance_one_in(&w->chance, 25);
     if (file == NULL || vanished) {
         if (file != NULL) file->key.batch[0] = '\0';
-        world_stitch_failed(w, key, STITCH_AGAIN);
+        world_stitch_failed(w, key, STITCH_AGAIN, NULL, 0);
         return;
     }
     if (!file->is_final) checker_see_file(&w->checker, key, &file->sha256);
@@ -276,6 +359,8 @@ static inline void world_do_works(struct world *w)
     static void (*const done[])(struct world *, const struct work *) = {
         [WORK_HASH] = hashed,
         [WORK_VERIFY] = verified,
+        [WORK_HASH_CHECKPOINT] = checkpoint_hashed,
+        [WORK_VERIFY_CHECKPOINT] = checkpoint_verified,
         [WORK_STITCH] = stitched,
         [WORK_RENAME] = renamed,
     };
@@ -290,97 +375,6 @@ static inline void world_do_works(struct world *w)
         done[k.kind](w, &k);
         world_check(w);
     }
-}
-
-/* ---- sending ---- */
-
-static inline uint32_t world_index(const struct world *w, const char *worker)
-{
-    for (uint32_t i = 0; i < w->member_count; i++) {
-        if (strcmp(w->members[i].name, worker) == 0) return i;
-    }
-    return 0;
-}
-
-static inline void send_message(struct world *w, const struct effect *e)
-{
-    uint32_t i = world_index(w, e->message.worker);
-    struct member *to = &w->members[i];
-    const struct attempt_key *key = &e->message.attempt;
-    checker_see_message(&w->checker, e->kind, &e->message);
-    w->sends++;
-    if (e->kind == EFFECT_STORED) world_discard(w, to->name, key);
-    bool open = to->connected && w->routes[i].session == e->message.session;
-    if (!open || w->routes[i].link != to->link) return; /* nobody is there */
-    struct down *d = queue_add(&to->downs, sizeof(*d));
-    d->kind = e->kind;
-    d->m = e->message;
-    d->m.worker = d->m.text = NULL;
-}
-
-static inline void start_job(struct world *w, const struct effect *e)
-{
-    struct attempt_key key = {.task = e->job.task, .fence = e->job.worker_fence};
-    checker_see_job(&w->checker, e->kind, &e->job);
-    if (e->kind == EFFECT_VERIFY) world_begin(w, WORK_VERIFY, &e->job);
-    if (e->kind == EFFECT_STITCH) world_begin(w, WORK_STITCH, &e->job);
-    if (e->kind == EFFECT_RENAME) world_begin(w, WORK_RENAME, &e->job);
-    if (e->kind == EFFECT_DISCARD_UPLOAD) world_discard(w, e->job.worker, &key);
-}
-
-static inline void world_send(struct world *w)
-{
-    const struct effects *list = farm_effects(w->f);
-    for (size_t i = 0; i < list->count; i++) {
-        if (effect_is_message(list->items[i].kind)) send_message(w, &list->items[i]);
-        if (effect_is_job(list->items[i].kind)) start_job(w, &list->items[i]);
-    }
-    checker_see_all_sent(&w->checker);
-}
-
-/* ---- committing ---- */
-
-static inline bool is_lost(const struct world *w, enum effect_kind kind)
-{
-    return (w->mutation == MUTATION_LOSE_LEASES && kind == EFFECT_SAVE_ATTEMPT) ||
-           (w->mutation == MUTATION_LOSE_ENDS && kind == EFFECT_END_ATTEMPT) ||
-           (w->mutation == MUTATION_LOSE_PAGES && kind == EFFECT_SAVE_PAGE);
-}
-
-#define WORLD_COPY_COMMITS 150 /* then the copy is made */
-
-static inline bool world_keeps_copy(const struct world *w)
-{
-    return w->mutation == MUTATION_OLD_STORE && w->commits < WORLD_COPY_COMMITS;
-}
-
-static inline void world_write(struct world *w)
-{
-    const struct effects *list = farm_effects(w->f);
-    for (size_t i = 0; i < list->count; i++) {
-        const struct effect *e = &list->items[i];
-        if (!effect_is_write(e->kind) || is_lost(w, e->kind)) continue;
-        checker_see_write(&w->checker, w->f, e);
-        ledger_write(&w->store, w->f, e);
-        if (world_keeps_copy(w)) ledger_write(&w->old, w->f, e);
-        w->trace = (w->trace ^ (uint64_t)e->kind) * UINT64_C(0x100000001b3);
-    }
-}
-
-static inline void world_commit(struct world *w)
-{
-    w->checker.commits++;
-    if (w->fresh.clips > 0) {
-        ledger_accept(&w->store, &w->fresh);
-        if (world_keeps_copy(w)) ledger_accept(&w->old, &w->fresh);
-        checker_accepted(&w->checker, &w->fresh);
-        w->fresh.clips = 0;
-    }
-    world_write(w);
-    if (w->mutation == MUTATION_TWICE) world_write(w);
-    w->commits++;
-    w->trace = (w->trace ^ (uint64_t)w->now_ns) * UINT64_C(0x100000001b3);
-    if (!world_is_red(w)) (void)reload_same(w->f, &w->store, w->now_ns, &w->red);
 }
 
 #endif
