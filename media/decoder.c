@@ -26,12 +26,14 @@ const struct decoder_format decoder_mp4 = {
     .codec_id = AV_CODEC_ID_H264,
     .codec = "h264",
     .pixels = AV_PIX_FMT_YUV420P,
+    .sound = true,
 };
 
 struct decoder {
     const struct decoder_format *format;
     char *path;
     struct container container;
+    AVStream *stream; /* the pictures */
     AVCodecContext *codec;
     AVPacket *packet;
     AVFrame *picture;
@@ -72,11 +74,25 @@ static bool open_container(struct decoder *d, struct error *err)
     return code >= 0 || fail(d, err, code, "opening");
 }
 
+static bool choose_stream(struct decoder *d, struct error *err)
+{
+    const AVFormatContext *file = d->container.file;
+    for (unsigned i = 0; i < file->nb_streams; i++) {
+        AVStream *stream = file->streams[i];
+        bool sound = stream->codecpar->codec_type == AVMEDIA_TYPE_AUDIO;
+        if (!sound && d->stream == NULL)
+            d->stream = stream;
+        else if (sound && d->format->sound && file->nb_streams == 2)
+            stream->discard = AVDISCARD_ALL;
+        else
+            return refuse(d, err, "it holds other streams than it should");
+    }
+    return d->stream != NULL || refuse(d, err, "it holds no pictures");
+}
+
 static bool check_stream(const struct decoder *d, struct error *err)
 {
-    if (d->container.file->nb_streams != 1)
-        return refuse(d, err, "it does not hold exactly one stream");
-    const AVCodecParameters *p = d->container.file->streams[0]->codecpar;
+    const AVCodecParameters *p = d->stream->codecpar;
     if (p->codec_type != AVMEDIA_TYPE_VIDEO || p->codec_id != d->format->codec_id) {
         return refuse(d, err, "another codec");
     }
@@ -97,10 +113,10 @@ static bool open_codec(struct decoder *d, struct error *err)
     if (d->codec == NULL || d->packet == NULL || d->picture == NULL) {
         return error_set(err, ERROR_NO_MEMORY, "decoder for %s", d->path);
     }
-    int code = avcodec_parameters_to_context(d->codec, d->container.file->streams[0]->codecpar);
+    int code = avcodec_parameters_to_context(d->codec, d->stream->codecpar);
     d->codec->thread_count = 1;
     d->codec->err_recognition = d->container.file->error_recognition;
-    d->codec->pkt_timebase = d->container.file->streams[0]->time_base;
+    d->codec->pkt_timebase = d->stream->time_base;
     d->codec->max_pixels = (int64_t)FRAMES_SIDE_MAX * FRAMES_SIDE_MAX;
     d->codec->error_concealment = 0;
     if (code >= 0) code = avcodec_open2(d->codec, codec, NULL);
@@ -114,41 +130,48 @@ struct decoder *decoder_open(const char *path, const struct decoder_format *form
     d->format = format;
     d->path = xstrdup(path);
     d->last_pts = INT64_MIN;
-    if (open_container(d, err) && check_stream(d, err) && open_codec(d, err)) return d;
+    if (open_container(d, err) && choose_stream(d, err) && check_stream(d, err) &&
+        open_codec(d, err))
+        return d;
     decoder_destroy(d);
     return NULL;
 }
 
 int decoder_width(const struct decoder *d)
 {
-    return d->container.file->streams[0]->codecpar->width;
+    return d->stream->codecpar->width;
 }
 
 int decoder_height(const struct decoder *d)
 {
-    return d->container.file->streams[0]->codecpar->height;
+    return d->stream->codecpar->height;
 }
 
 AVRational decoder_rate(const struct decoder *d)
 {
-    return d->container.file->streams[0]->avg_frame_rate;
+    return d->stream->avg_frame_rate;
 }
 
 AVRational decoder_time_base(const struct decoder *d)
 {
-    return d->container.file->streams[0]->time_base;
+    return d->stream->time_base;
 }
 
 int64_t decoder_announced_frames(const struct decoder *d)
 {
-    return d->container.file->streams[0]->nb_frames;
+    return d->stream->nb_frames;
 }
 
 double decoder_announced_seconds(const struct decoder *d)
 {
-    const AVStream *stream = d->container.file->streams[0];
+    const AVStream *stream = d->stream;
     if (stream->duration == AV_NOPTS_VALUE) return 0;
     return (double)stream->duration * av_q2d(stream->time_base);
+}
+
+bool decoder_has_sound(const struct decoder *d)
+{
+    return d->container.file->nb_streams > 1;
 }
 
 const char *decoder_tag(const struct decoder *d, const char *name)
@@ -181,7 +204,7 @@ static bool feed(struct decoder *d, struct error *err)
         return code >= 0 || fail(d, err, code, "draining");
     }
     if (code < 0) return fail(d, err, code, "reading");
-    bool ok = send_packet(d, err);
+    bool ok = d->packet->stream_index != d->stream->index || send_packet(d, err);
     av_packet_unref(d->packet);
     return ok;
 }

@@ -21,6 +21,7 @@ struct decoder_format {
     const char *codec;
     enum AVPixelFormat pixels;
     bool every_picture_key;
+    bool sound; /* there may be a second stream, of sound, which is not looked at */
     bool (*packet_ok)(const uint8_t *packet, size_t size_bytes); /* NULL: anything */
 };
 
@@ -39,6 +40,7 @@ int decoder_height(const struct decoder *d);
 AVRational decoder_rate(const struct decoder *d);          /* as the container says */
 int64_t decoder_announced_frames(const struct decoder *d); /* 0 = the container does not say */
 double decoder_announced_seconds(const struct decoder *d); /* likewise */
+bool decoder_has_sound(const struct decoder *d);           /* a second stream, see `sound` */
 const char *decoder_tag(const struct decoder *d, const char *name); /* borrowed or NULL */
 
 /* The next picture: borrowed until the next call; its pts is in units of decoder_time_base. NULL at

@@ -14,7 +14,8 @@
 struct encoder {
     AVFormatContext *file;
     AVCodecContext *codec;
-    AVStream *stream; /* of file */
+    AVStream *stream, *sound; /* of file */
+    AVRational sound_time_base;
     AVFrame *picture;
     AVPacket *packet;
     char *path;
@@ -80,6 +81,16 @@ static bool open_stream(struct encoder *e, struct error *err)
     return code >= 0 || libav_error(err, code, "stream parameters");
 }
 
+static bool open_sound(struct encoder *e, const AVCodecContext *sound, struct error *err)
+{
+    if (sound == NULL) return true;
+    e->sound = avformat_new_stream(e->file, NULL);
+    if (e->sound == NULL) return error_set(err, ERROR_NO_MEMORY, "audio stream");
+    e->sound->time_base = e->sound_time_base = sound->time_base;
+    int code = avcodec_parameters_from_context(e->sound->codecpar, sound);
+    return code >= 0 || libav_error(err, code, "stream parameters");
+}
+
 static bool set_tags(struct encoder *e, const struct encoder_option *tags, struct error *err)
 {
     for (; tags != NULL && tags->name != NULL; tags++) {
@@ -122,7 +133,7 @@ static bool alloc_picture(struct encoder *e, struct error *err)
 
 struct encoder *encoder_open(const char *path, const struct encoder_format *format,
                              const struct frames_shape *shape, const struct encoder_option *tags,
-                             struct error *err)
+                             const AVCodecContext *sound, struct error *err)
 {
     struct encoder *e = xcalloc(1, sizeof(*e));
     e->path = xstrdup(path);
@@ -132,7 +143,8 @@ struct encoder *encoder_open(const char *path, const struct encoder_format *form
     if (code < 0) {
         (void)libav_error(err, code, "%s", path);
     } else if (open_codec(e, format, shape, err) && open_stream(e, err) &&
-               open_file(e, format, tags, err) && alloc_picture(e, err)) {
+               open_sound(e, sound, err) && open_file(e, format, tags, err) &&
+               alloc_picture(e, err)) {
         return e;
     }
     encoder_destroy(e);
@@ -161,6 +173,15 @@ static bool write_packets(struct encoder *e, struct error *err)
         if (code >= 0) code = e->file->pb->error; /* a full disk shows here first */
         if (code < 0) return libav_error(err, code, "%s: writing", e->path);
     }
+}
+
+bool encoder_sound(struct encoder *e, AVPacket *packet, struct error *err)
+{
+    packet->stream_index = e->sound->index;
+    av_packet_rescale_ts(packet, e->sound_time_base, e->sound->time_base);
+    int code = av_interleaved_write_frame(e->file, packet);
+    if (code >= 0) code = e->file->pb->error;
+    return code >= 0 || libav_error(err, code, "%s: writing", e->path);
 }
 
 bool encoder_push(struct encoder *e, struct error *err)

@@ -30,15 +30,19 @@ struct encoder_format {
 
 struct encoder;
 
-/* Creates (or truncates) `path`. `tags` (NULL-terminated names, or NULL) become the file's
+/* `sound` (NULL: none) is the codec of a second stream, whose packets come by encoder_sound.
+ * Creates (or truncates) `path`. `tags` (NULL-terminated names, or NULL) become the file's
  * metadata. `shape` must have been checked; its count is not used. */
 struct encoder *encoder_open(const char *path, const struct encoder_format *format,
                              const struct frames_shape *shape, const struct encoder_option *tags,
-                             struct error *err);
+                             const AVCodecContext *sound, struct error *err);
 
 /* The picture to fill next: borrowed, writable, valid until the next push. NULL with `err`. */
 AVFrame *encoder_picture(struct encoder *e, struct error *err);
 bool encoder_push(struct encoder *e, struct error *err);
+
+/* A packet of the sound, its times in the sound codec's time base. */
+bool encoder_sound(struct encoder *e, AVPacket *packet, struct error *err);
 
 /* Drains the codec, ends the file, fsyncs it. The encoder takes nothing more. */
 bool encoder_finish(struct encoder *e, struct error *err);

@@ -2,6 +2,7 @@
 #include "media/libav.h"
 
 #include <errno.h>
+#include <libavutil/cpu.h>
 #include <libavutil/error.h>
 #include <libavutil/log.h>
 #include <stdarg.h>
@@ -69,6 +70,18 @@ void libav_route_log(void)
 {
     av_log_set_level(AV_LOG_WARNING);
     av_log_set_callback(to_our_log);
+}
+
+int libav_plain_begin(void)
+{
+    int flags = av_get_cpu_flags();
+    av_force_cpu_flags(0);
+    return flags;
+}
+
+void libav_plain_end(int flags)
+{
+    av_force_cpu_flags(flags);
 }
 
 char *libav_file_url(const char *path)

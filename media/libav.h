@@ -16,6 +16,11 @@ bool libav_error(struct error *err, int code, const char *format, ...)
  * Process-wide; call it first thing. */
 void libav_route_log(void);
 
+/* Between the two, what is opened uses no vector instructions, which round sound differently from
+ * processor to processor; it stays so for what was opened. Process-wide. */
+int libav_plain_begin(void);
+void libav_plain_end(int flags); /* what begin returned */
+
 /* "file:PATH", so that no part of a name is ever taken for a protocol. Caller frees. */
 char *libav_file_url(const char *path);
 

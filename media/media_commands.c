@@ -61,6 +61,13 @@ void media_reply_digest(struct media_call *call, const char *key, const struct d
     media_reply_text(call, key, text);
 }
 
+void media_reply_audio(struct media_call *call, int rate, int channels, int64_t samples)
+{
+    put(call, "audio",
+        json_pack("{s:i, s:i, s:f}", "rate", rate, "channels", channels, "seconds",
+                  (double)samples / rate));
+}
+
 void media_reply_rate(struct media_call *call, const char *key, struct frames_rate value)
 {
     if (value.den == 1) {

@@ -43,6 +43,8 @@ void media_reply_text(struct media_call *call, const char *key, const char *valu
 void media_reply_int(struct media_call *call, const char *key, int64_t value);
 void media_reply_real(struct media_call *call, const char *key, double value);
 void media_reply_digest(struct media_call *call, const char *key, const struct digest *value);
+/* "audio": {rate, channels, seconds} */
+void media_reply_audio(struct media_call *call, int rate, int channels, int64_t samples);
 void media_reply_rate(struct media_call *call, const char *key, struct frames_rate value);
 
 #endif

@@ -1,5 +1,7 @@
-/* zoe-media inspect: may a person's file be the start or the mask of a clip? */
+/* zoe-media inspect: may a person's file be the start, the mask or the sound of a clip? */
+#include "media/file_kind.h"
 #include "media/media_commands.h"
+#include "media/sound.h"
 #include "media/source.h"
 
 struct survey {
@@ -39,12 +41,10 @@ static bool look(struct source *s, struct survey *seen, struct error *err)
     }
 }
 
-bool media_inspect_run(struct media_call *call, struct error *err)
+static bool look_at_pictures(struct media_call *call, const char *path, struct error *err)
 {
-    const struct media_option options[] = {{.name = NULL}};
-    if (!media_call_parse(call, options, 1, 1, err)) return false;
     struct survey seen = {0};
-    struct source *s = source_open(call->argv[0], err);
+    struct source *s = source_open(path, err);
     bool ok = s != NULL && look(s, &seen, err);
     if (ok) {
         media_reply_text(call, "format", source_kind(s));
@@ -55,4 +55,27 @@ bool media_inspect_run(struct media_call *call, struct error *err)
     }
     source_destroy(s);
     return ok;
+}
+
+/* A file with both counts as both; what is wrong with the pictures of one that has some counts. */
+bool media_inspect_run(struct media_call *call, struct error *err)
+{
+    const struct media_option options[] = {{.name = NULL}};
+    const struct file_kind *kind = NULL;
+    if (!media_call_parse(call, options, 1, 1, err)) return false;
+    const char *path = call->argv[0];
+    if (!file_kind_read(path, &kind, err)) return false;
+    if (kind == NULL)
+        return error_set(err, ERROR_INVALID,
+                         "the file: neither a video (MP4, WebM, Matroska, AVI, GIF) nor an image "
+                         "(PNG, JPEG, WebP) nor sound (WAV, FLAC, MP3, AAC, Ogg) by its first "
+                         "bytes");
+    struct sound_info sound;
+    bool heard = kind->sound && sound_measure(path, &sound, kind->pictures ? NULL : err);
+    if (!kind->pictures && !heard) return false;
+    bool seen = kind->pictures && look_at_pictures(call, path, err);
+    if (kind->pictures && !seen && (!heard || source_has_pictures(path))) return false;
+    if (!seen) media_reply_text(call, "format", sound.kind);
+    if (heard) media_reply_audio(call, sound.rate, sound.channels, sound.samples);
+    return true;
 }

@@ -16,6 +16,8 @@ static bool probe_mp4(struct media_call *call, const char *path, struct error *e
     media_reply_real(call, "duration_s", frames_seconds(info.shape.rate, info.shape.count));
     media_reply_text(call, "title", info.title);
     media_reply_text(call, "comment", info.comment);
+    if (info.sound_samples > 0)
+        media_reply_audio(call, info.sound_rate, info.sound_channels, info.sound_samples);
     media_reply_digest(call, "sha256", &info.sha256);
     media_reply_int(call, "size", (int64_t)info.size_bytes);
     mp4_info_finish(&info);

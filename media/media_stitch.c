@@ -36,6 +36,7 @@ static void reply(struct media_call *call, const struct stitch_job *job,
     media_reply_rate(call, "fps", shape->rate);
     media_reply_text(call, "suspect", result->suspect);
     media_reply_int(call, "luma_max", result->luma_max);
+    if (result->audio_seconds > 0) media_reply_real(call, "audio_seconds", result->audio_seconds);
     media_reply_int(call, "output_frames", output->count);
     media_reply_int(call, "output_width", output->width);
     media_reply_int(call, "output_height", output->height);
@@ -157,6 +158,14 @@ bool media_stitch_run(struct media_call *call, struct error *err)
          {.text = &manifest_path},
          "FILE",
          "which segments, instead of words"},
+        {"audio",
+         MEDIA_ARGS_TEXT,
+         false,
+         0,
+         0,
+         {.text = &job.audio},
+         "FILE",
+         "whose sound the clip gets"},
         {"output-fps",
          MEDIA_ARGS_RATE,
          false,

@@ -10,6 +10,7 @@
 #include "base/xalloc.h"
 #include "media/decoder.h"
 #include "media/mp4_writer.h"
+#include "media/sound.h"
 
 static char *copy_tag(const struct decoder *d, const char *name)
 {
@@ -52,12 +53,23 @@ static bool read_all(struct decoder *d, struct mp4_info *out, struct error *err)
     return count_pictures(d, &out->shape.count, err) && frames_shape_check(&out->shape, err);
 }
 
+static bool read_sound(const char *path, struct mp4_info *out, struct error *err)
+{
+    struct sound_info sound;
+    if (!sound_measure(path, &sound, err)) return false;
+    out->sound_samples = sound.samples;
+    out->sound_rate = sound.rate;
+    out->sound_channels = sound.channels;
+    return true;
+}
+
 bool mp4_check_read(const char *path, struct mp4_info *out, struct error *err)
 {
     memset(out, 0, sizeof(*out));
     struct decoder *d = decoder_open(path, &decoder_mp4, err);
     if (d == NULL) return false;
     bool ok = read_all(d, out, err) && digest_of_file(path, &out->sha256, &out->size_bytes, err);
+    if (ok && decoder_has_sound(d)) ok = read_sound(path, out, err);
     if (ok) {
         out->announced_seconds = decoder_announced_seconds(d);
         out->title = copy_tag(d, "title");
@@ -87,6 +99,17 @@ bool mp4_check_against(const struct mp4_info *info, const struct frames_shape *w
     if (fabs(info->announced_seconds - seconds) <= 0.5 / frames_rate_value(want->rate)) return true;
     return error_set(err, ERROR_CORRUPT, "the MP4 says it lasts %g s, it should %g s",
                      info->announced_seconds, seconds);
+}
+
+bool mp4_check_sound(const struct mp4_info *info, int64_t samples, struct error *err)
+{
+    int64_t off = llabs(info->sound_samples - samples);
+    bool none = samples == 0 && info->sound_samples == 0;
+    if (none || (samples > 0 && info->sound_samples > 0 && off < SOUND_TRACK_PACKET &&
+                 info->sound_rate == SOUND_TRACK_RATE))
+        return true;
+    return error_set(err, ERROR_CORRUPT, "the MP4 has %lld samples of sound, %lld were encoded",
+                     (long long)info->sound_samples, (long long)samples);
 }
 
 void mp4_info_finish(struct mp4_info *info)

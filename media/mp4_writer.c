@@ -10,6 +10,8 @@
 struct mp4_writer {
     struct frames_shape shape; /* of the source */
     struct encoder *encoder;
+    struct sound_track *sound; /* or NULL */
+    int64_t pushed;
 };
 
 /* One thread and cpu-independent: x264 gives other bits for other thread counts and, without the
@@ -68,7 +70,8 @@ int mp4_even(int side)
 }
 
 struct mp4_writer *mp4_writer_open(const char *path, const struct frames_shape *shape,
-                                   const struct clip_tags *tags, struct error *err)
+                                   const struct clip_tags *tags, struct sound_track *sound,
+                                   struct error *err)
 {
     if (!frames_shape_check(shape, err)) return NULL;
     const struct encoder_option pairs[] = {
@@ -78,11 +81,24 @@ struct mp4_writer *mp4_writer_open(const char *path, const struct frames_shape *
     even.height = mp4_even(shape->height);
     struct mp4_writer *w = xcalloc(1, sizeof(*w));
     w->shape = *shape;
+    w->sound = sound;
     const struct encoder_format format = format_for(shape);
-    w->encoder = encoder_open(path, &format, &even, pairs, err);
+    w->encoder = encoder_open(path, &format, &even, pairs,
+                              sound != NULL ? sound_track_codec(sound) : NULL, err);
     if (w->encoder != NULL) return w;
     mp4_writer_destroy(w);
     return NULL;
+}
+
+static bool write_sound(void *context, AVPacket *packet, struct error *err)
+{
+    return encoder_sound(context, packet, err);
+}
+
+/* Sound follows the pictures, so that a player finds both at the same place of the file. */
+static bool follow(struct mp4_writer *w, int64_t sample, struct error *err)
+{
+    return w->sound == NULL || sound_track_until(w->sound, sample, write_sound, w->encoder, err);
 }
 
 bool mp4_writer_push(struct mp4_writer *w, const uint8_t *rgb, struct error *err)
@@ -97,12 +113,14 @@ bool mp4_writer_push(struct mp4_writer *w, const uint8_t *rgb, struct error *err
         .uv_stride = picture->linesize[1],
     };
     yuv_from_rgb(rgb, w->shape.width, w->shape.height, &planes);
-    return encoder_push(w->encoder, err);
+    w->pushed++;
+    return encoder_push(w->encoder, err) &&
+           follow(w, sound_track_samples(w->shape.rate, w->pushed), err);
 }
 
 bool mp4_writer_finish(struct mp4_writer *w, struct error *err)
 {
-    return encoder_finish(w->encoder, err);
+    return follow(w, INT64_MAX, err) && encoder_finish(w->encoder, err);
 }
 
 void mp4_writer_destroy(struct mp4_writer *w)

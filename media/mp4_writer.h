@@ -11,14 +11,17 @@
 #include "base/error.h"
 #include "media/clip_tags.h"
 #include "media/frames.h"
+#include "media/sound_track.h"
 
 struct mp4_writer;
 
 /* Size of the encoded picture: the shape's, rounded up to even numbers. */
 int mp4_even(int side);
 
+/* `sound`, made for the length of all pictures, is borrowed; NULL: none. */
 struct mp4_writer *mp4_writer_open(const char *path, const struct frames_shape *shape,
-                                   const struct clip_tags *tags, struct error *err);
+                                   const struct clip_tags *tags, struct sound_track *sound,
+                                   struct error *err);
 bool mp4_writer_push(struct mp4_writer *w, const uint8_t *rgb, struct error *err);
 /* Complete and fsynced (not its folder). */
 bool mp4_writer_finish(struct mp4_writer *w, struct error *err);

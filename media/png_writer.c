@@ -45,7 +45,7 @@ struct png_writer *png_writer_open(const char *path, const struct frames_shape *
     w->shape = *shape;
     w->tags = tags;
     w->path = xstrdup(path);
-    w->encoder = encoder_open(path, &png_format, shape, NULL, err);
+    w->encoder = encoder_open(path, &png_format, shape, NULL, NULL, err);
     if (w->encoder != NULL) return w;
     png_writer_destroy(w);
     return NULL;

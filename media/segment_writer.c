@@ -48,7 +48,7 @@ static struct segment_writer *open_with(const char *path, const struct frames_sh
     w->path = xstrdup(path);
     const struct encoder_format format = format_for(shape);
     if (survey_init(&w->survey, shape, err)) {
-        w->encoder = encoder_open(path, &format, shape, tags, err);
+        w->encoder = encoder_open(path, &format, shape, tags, NULL, err);
     }
     if (w->encoder != NULL) return w;
     segment_writer_destroy(w);

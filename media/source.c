@@ -1,38 +1,14 @@
-/* Files from people: what they are is read off their first bytes, not guessed by libavformat, whose
- * probes would try every demuxer there is. */
+/* Pictures of files from people. */
 #include "media/source.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/xalloc.h"
 #include "media/container.h"
+#include "media/file_kind.h"
 #include "media/libav.h"
-
-struct source_kind {
-    const char *demuxer, *words;
-    size_t offset; /* of the mark */
-    const char *mark;
-    const char *also; /* at the file's beginning, or NULL */
-};
-
-static const struct source_kind kinds[] = {
-    {"png_pipe", "PNG", 0, "\x89PNG\r\n\x1a\n", NULL},
-    {"jpeg_pipe", "JPEG", 0, "\xff\xd8\xff", NULL},
-    {"gif", "GIF", 0, "GIF87a", NULL},
-    {"gif", "GIF", 0, "GIF89a", NULL},
-    {"webp_pipe", "WebP", 8, "WEBP", "RIFF"},
-    {"avi", "AVI", 8, "AVI ", "RIFF"},
-    {"matroska", "Matroska or WebM", 0, "\x1a\x45\xdf\xa3", NULL},
-    {"mov", "MP4", 4, "ftyp", NULL},
-    {"mov", "QuickTime", 4, "moov", NULL},
-    {"mov", "QuickTime", 4, "mdat", NULL},
-    {"mov", "QuickTime", 4, "wide", NULL},
-};
 
 /* The one decoder of each kind of stream: no hardware, nothing of the hundreds of others. */
 static const struct {
@@ -47,7 +23,7 @@ static const struct {
 
 struct source {
     char *path;
-    const struct source_kind *kind;
+    const struct file_kind *kind;
     struct container container;
     AVCodecContext *codec;
     AVPacket *packet;
@@ -59,21 +35,10 @@ struct source {
     bool drained;
 };
 
-static const struct source_kind *kind_of(const uint8_t *head, size_t size)
-{
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        const struct source_kind *k = &kinds[i];
-        size_t length = strlen(k->mark);
-        if (k->offset + length > size || memcmp(head + k->offset, k->mark, length) != 0) continue;
-        if (k->also == NULL || memcmp(head, k->also, strlen(k->also)) == 0) return k;
-    }
-    return NULL;
-}
-
 const char *source_demuxer(const uint8_t *head, size_t size)
 {
-    const struct source_kind *kind = kind_of(head, size);
-    return kind != NULL ? kind->demuxer : NULL;
+    const struct file_kind *kind = file_kind_of(head, size);
+    return kind != NULL && kind->pictures ? kind->demuxer : NULL;
 }
 
 static bool refuse(const struct source *s, struct error *err, const char *why)
@@ -100,18 +65,8 @@ static bool fail_at_picture(const struct source *s, struct error *err, int code)
 
 static bool read_kind(struct source *s, struct error *err)
 {
-    uint8_t head[SOURCE_MAGIC_BYTES];
-    int fd = open(s->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_IO, "%s: %s", s->path,
-                         strerror(errno));
-    }
-    ssize_t size = pread(fd, head, sizeof(head), 0);
-    int reason = errno;
-    (void)close(fd);
-    if (size < 0) return error_set_errno(err, reason, "cannot read %s", s->path);
-    s->kind = kind_of(head, (size_t)size);
-    return s->kind != NULL ||
+    if (!file_kind_read(s->path, &s->kind, err)) return false;
+    return (s->kind != NULL && s->kind->pictures) ||
            refuse(s, err,
                   "neither a video (MP4, WebM, Matroska, AVI, GIF) nor an image (PNG, JPEG, WebP) "
                   "by its first bytes");
@@ -186,6 +141,15 @@ struct source *source_open(const char *path, struct error *err)
         return s;
     source_destroy(s);
     return NULL;
+}
+
+bool source_has_pictures(const char *path)
+{
+    struct source s = {.path = xstrdup(path)};
+    bool found = read_kind(&s, NULL) && open_container(&s, NULL) && choose_stream(&s, NULL);
+    container_close(&s.container);
+    free(s.path);
+    return found;
 }
 
 void source_destroy(struct source *s)

@@ -19,11 +19,13 @@
 #define SOURCE_PIXELS_MAX (INT64_C(1) << 25) /* of a picture: 7680x4320 fits */
 #define SOURCE_FRAMES_MAX INT64_C(18000)
 #define SOURCE_SECONDS_MAX INT64_C(600)
-#define SOURCE_MAGIC_BYTES 16
 
 /* Name of the demuxer for a file that begins so ("mov", "matroska", "avi", "gif", "png_pipe",
  * "jpeg_pipe", "webp_pipe"), or NULL. Pure. */
 const char *source_demuxer(const uint8_t *head, size_t size);
+
+/* Is there a stream of pictures in it, sound or damaged? */
+bool source_has_pictures(const char *path);
 
 struct source;
 

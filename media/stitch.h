@@ -30,6 +30,7 @@ struct stitch_job { /* everything borrowed */
     const struct stitch_fact *facts; /* one a segment; NULL: nothing is known */
     const char *before;              /* a video whose first frames come first, or NULL */
     int64_t before_frames;           /* how many of it */
+    const char *audio;               /* a file whose sound the clip gets, or NULL; MP4 only */
     struct frames_rate output_rate;  /* of the file; {0, 0}: the shape's. MP4 only, as the rest */
     int output_width, output_height; /* even; 0: the shape's */
 };
@@ -40,6 +41,7 @@ struct stitch_result {
     struct digest sha256;       /* of the file */
     int width, height;          /* of its pictures: those of an MP4 are padded to even */
     struct frames_shape output; /* before padding; count and rate as well */
+    double audio_seconds;       /* as decoded; 0: no sound */
     uint64_t size_bytes;
     struct digest frames_sha256; /* of the source frames */
     int luma_max;

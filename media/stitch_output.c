@@ -11,18 +11,17 @@
 #include "media/png_check.h"
 #include "media/png_writer.h"
 #include "media/retime.h"
+#include "media/sound_track.h"
 
 /* How a kind of file is written and looked at again: one row each. */
 struct format {
     const char *extension;
-    bool can_change; /* rate, size */
-    void *(*open)(const struct stitch_job *job, const struct frames_shape *shape,
-                  struct error *err);
+    bool is_video; /* another rate or size, and sound, make sense */
+    void *(*open)(const struct stitch_output *o, struct error *err);
     bool (*push)(void *writer, const uint8_t *rgb, struct error *err);
     bool (*finish)(void *writer, struct error *err);
     void (*destroy)(void *writer);
-    bool (*verify)(const struct stitch_job *job, const struct frames_shape *shape,
-                   struct stitch_result *out, struct error *err);
+    bool (*verify)(const struct stitch_output *o, struct stitch_result *out, struct error *err);
 };
 
 struct stitch_output {
@@ -31,14 +30,19 @@ struct stitch_output {
     void *writer;              /* the format's */
     struct frames_shape shape; /* of what is written */
     struct retime *retime;     /* NULL: frames are written as they come */
+    struct sound_track *sound; /* NULL: none */
 };
+
+static int64_t samples_of(const struct stitch_output *o)
+{
+    return sound_track_samples(o->shape.rate, o->shape.count);
+}
 
 /* ---- MP4 ---- */
 
-static void *open_mp4(const struct stitch_job *job, const struct frames_shape *shape,
-                      struct error *err)
+static void *open_mp4(const struct stitch_output *o, struct error *err)
 {
-    return mp4_writer_open(job->out_path, shape, &job->tags, err);
+    return mp4_writer_open(o->job->out_path, &o->shape, &o->job->tags, o->sound, err);
 }
 
 static bool push_mp4(void *writer, const uint8_t *rgb, struct error *err)
@@ -56,12 +60,13 @@ static void destroy_mp4(void *writer)
     mp4_writer_destroy(writer);
 }
 
-static bool verify_mp4(const struct stitch_job *job, const struct frames_shape *shape,
-                       struct stitch_result *out, struct error *err)
+static bool verify_mp4(const struct stitch_output *o, struct stitch_result *out, struct error *err)
 {
     struct mp4_info info;
-    if (!mp4_check_read(job->out_path, &info, err)) return false;
-    bool ok = mp4_check_against(&info, shape, err);
+    if (!mp4_check_read(o->job->out_path, &info, err)) return false;
+    bool ok = mp4_check_against(&info, &o->shape, err) &&
+              mp4_check_sound(&info, o->sound != NULL ? samples_of(o) : 0, err);
+    out->audio_seconds = (double)info.sound_samples / SOUND_TRACK_RATE;
     out->sha256 = info.sha256;
     out->size_bytes = info.size_bytes;
     out->width = info.shape.width;
@@ -72,10 +77,9 @@ static bool verify_mp4(const struct stitch_job *job, const struct frames_shape *
 
 /* ---- PNG ---- */
 
-static void *open_png(const struct stitch_job *job, const struct frames_shape *shape,
-                      struct error *err)
+static void *open_png(const struct stitch_output *o, struct error *err)
 {
-    return png_writer_open(job->out_path, shape, &job->tags, err);
+    return png_writer_open(o->job->out_path, &o->shape, &o->job->tags, err);
 }
 
 static bool push_png(void *writer, const uint8_t *rgb, struct error *err)
@@ -94,12 +98,10 @@ static void destroy_png(void *writer)
 }
 
 /* Nothing is lost in a PNG, so its pixels are those of the segment. */
-static bool verify_png(const struct stitch_job *job, const struct frames_shape *shape,
-                       struct stitch_result *out, struct error *err)
+static bool verify_png(const struct stitch_output *o, struct stitch_result *out, struct error *err)
 {
     struct png_info info;
-    (void)shape;
-    if (!png_check_read(job->out_path, &info, err)) return false;
+    if (!png_check_read(o->job->out_path, &info, err)) return false;
     const struct digest pixels = png_check_pixels(&info);
     out->sha256 = info.sha256;
     out->size_bytes = info.size_bytes;
@@ -150,10 +152,18 @@ static bool write_frame(void *context, const uint8_t *rgb, struct error *err)
     return o->format->push(o->writer, rgb, err);
 }
 
+static bool open_sound(struct stitch_output *o, struct error *err)
+{
+    if (o->job->audio == NULL) return true;
+    if (!o->format->is_video) return error_set(err, ERROR_USAGE, "a picture has no sound");
+    o->sound = sound_track_open(o->job->audio, samples_of(o), err);
+    return o->sound != NULL || error_wrap(err, "the sound");
+}
+
 static bool open_retime(struct stitch_output *o, struct error *err)
 {
     if (!changes(&o->job->shape, &o->shape)) return true;
-    if (!o->format->can_change)
+    if (!o->format->is_video)
         return error_set(err, ERROR_USAGE, "another size or rate is for MP4 only");
     o->retime = retime_create(&o->job->shape, &o->shape, write_frame, o, err);
     return o->retime != NULL;
@@ -167,8 +177,8 @@ struct stitch_output *stitch_output_open(const struct stitch_job *job, struct er
     o->job = job;
     o->format = format;
     o->shape = stitch_output_shape(job);
-    if (frames_shape_check(&o->shape, err) && open_retime(o, err))
-        o->writer = format->open(job, &o->shape, err);
+    if (frames_shape_check(&o->shape, err) && open_retime(o, err) && open_sound(o, err))
+        o->writer = format->open(o, err);
     if (o->writer != NULL) return o;
     stitch_output_destroy(o);
     return NULL;
@@ -190,7 +200,7 @@ bool stitch_output_verify(const struct stitch_output *o, struct stitch_result *o
                           struct error *err)
 {
     out->output = o->shape;
-    if (o->format->verify(o->job, &o->shape, out, err)) return true;
+    if (o->format->verify(o, out, err)) return true;
     (void)unlink(o->job->out_path);
     if (err != NULL && err->code == ERROR_INVALID) err->code = ERROR_CORRUPT;
     return error_wrap(err, "checking the finished file");
@@ -201,5 +211,6 @@ void stitch_output_destroy(struct stitch_output *o)
     if (o == NULL) return;
     retime_destroy(o->retime);
     if (o->writer != NULL) o->format->destroy(o->writer);
+    sound_track_destroy(o->sound);
     free(o);
 }
