@@ -79,10 +79,20 @@ static bool check_video(const struct look *l)
                   (long long)file->width, (long long)file->height);
 }
 
+/* They are of the clip's shape, so many times smaller; where that is not known the engine looks. */
+static bool has_shape(const struct look *l)
+{
+    const int64_t width = l->r->width, height = l->r->height;
+    if (width == 0 || height == 0) return true;
+    return l->file->width % width == 0 && l->file->width * height == l->file->height * width;
+}
+
 static bool check_latents(const struct look *l)
 {
     if (!l->file->is_latents) return true;
     if (l->r->kind != INPUT_LATENTS) return refuse(l, "is extend_latents, and holds none");
+    if (l->file->width < 0 || l->file->height < 0 || !has_shape(l))
+        return refuse(l, "is extend_latents of another size");
     if ((int64_t)l->r->frames >= l->file->latent_frames) return true;
     return refuse(l, "is extend_latents of %llu frames: %lld are held",
                   (unsigned long long)l->r->frames, (long long)l->file->latent_frames);

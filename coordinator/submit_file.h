@@ -60,9 +60,9 @@ struct submit_input_file { /* that some recipe starts from or takes sound of */
     bool is_pictures; /* as an init_video, init_image or mask */
     bool is_sound;    /* as audio */
     bool is_video;    /* as an extend_video: of so many frames at least, and of this size */
-    bool is_latents;  /* as extend_latents: of so many frames at least */
+    bool is_latents;  /* as extend_latents: of so many frames at least, and of this shape */
     int64_t frames, latent_frames;
-    int64_t width, height; /* -1: of several sizes, which no file has */
+    int64_t width, height; /* of the clip; -1: of several sizes, which no file has */
 };
 
 #define SUBMIT_WARNINGS 4

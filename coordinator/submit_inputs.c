@@ -69,8 +69,9 @@ static void want_video(struct submit_input_file *file, const json_t *recipe,
 static void want_latents(struct submit_input_file *file, const json_t *recipe,
                          const struct plan *plan)
 {
-    (void)recipe;
     file->is_latents = true;
+    want_side(&file->width, recipe_int(recipe, "width", 0));
+    want_side(&file->height, recipe_int(recipe, "height", 0));
     want_more(&file->latent_frames, plan->overlap < plan->start ? plan->overlap : plan->start);
 }
 

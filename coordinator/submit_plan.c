@@ -124,9 +124,16 @@ static bool with_second(struct submit_plan *p, json_t *recipe, const json_t *fac
     return true;
 }
 
-static bool check_output(const json_t *recipe, char *field, struct error *err)
+static bool check_output(const json_t *recipe, const json_t *facts, char *field, struct error *err)
 {
     static const char *const sides[] = {"output_width", "output_height"};
+    static const char *const moving[] = {"audio", "output_fps", "output_width"};
+    const bool image = strcmp(recipe_text(facts, "output", ""), "image") == 0;
+    for (size_t i = 0; image && i < sizeof moving / sizeof moving[0]; i++) {
+        if (json_object_get(recipe, moving[i]) == NULL) continue;
+        fault(field, moving[i]);
+        return error_set(err, ERROR_INVALID, "this model makes images: only of videos");
+    }
     for (size_t i = 0; i < 2; i++) {
         if (json_object_get(recipe, sides[i]) == NULL ||
             json_object_get(recipe, sides[1 - i]) != NULL)
@@ -142,7 +149,7 @@ bool submit_plan_make(struct submit_plan *out, json_t *recipe, const json_t *fac
                       struct error *err)
 {
     *out = (struct submit_plan){.second = NULL};
-    if (!check_output(recipe, field, err)) return false;
+    if (!check_output(recipe, facts, field, err)) return false;
     if (strcmp(recipe_text(recipe, "method", ""), plan_method_name(PLAN_UPSCALE)) != 0)
         return fill_plan(out, recipe, facts, noise_given, field, err);
     fault(field, "upscale_model");

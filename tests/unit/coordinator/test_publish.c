@@ -252,6 +252,42 @@ static void test_sub_folder(void **state)
     json_decref(c.recipe);
 }
 
+/* A long clip tells who made which part, how they are joined, and what was done at stitching. */
+static void test_the_sidecar_of_a_long_clip(void **state)
+{
+    struct error err;
+    struct clip c = clip_of(state, "9_long_s3");
+    c.record.method = "upscale";
+    c.record.second_model = "large";
+    c.record.output_fps = 16;
+    c.record.output_width = 128;
+    c.record.output_height = 96;
+    c.record.output_frames = 16;
+    c.record.segments = json_pack("[{s:i, s:i, s:i, s:s, s:i}]", "task", 3, "first", 0, "frames", 8,
+                                  "worker", "w2", "attempts", 2);
+    seal(&c, "a long video");
+    (void)place(&c);
+    char *path = ground_path(state, "9_long_s3.json");
+    json_t *sidecar = json_parse_file(path, 1 << 20, &err);
+    assert_non_null(sidecar);
+    const json_t *video = json_object_get(sidecar, "video");
+    assert_string_equal(json_string_value(json_object_get(sidecar, "method")), "upscale");
+    assert_true(json_equal(json_object_get(sidecar, "segments"), c.record.segments));
+    const json_t *second = json_object_get(sidecar, "second_model");
+    assert_string_equal(json_string_value(json_object_get(second, "name")), "large");
+    assert_int_equal(json_integer_value(json_object_get(video, "frames")), 16);
+    assert_int_equal(json_integer_value(json_object_get(video, "width")), 128);
+    assert_int_equal(json_integer_value(json_object_get(video, "height")), 96);
+    assert_true(json_real_value(json_object_get(video, "fps")) == 16);
+    char *comment = publish_comment(&c.record);
+    assert_non_null(strstr(comment, "second_model_digest"));
+    free(comment);
+    json_decref(sidecar);
+    json_decref(c.record.segments);
+    json_decref(c.recipe);
+    free(path);
+}
+
 /* A picture has its own extension and its own words in the sidecar. */
 static void test_pictures(void **state)
 {
@@ -455,6 +491,7 @@ int main(void)
         ground_test(test_batches_recover),
         ground_test(test_a_standing_folder_is_filled_up),
         ground_test(test_sidecar_and_tag),
+        ground_test(test_the_sidecar_of_a_long_clip),
         ground_test(test_sub_folder),
         ground_test(test_begun_again),
         ground_test(test_never_over_a_foreign_file),

@@ -29,8 +29,14 @@ static struct model other = {.name = (char[]){"other"},
                              .description = (char[]){FACTS("pattern", "128", "6")}};
 static struct model shapes = {.name = (char[]){"shapes"},
                               .description = (char[]){FACTS("unet", "64", "4")}};
-static struct model *all[] = {&large, &other, &shapes};
-static const struct model_list models = {.models = all, .count = 3};
+static struct model still = {
+    .name = (char[]){"still"},
+    .description = (char[]){"{\"family\":\"unet\",\"output\":\"image\",\"window\":1,"
+                            "\"defaults\":{\"num_inference_steps\":4,\"guidance_scale\":3,"
+                            "\"width\":64,\"height\":64,\"num_frames\":1,\"fps\":8,"
+                            "\"scheduler\":\"ddim\"}}"}};
+static struct model *all[] = {&large, &other, &shapes, &still};
+static const struct model_list models = {.models = all, .count = 4};
 
 static bool parse(const char *line, struct submit_result *r)
 {
@@ -180,6 +186,7 @@ static void what_belongs_together(void **state)
     (void)state;
     reject("{\"prompt\":\"a\",\"output_width\":320}", "output_width", "output_height");
     reject("{\"prompt\":\"a\",\"output_height\":320}", "output_height", "output_width");
+    reject("{\"prompt\":\"a\",\"model\":\"still\",\"output_fps\":16}", "output_fps", "images");
     reject("{\"prompt\":\"a\",\"frames\":60,\"extend_frames\":20,\"extend_latents\":\"" FILE_2
            "\"}",
            "extend_video", "extend_keep");
