@@ -257,11 +257,17 @@ void checkpoint_drop(struct farm *f, struct task *t)
     remove_kept(f, t, true);
 }
 
+/* What was read from it, or written to it, goes on in this attempt. */
+static bool is_used_by(const struct attempt *a)
+{
+    return is_of_its_line(a) && a->step > a->resumed_step;
+}
+
 void checkpoint_missing(struct farm *f, struct task *t)
 {
     bool in_use = false;
     CHAIN_EACH(link, &t->live)
-    in_use = in_use || is_of_its_line(CHAIN_OWNER(link, struct attempt, of_task));
+    in_use = in_use || is_used_by(CHAIN_OWNER(link, struct attempt, of_task));
     if (t->checkpoint.step == 0) return;
     remove_kept(f, t, !in_use);
     task_save(f, t, true);

@@ -9,7 +9,7 @@
 struct lane_key {
     struct digest model;
     struct digest loras;
-    uint32_t numbers[6];
+    uint32_t numbers[7];
 };
 
 /* The steps between two exchanges of `windows`; all of them else. */
@@ -27,12 +27,12 @@ static struct lane_key key_of(const struct shape *shape, uint32_t stage)
                                  shape->loras,
                                  {shape->width, shape->height, plan->window,
                                   steps_at_once(plan, stage, shape->steps), shape->steps,
-                                  shape->fps}};
+                                  shape->fps, plan->resample_times}};
     return (struct lane_key){shape->second_model,
                              {{0}},
                              {shape->second_width, shape->second_height, plan->window,
                               steps_at_once(plan, stage, shape->second_steps), shape->second_steps,
-                              shape->fps}};
+                              shape->fps, plan->resample_times}};
 }
 
 struct lane *lane_of(struct farm *f, const struct shape *shape, uint32_t stage)

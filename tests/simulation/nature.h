@@ -43,6 +43,7 @@ static inline struct plan nature_plan(const struct task_key *key)
     plan.overlap = 2;
     plan.steps = NATURE_STEPS;
     plan.sync_every = 5;
+    plan.resample_times = plan.resample_jump = 1;
     return plan;
 }
 

@@ -34,7 +34,8 @@ struct hand { /* a worker as the tests play it */
     char machine[LEDGER_TEXT];
     uint8_t boot;
     uint32_t slots;
-    uint64_t session; /* 0 = not connected; not heard */
+    const char *fingerprint; /* of every slot */
+    uint64_t session;        /* 0 = not connected; not heard */
 };
 
 struct field {
@@ -208,11 +209,10 @@ static inline struct shape field_shape(uint8_t model)
                           .fps = 8};
 }
 
-static inline void field_batch_of(struct field *s, const char *id, uint32_t clips, int32_t priority,
-                                  uint8_t model)
+static inline void field_batch_with(struct field *s, const char *id, uint32_t clips,
+                                    int32_t priority, struct shape shape)
 {
     struct error err = {0};
-    struct shape shape = field_shape(model);
     struct clip_run run = {0};
     struct batch_spec spec = {.name = "test",
                               .owner = "me",
@@ -228,6 +228,12 @@ static inline void field_batch_of(struct field *s, const char *id, uint32_t clip
     if (!farm_batch_add(s->f, &spec, &err)) fail_msg("%s", err.message);
     ledger_accept(&s->store, &spec);
     field_check(s);
+}
+
+static inline void field_batch_of(struct field *s, const char *id, uint32_t clips, int32_t priority,
+                                  uint8_t model)
+{
+    field_batch_with(s, id, clips, priority, field_shape(model));
 }
 
 static inline void field_batch(struct field *s, const char *id, uint32_t clips)
@@ -248,7 +254,7 @@ static inline struct hand *field_hand(struct field *s, const char *name, uint32_
 {
     assert_true(s->hand_count < FIELD_HANDS);
     struct hand *w = &s->hands[s->hand_count++];
-    *w = (struct hand){.boot = (uint8_t)s->hand_count, .slots = slots};
+    *w = (struct hand){.boot = (uint8_t)s->hand_count, .slots = slots, .fingerprint = "f"};
     (void)ledger_text(w->name, name);
     (void)snprintf(w->machine, sizeof(w->machine), "machine-of-%.64s", name);
     return w;
@@ -269,7 +275,9 @@ static inline struct farm_hello field_hello_of(const struct hand *w, const struc
 static inline bool field_greet(struct field *s, struct hand *w, const struct farm_held *held,
                                uint32_t held_count, struct error *err)
 {
-    struct farm_slot slots[LIMIT_SLOTS + 1] = {{.backend = "cpu", .fingerprint = "f"}};
+    struct farm_slot slots[LIMIT_SLOTS + 1];
+    for (size_t i = 0; i <= LIMIT_SLOTS; i++)
+        slots[i] = (struct farm_slot){.backend = "cpu", .fingerprint = w->fingerprint};
     struct farm_hello hello = field_hello_of(w, slots);
     hello.held = held;
     hello.held_count = held_count;

@@ -1,0 +1,271 @@
+/* One clip, one fingerprint (S7); and who has what a task goes on from is waited for (S3). */
+#include "strip.h"
+
+/* ---- S7 ---- */
+
+static void another_fingerprint_gets_nothing_of_a_clip_begun(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *f = strip_worker(s, "w1", "f");
+    struct hand *g = strip_worker(s, "w2", "g");
+    strip_batch(s, 1, strip_plan(PLAN_SEAM)); /* three that could run at once */
+    field_turn(s);
+    (void)strip_assigned(s, f, 0, 1); /* 0 runs, 1 is prefetched: */
+    assert_false(field_has_assign(s, g));
+    field_end(s);
+}
+
+static void clips_of_one_task_know_no_pin(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *f = strip_worker(s, "w1", "f");
+    struct hand *g = strip_worker(s, "w2", "g");
+    field_batch(s, STRIP, 1);
+    field_turn(s);
+    struct attempt_key key = field_assigned(s, f);
+    field_fails(s, f, &key, END_FAILED);
+    assert_true(field_has_assign(s, g));
+    field_end(s);
+}
+
+static void the_pin_ends_with_the_last_attempt_while_nothing_is_stored(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *f = strip_worker(s, "w1", "f");
+    struct hand *g = strip_worker(s, "w2", "g");
+    strip_batch(s, 1, strip_plan(PLAN_CHAIN));
+    field_turn(s);
+    struct attempt_key key = strip_assigned(s, f, 0, 0);
+    field_fails(s, f, &key, END_FAILED);
+    (void)strip_assigned(s, g, 0, 0);
+    field_end(s);
+}
+
+static struct field *stranded(struct hand **g)
+{
+    struct field *s = field_new();
+    struct hand *f = strip_worker(s, "w1", "f");
+    *g = strip_worker(s, "w2", "g");
+    strip_batch(s, 1, strip_plan(PLAN_CHAIN));
+    field_turn(s);
+    strip_render(s, f, 0, 0, 0);
+    farm_leaving(s->f, f->session, "bye", true, s->now_ns);
+    f->session = 0;
+    field_check(s);
+    field_forget(s);
+    return s;
+}
+
+static void a_clip_whose_fingerprint_is_gone_starts_over(void **state)
+{
+    (void)state;
+    struct hand *g;
+    struct field *s = stranded(&g);
+    struct reason_info reasons[REASONS_MAX];
+    field_run(s, 590 * NS_PER_S);
+    assert_false(field_has_assign(s, g));
+    assert_int_equal(farm_batch_reasons(s->f, STRIP, s->now_ns, reasons), 1);
+    assert_string_equal(reasons[0].code, "pinned");
+    field_run(s, 20 * NS_PER_S);
+    assert_int_equal(field_events(s, "clip.repinned"), 1);
+    assert_int_equal(field_count(s, EFFECT_DROP_OUTPUTS), 1);
+    assert_int_equal(strip_info(s).steps_wasted, 10);
+    strip_render(s, g, 0, 0, 2);
+    assert_int_equal(strip_state(s, 0), CLIP_STITCHING);
+    field_end(s);
+}
+
+static void who_comes_back_in_time_goes_on(void **state)
+{
+    (void)state;
+    struct hand *g;
+    struct field *s = stranded(&g);
+    field_run(s, 500 * NS_PER_S);
+    struct hand *back = strip_worker(s, "w3", "f");
+    (void)strip_assigned(s, back, 0, 1);
+    field_run(s, 300 * NS_PER_S);
+    assert_int_equal(field_events(s, "clip.repinned"), 0);
+    field_end(s);
+}
+
+static void the_pin_survives_a_restart(void **state)
+{
+    (void)state;
+    struct hand *g;
+    struct field *s = stranded(&g);
+    field_restart(s);
+    field_hello(s, g, NULL, 0);
+    field_turn(s);
+    assert_false(field_has_assign(s, g));
+    field_run(s, 620 * NS_PER_S);
+    assert_int_equal(field_events(s, "clip.repinned"), 1);
+    field_end(s);
+}
+
+/* Nobody knows which slot it ran on until its worker says hello. */
+static void what_lives_over_a_restart_holds_its_clip(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *f = strip_worker(s, "w1", "f");
+    struct hand *g = strip_worker(s, "w2", "g");
+    strip_batch(s, 1, strip_plan(PLAN_SEAM));
+    field_turn(s);
+    field_restart(s);
+    field_hello(s, g, NULL, 0);
+    field_turn(s);
+    assert_false(field_has_assign(s, g));
+    field_hello(s, f, NULL, 0);
+    field_turn(s);
+    assert_false(field_has_assign(s, g));
+    assert_true(field_has_assign(s, f)); /* sent again */
+    field_end(s);
+}
+
+static void a_result_of_another_fingerprint_is_refused(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = strip_worker(s, "w1", "f");
+    strip_batch(s, 1, strip_plan(PLAN_CHAIN));
+    field_turn(s);
+    struct attempt_key key = strip_assigned(s, w, 0, 0);
+    w->fingerprint = "g"; /* it lies */
+    strip_offer(s, w, &key);
+    assert_int_equal(field_last(s, EFFECT_DROPPED)->e.message.drop, DROP_MISMATCH);
+    field_end(s);
+}
+
+static void a_checkpoint_pins_nothing(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *f = strip_worker(s, "w1", "f");
+    struct hand *g = strip_worker(s, "w2", "g");
+    strip_batch(s, 1, strip_plan(PLAN_CHAIN));
+    field_turn(s);
+    struct attempt_key key = strip_assigned(s, f, 0, 0);
+    strip_checkpoint(s, f, &key, 5);
+    field_fails(s, f, &key, END_FAILED);
+    key = strip_assigned(s, g, 0, 0);
+    assert_false(field_find(s, EFFECT_ASSIGN, g->name)->e.message.resume);
+    strip_store(s, g, &key);
+    assert_int_equal(strip_done(s, 0), 1);
+    field_end(s);
+}
+
+/* Only a worker that may work counts among the three of T4. */
+static void who_cannot_go_on_is_not_waited_for_to_fail(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *f = strip_worker(s, "w1", "f");
+    (void)strip_worker(s, "w2", "g");
+    strip_batch(s, 1, strip_plan(PLAN_CHAIN));
+    field_turn(s);
+    strip_render(s, f, 0, 0, 0);
+    for (int i = 0; i < 2; i++) {
+        struct attempt_key key = strip_assigned(s, f, 0, 1);
+        field_fails(s, f, &key, END_FAILED);
+        field_run(s, 20 * NS_PER_S);
+    }
+    field_canary(s, f, true);
+    assert_int_equal(strip_state(s, 0), CLIP_FAILED);
+    field_end(s);
+}
+
+/* ---- S3 ---- */
+
+static struct field *chain_of_two(struct hand **a, struct hand **b)
+{
+    struct field *s = field_new();
+    *a = strip_worker(s, "w1", "f");
+    *b = strip_worker(s, "w2", "f");
+    strip_batch(s, 1, strip_plan(PLAN_CHAIN));
+    field_turn(s);
+    struct attempt_key key = strip_assigned(s, *a, 0, 0);
+    field_run(s, 10 * NS_PER_S); /* the median */
+    strip_offer(s, *a, &key);
+    return s;
+}
+
+/* One more clip for `a` to be busy with, and its first one's second task is ready. */
+static struct field *while_a_is_busy(struct hand **a, struct hand **b, struct attempt_key *key)
+{
+    struct field *s = field_new();
+    *a = strip_worker(s, "w1", "f");
+    strip_batch(s, 3, strip_plan(PLAN_CHAIN));
+    field_turn(s);
+    *key = (struct attempt_key){.task = strip_key(0, 0), .fence = 1};
+    field_run(s, 10 * NS_PER_S);
+    strip_offer(s, *a, key);
+    field_turn(s); /* it runs 1.0 now, and has 2.0 behind it */
+    *b = strip_worker(s, "w2", "f");
+    field_forget(s);
+    return s;
+}
+
+static void the_next_task_goes_where_its_latents_are(void **state)
+{
+    (void)state;
+    struct hand *a, *b;
+    struct field *s = chain_of_two(&a, &b);
+    struct attempt_key key = {.task = strip_key(0, 0), .fence = 1};
+    field_verdict(s, a, &key, VERDICT_SOUND);
+    (void)strip_assigned(s, a, 0, 1);
+    assert_false(field_has_assign(s, b));
+    field_end(s);
+}
+
+static void it_waits_no_longer_than_a_median_task(void **state)
+{
+    (void)state;
+    struct hand *a, *b;
+    struct attempt_key key;
+    struct field *s = while_a_is_busy(&a, &b, &key);
+    field_verdict(s, a, &key, VERDICT_SOUND);
+    assert_false(field_has_assign(s, b)); /* 2.0 is recalled for it meanwhile, not 0.1 given */
+    field_run(s, 8 * NS_PER_S);
+    assert_false(field_has_assign(s, b));
+    field_run(s, 3 * NS_PER_S);
+    (void)strip_assigned(s, b, 0, 1);
+    field_end(s);
+}
+
+static void nobody_waits_for_who_drains(void **state)
+{
+    (void)state;
+    struct hand *a, *b;
+    struct attempt_key key;
+    struct error err = {0};
+    struct field *s = while_a_is_busy(&a, &b, &key);
+    field_verdict(s, a, &key, VERDICT_SOUND);
+    assert_false(field_has_assign(s, b));
+    assert_true(farm_drain(s->f, a->name, 0, "me", s->now_ns, &err));
+    field_turn(s);
+    (void)strip_assigned(s, b, 0, 1);
+    field_end(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(another_fingerprint_gets_nothing_of_a_clip_begun),
+        cmocka_unit_test(clips_of_one_task_know_no_pin),
+        cmocka_unit_test(the_pin_ends_with_the_last_attempt_while_nothing_is_stored),
+        cmocka_unit_test(a_clip_whose_fingerprint_is_gone_starts_over),
+        cmocka_unit_test(who_comes_back_in_time_goes_on),
+        cmocka_unit_test(the_pin_survives_a_restart),
+        cmocka_unit_test(what_lives_over_a_restart_holds_its_clip),
+        cmocka_unit_test(a_result_of_another_fingerprint_is_refused),
+        cmocka_unit_test(a_checkpoint_pins_nothing),
+        cmocka_unit_test(who_cannot_go_on_is_not_waited_for_to_fail),
+        cmocka_unit_test(the_next_task_goes_where_its_latents_are),
+        cmocka_unit_test(it_waits_no_longer_than_a_median_task),
+        cmocka_unit_test(nobody_waits_for_who_drains),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
