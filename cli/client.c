@@ -21,6 +21,11 @@ bool client_interrupted(void)
     return interrupts > 0;
 }
 
+void client_stop_on_termination(void)
+{
+    signal(SIGTERM, on_interrupt);
+}
+
 static bool asked_to_stop(void *context)
 {
     (void)context;

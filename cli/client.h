@@ -34,5 +34,7 @@ struct message *client_batch(struct zclient *client, const char *batch, struct e
 
 /* Ctrl-C: counted from the first client on; a command that waits detaches. */
 bool client_interrupted(void);
+/* SIGTERM counts as Ctrl-C from now on: for commands that have something to put away. */
+void client_stop_on_termination(void);
 
 #endif

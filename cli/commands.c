@@ -5,14 +5,15 @@
 #include "cli/commands.h"
 
 static const struct command *const COMMANDS[] = {
-    &command_render,        &command_submit,         &command_status,       &command_events,
-    &command_batch_list,    &command_batch_show,     &command_batch_watch,  &command_batch_wait,
-    &command_batch_pause,   &command_batch_resume,   &command_batch_cancel, &command_batch_retry,
-    &command_batch_fetch,   &command_batch_remove,   &command_farm_up,      &command_farm_down,
-    &command_farm_status,   &command_farm_supervise, &command_worker_list,  &command_worker_show,
-    &command_worker_drain,  &command_worker_allow,   &command_client_allow, &command_key_new,
-    &command_key_show,      &command_model_list,     &command_model_show,   &command_model_add,
-    &command_model_convert, &command_model_verify,   &command_model_remove,
+    &command_render,       &command_submit,      &command_extend,        &command_stream,
+    &command_status,       &command_events,      &command_batch_list,    &command_batch_show,
+    &command_batch_watch,  &command_batch_wait,  &command_batch_pause,   &command_batch_resume,
+    &command_batch_cancel, &command_batch_retry, &command_batch_fetch,   &command_batch_remove,
+    &command_farm_up,      &command_farm_down,   &command_farm_status,   &command_farm_supervise,
+    &command_worker_list,  &command_worker_show, &command_worker_drain,  &command_worker_allow,
+    &command_client_allow, &command_key_new,     &command_key_show,      &command_model_list,
+    &command_model_show,   &command_model_add,   &command_model_convert, &command_model_verify,
+    &command_model_remove,
 };
 
 static const struct option COMMON[] = {

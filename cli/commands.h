@@ -6,6 +6,8 @@
 
 extern const struct command command_render;
 extern const struct command command_submit;
+extern const struct command command_extend;
+extern const struct command command_stream;
 extern const struct command command_status;
 extern const struct command command_events;
 extern const struct command command_batch_list;

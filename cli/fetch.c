@@ -24,13 +24,20 @@
 
 /* ---- one file ---- */
 
-static uint64_t ask_piece(struct zclient *client, const char *batch, const char *path,
-                          uint64_t offset, struct error *err)
+struct wanted { /* a file of a batch, or a stored one */
+    const char *batch, *path;
+    struct digest input;
+    bool is_input;
+};
+
+static uint64_t ask_piece(struct zclient *client, const struct wanted *file, uint64_t offset,
+                          struct error *err)
 {
-    char *batch_text = xstrdup(batch), *path_text = xstrdup(path);
+    char *batch_text = xstrdup(file->batch), *path_text = xstrdup(file->path);
     Farm__FileWanted body = FARM__FILE_WANTED__INIT;
     body.batch = batch_text;
     body.path = path_text;
+    if (file->is_input) body.input = codec_digest(&file->input);
     body.offset = offset;
     body.size_bytes = LIMIT_CHUNK_BYTES;
     Farm__Envelope request = FARM__ENVELOPE__INIT;
@@ -61,14 +68,13 @@ static bool take_piece(struct zclient *client, uint64_t number, int fd, uint64_t
     return ok;
 }
 
-static bool pull(struct zclient *client, const char *batch, const char *path, int fd,
-                 struct error *err)
+static bool pull(struct zclient *client, const struct wanted *file, int fd, struct error *err)
 {
     uint64_t numbers[WINDOW], total = 1, asked = 0, taken = 0;
     while (taken < total) {
         uint64_t ahead = asked == 0 ? LIMIT_CHUNK_BYTES : WINDOW * (uint64_t)LIMIT_CHUNK_BYTES;
         while (asked < total && asked - taken < ahead) {
-            uint64_t number = ask_piece(client, batch, path, asked, err);
+            uint64_t number = ask_piece(client, file, asked, err);
             if (!number) return false;
             numbers[asked / LIMIT_CHUNK_BYTES % WINDOW] = number;
             asked += LIMIT_CHUNK_BYTES;
@@ -89,8 +95,8 @@ static bool has_digest(const char *path, const ProtobufCBinaryData *sha256)
     return memcmp(d.bytes, sha256->data, DIGEST_BYTES) == 0;
 }
 
-bool fetch_file(struct zclient *client, const char *batch, const char *path, const char *target,
-                const ProtobufCBinaryData *sha256, struct error *err)
+static bool fetch(struct zclient *client, const struct wanted *file, const char *target,
+                  const ProtobufCBinaryData *sha256, struct error *err)
 {
     char *folder = path_dirname(target);
     char *part = xasprintf("%s.part", target);
@@ -98,17 +104,32 @@ bool fetch_file(struct zclient *client, const char *batch, const char *path, con
     bool ok = path_make_folders(folder, 0777, err);
     if (ok && (fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) < 0)
         ok = error_set_errno(err, errno, "cannot write %s", part);
-    ok = ok && pull(client, batch, path, fd, err);
+    ok = ok && pull(client, file, fd, err);
     if (fd >= 0 && close(fd) != 0 && ok) ok = error_set_errno(err, errno, "cannot write %s", part);
     if (ok && sha256 && !has_digest(part, sha256))
         ok = error_set(err, ERROR_CORRUPT,
                        "%s arrived with another SHA-256 than published; run the command again",
-                       path);
+                       file->path);
     if (ok && rename(part, target) != 0) ok = error_set_errno(err, errno, "cannot rename %s", part);
     if (!ok) unlink(part);
     free(part);
     free(folder);
     return ok;
+}
+
+bool fetch_file(struct zclient *client, const char *batch, const char *path, const char *target,
+                const ProtobufCBinaryData *sha256, struct error *err)
+{
+    const struct wanted file = {.batch = batch, .path = path};
+    return fetch(client, &file, target, sha256, err);
+}
+
+bool fetch_stored(struct zclient *client, const struct digest *sha256, const char *target,
+                  struct error *err)
+{
+    const struct wanted file = {.batch = "", .path = "input", .input = *sha256, .is_input = true};
+    const ProtobufCBinaryData digest = codec_digest(sha256);
+    return fetch(client, &file, target, &digest, err);
 }
 
 /* ---- the batch ---- */
@@ -121,7 +142,7 @@ struct fetch {
     bool changed;  /* something new came: sheet and page are due */
 };
 
-static char *sidecar_name(const char *file)
+char *fetch_sidecar_name(const char *file)
 {
     enum output_kind kind;
     const int stem = output_kind_of_path(file, &kind)
@@ -134,7 +155,7 @@ static bool fetch_clip_files(struct fetch *f, const Farm__Clip *clip, json_t **s
                              struct error *err)
 {
     char *video = path_join(f->out->folder, clip->file);
-    char *side_path = sidecar_name(clip->file);
+    char *side_path = fetch_sidecar_name(clip->file);
     char *side = path_join(f->out->folder, side_path);
     bool there = has_digest(video, &clip->sha256) && path_exists(side);
     bool ok = path_is_safe_relative(clip->file) ||

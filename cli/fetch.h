@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "base/digest.h"
 #include "cli/client.h"
 
 struct fetch_result {
@@ -24,5 +25,12 @@ void fetch_result_finish(struct fetch_result *result);
 /* One file of a batch to `target` (temporary beside it, then rename). sha256 may be NULL. */
 bool fetch_file(struct zclient *client, const char *batch, const char *path, const char *target,
                 const ProtobufCBinaryData *sha256, struct error *err);
+
+/* A stored file by its digest: a segment, latents, an input. */
+bool fetch_stored(struct zclient *client, const struct digest *sha256, const char *target,
+                  struct error *err);
+
+/* "00012_red-fox_s42.json" of "00012_red-fox_s42.mp4". Caller frees. */
+char *fetch_sidecar_name(const char *file);
 
 #endif

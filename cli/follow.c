@@ -125,7 +125,7 @@ bool follow_batch(struct zclient *client, const char *batch, const struct follow
         take_events(&f, true, &last);
     }
     progress_clear(&f.progress);
-    if (!ok && err->code == ERROR_INTERRUPTED) say_how_to_return(&f);
+    if (!ok && err->code == ERROR_INTERRUPTED && !options->unnamed) say_how_to_return(&f);
     free(f.batch);
     return ok;
 }

@@ -9,6 +9,7 @@ struct follow_options {
     bool quiet;
     bool events;      /* print each event (watch) */
     bool json;        /* events as NDJSON */
+    bool unnamed;     /* Ctrl-C says nothing of the batch */
     int64_t limit_ns; /* 0 = none */
 };
 

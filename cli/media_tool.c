@@ -32,46 +32,69 @@ static void read_answer(int fd, struct buf *out)
 }
 
 /* The tool's own words when it has any. */
-static bool judge(const struct buf *answer, int status, const char *verb, struct error *err)
+static bool judge(const json_t *line, int status, const char *verb, struct error *err)
 {
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
-    json_t *line = json_parse(buf_text(answer), answer->size, "zoe-media's answer", NULL);
-    const char *message = line ? json_string_value(json_object_get(line, "message")) : NULL;
-    if (message)
-        error_set(err, ERROR_FAILED, "zoe-media %s: %s", verb, message);
-    else
-        error_set(err, ERROR_FAILED, "zoe-media %s ended with status %d", verb, status);
-    json_decref(line);
-    return false;
+    const char *message = json_string_value(json_object_get(line, "message"));
+    if (message) return error_set(err, ERROR_FAILED, "zoe-media %s: %s", verb, message);
+    return error_set(err, ERROR_FAILED, "zoe-media %s ended with status %d", verb, status);
 }
 
-static bool run_tool(const char *verb, const char *manifest, const char *out, struct error *err)
+static bool run_child(const char *program, char *const arguments[], struct buf *answer, int *status,
+                      struct error *err)
 {
     int ends[2];
     if (pipe(ends) != 0) return error_set_errno(err, errno, "pipe");
-    char *own = path_own_folder();
-    char *program = path_join(own, "zoe-media");
-    char *const arguments[] = {"zoe-media", xstrdup(verb), "--manifest", xstrdup(manifest),
-                               "--out",     xstrdup(out),  NULL};
     pid_t child = fork();
     if (child == 0) become_tool(program, arguments, ends[1]);
     close(ends[1]);
-    struct buf answer = BUF_INIT;
-    int status = -1;
     if (child > 0) {
-        read_answer(ends[0], &answer);
-        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+        read_answer(ends[0], answer);
+        while (waitpid(child, status, 0) < 0 && errno == EINTR) {
         }
     }
     close(ends[0]);
-    bool ok = child < 0 ? error_set_errno(err, errno, "fork") : judge(&answer, status, verb, err);
-    buf_finish(&answer);
-    free(arguments[1]);
-    free(arguments[3]);
-    free(arguments[5]);
+    return child > 0 || error_set_errno(err, errno, "fork");
+}
+
+/* execv wants them writable. */
+static char **copy_arguments(const char *const *arguments)
+{
+    size_t count = 0;
+    while (arguments[count])
+        count++;
+    char **copy = xcalloc(count + 2, sizeof *copy);
+    copy[0] = xstrdup("zoe-media");
+    for (size_t i = 0; i < count; i++)
+        copy[i + 1] = xstrdup(arguments[i]);
+    return copy;
+}
+
+bool media_tool_run(const char *const *arguments, json_t **answer, struct error *err)
+{
+    struct buf text = BUF_INIT;
+    int status = -1;
+    char *own = path_own_folder();
+    char *program = path_join(own, "zoe-media");
+    char **copy = copy_arguments(arguments);
+    bool ok = run_child(program, copy, &text, &status, err);
+    json_t *line = json_parse(buf_text(&text), text.size, "zoe-media's answer", NULL);
+    ok = ok && judge(line, status, arguments[0], err);
+    if (ok && answer) *answer = json_incref(line);
+    json_decref(line);
+    for (char **argument = copy; *argument; argument++)
+        free(*argument);
+    free(copy);
     free(program);
     free(own);
+    buf_finish(&text);
     return ok;
+}
+
+static bool draw(const char *verb, const char *manifest, const char *out, struct error *err)
+{
+    const char *const arguments[] = {verb, "--manifest", manifest, "--out", out, NULL};
+    return media_tool_run(arguments, NULL, err);
 }
 
 bool media_tool_draw(const char *folder, const json_t *manifest, const char *sheet,
@@ -80,7 +103,7 @@ bool media_tool_draw(const char *folder, const json_t *manifest, const char *she
     char *path = path_join(folder, ".manifest.json");
     char *text = json_pretty(manifest);
     bool ok = path_write_atomic(path, text, strlen(text), 0600, err) &&
-              run_tool("sheet", path, sheet, err) && run_tool("page", path, page, err);
+              draw("sheet", path, sheet, err) && draw("page", path, page, err);
     unlink(path);
     free(text);
     free(path);

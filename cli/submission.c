@@ -183,7 +183,7 @@ static bool fill_open(const struct submission *s, Farm__SubmitOpen *open, struct
     int64_t priority = 0;
     if (!call_number(s->call, "priority", -1000, 1000, &priority, err)) return false;
     open->priority = (int32_t)priority;
-    open->name = text_or_empty(s->call, "name");
+    open->name = s->name ? xstrdup(s->name) : text_or_empty(s->call, "name");
     open->key = s->key ? xstrdup(s->key) : text_or_empty(s->call, "key");
     open->again = call_has(s->call, "again");
     open->dry_run = is_dry(s);

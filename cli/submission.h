@@ -26,7 +26,7 @@ struct submission {
     struct buf content;
     json_t *options;
     struct input_files inputs; /* whose digests stand in content and options */
-    const char *key;           /* idempotency key; NULL = what --key says */
+    const char *key, *name;    /* NULL = what --key and --name say */
     bool silent;               /* print no words about acceptance */
     char *batch;               /* out; "" after a dry run */
     int code;                  /* out, when it failed */
@@ -42,7 +42,13 @@ bool submission_replace_paths(struct submission *s, struct error *err);
 
 /* Whether the content is a story (base/story.h), or a file that calls itself one. */
 bool submission_is_story(const struct submission *s);
-/* Makes one JSON line of it. Flags go before what it says itself; its model's rate is asked for. */
+/* The story in the content, placed at its model's rate, which is asked for. Fields that flags say
+ * too are taken out of story->fields, and the model goes into s->options. story_finish is right
+ * afterwards in any case. */
+struct story;
+bool submission_read_story(struct submission *s, struct story *story, struct zclient *client,
+                           int64_t *fps, struct error *err);
+/* Makes one JSON line of it. Flags go before what it says itself. */
 bool submission_tell(struct submission *s, struct zclient *client, struct error *err);
 
 /* Files first; with --dry-run none. True with s->batch set; false with s->code set, the reason

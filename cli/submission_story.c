@@ -94,26 +94,26 @@ static bool write_line(struct submission *s, const json_t *recipe, struct error 
                      most);
 }
 
-static bool tell(struct submission *s, struct story *story, struct zclient *client,
-                 struct error *err)
+bool submission_read_story(struct submission *s, struct story *story, struct zclient *client,
+                           int64_t *fps, struct error *err)
 {
-    int64_t fps;
+    *story = (struct story){0};
     const char *text = (const char *)s->content.data;
-    if (!story_parse(story, text, s->content.size, err)) return false;
+    if (!refuse_lengths(s->options, err)) return false;
+    if (!story_parse(story, text, s->content.size, err)) return error_wrap(err, "%s", s->file);
     settle_fields(s, story);
-    if (!find_fps(s, story, client, &fps, err) || !story_place(story, (double)fps, err))
-        return false;
-    json_t *recipe = story_recipe(story, err);
-    const bool ok = recipe != NULL && write_line(s, recipe, err);
-    json_decref(recipe);
-    return ok;
+    if (!find_fps(s, story, client, fps, err)) return false;
+    return story_place(story, (double)*fps, err) || error_wrap(err, "%s", s->file);
 }
 
 bool submission_tell(struct submission *s, struct zclient *client, struct error *err)
 {
     struct story story;
-    if (!refuse_lengths(s->options, err)) return false;
-    const bool ok = tell(s, &story, client, err) || error_wrap(err, "%s", s->file);
+    int64_t fps;
+    bool ok = submission_read_story(s, &story, client, &fps, err);
+    json_t *recipe = ok ? story_recipe(&story, err) : NULL;
+    ok = recipe != NULL && (write_line(s, recipe, err) || error_wrap(err, "%s", s->file));
+    json_decref(recipe);
     story_finish(&story);
     return ok;
 }
