@@ -122,11 +122,12 @@ void finish_stitched(struct farm *f, struct work *w, const struct farm_video *vi
     ask(f, w, EFFECT_RENAME);
 }
 
-/* A4: a clip of one segment needs it no more; longer ones keep theirs for a while. */
+/* A4: a clip without a plan needs its segment no more; what may be extended keeps its own for a
+ * while, even where one task made all of it. */
 static void let_outputs_go(struct farm *f, const struct work *w)
 {
-    bool several = w->group->tasks > 1;
-    effects_add(&f->effects, several ? EFFECT_RETIRE_CLIP : EFFECT_DROP_OUTPUTS)->task_key =
+    bool planned = w->group->shape.plan.method != PLAN_WHOLE;
+    effects_add(&f->effects, planned ? EFFECT_RETIRE_CLIP : EFFECT_DROP_OUTPUTS)->task_key =
         key_of(w);
 }
 

@@ -141,7 +141,7 @@ static json_t *about_segment(const struct publish_job *j, const struct clip_part
         digest_text(&part->output.frames_sha256, frames);
         (void)json_object_set_new(segment, "frames_sha256", json_string(frames));
     }
-    if (j->facts.shape.plan.method != PLAN_WHOLE && plan_task_count(&j->facts.shape.plan) > 1) {
+    if (j->facts.shape.plan.method != PLAN_WHOLE) {
         digest_text(&j->facts.recipe_digest, recipe);
         plan_place(recipe, &part->task, place);
         (void)json_object_set_new(segment, "place", json_string(place));

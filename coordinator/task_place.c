@@ -42,7 +42,7 @@ bool task_place_find(struct task_place *out, struct coordinator *c, const struct
         return error_set(err, ERROR_NOT_FOUND, "clip %s/%u has no task %u", key->batch, key->clip,
                          key->task);
     plan_task(&out->shape.plan, key->task, &out->task);
-    out->is_alone = tasks == 1;
+    out->is_whole = out->shape.plan.method == PLAN_WHOLE;
     take_stage(out);
     out->recipe = prompts_recipe(c->prompts, key->batch, key->clip, err);
     if (out->recipe == NULL) return false;
@@ -60,7 +60,7 @@ void task_place_text(const struct task_place *p, char out[PLAN_PLACE_SIZE])
 {
     char hex[DIGEST_TEXT_SIZE];
     out[0] = '\0';
-    if (p->is_alone) return;
+    if (p->is_whole) return;
     digest_text(&p->recipe_digest, hex);
     plan_place(hex, &p->task, out);
 }

@@ -13,7 +13,7 @@ struct coordinator;
 struct task_place {
     struct shape shape; /* of the clip's group */
     struct plan_task task;
-    bool is_alone;  /* the clip has no other */
+    bool is_whole;  /* the clip is one window, without a plan */
     json_t *recipe; /* of the whole clip, owned */
     double fps;     /* the shape keeps whole ones only */
     struct digest recipe_digest;

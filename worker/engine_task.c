@@ -18,7 +18,7 @@ bool engine_task_read(struct engine_task *t, const json_t *message, struct error
     if (number < 0 || number >= plan_task_count(&t->plan))
         return error_set(err, ERROR_USAGE, "the recipe has no task %lld", (long long)number);
     plan_task(&t->plan, (uint32_t)number, &t->task);
-    t->is_part = plan_task_count(&t->plan) > 1;
+    t->is_part = t->plan.method != PLAN_WHOLE;
     t->recipe = plan_stage_recipe(recipe, t->task.stage);
     const struct digest digest = recipe_digest(recipe);
     digest_text(&digest, t->digest);

@@ -14,7 +14,7 @@ struct engine_task {
     const json_t *message; /* borrowed */
     struct plan plan;
     struct plan_task task;
-    bool is_part;                  /* of a clip of several tasks */
+    bool is_part;                  /* of a plan; one that extends a clip may be alone in it */
     json_t *recipe;                /* what the task renders: that of its stage */
     char digest[DIGEST_TEXT_SIZE]; /* of the clip's recipe */
     char place[PLAN_PLACE_SIZE];
