@@ -1,5 +1,5 @@
 /* One clip, one fingerprint (S7); and who has what a task goes on from is waited for (S3). */
-#include "strip.h"
+#include "reel.h"
 
 /* ---- S7 ---- */
 
@@ -7,11 +7,11 @@ static void another_fingerprint_gets_nothing_of_a_clip_begun(void **state)
 {
     (void)state;
     struct field *s = field_new();
-    struct hand *f = strip_worker(s, "w1", "f");
-    struct hand *g = strip_worker(s, "w2", "g");
-    strip_batch(s, 1, strip_plan(PLAN_SEAM)); /* three that could run at once */
+    struct hand *f = reel_worker(s, "w1", "f");
+    struct hand *g = reel_worker(s, "w2", "g");
+    reel_batch(s, 1, reel_plan(PLAN_SEAM)); /* three that could run at once */
     field_turn(s);
-    (void)strip_assigned(s, f, 0, 1); /* 0 runs, 1 is prefetched: */
+    (void)reel_assigned(s, f, 0, 1); /* 0 runs, 1 is prefetched: */
     assert_false(field_has_assign(s, g));
     field_end(s);
 }
@@ -20,9 +20,9 @@ static void clips_of_one_task_know_no_pin(void **state)
 {
     (void)state;
     struct field *s = field_new();
-    struct hand *f = strip_worker(s, "w1", "f");
-    struct hand *g = strip_worker(s, "w2", "g");
-    field_batch(s, STRIP, 1);
+    struct hand *f = reel_worker(s, "w1", "f");
+    struct hand *g = reel_worker(s, "w2", "g");
+    field_batch(s, REEL, 1);
     field_turn(s);
     struct attempt_key key = field_assigned(s, f);
     field_fails(s, f, &key, END_FAILED);
@@ -34,24 +34,24 @@ static void the_pin_ends_with_the_last_attempt_while_nothing_is_stored(void **st
 {
     (void)state;
     struct field *s = field_new();
-    struct hand *f = strip_worker(s, "w1", "f");
-    struct hand *g = strip_worker(s, "w2", "g");
-    strip_batch(s, 1, strip_plan(PLAN_CHAIN));
+    struct hand *f = reel_worker(s, "w1", "f");
+    struct hand *g = reel_worker(s, "w2", "g");
+    reel_batch(s, 1, reel_plan(PLAN_CHAIN));
     field_turn(s);
-    struct attempt_key key = strip_assigned(s, f, 0, 0);
+    struct attempt_key key = reel_assigned(s, f, 0, 0);
     field_fails(s, f, &key, END_FAILED);
-    (void)strip_assigned(s, g, 0, 0);
+    (void)reel_assigned(s, g, 0, 0);
     field_end(s);
 }
 
 static struct field *stranded(struct hand **g)
 {
     struct field *s = field_new();
-    struct hand *f = strip_worker(s, "w1", "f");
-    *g = strip_worker(s, "w2", "g");
-    strip_batch(s, 1, strip_plan(PLAN_CHAIN));
+    struct hand *f = reel_worker(s, "w1", "f");
+    *g = reel_worker(s, "w2", "g");
+    reel_batch(s, 1, reel_plan(PLAN_CHAIN));
     field_turn(s);
-    strip_render(s, f, 0, 0, 0);
+    reel_render(s, f, 0, 0, 0);
     farm_leaving(s->f, f->session, "bye", true, s->now_ns);
     f->session = 0;
     field_check(s);
@@ -67,14 +67,14 @@ static void a_clip_whose_fingerprint_is_gone_starts_over(void **state)
     struct reason_info reasons[REASONS_MAX];
     field_run(s, 590 * NS_PER_S);
     assert_false(field_has_assign(s, g));
-    assert_int_equal(farm_batch_reasons(s->f, STRIP, s->now_ns, reasons), 1);
+    assert_int_equal(farm_batch_reasons(s->f, REEL, s->now_ns, reasons), 1);
     assert_string_equal(reasons[0].code, "pinned");
     field_run(s, 20 * NS_PER_S);
     assert_int_equal(field_events(s, "clip.repinned"), 1);
     assert_int_equal(field_count(s, EFFECT_DROP_OUTPUTS), 1);
-    assert_int_equal(strip_info(s).steps_wasted, 10);
-    strip_render(s, g, 0, 0, 2);
-    assert_int_equal(strip_state(s, 0), CLIP_STITCHING);
+    assert_int_equal(reel_info(s).steps_wasted, 10);
+    reel_render(s, g, 0, 0, 2);
+    assert_int_equal(reel_state(s, 0), CLIP_STITCHING);
     field_end(s);
 }
 
@@ -84,8 +84,8 @@ static void who_comes_back_in_time_goes_on(void **state)
     struct hand *g;
     struct field *s = stranded(&g);
     field_run(s, 500 * NS_PER_S);
-    struct hand *back = strip_worker(s, "w3", "f");
-    (void)strip_assigned(s, back, 0, 1);
+    struct hand *back = reel_worker(s, "w3", "f");
+    (void)reel_assigned(s, back, 0, 1);
     field_run(s, 300 * NS_PER_S);
     assert_int_equal(field_events(s, "clip.repinned"), 0);
     field_end(s);
@@ -110,9 +110,9 @@ static void what_lives_over_a_restart_holds_its_clip(void **state)
 {
     (void)state;
     struct field *s = field_new();
-    struct hand *f = strip_worker(s, "w1", "f");
-    struct hand *g = strip_worker(s, "w2", "g");
-    strip_batch(s, 1, strip_plan(PLAN_SEAM));
+    struct hand *f = reel_worker(s, "w1", "f");
+    struct hand *g = reel_worker(s, "w2", "g");
+    reel_batch(s, 1, reel_plan(PLAN_SEAM));
     field_turn(s);
     field_restart(s);
     field_hello(s, g, NULL, 0);
@@ -129,12 +129,12 @@ static void a_result_of_another_fingerprint_is_refused(void **state)
 {
     (void)state;
     struct field *s = field_new();
-    struct hand *w = strip_worker(s, "w1", "f");
-    strip_batch(s, 1, strip_plan(PLAN_CHAIN));
+    struct hand *w = reel_worker(s, "w1", "f");
+    reel_batch(s, 1, reel_plan(PLAN_CHAIN));
     field_turn(s);
-    struct attempt_key key = strip_assigned(s, w, 0, 0);
+    struct attempt_key key = reel_assigned(s, w, 0, 0);
     w->fingerprint = "g"; /* it lies */
-    strip_offer(s, w, &key);
+    reel_offer(s, w, &key);
     assert_int_equal(field_last(s, EFFECT_DROPPED)->e.message.drop, DROP_MISMATCH);
     field_end(s);
 }
@@ -143,17 +143,17 @@ static void a_checkpoint_pins_nothing(void **state)
 {
     (void)state;
     struct field *s = field_new();
-    struct hand *f = strip_worker(s, "w1", "f");
-    struct hand *g = strip_worker(s, "w2", "g");
-    strip_batch(s, 1, strip_plan(PLAN_CHAIN));
+    struct hand *f = reel_worker(s, "w1", "f");
+    struct hand *g = reel_worker(s, "w2", "g");
+    reel_batch(s, 1, reel_plan(PLAN_CHAIN));
     field_turn(s);
-    struct attempt_key key = strip_assigned(s, f, 0, 0);
-    strip_checkpoint(s, f, &key, 5);
+    struct attempt_key key = reel_assigned(s, f, 0, 0);
+    reel_checkpoint(s, f, &key, 5);
     field_fails(s, f, &key, END_FAILED);
-    key = strip_assigned(s, g, 0, 0);
+    key = reel_assigned(s, g, 0, 0);
     assert_false(field_find(s, EFFECT_ASSIGN, g->name)->e.message.resume);
-    strip_store(s, g, &key);
-    assert_int_equal(strip_done(s, 0), 1);
+    reel_store(s, g, &key);
+    assert_int_equal(reel_done(s, 0), 1);
     field_end(s);
 }
 
@@ -162,18 +162,18 @@ static void who_cannot_go_on_is_not_waited_for_to_fail(void **state)
 {
     (void)state;
     struct field *s = field_new();
-    struct hand *f = strip_worker(s, "w1", "f");
-    (void)strip_worker(s, "w2", "g");
-    strip_batch(s, 1, strip_plan(PLAN_CHAIN));
+    struct hand *f = reel_worker(s, "w1", "f");
+    (void)reel_worker(s, "w2", "g");
+    reel_batch(s, 1, reel_plan(PLAN_CHAIN));
     field_turn(s);
-    strip_render(s, f, 0, 0, 0);
+    reel_render(s, f, 0, 0, 0);
     for (int i = 0; i < 2; i++) {
-        struct attempt_key key = strip_assigned(s, f, 0, 1);
+        struct attempt_key key = reel_assigned(s, f, 0, 1);
         field_fails(s, f, &key, END_FAILED);
         field_run(s, 20 * NS_PER_S);
     }
     field_canary(s, f, true);
-    assert_int_equal(strip_state(s, 0), CLIP_FAILED);
+    assert_int_equal(reel_state(s, 0), CLIP_FAILED);
     field_end(s);
 }
 
@@ -182,13 +182,13 @@ static void who_cannot_go_on_is_not_waited_for_to_fail(void **state)
 static struct field *chain_of_two(struct hand **a, struct hand **b)
 {
     struct field *s = field_new();
-    *a = strip_worker(s, "w1", "f");
-    *b = strip_worker(s, "w2", "f");
-    strip_batch(s, 1, strip_plan(PLAN_CHAIN));
+    *a = reel_worker(s, "w1", "f");
+    *b = reel_worker(s, "w2", "f");
+    reel_batch(s, 1, reel_plan(PLAN_CHAIN));
     field_turn(s);
-    struct attempt_key key = strip_assigned(s, *a, 0, 0);
+    struct attempt_key key = reel_assigned(s, *a, 0, 0);
     field_run(s, 10 * NS_PER_S); /* the median */
-    strip_offer(s, *a, &key);
+    reel_offer(s, *a, &key);
     return s;
 }
 
@@ -196,14 +196,14 @@ static struct field *chain_of_two(struct hand **a, struct hand **b)
 static struct field *while_a_is_busy(struct hand **a, struct hand **b, struct attempt_key *key)
 {
     struct field *s = field_new();
-    *a = strip_worker(s, "w1", "f");
-    strip_batch(s, 3, strip_plan(PLAN_CHAIN));
+    *a = reel_worker(s, "w1", "f");
+    reel_batch(s, 3, reel_plan(PLAN_CHAIN));
     field_turn(s);
-    *key = (struct attempt_key){.task = strip_key(0, 0), .fence = 1};
+    *key = (struct attempt_key){.task = reel_key(0, 0), .fence = 1};
     field_run(s, 10 * NS_PER_S);
-    strip_offer(s, *a, key);
+    reel_offer(s, *a, key);
     field_turn(s); /* it runs 1.0 now, and has 2.0 behind it */
-    *b = strip_worker(s, "w2", "f");
+    *b = reel_worker(s, "w2", "f");
     field_forget(s);
     return s;
 }
@@ -213,9 +213,9 @@ static void the_next_task_goes_where_its_latents_are(void **state)
     (void)state;
     struct hand *a, *b;
     struct field *s = chain_of_two(&a, &b);
-    struct attempt_key key = {.task = strip_key(0, 0), .fence = 1};
+    struct attempt_key key = {.task = reel_key(0, 0), .fence = 1};
     field_verdict(s, a, &key, VERDICT_SOUND);
-    (void)strip_assigned(s, a, 0, 1);
+    (void)reel_assigned(s, a, 0, 1);
     assert_false(field_has_assign(s, b));
     field_end(s);
 }
@@ -231,7 +231,7 @@ static void it_waits_no_longer_than_a_median_task(void **state)
     field_run(s, 8 * NS_PER_S);
     assert_false(field_has_assign(s, b));
     field_run(s, 3 * NS_PER_S);
-    (void)strip_assigned(s, b, 0, 1);
+    (void)reel_assigned(s, b, 0, 1);
     field_end(s);
 }
 
@@ -246,7 +246,7 @@ static void nobody_waits_for_who_drains(void **state)
     assert_false(field_has_assign(s, b));
     assert_true(farm_drain(s->f, a->name, 0, "me", s->now_ns, &err));
     field_turn(s);
-    (void)strip_assigned(s, b, 0, 1);
+    (void)reel_assigned(s, b, 0, 1);
     field_end(s);
 }
 
