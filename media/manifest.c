@@ -44,6 +44,38 @@ static bool read_texts(const json_t *clip, struct manifest_clip *out, const char
     return true;
 }
 
+static bool read_scene(const json_t *scene, int64_t least, struct manifest_scene *out,
+                       const char *what, struct error *err)
+{
+    if (!json_is_object(scene))
+        return error_set(err, ERROR_USAGE, "%s: a scene is not an object", what);
+    if (!json_get_int(scene, "frame", &out->frame, what, err) ||
+        !json_get_text_or(scene, "prompt", "", &out->prompt, what, err) ||
+        !json_get_real_or(scene, "seconds", 0, &out->seconds, what, err))
+        return false;
+    if (out->frame < least)
+        return error_set(err, ERROR_USAGE, "%s: its scenes are out of order", what);
+    return (out->seconds >= 0 && out->seconds <= 1e6) ||
+           error_set(err, ERROR_USAGE, "%s: a scene of %g s", what, out->seconds);
+}
+
+static bool read_scenes(const json_t *clip, struct manifest_clip *out, const char *what,
+                        struct error *err)
+{
+    const json_t *scenes = json_object_get(clip, "scenes");
+    if (scenes == NULL || json_is_null(scenes)) return true;
+    if (!json_is_array(scenes) || json_array_size(scenes) > MANIFEST_SCENES_MAX)
+        return error_set(err, ERROR_USAGE, "%s: scenes is not a list of at most %d", what,
+                         MANIFEST_SCENES_MAX);
+    out->scene_count = json_array_size(scenes);
+    out->scenes = xcalloc(out->scene_count, sizeof *out->scenes);
+    for (size_t i = 0; i < out->scene_count; i++) {
+        int64_t least = i > 0 ? out->scenes[i - 1].frame : 0;
+        if (!read_scene(json_array_get(scenes, i), least, &out->scenes[i], what, err)) return false;
+    }
+    return true;
+}
+
 static bool read_clip(const json_t *clip, size_t index, struct manifest_clip *out,
                       struct error *err)
 {
@@ -53,6 +85,7 @@ static bool read_clip(const json_t *clip, size_t index, struct manifest_clip *ou
     if (!read_texts(clip, out, what, err) || !read_seed(clip, out->seed, what, err)) return false;
     const json_t *recipe = json_object_get(clip, "recipe");
     if (json_is_object(recipe)) out->recipe = recipe;
+    if (!read_scenes(clip, out, what, err)) return false;
     return json_get_real_or(clip, "seconds", -1.0, &out->seconds, what, err);
 }
 
@@ -102,6 +135,8 @@ bool manifest_load(struct manifest *m, const char *path, struct error *err)
 
 void manifest_finish(struct manifest *m)
 {
+    for (size_t i = 0; i < m->clip_count && m->clips != NULL; i++)
+        free(m->clips[i].scenes);
     free(m->clips);
     json_decref(m->document);
     m->clips = NULL;

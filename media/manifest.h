@@ -4,7 +4,9 @@
  *
  * and in each clip, all optional: path (of the MP4 or PNG, for the sheet; relative to the working
  * folder), video (of it, for the page; relative to the page), prompt, seed (text or number), state,
- * note, suspect, seconds, worker, recipe (object). Other members are ignored. */
+ * note, suspect, seconds, worker, recipe (object), and for a storyboard scenes, at most
+ * MANIFEST_SCENES_MAX of {"frame": N, "prompt": TEXT, "seconds": S}, frames ascending. Other
+ * members are ignored. */
 #ifndef ZOE_MEDIA_MANIFEST_H
 #define ZOE_MEDIA_MANIFEST_H
 
@@ -19,11 +21,21 @@
 #define MANIFEST_LIMIT_MAX 100000
 #define MANIFEST_SEED_SIZE 24
 
+#define MANIFEST_SCENES_MAX 256
+
+struct manifest_scene {
+    int64_t frame;      /* of the file, to be shown */
+    const char *prompt; /* borrowed from the document */
+    double seconds;     /* how long it lasts */
+};
+
 struct manifest_clip { /* texts are borrowed from the document and never NULL */
     const char *path, *video, *prompt, *state, *note, *suspect, *worker;
     char seed[MANIFEST_SEED_SIZE];
     double seconds;       /* of rendering; below 0 when not known */
     const json_t *recipe; /* borrowed, or NULL */
+    struct manifest_scene *scenes;
+    size_t scene_count;
 };
 
 struct manifest {

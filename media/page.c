@@ -10,50 +10,10 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "media/page_assets.h"
+#include "media/page_story.h"
+#include "media/page_text.h"
 
 #define CRISP_SIDE_MAX 160 /* smaller clips are enlarged pixel by pixel */
-
-static void put_escaped(struct buf *out, const char *text)
-{
-    for (const char *p = text; *p != '\0'; p++) {
-        switch (*p) {
-        case '&':
-            buf_append_text(out, "&amp;");
-            break;
-        case '<':
-            buf_append_text(out, "&lt;");
-            break;
-        case '>':
-            buf_append_text(out, "&gt;");
-            break;
-        case '"':
-            buf_append_text(out, "&quot;");
-            break;
-        case '\'':
-            buf_append_text(out, "&#39;");
-            break;
-        default: {
-            bool control = (unsigned char)*p < 0x20 && *p != '\n' && *p != '\t';
-            buf_append_char(out, control ? ' ' : *p);
-        }
-        }
-    }
-}
-
-/* Nothing but letters, digits and "-._~/" stays as it is, so no name can become a scheme or a
- * query. */
-static void put_link(struct buf *out, const char *path)
-{
-    static const char plain[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
-    for (const char *p = path; *p != '\0'; p++) {
-        if (strchr(plain, *p) != NULL) {
-            buf_append_char(out, *p);
-        } else {
-            buf_printf(out, "%%%02X", (unsigned)(unsigned char)*p);
-        }
-    }
-}
 
 static void put_lines(struct buf *out, const char *const *lines)
 {
@@ -117,7 +77,7 @@ static void put_head(struct buf *out, const char *title)
                          "initial-scale=1, viewport-fit=cover\">\n"
                          "<meta name=\"color-scheme\" content=\"light dark\">\n"
                          "<meta name=\"referrer\" content=\"no-referrer\">\n<title>");
-    put_escaped(out, title);
+    page_put_text(out, title);
     buf_append_text(out, "</title>\n<style>\n");
     put_lines(out, page_style);
     buf_append_text(out, "</style>\n</head>\n<body>\n");
@@ -160,10 +120,10 @@ static void put_filters(struct buf *out, const struct manifest *m)
 static void put_header(struct buf *out, const struct manifest *m, const char *title)
 {
     buf_append_text(out, "<header>\n<h1>");
-    put_escaped(out, title);
+    page_put_text(out, title);
     buf_append_text(out, "</h1>\n<p class=\"subtitle\">");
     if (*m->subtitle != '\0') {
-        put_escaped(out, m->subtitle);
+        page_put_text(out, m->subtitle);
     } else {
         buf_printf(out, "%zu clip%s", m->clip_count, m->clip_count == 1 ? "" : "s");
     }
@@ -218,9 +178,9 @@ static void put_picture(struct buf *out, const struct manifest_clip *clip)
     buf_printf(out, "<a class=\"stage%s\"", is_small(clip) ? " crisp" : "");
     put_shape_style(out, clip);
     buf_append_text(out, " href=\"");
-    put_link(out, clip->video);
+    page_put_link(out, clip->video);
     buf_append_text(out, "\"><img alt=\"\" loading=\"lazy\" src=\"");
-    put_link(out, clip->video);
+    page_put_link(out, clip->video);
     buf_append_text(out, "\"></a>\n");
 }
 
@@ -230,7 +190,7 @@ static void put_stage(struct buf *out, const struct manifest_clip *clip, bool pl
         buf_append_text(out, "<div class=\"stage none\"");
         put_shape_style(out, clip);
         buf_append_text(out, ">");
-        put_escaped(out, *clip->note != '\0' ? clip->note : "no video");
+        page_put_text(out, *clip->note != '\0' ? clip->note : "no video");
         buf_append_text(out, "</div>\n");
         return;
     }
@@ -243,7 +203,7 @@ static void put_stage(struct buf *out, const struct manifest_clip *clip, bool pl
     put_shape_style(out, clip);
     buf_append_text(out, "><video muted loop playsinline disablepictureinpicture "
                          "preload=\"metadata\" data-src=\"");
-    put_link(out, clip->video);
+    page_put_link(out, clip->video);
     buf_append_text(out, "\"></video></button>\n");
 }
 
@@ -251,7 +211,7 @@ static void put_fact(struct buf *out, bool *first, const char *text)
 {
     if (!*first) buf_append_text(out, " · ");
     *first = false;
-    put_escaped(out, text);
+    page_put_text(out, text);
 }
 
 static void put_number_fact(struct buf *out, bool *first, const struct manifest_clip *clip,
@@ -285,7 +245,7 @@ static void put_recipe_facts(struct buf *out, const struct manifest_clip *clip)
     buf_append_text(out, "<p class=\"facts\">");
     if (clip->seed[0] != '\0') {
         buf_append_text(out, "<b>seed ");
-        put_escaped(out, clip->seed);
+        page_put_text(out, clip->seed);
         buf_append_text(out, "</b>");
         first = false;
     }
@@ -312,7 +272,7 @@ static void put_work_facts(struct buf *out, const struct manifest_clip *clip)
     if (clip->seconds >= 0) buf_printf(out, " in %.3g s", clip->seconds);
     if (*clip->worker != '\0') {
         buf_append_text(out, " on ");
-        put_escaped(out, clip->worker);
+        page_put_text(out, clip->worker);
     }
     buf_append_text(out, "</p>\n");
 }
@@ -323,12 +283,12 @@ static void put_badges(struct buf *out, const struct manifest_clip *clip)
     if (strcmp(state, "published") != 0) {
         bool failed = strcmp(state, "failed") == 0;
         buf_printf(out, "<span class=\"badge%s\">", failed ? " failed" : "");
-        put_escaped(out, state);
+        page_put_text(out, state);
         buf_append_text(out, "</span>\n");
     }
     if (!is_suspect(clip)) return;
     buf_append_text(out, "<span class=\"badge suspect\">suspect: ");
-    put_escaped(out, clip->suspect);
+    page_put_text(out, clip->suspect);
     buf_append_text(out, "</span>\n");
 }
 
@@ -339,7 +299,7 @@ static void put_recipe(struct buf *out, const struct manifest_clip *clip, bool p
     if (clip->recipe != NULL) {
         char *text = json_pretty(clip->recipe);
         buf_append_text(out, "<pre>");
-        put_escaped(out, text);
+        page_put_text(out, text);
         buf_append_text(out, "</pre>\n");
         free(text);
     }
@@ -349,7 +309,7 @@ static void put_recipe(struct buf *out, const struct manifest_clip *clip, bool p
     }
     if (playable) {
         buf_append_text(out, "<a href=\"");
-        put_link(out, clip->video);
+        page_put_link(out, clip->video);
         buf_append_text(out, is_picture(clip) ? "\">Open PNG</a>" : "\">Open MP4</a>");
     }
     buf_append_text(out, "</div>\n</details>\n");
@@ -358,17 +318,19 @@ static void put_recipe(struct buf *out, const struct manifest_clip *clip, bool p
 static void put_card(struct buf *out, const struct manifest_clip *clip)
 {
     bool playable = *clip->video != '\0' && path_is_safe_relative(clip->video);
-    buf_append_text(out, "<article class=\"card\" data-kinds=\"");
-    put_escaped(out, state_of(clip));
+    bool told = playable && clip->scene_count > 0;
+    buf_printf(out, "<article class=\"card%s\" data-kinds=\"", told ? " told" : "");
+    page_put_text(out, state_of(clip));
     buf_append_text(out, is_suspect(clip) ? " suspect\">\n" : "\">\n");
     put_stage(out, clip, playable);
     buf_append_text(out, "<div class=\"text\">\n<p class=\"prompt\">");
-    put_escaped(out, *clip->prompt != '\0' ? clip->prompt : "(no prompt)");
+    page_put_text(out, *clip->prompt != '\0' ? clip->prompt : "(no prompt)");
     buf_append_text(out, "</p>\n");
     put_recipe_facts(out, clip);
     put_work_facts(out, clip);
     put_badges(out, clip);
     buf_append_text(out, "</div>\n");
+    if (told) page_put_story(out, clip);
     put_recipe(out, clip, playable);
     buf_append_text(out, "</article>\n");
 }

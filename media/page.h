@@ -1,6 +1,7 @@
 /* page: one HTML file that plays a batch: clips, prompts, seeds, recipes, a search box. Nothing is
  * loaded but the clips, by relative links, so it works from the file system. Everything from the
- * manifest is escaped, and the page's own policy lets only its own script run. Decodes nothing. */
+ * manifest is escaped, and the page's own policy lets only its own script run. Decodes nothing but
+ * the pictures of storyboards, which it carries itself. */
 #ifndef ZOE_MEDIA_PAGE_H
 #define ZOE_MEDIA_PAGE_H
 

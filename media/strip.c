@@ -96,6 +96,7 @@ bool strip_measure(const char *path, int count, int box_width, int box_height, s
 /* Where in the clip the i-th picture stands. */
 static int64_t place(const struct strip *s, int i)
 {
+    if (s->places != NULL) return s->places[i];
     if (s->count == 1) return 0;
     int64_t steps = s->count - 1;
     return ((s->source.count - 1) * i + steps / 2) / steps;
@@ -189,19 +190,37 @@ static bool load_picture(const char *path, int box_width, int box_height, struct
     return ok;
 }
 
+static bool load_video(const char *path, const int64_t *places, int count, int box_width,
+                       int box_height, struct strip *out, struct error *err)
+{
+    struct decoder *d = decoder_open(path, &decoder_mp4, err);
+    if (d == NULL) return false;
+    bool ok = measure(d, count, box_width, box_height, out, err);
+    if (ok && places != NULL) {
+        out->places = places;
+        out->count = count;
+    }
+    if (ok) out->pictures = xcalloc((size_t)out->count, sizeof(*out->pictures));
+    ok = ok && take_pictures(out, d, err);
+    decoder_destroy(d);
+    out->places = NULL;
+    if (!ok) strip_finish(out);
+    return ok;
+}
+
 bool strip_load(const char *path, int count, int box_width, int box_height, struct strip *out,
                 struct error *err)
 {
     memset(out, 0, sizeof(*out));
     if (is_picture(path)) return load_picture(path, box_width, box_height, out, err);
-    struct decoder *d = decoder_open(path, &decoder_mp4, err);
-    if (d == NULL) return false;
-    bool ok = measure(d, count, box_width, box_height, out, err);
-    if (ok) out->pictures = xcalloc((size_t)out->count, sizeof(*out->pictures));
-    ok = ok && take_pictures(out, d, err);
-    decoder_destroy(d);
-    if (!ok) strip_finish(out);
-    return ok;
+    return load_video(path, NULL, count, box_width, box_height, out, err);
+}
+
+bool strip_load_at(const char *path, const int64_t *frames, int count, int box_width,
+                   int box_height, struct strip *out, struct error *err)
+{
+    memset(out, 0, sizeof(*out));
+    return load_video(path, frames, count, box_width, box_height, out, err);
 }
 
 void strip_finish(struct strip *s)

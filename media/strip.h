@@ -12,6 +12,7 @@
 #include "media/frames.h"
 
 struct strip {
+    const int64_t *places;      /* borrowed while loading: where they stand; NULL: spaced evenly */
     int count;                  /* pictures: at most what was asked for and what the clip has */
     int width, height;          /* of each, in pixels */
     struct frames_shape source; /* of the file */
@@ -24,6 +25,9 @@ bool strip_measure(const char *path, int count, int box_width, int box_height, s
 /* Decodes as far as the last picture needs. */
 bool strip_load(const char *path, int count, int box_width, int box_height, struct strip *out,
                 struct error *err);
+/* The same of the given frames, ascending; ERROR_INVALID when the clip has fewer. */
+bool strip_load_at(const char *path, const int64_t *frames, int count, int box_width,
+                   int box_height, struct strip *out, struct error *err);
 void strip_finish(struct strip *s);
 
 #endif
