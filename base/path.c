@@ -222,11 +222,12 @@ bool path_write_fd(int fd, const void *data, size_t size_bytes, const char *what
 }
 
 static bool write_new_file(const char *path, const void *data, size_t size_bytes, mode_t mode,
-                           struct error *err)
+                           bool synced, struct error *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0) return error_set_errno(err, errno, "cannot create %s", path);
-    bool ok = path_write_fd(fd, data, size_bytes, path, err) && sync_fd(fd, path, err);
+    bool ok = path_write_fd(fd, data, size_bytes, path, err);
+    ok = ok && (!synced || sync_fd(fd, path, err));
     if (close(fd) != 0 && ok) ok = error_set_errno(err, errno, "cannot close %s", path);
     if (!ok) (void)unlink(path);
     return ok;
@@ -244,18 +245,29 @@ static char *temporary_beside(const char *path)
     return joined;
 }
 
-bool path_write_atomic(const char *path, const void *data, size_t size_bytes, mode_t mode,
-                       struct error *err)
+static bool write_beside(const char *path, const void *data, size_t size_bytes, mode_t mode,
+                         bool synced, struct error *err)
 {
     char *temporary = temporary_beside(path);
-    bool ok = write_new_file(temporary, data, size_bytes, mode, err);
+    bool ok = write_new_file(temporary, data, size_bytes, mode, synced, err);
     if (ok && rename(temporary, path) != 0) {
         ok = error_set_errno(err, errno, "cannot rename %s to %s", temporary, path);
         (void)unlink(temporary);
     }
-    ok = ok && sync_parent(path, err);
     free(temporary);
     return ok;
+}
+
+bool path_write_atomic(const char *path, const void *data, size_t size_bytes, mode_t mode,
+                       struct error *err)
+{
+    return write_beside(path, data, size_bytes, mode, true, err) && sync_parent(path, err);
+}
+
+bool path_write_expendable(const char *path, const void *data, size_t size_bytes, mode_t mode,
+                           struct error *err)
+{
+    return write_beside(path, data, size_bytes, mode, false, err);
 }
 
 bool path_rename_durable(const char *from, const char *to, struct error *err)

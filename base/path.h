@@ -39,6 +39,10 @@ bool path_write_fd(int fd, const void *data, size_t size_bytes, const char *what
 bool path_write_atomic(const char *path, const void *data, size_t size_bytes, mode_t mode,
                        struct error *err);
 
+/* The same without fsync: whole for every reader, but a power cut may leave anything. */
+bool path_write_expendable(const char *path, const void *data, size_t size_bytes, mode_t mode,
+                           struct error *err);
+
 bool path_fsync_file(const char *path, struct error *err);
 bool path_fsync_folder(const char *folder, struct error *err);
 /* rename, then fsync of both folders. */

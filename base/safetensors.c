@@ -220,22 +220,37 @@ void safetensors_writer_add(struct safetensors_writer *w, const char *name, enum
     json_object_set_new(w->header, name, entry);
 }
 
-bool safetensors_writer_save(const struct safetensors_writer *w, const char *path,
-                             struct error *err)
+static void put_together(const struct safetensors_writer *w, struct buf *file)
 {
     char *header = json_dumps(w->header, JSON_COMPACT);
     ZOE_ASSERT(header != NULL);
     /* Spaces after the header keep the data aligned to 8 bytes for readers that map it. */
     const size_t text = strlen(header), length = (text + 7) / 8 * 8;
-    struct buf file = BUF_INIT;
     for (int i = 0; i < LENGTH_BYTES; i++)
-        buf_append_char(&file, (char)(length >> (8 * i) & 0xff));
-    buf_append(&file, header, text);
+        buf_append_char(file, (char)(length >> (8 * i) & 0xff));
+    buf_append(file, header, text);
     for (size_t i = text; i < length; i++)
-        buf_append_char(&file, ' ');
-    if (w->data.size > 0) buf_append(&file, w->data.data, w->data.size);
+        buf_append_char(file, ' ');
+    if (w->data.size > 0) buf_append(file, w->data.data, w->data.size);
+    free(header);
+}
+
+bool safetensors_writer_save(const struct safetensors_writer *w, const char *path,
+                             struct error *err)
+{
+    struct buf file = BUF_INIT;
+    put_together(w, &file);
     const bool ok = path_write_atomic(path, file.data, file.size, 0644, err);
     buf_finish(&file);
-    free(header);
+    return ok;
+}
+
+bool safetensors_writer_save_expendable(const struct safetensors_writer *w, const char *path,
+                                        struct error *err)
+{
+    struct buf file = BUF_INIT;
+    put_together(w, &file);
+    const bool ok = path_write_expendable(path, file.data, file.size, 0644, err);
+    buf_finish(&file);
     return ok;
 }

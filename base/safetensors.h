@@ -43,8 +43,8 @@ const struct safetensors_entry *safetensors_at(const struct safetensors *s,
 const struct safetensors_entry *safetensors_find(const struct safetensors *s,
                                                  const char *name); /* or NULL */
 
-/* Writing: entries are collected in memory (copied), then written in the order of adding, durably
- * and by rename. */
+/* Writing: entries are collected in memory (copied), then written in the order of adding, by
+ * rename; durably, or as path_write_expendable does it. */
 struct safetensors_writer;
 struct safetensors_writer *safetensors_writer_new(void);
 void safetensors_writer_free(struct safetensors_writer *w); /* NULL is fine */
@@ -52,5 +52,7 @@ void safetensors_writer_add(struct safetensors_writer *w, const char *name, enum
                             int rank, const int64_t *dim, const void *data);
 bool safetensors_writer_save(const struct safetensors_writer *w, const char *path,
                              struct error *err);
+bool safetensors_writer_save_expendable(const struct safetensors_writer *w, const char *path,
+                                        struct error *err);
 
 #endif

@@ -228,8 +228,8 @@ bool engine_job_latents_set(struct engine_job *job, int request, const float *la
                             struct error *err);
 
 /* Writes what a rest of the steps needs (latents, solver history, step, positions of generators,
- * digests of recipes and pictures, fingerprint), durably and by rename; between any two steps. The
- * file is a safetensors file, see docs/engine.md. */
+ * digests of recipes and pictures, fingerprint), by rename but not synced: it is expendable;
+ * between any two steps. The file is a safetensors file, see docs/engine.md. */
 bool engine_job_save(const struct engine_job *job, const char *path, struct error *err);
 /* Brings a new job of the same requests to where the file's job was: what follows is bit for bit
  * what would have followed there. ERROR_INVALID, naming what differs, for a checkpoint of another

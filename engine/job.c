@@ -276,7 +276,7 @@ bool engine_job_save(const struct engine_job *job, const char *path, struct erro
         latents_add_floats(w, name, &job->facts, family->job_latents(job->state, i));
     }
     family->job_save(job->state, w);
-    const bool ok = safetensors_writer_save(w, path, err);
+    const bool ok = safetensors_writer_save_expendable(w, path, err);
     safetensors_writer_free(w);
     return ok;
 }

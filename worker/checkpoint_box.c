@@ -30,7 +30,8 @@ struct entry { /* an attempt */
     struct copy now, newer; /* the one that is offered; the one that is to take its place */
     struct chunk_sender sender;
     int64_t offered_ns;  /* 0 = not in this session */
-    int64_t leave_by_ns; /* 0 = it does not leave */
+    bool leaving;        /* it will go with this one, and its offer says so */
+    int64_t leave_by_ns; /* its slot has let go of it: it waits so long; 0 = not yet */
     struct entry *next;
 };
 
@@ -152,7 +153,7 @@ static void offer(struct checkpoint_box *b, struct entry *e)
     checkpoint.size_bytes = e->now.saved.size_bytes;
     checkpoint.fingerprint = e->fingerprint;
     checkpoint.recipe_digest = codec_digest(&e->recipe_digest);
-    checkpoint.leaving = e->leave_by_ns > 0;
+    checkpoint.leaving = e->leaving;
     envelope.body_case = FARM__ENVELOPE__BODY_CHECKPOINT;
     envelope.checkpoint = &checkpoint;
     chunk_sender_init(&e->sender, e->now.saved.size_bytes);
@@ -180,7 +181,8 @@ void checkpoint_box_put(struct checkpoint_box *b, const struct slot_work *work,
     struct entry *e = entry_of(b, work, fingerprint);
     drop_copy(&e->newer);
     e->newer = (struct copy){fd, *saved};
-    if (!flows(e)) begin_newer(b, e);
+    e->leaving = e->leaving || saved->last;
+    if (e->leaving || !flows(e)) begin_newer(b, e);
     (void)uv_timer_start(&b->timer, on_timer, RETRY_MS, RETRY_MS);
 }
 
@@ -223,7 +225,7 @@ static bool send_credit(struct checkpoint_box *b, struct entry *e)
 static bool may_send(const struct checkpoint_box *b, const struct entry *e)
 {
     if (e->now.fd < 0) return false;
-    return e->leave_by_ns > 0 || !b->options.results_flow(b->options.context);
+    return e->leaving || !b->options.results_flow(b->options.context);
 }
 
 static void send_all(struct checkpoint_box *b)
@@ -248,11 +250,13 @@ bool checkpoint_box_leave(struct checkpoint_box *b, const struct attempt_name *n
 {
     struct entry *e = find(b, name);
     if (!e || e->now.fd < 0 || !link_is_joined(b->options.link)) return false;
+    const bool told = e->leaving;
+    e->leaving = true;
     e->leave_by_ns = clock_now_ns() + CHECKPOINT_LEAVE_NS;
     if (e->newer.fd >= 0)
         begin_newer(b, e);
-    else
-        offer(b, e); /* says that it is the last */
+    else if (!told)
+        offer(b, e); /* again, as the last */
     return true;
 }
 
@@ -316,7 +320,7 @@ void checkpoint_box_seen(struct checkpoint_box *b, const Farm__CheckpointSeen *s
     if (e->now.fd >= 0) return;
     if (e->leave_by_ns > 0)
         leave_now(b, e);
-    else
+    else if (!e->leaving) /* else checkpoint_box_leave finds that it was answered */
         remove_entry(b, e);
 }
 

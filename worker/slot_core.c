@@ -186,12 +186,6 @@ static void ask_to_save(struct slot_core *s, int64_t now_ns, struct slot_actions
     slot_act(out, SLOT_SAVE, s->running);
 }
 
-void slot_pace_step(struct slot_core *s, int64_t now_ns, struct slot_actions *out)
-{
-    if (checkpoint_pace_is_due(&s->pace, s->place.step, s->place.steps, now_ns))
-        ask_to_save(s, now_ns, out);
-}
-
 /* As far as steps tell: decoding is not known before it begins. */
 static bool ends_in_time(const struct slot_core *s, int64_t now_ns)
 {
@@ -200,23 +194,33 @@ static bool ends_in_time(const struct slot_core *s, int64_t now_ns)
            s->step_ns <= (s->leave_by_ns - now_ns) / left;
 }
 
-static void note_saved(struct slot_core *s, const struct slot_saved *saved,
+void slot_pace_step(struct slot_core *s, int64_t now_ns, struct slot_actions *out)
+{
+    if (s->place.step >= s->place.steps) return;
+    if (!ends_in_time(s, now_ns) ||
+        checkpoint_pace_is_due(&s->pace, s->place.step, s->place.steps, now_ns))
+        ask_to_save(s, now_ns, out);
+}
+
+static void note_saved(struct slot_core *s, const struct slot_saved *saved, bool last,
                        struct slot_actions *out)
 {
     checkpoint_pace_saved(&s->pace, saved->took_ns, saved->size_bytes);
     struct slot_action *action = slot_act(out, SLOT_SAVED, s->running);
     action->work = s->running;
     action->saved = *saved;
+    action->saved.last = last;
 }
 
 void slot_core_saved(struct slot_core *s, const struct attempt_name *name,
                      const struct slot_saved *saved, int64_t now_ns, struct slot_actions *out)
 {
     if (!s->saving || !slot_is_named(s->running, name)) return;
+    const bool stops =
+        s->engine == SLOT_BUSY && s->intent == SLOT_NO_INTENT && !ends_in_time(s, now_ns);
     s->saving = false;
-    if (saved) note_saved(s, saved, out);
-    if (s->engine == SLOT_BUSY && s->intent == SLOT_NO_INTENT && !ends_in_time(s, now_ns))
-        slot_kill_engine(s, SLOT_INTENT_PREEMPT, out);
+    if (saved) note_saved(s, saved, stops || s->intent == SLOT_INTENT_PREEMPT, out);
+    if (stops) slot_kill_engine(s, SLOT_INTENT_PREEMPT, out);
 }
 
 /* ---- leaving and dying ---- */

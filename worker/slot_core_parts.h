@@ -35,7 +35,7 @@ void slot_pump(struct slot_core *s, int64_t now_ns, struct slot_actions *out);
 
 /* ---- checkpoints ---- */
 
-/* After a step: asks for one when it is time. */
+/* After a step: asks for one when it is time, or the last one. */
 void slot_pace_step(struct slot_core *s, int64_t now_ns, struct slot_actions *out);
 
 #endif

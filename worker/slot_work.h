@@ -65,6 +65,7 @@ struct slot_saved { /* a checkpoint that the engine wrote */
     struct digest sha256;
     uint64_t size_bytes;
     int64_t took_ns;
+    bool last; /* the attempt stops with it */
 };
 
 /* ---- the attempt ---- */

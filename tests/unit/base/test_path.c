@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static char *folder; /* of the test that runs */
 
@@ -234,6 +235,27 @@ static void a_failed_write_leaves_the_old_file(void **state)
     expect_text(path, "old");
     assert_int_equal(count_names(folder), 1);
     free(data);
+    free(path);
+}
+
+/* Not synced, and still never half there. */
+static void expendable_files_are_whole(void **state)
+{
+    struct error err = {0};
+    (void)state;
+    char *path = path_join(folder, "f");
+    char *absent = path_join(folder, "no/such/file");
+    assert_true(path_write_expendable(path, "old", 3, 0600, &err));
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(path_write_expendable(path, "new", 3, 0600, &err));
+    expect_text(path, "new");
+    char text[4] = "";
+    assert_int_equal(read(fd, text, 3), 3);
+    assert_string_equal(text, "old"); /* who has it open keeps what was there */
+    (void)close(fd);
+    assert_false(path_write_expendable(absent, "x", 1, 0644, &err));
+    assert_int_equal(count_names(folder), 1);
+    free(absent);
     free(path);
 }
 
@@ -493,6 +515,7 @@ int main(void)
         IN_SCRATCH(large_files_come_whole),
         cmocka_unit_test(a_full_disk_is_said),
         IN_SCRATCH(a_failed_write_leaves_the_old_file),
+        IN_SCRATCH(expendable_files_are_whole),
         IN_SCRATCH(a_write_onto_a_folder_fails_clean),
         IN_SCRATCH(the_longest_name_can_be_written),
         IN_SCRATCH(a_killed_writer_leaves_a_whole_file),

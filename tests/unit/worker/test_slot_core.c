@@ -309,9 +309,25 @@ static void what_will_not_end_in_time_leaves_at_once(void **state)
     assert_non_null(action(&s, SLOT_SAVE));
     DO(&s, slot_core_saved(core, &name, &saved_at_2, now_ns, out));
     assert_int_equal(s.actions.items[0].kind, SLOT_SAVED);
+    assert_true(s.actions.items[0].saved.last);
     assert_non_null(action(&s, SLOT_KILL));
     DO(&s, slot_core_exited(core, "was killed", now_ns, out));
     assert_non_null(action(&s, SLOT_PREEMPTED));
+    slot_core_finish(&s.core);
+}
+
+/* Asked to leave before its first step, it says so as soon as it knows what a step takes. */
+static void what_has_not_begun_leaves_after_a_step(void **state)
+{
+    struct scene s;
+    const struct attempt_name name = name_of(0);
+    (void)state;
+    set(&s, false);
+    DO(&s, slot_core_leave(core, T0 + 10 * NS_PER_S, T0, out));
+    assert_null(action(&s, SLOT_SAVE));
+    DO(&s, slot_core_begun(core, &name, 0, 1000, T0, out));
+    DO(&s, slot_core_step(core, &name, 1, 1000, T0 + 100 * NS_PER_MS, out));
+    assert_non_null(action(&s, SLOT_SAVE)); /* earlier than the pace would have it */
     slot_core_finish(&s.core);
 }
 
@@ -387,6 +403,7 @@ int main(void)
         cmocka_unit_test(a_canary_is_not_saved),
         cmocka_unit_test(it_goes_on_where_another_ended),
         cmocka_unit_test(what_will_not_end_in_time_leaves_at_once),
+        cmocka_unit_test(what_has_not_begun_leaves_after_a_step),
         cmocka_unit_test(what_will_end_in_time_goes_on),
         cmocka_unit_test(kill_at_eight_tenths_of_the_limit),
         cmocka_unit_test(too_much_memory),

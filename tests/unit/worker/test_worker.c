@@ -1,5 +1,5 @@
 /* A real worker with a real engine child in front of a scripted coordinator. */
-#include "unit/worker/stage.h"
+#include "unit/worker/stage_tasks.h"
 
 static void start(struct stage *s, const char *const *extra)
 {
@@ -257,9 +257,8 @@ static void test_sigterm_drains(void **state)
     assert_int_equal(m->envelope->handed_back->attempt->clip, 1);
     assert_int_equal(m->envelope->handed_back->reason, FARM__HAND_BACK_REASON__HAND_BACK_DRAINING);
     message_free(m);
-    m = stage_expect(&s, FARM__ENVELOPE__BODY_HANDED_BACK);
+    m = stage_expect_preempted(&s);
     assert_int_equal(m->envelope->handed_back->attempt->clip, 0);
-    assert_int_equal(m->envelope->handed_back->reason, FARM__HAND_BACK_REASON__HAND_BACK_PREEMPTED);
     message_free(m);
     m = stage_expect(&s, FARM__ENVELOPE__BODY_LEAVING);
     assert_true(m->envelope->leaving->drained);
