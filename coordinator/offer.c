@@ -107,7 +107,7 @@ static void fill(struct upload *u, const struct farm_offer *offer)
 static void learn_pace(struct attempt *a, int64_t now_ns)
 {
     if (a->begun_ns == 0) return;
-    pace_add(&a->task->lane->tasks, now_ns - a->begun_ns);
+    if (a->resumed_step == 0) pace_add(&a->task->lane->tasks, now_ns - a->begun_ns);
     a->begun_ns = 0;
 }
 

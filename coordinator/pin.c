@@ -51,6 +51,15 @@ static bool has_maker(const struct farm *f, const struct work *w)
     return false;
 }
 
+/* Without anybody else a clip would start over for nothing: all of a farm may be switched off. */
+static bool has_heir(const struct farm *f, const struct work *w)
+{
+    for (size_t i = 0; i < f->workers.count; i++) {
+        if (can_all(f->crew[i], w->group)) return true;
+    }
+    return false;
+}
+
 static void watch(struct farm *f, struct work *w, int64_t now_ns)
 {
     if (has_maker(f, w))
@@ -64,7 +73,8 @@ static void start_over(struct farm *f, void *subject, int64_t now_ns)
     struct work *w = subject;
     char text[128];
     if (chain_is_empty(&w->in_pinned)) return;
-    if (!chain_is_empty(&w->live)) { /* what still lives may yet come in */
+    bool lives = !chain_is_empty(&w->live); /* it may yet come in */
+    if (lives || !batch_is_open(w->batch) || !has_heir(f, w)) {
         deadline_set(&f->timers, &w->stranded, now_ns + PIN_PATIENCE_NS);
         return;
     }

@@ -8,12 +8,13 @@
 
 /* ---- pick ---- */
 
-/* S3: somebody else has what the task goes on from, and is there. */
+/* S3: somebody else has what the task goes on from, and is there. Who has some of it may take it as
+ * well: of windows that meet each worker has a part. */
 static bool waits_for_other(const struct task *t, const struct worker *w)
 {
     const struct worker *has = t->preferred;
     return has != NULL && has != w && worker_accepts(has) && worker_can(has, t->lane) &&
-           pin_fits(t->work, has) && !retry_is_blamed(t, has);
+           pin_fits(t->work, has) && !retry_is_blamed(t, has) && !work_has_input_of(t, w);
 }
 
 static bool may_have(const struct farm *f, const struct task *t, const struct worker *w,

@@ -76,6 +76,17 @@ bool work_has_inputs(const struct work *w, uint32_t number)
     return true;
 }
 
+bool work_has_input_of(const struct task *t, const struct worker *worker)
+{
+    struct plan_task plan;
+    plan_task(&t->group->shape.plan, t->number, &plan);
+    for (uint32_t i = 0; i < plan.input_count; i++) {
+        const struct task *input = task_find(t->batch, t->clip, plan.inputs[i].task);
+        if (input != NULL && input->winner == worker) return true;
+    }
+    return false;
+}
+
 uint32_t work_attempts(const struct work *w)
 {
     uint32_t attempts = 0;
@@ -111,30 +122,37 @@ void work_settle(struct farm *f, struct work *w)
 }
 
 struct takers { /* of a task's outputs */
-    uint32_t *numbers;
+    uint32_t few[PLAN_INPUTS_MAX];
+    uint32_t *numbers; /* these few, or allocated */
     uint32_t count;
 };
 
-static struct takers takers_of(const struct work *w, uint32_t number)
+static void find_takers(struct takers *takers, const struct task *t)
 {
-    const struct plan *plan = &w->group->shape.plan;
-    struct takers takers = {NULL, plan_dependents(plan, number, NULL, 0)};
-    if (takers.count == 0) return takers;
-    takers.numbers = xcalloc(takers.count, sizeof(takers.numbers[0]));
-    (void)plan_dependents(plan, number, takers.numbers, takers.count);
-    return takers;
+    const struct plan *plan = &t->group->shape.plan;
+    takers->numbers = takers->few;
+    takers->count = plan_dependents(plan, t->number, takers->few, PLAN_INPUTS_MAX);
+    if (takers->count <= PLAN_INPUTS_MAX) return;
+    takers->numbers = xcalloc(takers->count, sizeof(takers->numbers[0]));
+    (void)plan_dependents(plan, t->number, takers->numbers, takers->count);
+}
+
+static void free_takers(struct takers *takers)
+{
+    if (takers->numbers != takers->few) free(takers->numbers);
 }
 
 static void let_takers_go(struct farm *f, const struct task *t, int64_t now_ns)
 {
-    struct takers takers = takers_of(t->work, t->number);
+    struct takers takers;
+    find_takers(&takers, t);
     for (uint32_t i = 0; i < takers.count; i++) {
         struct task *taker = reach(f, t->work, takers.numbers[i]);
         if (taker == NULL || taker->state != TASK_WAITING) continue;
         if (t->winner != NULL) task_prefer(f, taker, t->winner, now_ns);
         task_ready(f, taker);
     }
-    free(takers.numbers);
+    free_takers(&takers);
 }
 
 void work_task_done(struct farm *f, struct task *t, int64_t now_ns)
@@ -167,14 +185,15 @@ static void stop_before_start(struct farm *f, struct task *t, int64_t now_ns)
 
 static void hold_takers(struct farm *f, const struct task *t, int64_t now_ns)
 {
-    struct takers takers = takers_of(t->work, t->number);
+    struct takers takers;
+    find_takers(&takers, t);
     for (uint32_t i = 0; i < takers.count; i++) {
         struct task *taker = task_find(t->batch, t->clip, takers.numbers[i]);
         if (taker == NULL) continue;
         chain_remove(&taker->in_stand);
         if (taker->state == TASK_LEASED) stop_before_start(f, taker, now_ns);
     }
-    free(takers.numbers);
+    free_takers(&takers);
 }
 
 static void undo(struct farm *f, struct task *t)

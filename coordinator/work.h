@@ -35,6 +35,8 @@ void work_free(struct farm *f, struct work *w);
 void work_begin(struct farm *f, struct work *w);
 bool work_has_inputs(const struct work *w, uint32_t number);
 bool work_is_done(const struct work *w);
+/* One of what the task goes on from is this worker's result. */
+bool work_has_input_of(const struct task *t, const struct worker *worker);
 /* The clip's byte follows from the tasks. */
 void work_settle(struct farm *f, struct work *w);
 uint32_t work_attempts(const struct work *w); /* ever begun, of tasks that have an object */

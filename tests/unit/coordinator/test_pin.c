@@ -1,6 +1,8 @@
 /* One clip, one fingerprint (S7); and who has what a task goes on from is waited for (S3). */
 #include "reel.h"
 
+#define PATIENCE_NS (600 * NS_PER_S)
+
 /* ---- S7 ---- */
 
 static void another_fingerprint_gets_nothing_of_a_clip_begun(void **state)
@@ -75,6 +77,36 @@ static void a_clip_whose_fingerprint_is_gone_starts_over(void **state)
     assert_int_equal(reel_info(s).steps_wasted, 10);
     reel_render(s, g, 0, 0, 2);
     assert_int_equal(reel_state(s, 0), CLIP_STITCHING);
+    field_end(s);
+}
+
+/* Overnight, say. */
+static void nothing_starts_over_while_nobody_is_there(void **state)
+{
+    (void)state;
+    struct hand *g;
+    struct field *s = stranded(&g);
+    farm_leaving(s->f, g->session, "bye", true, s->now_ns);
+    g->session = 0;
+    field_silence(s, 10 * PATIENCE_NS);
+    assert_int_equal(reel_done(s, 0), 1);
+    struct hand *back = reel_worker(s, "w3", "f");
+    (void)reel_assigned(s, back, 0, 1);
+    field_end(s);
+}
+
+static void nothing_starts_over_while_its_batch_is_paused(void **state)
+{
+    (void)state;
+    struct hand *g;
+    struct error err = {0};
+    struct field *s = stranded(&g);
+    assert_true(farm_batch_pause(s->f, REEL, &err));
+    field_run(s, 2 * PATIENCE_NS);
+    assert_int_equal(reel_done(s, 0), 1);
+    assert_true(farm_batch_resume(s->f, REEL, &err));
+    field_run(s, PATIENCE_NS + NS_PER_S);
+    assert_int_equal(field_events(s, "clip.repinned"), 1);
     field_end(s);
 }
 
@@ -250,6 +282,27 @@ static void nobody_waits_for_who_drains(void **state)
     field_end(s);
 }
 
+/* Of windows that meet every worker has some. */
+static void who_has_a_part_need_not_wait(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *a = reel_worker(s, "w1", "f");
+    struct hand *b = reel_worker(s, "w2", "f");
+    reel_batch(s, 1, reel_plan(PLAN_WINDOWS)); /* 0, 1, 2; then 3 takes 0 and 1, ... */
+    field_turn(s);
+    struct attempt_key zero = {.task = reel_key(0, 0), .fence = 1};
+    struct attempt_key one = {.task = reel_key(0, 1), .fence = 1};
+    struct attempt_key two = {.task = reel_key(0, 2), .fence = 1};
+    field_run(s, 10 * NS_PER_S);
+    reel_store(s, a, &zero); /* and goes on with 2 */
+    reel_store(s, a, &two);
+    field_forget(s);
+    reel_store(s, b, &one); /* the last input of them all */
+    assert_true(field_has_assign(s, a) && field_has_assign(s, b));
+    field_end(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +310,8 @@ int main(void)
         cmocka_unit_test(clips_of_one_task_know_no_pin),
         cmocka_unit_test(the_pin_ends_with_the_last_attempt_while_nothing_is_stored),
         cmocka_unit_test(a_clip_whose_fingerprint_is_gone_starts_over),
+        cmocka_unit_test(nothing_starts_over_while_nobody_is_there),
+        cmocka_unit_test(nothing_starts_over_while_its_batch_is_paused),
         cmocka_unit_test(who_comes_back_in_time_goes_on),
         cmocka_unit_test(the_pin_survives_a_restart),
         cmocka_unit_test(what_lives_over_a_restart_holds_its_clip),
@@ -266,6 +321,7 @@ int main(void)
         cmocka_unit_test(the_next_task_goes_where_its_latents_are),
         cmocka_unit_test(it_waits_no_longer_than_a_median_task),
         cmocka_unit_test(nobody_waits_for_who_drains),
+        cmocka_unit_test(who_has_a_part_need_not_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
