@@ -179,10 +179,18 @@ static void remove_kept(struct farm *f, struct task *t, bool is_waste)
     forget_kept(t);
 }
 
+/* Over a restart that is a guess, which the fingerprints may refute. */
+static bool has_made_it(const struct attempt *a)
+{
+    const struct task *t = a->task;
+    if (t->checkpoint.step == 0 || t->checkpoint.fence != a->fence) return false;
+    return a->fingerprint == NULL || strcmp(a->fingerprint, t->checkpoint.fingerprint) == 0;
+}
+
 /* It made the one that is kept, or went on from it. */
 static bool is_of_its_line(const struct attempt *a)
 {
-    return a->resumed_step > 0 || a->task->checkpoint.fence == a->fence;
+    return a->resumed_step > 0 || has_made_it(a);
 }
 
 static void keep(struct farm *f, struct attempt *a)
@@ -235,7 +243,7 @@ bool checkpoint_resumes(const struct attempt *a)
 uint32_t checkpoint_kept_of(const struct attempt *a)
 {
     const struct task *t = a->task;
-    bool its_own = t->checkpoint.fence == a->fence && t->checkpoint.step > a->resumed_step;
+    bool its_own = has_made_it(a) && t->checkpoint.step > a->resumed_step;
     return its_own ? t->checkpoint.step - a->resumed_step : 0;
 }
 

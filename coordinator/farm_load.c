@@ -179,7 +179,9 @@ bool farm_load_attempt(struct farm *f, const struct attempt_record *record, stru
     struct attempt *a = attempt_new(t, w, record->fence, record->worker_fence, record->slot);
     a->step = a->resumed_step = record->resumed_step;
     a->resumed_other = record->resumed_step > 0; /* whose it was is not kept */
-    if (t->checkpoint.step > a->resumed_step) t->checkpoint.fence = a->fence; /* most likely */
+    bool is_fresh = a->fence == a->worker_fence; /* else an old result was adopted */
+    if (is_fresh && t->checkpoint.step > a->resumed_step)
+        t->checkpoint.fence = a->fence; /* most likely */
     return true;
 }
 

@@ -394,10 +394,44 @@ static inline void checker_see_over(struct checker *c, const struct checker_batc
         checker_say(c, "B3", "done and failed are mixed up", &key);
 }
 
-static inline void checker_see_end_of_history(struct checker *c)
+static inline uint64_t checker_clip_steps(const struct task_key *clip)
+{
+    struct plan plan = nature_plan(clip);
+    struct task_key each = *clip;
+    uint64_t steps = 0;
+    for (each.task = 0; each.task < plan_task_count(&plan); each.task++)
+        steps += nature_steps(&each);
+    return steps;
+}
+
+/* What was computed suffices for what was published, and what was not wasted is no more than all
+ * clips need. */
+static inline void checker_see_steps(struct checker *c, const struct farm *f,
+                                     const struct checker_batch *b)
+{
+    struct batch_record record;
+    struct task_key key = {.batch = ""};
+    uint64_t published = 0, all = 0;
+    memcpy(key.batch, b->id, sizeof(key.batch));
+    if (!farm_batch_record(f, b->id, &record)) return;
+    for (key.clip = 0; key.clip < b->clips; key.clip++) {
+        uint64_t steps = checker_clip_steps(&key);
+        all += steps;
+        published += checker_clip(c, &key)->published ? steps : 0;
+    }
+    if (record.steps_computed < published)
+        checker_say(c, "T6", "published more steps than were computed", &key);
+    if (record.steps_wasted > record.steps_computed ||
+        record.steps_computed - record.steps_wasted > all)
+        checker_say(c, "T6", "the books of steps are wrong", &key);
+}
+
+static inline void checker_see_end_of_history(struct checker *c, const struct farm *f)
 {
     for (size_t i = 0; i < c->batch_count; i++) {
-        if (!c->batches[i].removed && c->batches[i].clips > 0) checker_see_over(c, &c->batches[i]);
+        if (c->batches[i].removed || c->batches[i].clips == 0) continue;
+        checker_see_over(c, &c->batches[i]);
+        checker_see_steps(c, f, &c->batches[i]);
     }
 }
 

@@ -324,7 +324,7 @@ static inline void world_end(struct world *w)
         error_set(&w->red, ERROR_INTERNAL, "B3: the farm never came to an end");
         return;
     }
-    checker_see_end_of_history(&w->checker);
+    checker_see_end_of_history(&w->checker, w->f);
     world_reload(w);
     if (!world_is_red(w)) (void)reload_same(w->f, &w->store, w->now_ns, &w->red);
 }
