@@ -1,5 +1,7 @@
-"""A story becomes one clip."""
+"""A story becomes one clip, whose storyboard is on the page of its batch."""
+import html
 import json
+import re
 import unittest
 
 from farm import SOURCE, Farm
@@ -18,7 +20,7 @@ class Story(unittest.TestCase):
         path.write_text(json.dumps(story))
         return path
 
-    def test_the_example_is_one_movie(self):
+    def test_the_example_is_one_movie_with_a_storyboard(self):
         example = SOURCE / "examples" / "story.json"
         scenes = json.loads(example.read_text())["scenes"]
         self.assertEqual(len(scenes), 6)
@@ -28,8 +30,9 @@ class Story(unittest.TestCase):
             self.assertEqual(probe(movie)["frames"], 96)
             farm.zoe("batch", "fetch", "last", farm.folder / "clips")
             page = next((farm.folder / "clips").glob("*/index.html")).read_text()
-            for scene in scenes:
-                self.assertIn(scene["prompt"], page)
+            board = re.findall(r'class="scene"[^>]*>.*?;base64,([^"]+)".*?<span>(.*?)</span>', page, re.DOTALL)
+            self.assertEqual([html.unescape(prompt) for _, prompt in board], [scene["prompt"] for scene in scenes])
+            self.assertEqual(len({picture for picture, _ in board}), len(scenes), "each scene has a picture of its own")
 
     def test_what_it_says_and_what_flags_say(self):
         with Farm().start() as farm:
