@@ -206,14 +206,32 @@ static bool draw_strip(const struct sheet *s, const struct strip *strip, double 
     return true;
 }
 
+/* Of a clip that tells scenes, a picture of each where they have room. */
+static bool load_scenes(const struct sheet *s, const struct manifest_clip *clip, struct strip *out)
+{
+    int64_t frames[MANIFEST_COLUMNS_MAX];
+    if (clip->scene_count < 2 || clip->scene_count > (size_t)s->columns) return false;
+    for (size_t i = 0; i < clip->scene_count; i++)
+        frames[i] = clip->scenes[i].frame;
+    return strip_load_at(clip->path, frames, (int)clip->scene_count, s->picture_side,
+                         s->picture_side, out, NULL);
+}
+
+static bool load_pictures(const struct sheet *s, struct row *row, struct strip *out)
+{
+    if (row->error.code != ERROR_NONE) return false;
+    return load_scenes(s, row->clip, out) ||
+           strip_load(row->clip->path, s->columns, s->picture_side, s->picture_side, out,
+                      &row->error);
+}
+
 /* One strip is held at a time. A file that cannot be read is not the sheet's failure. */
 static bool draw_row(const struct sheet *s, struct row *row, double y, struct error *err)
 {
     const double x = MARGIN + LABEL_WIDTH + LABEL_GAP;
     struct strip strip = {.pictures = NULL};
     bool ok = true;
-    if (row->error.code == ERROR_NONE && strip_load(row->clip->path, s->columns, s->picture_side,
-                                                    s->picture_side, &strip, &row->error)) {
+    if (load_pictures(s, row, &strip)) {
         ok = draw_strip(s, &strip, x, y, err);
     } else {
         draw_missing(s, row, x, y);

@@ -5,6 +5,7 @@
 
 #include "media/fit.h"
 #include "media/page.h"
+#include "media/sheet.h"
 #include "media/source.h"
 #include "media/stitch.h"
 
@@ -157,6 +158,43 @@ static void clips_without_scenes_have_no_storyboard(void **state)
     free(html);
 }
 
+static struct digest sheet_of(const char *folder, const char *mp4, const char *scenes)
+{
+    struct manifest manifest;
+    struct sheet_result result;
+    struct error err;
+    struct digest digest;
+    uint64_t size;
+    char *png = in_folder(folder, "sheet.png");
+    char *json =
+        xasprintf("{\"columns\": 4, \"clips\": [{\"path\": \"%s\", \"scenes\": %s}]}", mp4, scenes);
+    must(load(folder, json, &manifest, &err), &err);
+    must(sheet_write(&manifest, png, &result, &err), &err);
+    assert_int_equal(result.unreadable, 0);
+    must(digest_of_file(png, &digest, &size, &err), &err);
+    manifest_finish(&manifest);
+    free(json);
+    free(png);
+    return digest;
+}
+
+/* Evenly spaced are 0, 3, 7, 10 of 11; other scenes look otherwise, impossible ones do not count.
+ */
+static void the_sheet_shows_scenes(void **state)
+{
+    const struct frames_shape shape = shape_of(64, 48, 11);
+    char *mp4 = make_mp4(*state, &shape);
+    const struct digest even = sheet_of(*state, mp4, "[]");
+    const struct digest same =
+        sheet_of(*state, mp4, "[{\"frame\": 0}, {\"frame\": 3}, {\"frame\": 7}, {\"frame\": 10}]");
+    const struct digest two = sheet_of(*state, mp4, "[{\"frame\": 1}, {\"frame\": 8}]");
+    const struct digest beyond = sheet_of(*state, mp4, "[{\"frame\": 1}, {\"frame\": 11}]");
+    assert_true(digest_equal(&even, &same));
+    assert_true(digest_equal(&even, &beyond));
+    assert_false(digest_equal(&even, &two));
+    free(mp4);
+}
+
 static void wrong_scenes_are_misuse(void **state)
 {
     static const char *const scenes[] = {
@@ -201,6 +239,7 @@ int main(void)
         cmocka_unit_test(each_scene_has_its_picture),
         cmocka_unit_test(prompts_stay_when_pictures_are_missing),
         cmocka_unit_test(clips_without_scenes_have_no_storyboard),
+        cmocka_unit_test(the_sheet_shows_scenes),
         cmocka_unit_test(wrong_scenes_are_misuse),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
