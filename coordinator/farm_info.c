@@ -52,7 +52,8 @@ static uint32_t slots_at_work(const struct farm *f)
     return count;
 }
 
-/* Tasks of the clips begun that are not done, by stage: the first stage is done first. */
+/* Tasks of the clips begun that are not done, by stage: as if the first stage were done first, so
+ * that what lives may be of a stage that has nothing left. */
 static void add_begun(const struct batch *b, uint64_t halves[][GROUP_STAGES_MAX])
 {
     const struct work *w = NULL;
@@ -64,7 +65,11 @@ static void add_begun(const struct batch *b, uint64_t halves[][GROUP_STAGES_MAX]
         left[0] += 2 * (uint64_t)(first - done);
         left[1] += 2 * (uint64_t)(w->group->tasks - first - (w->done - done));
         CHAIN_EACH(link, &w->live)
-        left[CHAIN_OWNER(link, struct attempt, of_work)->task->stand != &w->group->stands[0]]--;
+        {
+            const struct task *t = CHAIN_OWNER(link, struct attempt, of_work)->task;
+            uint64_t *halves_left = &left[t->stand != &w->group->stands[0]];
+            if (*halves_left > 0) --*halves_left;
+        }
     }
 }
 
