@@ -168,9 +168,19 @@ static void begin_newer(struct checkpoint_box *b, struct entry *e)
     if (e->now.fd >= 0) offer(b, e);
 }
 
-static bool flows(const struct entry *e)
+/* The freshest there is. */
+static void offer_freshest(struct checkpoint_box *b, struct entry *e)
 {
-    return e->now.fd >= 0 && e->sender.limit > 0;
+    if (e->newer.fd >= 0)
+        begin_newer(b, e);
+    else if (e->now.fd >= 0)
+        offer(b, e);
+}
+
+/* The coordinator knows of it: whoever took it back again and again would never be done. */
+static bool is_offered(const struct entry *e)
+{
+    return e->now.fd >= 0 && e->offered_ns > 0;
 }
 
 void checkpoint_box_put(struct checkpoint_box *b, const struct slot_work *work,
@@ -182,7 +192,7 @@ void checkpoint_box_put(struct checkpoint_box *b, const struct slot_work *work,
     drop_copy(&e->newer);
     e->newer = (struct copy){fd, *saved};
     e->leaving = e->leaving || saved->last;
-    if (e->leaving || !flows(e)) begin_newer(b, e);
+    if (e->leaving || !is_offered(e)) begin_newer(b, e);
     (void)uv_timer_start(&b->timer, on_timer, RETRY_MS, RETRY_MS);
 }
 
@@ -327,7 +337,7 @@ void checkpoint_box_seen(struct checkpoint_box *b, const Farm__CheckpointSeen *s
 void checkpoint_box_joined(struct checkpoint_box *b)
 {
     for (struct entry *e = b->entries; e; e = e->next)
-        if (e->now.fd >= 0) offer(b, e);
+        offer_freshest(b, e);
 }
 
 void checkpoint_box_bulk_ready(struct checkpoint_box *b)
@@ -339,7 +349,7 @@ void checkpoint_box_bulk_ready(struct checkpoint_box *b)
 void checkpoint_box_bulk_lost(struct checkpoint_box *b)
 {
     for (struct entry *e = b->entries; e; e = e->next)
-        if (flows(e)) offer(b, e);
+        if (e->sender.limit > 0) offer_freshest(b, e);
 }
 
 /* ---- time ---- */
@@ -347,7 +357,7 @@ void checkpoint_box_bulk_lost(struct checkpoint_box *b)
 static void offer_stale(struct checkpoint_box *b, int64_t now_ns)
 {
     for (struct entry *e = b->entries; e; e = e->next)
-        if (e->now.fd >= 0 && now_ns - e->offered_ns >= OFFER_AGAIN_NS) offer(b, e);
+        if (now_ns - e->offered_ns >= OFFER_AGAIN_NS) offer_freshest(b, e);
 }
 
 static void on_timer(uv_timer_t *timer)

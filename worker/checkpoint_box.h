@@ -1,7 +1,8 @@
 /* checkpoint_box: what the engines saved of running attempts, on its way to the coordinator (T6): a
  * Checkpoint message, bytes under Credit as output CHECKPOINT_OUTPUT, until CheckpointSeen. One at
- * a time an attempt; a newer one takes the place of one whose bytes do not flow yet. Unlike results
- * they are expendable: nothing is synced, and what is left over is thrown away at the next start.
+ * a time an attempt: while it is on its way the newest waits, which keeps a slow coordinator from
+ * being asked for more than it takes. Unlike results they are expendable: nothing is synced, and
+ * what is left over is thrown away at the next start.
  *
  * Results go first, unless an attempt leaves: it stays until its last checkpoint was answered, or
  * CHECKPOINT_LEAVE_NS have passed. Loop thread only. */

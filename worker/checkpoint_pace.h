@@ -11,11 +11,11 @@
 #include <stdint.h>
 
 /* Not more often, however cheap it is: whoever takes one in has to check it. */
-#define CHECKPOINT_INTERVAL_NS INT64_C(500000000)
+#define CHECKPOINT_INTERVAL_NS INT64_C(300000000)
 
 struct checkpoint_pace {
     int64_t begun_ns; /* 0 = not begun */
-    int64_t last_ns;  /* the last one was asked for, or it began */
+    int64_t last_ns;  /* of the last one, or it began */
     unsigned slots;   /* that share the worker's bytes */
     int64_t cost_ns;  /* of the next one: as the last one, or a guess */
     uint64_t cost_bytes;
@@ -26,9 +26,11 @@ struct checkpoint_pace {
 /* Denoising begins. `bytes`: about so large is a checkpoint. slots >= 1. */
 void checkpoint_pace_begin(struct checkpoint_pace *p, uint64_t bytes, unsigned slots,
                            int64_t now_ns);
-/* After step `step` of `steps`: is it time? Never when nothing is left to compute. */
+/* Step `step` of `steps` is done at `now_ns`, or will be: is it time then? Never when nothing is
+ * left to compute. */
 bool checkpoint_pace_is_due(const struct checkpoint_pace *p, uint32_t step, uint32_t steps,
                             int64_t now_ns);
+/* One was asked for, and will be written at `now_ns`. */
 void checkpoint_pace_asked(struct checkpoint_pace *p, int64_t now_ns);
 void checkpoint_pace_saved(struct checkpoint_pace *p, int64_t took_ns, uint64_t bytes);
 

@@ -182,7 +182,7 @@ static void ask_to_save(struct slot_core *s, int64_t now_ns, struct slot_actions
 {
     if (s->saving || s->running->canary || s->intent != SLOT_NO_INTENT) return;
     s->saving = true;
-    checkpoint_pace_asked(&s->pace, now_ns);
+    checkpoint_pace_asked(&s->pace, now_ns + s->step_ns);
     slot_act(out, SLOT_SAVE, s->running);
 }
 
@@ -194,11 +194,12 @@ static bool ends_in_time(const struct slot_core *s, int64_t now_ns)
            s->step_ns <= (s->leave_by_ns - now_ns) / left;
 }
 
+/* What is asked for now is written when the step that has just begun is done. */
 void slot_pace_step(struct slot_core *s, int64_t now_ns, struct slot_actions *out)
 {
     if (s->place.step >= s->place.steps) return;
     if (!ends_in_time(s, now_ns) ||
-        checkpoint_pace_is_due(&s->pace, s->place.step, s->place.steps, now_ns))
+        checkpoint_pace_is_due(&s->pace, s->place.step + 1, s->place.steps, now_ns + s->step_ns))
         ask_to_save(s, now_ns, out);
 }
 

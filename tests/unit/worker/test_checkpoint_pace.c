@@ -59,16 +59,22 @@ static void assert_cheap(const struct outcome *o, unsigned slots)
                 (uint64_t)(o->all_ns / NS_PER_MS + 1) * CHECKPOINT_BYTES_PER_S / 1000);
 }
 
-/* The pattern family: few bytes, so that only the interval counts. */
+/* The pattern family: few bytes, so that hardly more than the interval counts. */
 static void short_steps_are_saved_every_few(void **state)
 {
     (void)state;
-    struct run r = {100 * NS_PER_MS, NS_PER_MS / 2, 20 * 1024, 50, 1};
+    struct run r = {100 * NS_PER_MS, NS_PER_MS / 2, 5 * 1024, 51, 1};
     struct outcome o = run(&r);
     assert_cheap(&o, 1);
-    assert_int_equal(o.first, 5);
-    assert_int_equal(o.longest, 5);
-    assert_int_equal(o.saves, 9); /* not after the last step */
+    assert_int_equal(o.first, 3);
+    assert_int_equal(o.longest, 3);
+    assert_int_equal(o.saves, 16); /* not after the last step */
+    r.bytes = 20 * 1024;           /* the bytes of 0.31 seconds */
+    o = run(&r);
+    assert_cheap(&o, 1);
+    assert_int_equal(o.first, 4);
+    assert_int_equal(o.longest, 4);
+    assert_in_range(o.saves, 14, 16);
 }
 
 static void long_steps_are_saved_every_time(void **state)
@@ -86,7 +92,7 @@ static void very_short_steps_are_hardly_saved(void **state)
     struct run r = {2 * NS_PER_MS, NS_PER_MS, 20 * 1024, 1000, 1};
     struct outcome o = run(&r);
     assert_cheap(&o, 1);
-    assert_in_range(o.saves, 2, 4);
+    assert_in_range(o.saves, 4, 6);
     r.steps = 50; /* a tenth of a second in all */
     o = run(&r);
     assert_int_equal(o.saves, 0);
