@@ -125,10 +125,14 @@ static void fill_seam(const struct plan_scene *scene, uint32_t place, struct pla
         fill_seam_joint(scene, place - scene->windows, t);
 }
 
-/* Those of the round before, of all windows that share frames with this one. */
-static void add_neighbours(const struct plan_scene *scene, uint32_t round, struct plan_task *t)
+/* Those of the round before, of all windows that share frames with this one. They stand near it:
+ * the last window is moved back by less than a stride. */
+static void add_neighbours(const struct plan_scene *scene, uint32_t round, uint32_t window,
+                           struct plan_task *t)
 {
-    for (uint32_t k = 0; k < scene->windows; k++) {
+    const uint32_t near = t->frames / scene->stride + 2;
+    for (uint32_t k = window > near ? window - near : 0; k < scene->windows; k++) {
+        if (k > window + near) break;
         const uint32_t first = plan_window_first(scene, k);
         if (first >= t->first + t->frames || first + t->frames <= t->first) continue;
         add_input(t, scene->task + (round - 1) * scene->windows + k, PLAN_LATENTS);
@@ -146,7 +150,7 @@ static void fill_windows(const struct plan_scene *scene, uint32_t place, struct 
     t->kind = rounds == 0 ? PLAN_RENDER : round < rounds ? PLAN_ROUND : PLAN_DECODE;
     t->latents = t->kind == PLAN_ROUND || is_last_of_clip(scene, window);
     if (t->kind != PLAN_ROUND) make(t, new_from(scene, window), t->first + t->frames);
-    if (round > 0) add_neighbours(scene, round, t);
+    if (round > 0) add_neighbours(scene, round, window, t);
 }
 
 static fill_fn *const fills[PLAN_METHOD_COUNT] = {

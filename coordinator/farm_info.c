@@ -203,14 +203,14 @@ uint32_t farm_batch_running(const struct farm *f, const char *batch, int64_t now
                             struct running_info *out, uint32_t room)
 {
     const struct batch *b = batch_find(f, batch);
-    const struct task *t = NULL;
+    const struct work *w = NULL;
     uint32_t count = 0;
     if (b == NULL) return 0;
-    for (size_t i = 0; (t = table_next(&b->tasks, &i, NULL, NULL)) != NULL;) {
-        CHAIN_EACH(link, &t->live)
+    for (size_t i = 0; (w = table_next(&b->works, &i, NULL, NULL)) != NULL;) {
+        CHAIN_EACH(link, &w->live)
         {
             if (count == room) return count;
-            out[count++] = running_of(CHAIN_OWNER(link, struct attempt, of_task), now_ns);
+            out[count++] = running_of(CHAIN_OWNER(link, struct attempt, of_work), now_ns);
         }
     }
     return count;

@@ -181,8 +181,9 @@ void farm_stitch_failed(struct farm *f, const char *batch, uint32_t clip,
     struct task_key key = {.clip = clip};
     if (w == NULL) return;
     memcpy(key.batch, w->batch->id, sizeof(key.batch));
-    if (failure == STITCH_MISSING)
+    if (failure == STITCH_MISSING) {
         reopen_all(f, key, tasks, task_count, now_ns);
-    else
-        finish_failed(f, w, failure, message, now_ns);
+        failure = STITCH_FULL; /* should none of them be one of its tasks: tried again */
+    }
+    if ((w = done_clip(f, batch, clip)) != NULL) finish_failed(f, w, failure, message, now_ns);
 }

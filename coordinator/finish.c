@@ -55,7 +55,6 @@ void finish_init(struct work *w)
 
 /* ---- the clip as its tasks make it ---- */
 
-/* Who made most of what is seen last. */
 static const struct task *last_task(const struct work *w)
 {
     const struct task *last = NULL;

@@ -285,6 +285,19 @@ static void what_is_missing_is_made_in_order(void **state)
     field_end(s);
 }
 
+static void who_names_no_task_of_the_clip_is_asked_again(void **state)
+{
+    (void)state;
+    static const uint32_t missing[] = {REEL_TASKS};
+    struct hand *w;
+    struct field *s = stitching(&w);
+    farm_stitch_failed(s->f, REEL, 0, STITCH_MISSING, missing, 1, "", s->now_ns);
+    field_check(s);
+    field_run(s, 6 * NS_PER_S);
+    assert_int_equal(field_count(s, EFFECT_STITCH), 1);
+    field_end(s);
+}
+
 static void an_input_that_is_missing_comes_first(void **state)
 {
     (void)state;
@@ -430,6 +443,7 @@ int main(void)
         cmocka_unit_test(tasks_beyond_the_plan_are_refused),
         cmocka_unit_test(a_missing_segment_costs_its_task_only),
         cmocka_unit_test(what_is_missing_is_made_in_order),
+        cmocka_unit_test(who_names_no_task_of_the_clip_is_asked_again),
         cmocka_unit_test(an_input_that_is_missing_comes_first),
         cmocka_unit_test(who_renders_already_is_left_alone),
         cmocka_unit_test(the_winner_of_each_task_is_told_again),
