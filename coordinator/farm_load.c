@@ -139,6 +139,7 @@ static void load_checkpoint(struct task *t, const struct task_record *record)
     const char *fingerprint = record->checkpoint_fingerprint;
     if (record->checkpoint_step == 0 || fingerprint == NULL) return;
     t->checkpoint.step = record->checkpoint_step;
+    t->checkpoint.fence = record->checkpoint_fence;
     free(t->checkpoint.fingerprint);
     t->checkpoint.fingerprint = xstrdup(fingerprint);
 }
@@ -179,9 +180,10 @@ bool farm_load_attempt(struct farm *f, const struct attempt_record *record, stru
     struct attempt *a = attempt_new(t, w, record->fence, record->worker_fence, record->slot);
     a->step = a->resumed_step = record->resumed_step;
     a->resumed_other = record->resumed_step > 0; /* whose it was is not kept */
-    bool is_fresh = a->fence == a->worker_fence; /* else an old result was adopted */
-    if (is_fresh && t->checkpoint.step > a->resumed_step)
-        t->checkpoint.fence = a->fence; /* most likely */
+    if (t->checkpoint.fence == a->fence) {
+        t->checkpoint.worker = w;
+        a->step = t->checkpoint.step;
+    }
     return true;
 }
 

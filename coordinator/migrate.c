@@ -101,6 +101,7 @@ static const char plans[] =
     "ALTER TABLE task ADD COLUMN fingerprint INTEGER;"
     "ALTER TABLE task ADD COLUMN checkpoint_step INTEGER;"
     "ALTER TABLE task ADD COLUMN checkpoint_fingerprint INTEGER;"
+    "ALTER TABLE task ADD COLUMN checkpoint_fence INTEGER;"
     "ALTER TABLE attempt ADD COLUMN resumed_step INTEGER;"
     "ALTER TABLE output ADD COLUMN keep_until_ms INTEGER;"
     "CREATE INDEX output_kept_until ON output(keep_until_ms) WHERE keep_until_ms IS NOT NULL;"

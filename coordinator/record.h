@@ -190,6 +190,7 @@ struct task_record {
     const char *fingerprint;  /* of the stored outputs, "" = none: it pins the clip (S7) */
     uint32_t checkpoint_step; /* steps done in the stored checkpoint; 0 = none */
     const char *checkpoint_fingerprint;
+    uint64_t checkpoint_fence; /* of the attempt that made it */
     enum suspect suspect;
     const char *why;     /* "" or, when failed: an end's name, "stitch", "dependency" */
     const char *message; /* "" or the words for people */

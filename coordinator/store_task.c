@@ -33,7 +33,7 @@ void store_task_save(struct store *s, const struct task_record *t)
 {
     static const char sql[] =
         "INSERT OR REPLACE INTO task VALUES(" BATCH_NUMBER ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
-        " " WORD("?11") ", ?12, ?13, ?14, ?15, ?16, " WORD("?17") ", ?18, " WORD("?19") ")";
+        " " WORD("?11") ", ?12, ?13, ?14, ?15, ?16, " WORD("?17") ", ?18, " WORD("?19") ", ?20)";
     struct buf blamed = BUF_INIT;
     join_blamed(&blamed, t);
     store_db_word(s, t->winner);
@@ -46,13 +46,14 @@ void store_task_save(struct store *s, const struct task_record *t)
                 store_some((int64_t)t->winner_fence), store_some((int64_t)t->output_bytes),
                 store_some(t->suspect), store_words(t->why), store_words(t->message),
                 store_words(t->fingerprint), store_some(t->checkpoint_step),
-                store_words(t->checkpoint_fingerprint));
+                store_words(t->checkpoint_fingerprint), store_some((int64_t)t->checkpoint_fence));
     buf_finish(&blamed);
 }
 
 #define TASK_COLUMNS                                                                               \
     "SELECT b.id, clip, task, t.state, open, fence, t.attempts, counted, losses, blamed, w.text,"  \
-    " winner_fence, output_bytes, suspect, why, message, f.text, checkpoint_step, p.text"          \
+    " winner_fence, output_bytes, suspect, why, message, f.text, checkpoint_step, p.text,"         \
+    " checkpoint_fence"                                                                            \
     " FROM task t JOIN batch b ON b.sequence = t.batch LEFT JOIN word w ON w.id = winner"          \
     " LEFT JOIN word f ON f.id = t.fingerprint LEFT JOIN word p ON p.id = checkpoint_fingerprint"
 
@@ -97,6 +98,7 @@ static void read_task(sqlite3_stmt *stmt, struct buf *texts, struct task_record 
     size_t why = keep(texts, stmt, 14), message = keep(texts, stmt, 15);
     size_t fingerprint = keep(texts, stmt, 16), checkpoint = keep(texts, stmt, 18);
     t->checkpoint_step = store_db_u32(stmt, 17);
+    t->checkpoint_fence = store_db_u64(stmt, 19);
     split_blamed((char *)texts->data + blamed, t);
     bool has_winner = sqlite3_column_type(stmt, 10) != SQLITE_NULL;
     t->winner = has_winner ? kept(texts, winner) : NULL;

@@ -175,6 +175,7 @@ struct task_record task_record(const struct task *t)
                                  .fingerprint = t->state == TASK_DONE ? t->work->fingerprint : "",
                                  .checkpoint_step = t->checkpoint.step,
                                  .checkpoint_fingerprint = t->checkpoint.fingerprint,
+                                 .checkpoint_fence = t->checkpoint.fence,
                                  .suspect = t->suspect,
                                  .why =
                                      t->last_end != END_LIVE ? attempt_end_name(t->last_end) : "",

@@ -44,7 +44,7 @@ struct task {
         uint32_t step;
         char *fingerprint;
         struct worker *worker; /* that made it; NULL = not known since the start */
-        uint64_t fence;        /* of the attempt that made it; 0 = not known */
+        uint64_t fence;        /* of the attempt that made it */
     } checkpoint;
 };
 

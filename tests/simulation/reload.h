@@ -136,7 +136,7 @@ static inline const char *reload_task_field(const struct task_record *a,
     if (!same_winner) return "the winner";
     if (a->output_bytes != b->output_bytes || a->suspect != b->suspect) return "the outputs";
     if (!reload_same_text(a->fingerprint, b->fingerprint)) return "the fingerprint";
-    if (a->checkpoint_step != b->checkpoint_step ||
+    if (a->checkpoint_step != b->checkpoint_step || a->checkpoint_fence != b->checkpoint_fence ||
         !reload_same_text(a->checkpoint_fingerprint, b->checkpoint_fingerprint))
         return "the checkpoint";
     return NULL;

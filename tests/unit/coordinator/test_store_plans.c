@@ -190,7 +190,8 @@ static void tasks_tell_of_checkpoints(void **state)
                             .open = true,
                             .fingerprint = "cpu 1",
                             .checkpoint_step = 9,
-                            .checkpoint_fingerprint = "cpu 2"};
+                            .checkpoint_fingerprint = "cpu 2",
+                            .checkpoint_fence = UINT64_C(1) << 48};
     add_batch(s, &shape, 1);
     store_task_save(s, &t);
     struct task_record back;
@@ -198,6 +199,7 @@ static void tasks_tell_of_checkpoints(void **state)
     assert_string_equal(back.fingerprint, "cpu 1");
     assert_int_equal(back.checkpoint_step, 9);
     assert_string_equal(back.checkpoint_fingerprint, "cpu 2");
+    assert_true(back.checkpoint_fence == UINT64_C(1) << 48);
     t.fingerprint = t.checkpoint_fingerprint = NULL;
     t.checkpoint_step = 0;
     store_task_save(s, &t);
