@@ -33,7 +33,8 @@ bool checkpoint_pace_is_due(const struct checkpoint_pace *p, uint32_t step, uint
                             int64_t now_ns)
 {
     const int64_t passed_ns = now_ns - p->begun_ns;
-    if (p->begun_ns == 0 || step >= steps || now_ns - p->last_ns < CHECKPOINT_INTERVAL_NS)
+    if (p->begun_ns == 0 || p->slots == 0 || step >= steps ||
+        now_ns - p->last_ns < CHECKPOINT_INTERVAL_NS)
         return false;
     return has_time(p, passed_ns) && has_bytes(p, passed_ns);
 }

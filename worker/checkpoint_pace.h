@@ -16,14 +16,14 @@
 struct checkpoint_pace {
     int64_t begun_ns; /* 0 = not begun */
     int64_t last_ns;  /* of the last one, or it began */
-    unsigned slots;   /* that share the worker's bytes */
+    unsigned slots;   /* that share the worker's bytes; 0 = no checkpoints */
     int64_t cost_ns;  /* of the next one: as the last one, or a guess */
     uint64_t cost_bytes;
     int64_t spent_ns;
     uint64_t spent_bytes;
 };
 
-/* Denoising begins. `bytes`: about so large is a checkpoint. slots >= 1. */
+/* Denoising begins. `bytes`: about so large is a checkpoint. */
 void checkpoint_pace_begin(struct checkpoint_pace *p, uint64_t bytes, unsigned slots,
                            int64_t now_ns);
 /* Step `step` of `steps` is done at `now_ns`, or will be: is it time then? Never when nothing is

@@ -28,6 +28,8 @@ static const char USAGE[] =
     "  --memory SIZE       of all engines together (default all of the machine or the\n"
     "                      container): one that needs more than its share is killed\n"
     "  --grace TIME        after SIGTERM: how long what runs may go on (default 5s)\n"
+    "  --checkpoints WORD  on or off: whether half-finished work is saved at the\n"
+    "                      coordinator, so that it resumes elsewhere (default on)\n"
     "  --leave-after TIME  end after so long without a coordinator (default 0 = never)\n"
     "  --models DIR        look here for models before fetching one; may be repeated\n"
     "                      (default ../share/zoetrope/models beside the program)\n"
@@ -45,11 +47,18 @@ struct flags {
     int64_t memory_bytes;
     int64_t grace_ns;
     int64_t leave_after_ns;
+    bool no_checkpoints;
     const char **models;
     size_t model_count;
 };
 
 /* ---- flags ---- */
+
+static bool parse_switch(const char *text, bool *off_out)
+{
+    *off_out = strcmp(text, "off") == 0;
+    return *off_out || strcmp(text, "on") == 0;
+}
 
 static bool parse_time(const char *text, int64_t *out_ns)
 {
@@ -132,6 +141,8 @@ static bool take_flag(struct flags *f, int c, const char *value)
         return parse_bytes(value, &f->memory_bytes);
     case 'g':
         return parse_time(value, &f->grace_ns);
+    case 'p':
+        return parse_switch(value, &f->no_checkpoints);
     case 'l':
         return parse_time(value, &f->leave_after_ns);
     case 'm':
@@ -141,19 +152,14 @@ static bool take_flag(struct flags *f, int c, const char *value)
     }
 }
 
-static const struct option LONG[] = {{"connect", required_argument, NULL, 'c'},
-                                     {"server-key", required_argument, NULL, 'k'},
-                                     {"state", required_argument, NULL, 's'},
-                                     {"slots", required_argument, NULL, 'n'},
-                                     {"threads", required_argument, NULL, 't'},
-                                     {"memory", required_argument, NULL, 'b'},
-                                     {"grace", required_argument, NULL, 'g'},
-                                     {"leave-after", required_argument, NULL, 'l'},
-                                     {"models", required_argument, NULL, 'm'},
-                                     {"log", required_argument, NULL, 'd'},
-                                     {"help", no_argument, NULL, 'h'},
-                                     {"version", no_argument, NULL, 'v'},
-                                     {0}};
+static const struct option LONG[] = {
+    {"connect", required_argument, NULL, 'c'},     {"server-key", required_argument, NULL, 'k'},
+    {"state", required_argument, NULL, 's'},       {"slots", required_argument, NULL, 'n'},
+    {"threads", required_argument, NULL, 't'},     {"memory", required_argument, NULL, 'b'},
+    {"grace", required_argument, NULL, 'g'},       {"checkpoints", required_argument, NULL, 'p'},
+    {"leave-after", required_argument, NULL, 'l'}, {"models", required_argument, NULL, 'm'},
+    {"log", required_argument, NULL, 'd'},         {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},           {0}};
 
 /* -1 = go on, otherwise the exit code. */
 static int parse_flags(struct flags *f, int argc, char **argv)
@@ -245,6 +251,7 @@ static int run_with_keys(const struct flags *f, struct key_pair *keys, struct er
                                      .memory_bytes = (uint64_t)f->memory_bytes,
                                      .grace_ns = f->grace_ns,
                                      .leave_after_ns = f->leave_after_ns,
+                                     .no_checkpoints = f->no_checkpoints,
                                      .model_folders = f->models ? f->models : defaults,
                                      .model_folder_count = f->models ? f->model_count : 1};
     int code = error_exit_code(ERROR_USAGE);

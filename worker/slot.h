@@ -36,7 +36,7 @@ struct slot_options {
     const char *program; /* path of zoe-engine */
     int index;
     int threads;
-    unsigned slots; /* of this worker */
+    unsigned slots; /* of this worker: they share what checkpoints may cost; 0 = none are made */
     struct slot_host host;
 };
 

@@ -180,7 +180,7 @@ void slot_core_start(struct slot_core *s, int64_t now_ns, struct slot_actions *o
 
 static void ask_to_save(struct slot_core *s, int64_t now_ns, struct slot_actions *out)
 {
-    if (s->saving || s->running->canary || s->intent != SLOT_NO_INTENT) return;
+    if (s->slots == 0 || s->saving || s->running->canary || s->intent != SLOT_NO_INTENT) return;
     s->saving = true;
     checkpoint_pace_asked(&s->pace, now_ns + s->step_ns);
     slot_act(out, SLOT_SAVE, s->running);

@@ -105,8 +105,8 @@ struct slot_core {
     struct checkpoint_pace pace;
     bool saving;         /* the engine was asked and has not answered */
     int64_t leave_by_ns; /* 0 = it need not leave; else it is preempted then */
-    unsigned slots;      /* of this worker: they share what checkpoints may cost */
-    int64_t said_ns;     /* last SLOT_PROGRESS */
+    unsigned slots;  /* of this worker: they share what checkpoints may cost; 0 = none are made */
+    int64_t said_ns; /* last SLOT_PROGRESS */
     struct slot_place said;
     bool draining;
     bool closed;

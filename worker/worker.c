@@ -152,7 +152,8 @@ static void create_slots(struct worker *w)
         struct slot_options options = {.program = w->options.engine,
                                        .index = (int)i,
                                        .threads = w->threads,
-                                       .slots = (unsigned)w->slot_count,
+                                       .slots =
+                                           w->options.no_checkpoints ? 0 : (unsigned)w->slot_count,
                                        .host = worker_slot_host(w)};
         w->slots[i] = slot_create(w->loop, &options);
     }

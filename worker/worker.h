@@ -24,6 +24,7 @@ struct worker_options { /* all borrowed for life */
     uint64_t memory_bytes; /* of all engines together; 0 = what the machine has */
     int64_t grace_ns;
     int64_t leave_after_ns; /* 0 = never */
+    bool no_checkpoints;    /* what runs is never saved half-finished */
     const char *const *model_folders;
     size_t model_folder_count;
     void *zmq_context;

@@ -127,9 +127,17 @@ static void nothing_is_due_before_it_began(void **state)
     assert_false(checkpoint_pace_is_due(&pace, 1, 10, T0));
 }
 
+static void test_no_slots_no_checkpoints(void **state)
+{
+    const struct run r = {.step_ns = NS_PER_S, .save_ns = NS_PER_MS, .bytes = 1000, .steps = 100};
+    (void)state;
+    assert_int_equal(run(&r).saves, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_slots_no_checkpoints),
         cmocka_unit_test(short_steps_are_saved_every_few),
         cmocka_unit_test(long_steps_are_saved_every_time),
         cmocka_unit_test(very_short_steps_are_hardly_saved),
