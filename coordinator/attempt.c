@@ -174,7 +174,7 @@ static void record_end(struct farm *f, const struct attempt *a, enum attempt_end
                                         .render_ms = a->upload != NULL ? a->upload->render_ms : 0};
     effects_add(&f->effects, EFFECT_END_ATTEMPT)->end = record;
     b->steps_computed += record.steps_computed;
-    b->steps_wasted += record.steps_wasted;
+    b->steps_wasted += record.steps_wasted + (end == END_DONE ? 0 : a->inherited);
     batch_dirty(f, b);
 }
 

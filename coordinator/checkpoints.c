@@ -205,6 +205,7 @@ static void keep(struct farm *f, struct attempt *a)
     t->checkpoint.step = u->step;
     t->checkpoint.worker = a->worker;
     t->checkpoint.fence = a->fence;
+    a->inherited = 0;
     if (a->step < u->step) a->step = u->step;
     task_save(f, t, true);
 }
@@ -271,9 +272,14 @@ static bool is_used_by(const struct attempt *a)
 void checkpoint_missing(struct farm *f, struct task *t)
 {
     bool in_use = false;
-    CHAIN_EACH(link, &t->live)
-    in_use = in_use || is_used_by(CHAIN_OWNER(link, struct attempt, of_task));
     if (t->checkpoint.step == 0) return;
+    CHAIN_EACH(link, &t->live)
+    {
+        struct attempt *a = CHAIN_OWNER(link, struct attempt, of_task);
+        if (in_use || !is_used_by(a)) continue;
+        in_use = true;
+        a->inherited = a->resumed_step;
+    }
     remove_kept(f, t, !in_use);
     task_save(f, t, true);
 }

@@ -180,6 +180,7 @@ bool farm_load_attempt(struct farm *f, const struct attempt_record *record, stru
     struct attempt *a = attempt_new(t, w, record->fence, record->worker_fence, record->slot);
     a->step = a->resumed_step = record->resumed_step;
     a->resumed_other = record->resumed_step > 0; /* whose it was is not kept */
+    if (t->checkpoint.step == 0) a->inherited = a->resumed_step;
     if (t->checkpoint.fence == a->fence) {
         t->checkpoint.worker = w;
         a->step = t->checkpoint.step;
