@@ -103,9 +103,9 @@ class Farm:
     def state(self):
         return self.folder / "coordinator"
 
-    def start_coordinator(self, env=None, expect_ready=True):
+    def start_coordinator(self, env=None, expect_ready=True, extra=()):
         workers, clients = ("tcp://127.0.0.1:*", "tcp://127.0.0.1:*") if not self.ready else (self.ready["workers"], self.ready["clients"])
-        arguments = [BIN / "zoe-coordinator", "--state", self.state, "--listen-workers", workers, "--listen-clients", clients, "--json"]
+        arguments = [BIN / "zoe-coordinator", "--state", self.state, "--listen-workers", workers, "--listen-clients", clients, "--json", *extra]
         for model in self.models:
             arguments += ["--models", model]
         self.coordinator = self.spawn("coordinator", arguments, env, subprocess.PIPE)
