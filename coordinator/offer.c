@@ -48,6 +48,15 @@ static bool is_complete(const struct upload *u)
     return true;
 }
 
+/* Nothing at all cannot be sent again. */
+static bool has_bytes(const struct upload *u)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < u->output_count; i++)
+        bytes |= u->outputs[i].size_bytes;
+    return bytes > 0;
+}
+
 static void start_over(struct upload *u)
 {
     u->current = 0;
@@ -351,10 +360,10 @@ void offer_uploaded(struct farm *f, struct attempt *a, bool digests_right, int64
     if (digests_right) {
         complete(f, a);
         verify(f, a);
-    } else if (++u->wrong_digests < TRIES) {
+    } else if (++u->wrong_digests < TRIES && has_bytes(u)) {
         ask_once_more(f, a, now_ns);
     } else {
-        reject(f, a, DROP_REJECTED, "its bytes have another digest than offered, twice", now_ns);
+        reject(f, a, DROP_REJECTED, "its bytes have another digest than offered", now_ns);
     }
 }
 

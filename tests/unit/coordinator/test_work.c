@@ -371,6 +371,23 @@ static void nothing_is_adopted_without_its_inputs(void **state)
     field_end(s);
 }
 
+/* Its bytes cannot be asked for once more: there are none. */
+static void an_empty_result_of_another_digest_is_rejected(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_worker(s, "w1", 1);
+    field_batch(s, REEL, 1);
+    field_turn(s);
+    struct attempt_key key = field_assigned(s, w);
+    field_offer(s, w, &key, 0);
+    farm_uploaded(s->f, w->name, &key, false, s->now_ns);
+    field_check(s);
+    field_turn(s);
+    assert_int_equal(field_last(s, EFFECT_DROPPED)->e.message.drop, DROP_REJECTED);
+    field_end(s);
+}
+
 /* ---- the whole ---- */
 
 static void black_is_a_clip_of_black_segments(void **state)
@@ -448,6 +465,7 @@ int main(void)
         cmocka_unit_test(who_renders_already_is_left_alone),
         cmocka_unit_test(the_winner_of_each_task_is_told_again),
         cmocka_unit_test(nothing_is_adopted_without_its_inputs),
+        cmocka_unit_test(an_empty_result_of_another_digest_is_rejected),
         cmocka_unit_test(black_is_a_clip_of_black_segments),
         cmocka_unit_test(the_time_left_counts_tasks),
         cmocka_unit_test(a_clip_whose_next_task_waits_says_so),
