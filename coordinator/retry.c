@@ -130,23 +130,35 @@ static void fail_as_last(struct farm *f, struct task *t, int64_t now_ns)
     free(message);
 }
 
-static void settle(struct farm *f, struct task *t, int64_t now_ns)
+/* True when the task failed: its clip took others out of the list as well. */
+static bool settle(struct farm *f, struct task *t, int64_t now_ns)
 {
-    if (t->state != TASK_WAITING || t->counted < 2) return;
+    if (t->state != TASK_WAITING || t->counted < 2) return false;
     struct capable all = capable_of(f, t);
-    if (all.count == 0 || all.blamed < all.count) return;
-    if (all.proven == all.count)
+    if (all.count == 0 || all.blamed < all.count) return false;
+    if (all.proven == all.count) {
         fail_as_last(f, t, now_ns);
-    else
-        want_canaries(f, t);
+        return true;
+    }
+    want_canaries(f, t);
+    return false;
+}
+
+static bool settle_some(struct farm *f, int64_t now_ns)
+{
+    CHAIN_EACH(link, &f->disputed)
+    {
+        if (settle(f, CHAIN_OWNER(link, struct task, in_disputed), now_ns)) return true;
+    }
+    return false;
 }
 
 void retry_settle(struct farm *f, int64_t now_ns)
 {
     if (!f->settle_wanted) return;
     f->settle_wanted = false;
-    CHAIN_EACH(link, &f->disputed)
-    settle(f, CHAIN_OWNER(link, struct task, in_disputed), now_ns);
+    while (settle_some(f, now_ns))
+        continue;
 }
 
 /* ---- after an end ---- */
