@@ -24,45 +24,54 @@ bool pin_takes(const struct work *w, const char *fingerprint)
     return pin == NULL || strcmp(pin, fingerprint) == 0;
 }
 
+static bool has_slot_of(const struct worker *worker, const char *fingerprint)
+{
+    for (uint32_t i = 0; i < worker->slot_count; i++) {
+        if (strcmp(worker->slots[i].fingerprint, fingerprint) == 0) return true;
+    }
+    return false;
+}
+
 bool pin_fits(const struct work *w, const struct worker *worker)
 {
     const char *pin = pin_of(w);
-    for (uint32_t i = 0; pin != NULL && i < worker->slot_count; i++) {
-        if (strcmp(worker->slots[i].fingerprint, pin) == 0) return true;
-    }
-    return pin == NULL;
+    return pin == NULL || has_slot_of(worker, pin);
 }
 
 /* ---- nobody of that fingerprint (S7) ---- */
 
-static bool can_all(const struct worker *worker, const struct group *g)
-{
-    for (uint32_t i = 0; i < g->stages; i++) {
-        if (!worker_can(worker, g->stands[i].lane)) return false;
-    }
-    return true;
-}
-
-static bool has_maker(const struct farm *f, const struct work *w)
+static bool has_worker(const struct farm *f, const struct lane *lane, const char *fingerprint)
 {
     for (size_t i = 0; i < f->workers.count; i++) {
-        if (can_all(f->crew[i], w->group) && pin_fits(w, f->crew[i])) return true;
+        if (worker_can(f->crew[i], lane) && has_slot_of(f->crew[i], fingerprint)) return true;
     }
     return false;
+}
+
+/* Somebody for each stage: it need not be one worker for all of them. */
+static bool has_crew(const struct farm *f, const struct work *w, const char *fingerprint)
+{
+    for (uint32_t i = 0; i < w->group->stages; i++) {
+        if (!has_worker(f, w->group->stands[i].lane, fingerprint)) return false;
+    }
+    return true;
 }
 
 /* Without anybody else a clip would start over for nothing: all of a farm may be switched off. */
 static bool has_heir(const struct farm *f, const struct work *w)
 {
     for (size_t i = 0; i < f->workers.count; i++) {
-        if (can_all(f->crew[i], w->group)) return true;
+        const struct worker *worker = f->crew[i];
+        for (uint32_t s = 0; s < worker->slot_count; s++) {
+            if (has_crew(f, w, worker->slots[s].fingerprint)) return true;
+        }
     }
     return false;
 }
 
 static void watch(struct farm *f, struct work *w, int64_t now_ns)
 {
-    if (has_maker(f, w))
+    if (has_crew(f, w, w->fingerprint))
         deadline_clear(&f->timers, &w->stranded);
     else if (!deadline_is_set(&w->stranded))
         deadline_set(&f->timers, &w->stranded, now_ns + PIN_PATIENCE_NS);

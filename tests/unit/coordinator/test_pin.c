@@ -123,6 +123,40 @@ static void who_comes_back_in_time_goes_on(void **state)
     field_end(s);
 }
 
+/* Whatever of the second model it was given goes back. */
+static void takes_nothing_of_the_second(struct field *s, const struct hand *w,
+                                        enum hand_back_reason reason)
+{
+    for (uint32_t task = 3; task <= 5; task++) {
+        for (uint64_t fence = 1; fence <= 4; fence++) {
+            struct attempt_key key = {.task = reel_key(0, task), .fence = fence};
+            field_hand_back(s, w, &key, reason);
+        }
+    }
+}
+
+/* One has no room for the first model, the other none for the second: together they are enough,
+ * and what is stored stays. */
+static void stages_may_have_their_own_workers(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *second = reel_worker(s, "w1", "f");
+    reel_batch(s, 1, reel_plan(PLAN_UPSCALE));
+    field_turn(s);
+    struct attempt_key key = reel_assigned(s, second, 0, 0);
+    field_hand_back(s, second, &key, HAND_BACK_MEMORY);
+    struct hand *first = reel_worker(s, "w2", "f");
+    reel_render(s, first, 0, 0, 2);
+    takes_nothing_of_the_second(s, second, HAND_BACK_DISK); /* for now */
+    takes_nothing_of_the_second(s, first, HAND_BACK_MEMORY);
+    (void)reel_worker(s, "w3", "g"); /* could do all of it anew */
+    field_run(s, 700 * NS_PER_S);
+    assert_int_equal(field_events(s, "clip.repinned"), 0);
+    assert_int_equal(reel_done(s, 0), 3);
+    field_end(s);
+}
+
 static void the_pin_survives_a_restart(void **state)
 {
     (void)state;
@@ -313,6 +347,7 @@ int main(void)
         cmocka_unit_test(nothing_starts_over_while_nobody_is_there),
         cmocka_unit_test(nothing_starts_over_while_its_batch_is_paused),
         cmocka_unit_test(who_comes_back_in_time_goes_on),
+        cmocka_unit_test(stages_may_have_their_own_workers),
         cmocka_unit_test(the_pin_survives_a_restart),
         cmocka_unit_test(what_lives_over_a_restart_holds_its_clip),
         cmocka_unit_test(a_result_of_another_fingerprint_is_refused),
