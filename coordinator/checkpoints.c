@@ -145,11 +145,12 @@ bool checkpoint_received(struct farm *f, struct attempt *a, uint64_t offset, int
 void checkpoint_uploaded(struct farm *f, struct attempt *a, bool digest_right)
 {
     struct upload *u = a->checkpoint;
-    if (u == NULL || !u->complete || u->checking) return;
-    if (!digest_right) {
+    if (u == NULL || u->checking) return;
+    if (!digest_right) { /* or the disk did not take it */
         give_up(f, a);
         return;
     }
+    if (!u->complete) return;
     u->checking = true;
     struct effect_job *job = job_of(f, a, EFFECT_VERIFY_CHECKPOINT);
     job->output_count = 1;

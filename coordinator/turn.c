@@ -231,6 +231,7 @@ static void start_job(struct coordinator *c, const struct task_job *j)
         checks_start_checkpoint(c->checks, &j->job);
         break;
     case EFFECT_DISCARD_CHECKPOINT:
+        if (farm_has_checkpoint(c->farm, j->worker, &key)) break; /* another came in this turn */
         checks_drop_checkpoint(c->checks, j->worker, &key);
         checkpoint_uploads_end(c->checkpoints, j->worker, &key, j->job.outputs[0].frames);
         break;

@@ -165,6 +165,23 @@ static void wrong_bytes_are_dropped(void **state)
     field_end(s);
 }
 
+/* Nobody waits for the rest of it, least of all who leaves. */
+static void what_the_disk_does_not_take_is_given_up_at_once(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = running(&w, &key);
+    struct farm_checkpoint c = reel_checkpoint_of(w, &key, 4, 500);
+    reel_send_checkpoint(s, w, &c);
+    assert_true(farm_received(s->f, w->session, &key, CHECKPOINT_OUTPUT, 100, s->now_ns));
+    field_forget(s);
+    farm_checkpoint_uploaded(s->f, w->name, &key, false, s->now_ns);
+    field_turn(s);
+    assert_seen(s, 4, false);
+    field_end(s);
+}
+
 static void credit_that_is_not_used_comes_back(void **state)
 {
     (void)state;
@@ -388,6 +405,7 @@ int main(void)
         cmocka_unit_test(a_newer_one_takes_the_place_of_one_on_its_way),
         cmocka_unit_test(bad_ones_are_dropped_and_nothing_else_happens),
         cmocka_unit_test(wrong_bytes_are_dropped),
+        cmocka_unit_test(what_the_disk_does_not_take_is_given_up_at_once),
         cmocka_unit_test(credit_that_is_not_used_comes_back),
         cmocka_unit_test(credit_goes_to_who_leaves_first),
         cmocka_unit_test(a_lost_attempt_is_gone_on_with),
