@@ -1,6 +1,6 @@
-/* The first step: a child makes the video, a pool thread makes it durable. A clip of one segment is
- * given to the child as a word; what has more, or sound, or another rate or size, as a manifest
- * that says of each segment what it has to be. */
+/* The first step: a child makes the video, a pool thread makes it durable. The segment of a clip
+ * without a plan is given to the child as a word; those of a plan, and what gets sound or another
+ * rate or size, as a manifest that says of each segment what it has to be. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -195,7 +195,8 @@ void publish_stitch_start(struct publish_job *j)
 {
     struct error err = {0};
     const struct clip_facts *f = &j->facts;
-    j->has_manifest = f->parts.count > 1 || f->before != NULL || clip_facts_has_output(f);
+    /* the last task of an upscaled clip of one window is not its first: the child has to name it */
+    j->has_manifest = f->shape.plan.method != PLAN_WHOLE || clip_facts_has_output(f);
     char *segment = artifacts_path(j->c->artifacts, &f->parts.items[0].output.sha256);
     char *manifest = j->has_manifest ? manifest_text(j) : NULL;
     j->out = publish_temp(&j->target, &err);
