@@ -7,6 +7,8 @@
 #include "base/xalloc.h"
 #include "coordinator/shell.h"
 
+static const char *const kinds[] = {[PLAN_SEGMENT] = "segment", [PLAN_LATENTS] = "latents"};
+
 struct search { /* among a task's outputs */
     const char *kind;
     struct output_record found;
@@ -72,7 +74,6 @@ bool assign_inputs_fill(struct coordinator *c, const struct effect_message *mess
                         const struct task_place *place, struct reply *memory, Farm__Assign *m,
                         struct error *err)
 {
-    static const char *const kinds[] = {[PLAN_SEGMENT] = "segment", [PLAN_LATENTS] = "latents"};
     const struct plan_task *task = &place->task;
     bool ok = true;
     m->inputs = reply_alloc(memory, LIMIT_TASK_INPUTS, sizeof(*m->inputs));
@@ -95,6 +96,47 @@ void assign_inputs_report(struct coordinator *c)
                          "something that it goes on from is missing", shell_now(c));
     }
     list->count = 0;
+}
+
+/* ---- damaged ---- */
+
+static bool is_sound(struct coordinator *c, const struct output_record *row)
+{
+    struct digest seen;
+    char *path = artifacts_path(c->artifacts, &row->output.sha256);
+    const bool sound = path != NULL && digest_of_file(path, &seen, NULL, NULL) &&
+                       digest_equal(&seen, &row->output.sha256);
+    free(path);
+    return sound;
+}
+
+static void check_input(struct coordinator *c, const struct task_key *maker, const char *kind)
+{
+    struct error err = {0};
+    struct search s = {.kind = kind};
+    if (!store_each_output(c->store, maker, look, &s, &err)) {
+        log_error("%s", err.message);
+        return;
+    }
+    if (!s.is_found || is_sound(c, &s.found)) return;
+    log_warn("the stored %s of %s/%u.%u is damaged: it is made again", kind, maker->batch,
+             maker->clip, maker->task);
+    farm_output_missing(c->farm, maker, false, shell_now(c));
+}
+
+/* Small files, on the loop's thread: it is rare that a worker cannot have one. */
+void assign_inputs_check(struct coordinator *c, const struct task_key *task)
+{
+    struct task_place place;
+    struct error err = {0};
+    if (task_place_find(&place, c, task, &err)) {
+        for (uint32_t i = 0; i < place.task.input_count; i++) {
+            struct task_key maker = *task;
+            maker.task = place.task.inputs[i].task;
+            check_input(c, &maker, kinds[place.task.inputs[i].output]);
+        }
+    }
+    task_place_finish(&place);
 }
 
 void assign_inputs_finish(struct missing_inputs *list)

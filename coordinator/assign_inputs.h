@@ -30,6 +30,8 @@ bool assign_inputs_fill(struct coordinator *c, const struct effect_message *mess
                         struct error *err);
 /* After the turn's messages, when the list of effects is free again. */
 void assign_inputs_report(struct coordinator *c);
+/* A worker could not have them: those that are damaged here are made again. Reads the files. */
+void assign_inputs_check(struct coordinator *c, const struct task_key *task);
 void assign_inputs_finish(struct missing_inputs *list);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "coordinator/assign_inputs.h"
 #include "coordinator/checkpoint_uploads.h"
 #include "coordinator/dispatch.h"
 #include "coordinator/file_server.h"
@@ -180,8 +181,11 @@ static void handed_back(struct dispatch *d)
 {
     const Farm__HandedBack *m = d->envelope->handed_back;
     struct attempt_key key = attempt_of(m->attempt);
+    const bool lacks_inputs = m->reason == FARM__HAND_BACK_REASON__HAND_BACK_RECALLED &&
+                              farm_is_wanted(d->c->farm, d->sender->name, &key);
     farm_handed_back(d->c->farm, d->session->epoch, &key, (enum hand_back_reason)m->reason,
                      m->message, d->now_ns);
+    if (lacks_inputs) assign_inputs_check(d->c, &key.task);
 }
 
 static void ended(struct dispatch *d)

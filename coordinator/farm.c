@@ -222,6 +222,24 @@ static void take_canary_back(struct farm *f, struct worker *w, uint64_t number)
     if (number == w->canary.number) canary_drop(f, w);
 }
 
+#define INPUTS_WAIT_NS (2 * NS_PER_S)
+
+/* Nobody asked for it back: its worker could not have what it goes on from. */
+static bool lacks_inputs(const struct attempt *a, enum hand_back_reason reason)
+{
+    struct plan_task plan;
+    plan_task(&a->task->group->shape.plan, a->task->number, &plan);
+    return reason == HAND_BACK_RECALLED && !a->recalled && plan.input_count > 0;
+}
+
+/* At once nobody could either. */
+static void wait_for_inputs(struct farm *f, struct task *t, int64_t now_ns)
+{
+    chain_remove(&t->in_stand);
+    task_requeue(f, t, INPUTS_WAIT_NS, now_ns);
+    batch_refresh_group(f, t->group);
+}
+
 void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key *key,
                       enum hand_back_reason reason, const char *message, int64_t now_ns)
 {
@@ -233,8 +251,11 @@ void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key
     }
     struct attempt *a = attempt_find(f, w, key);
     if (a == NULL || a->upload != NULL) return;
+    bool waits = lacks_inputs(a, reason);
+    struct task *t = a->task;
     note_refusal(f, a, reason);
     attempt_end(f, a, end_of_refusal(reason), &(struct attempt_detail){.message = message}, now_ns);
+    if (waits && t->state == TASK_WAITING) wait_for_inputs(f, t, now_ns);
 }
 
 void farm_ended(struct farm *f, uint64_t session, const struct farm_ended *ended, int64_t now_ns)

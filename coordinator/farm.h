@@ -128,6 +128,8 @@ enum hand_back_reason { /* the same numbers as farm.proto's HandBackReason */
 
 void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key *key,
                       enum hand_back_reason reason, const char *message, int64_t now_ns);
+/* It is live, and nobody asked for it back: when it is, what it goes on from could not be had. */
+bool farm_is_wanted(const struct farm *f, const char *worker, const struct attempt_key *key);
 
 struct farm_ended {
     struct attempt_key attempt;

@@ -62,6 +62,12 @@ static struct attempt *attempt_by_name(const struct farm *f, const char *worker,
     return w != NULL ? attempt_find(f, w, key) : NULL;
 }
 
+bool farm_is_wanted(const struct farm *f, const char *worker, const struct attempt_key *key)
+{
+    const struct attempt *a = attempt_by_name(f, worker, key);
+    return a != NULL && a->upload == NULL && !a->recalled;
+}
+
 bool farm_has_upload(const struct farm *f, const char *worker, const struct attempt_key *key)
 {
     const struct attempt *a = attempt_by_name(f, worker, key);

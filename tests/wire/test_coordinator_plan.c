@@ -190,6 +190,30 @@ static void a_task_waits_for_what_it_goes_on_from(void **state)
     await_published();
 }
 
+static void hand_back(const struct labour *w)
+{
+    char why[] = "what the coordinator sent is not this input";
+    Farm__Attempt attempt = attempt_of(w);
+    Farm__HandedBack m = FARM__HANDED_BACK__INIT;
+    m.attempt = &attempt;
+    m.reason = FARM__HAND_BACK_REASON__HAND_BACK_RECALLED;
+    m.message = why;
+    PEER_SAY(&cast.worker, HANDED_BACK, handed_back, &m);
+}
+
+/* Their size is right, so the Assign leaves; the worker sees that they are not what was stored. */
+static void damaged_latents_are_made_again(void **state)
+{
+    (void)state;
+    deliver_tasks(0, 1);
+    struct labour w = take_task(1);
+    damage(&cast.made[0].latents);
+    hand_back(&w);
+    deliver_tasks(0, 1);
+    deliver_tasks(1, TASKS);
+    await_published();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +227,7 @@ int main(void)
         FARM_TEST(a_damaged_segment_alone_is_made_again),
         FARM_TEST(missing_segments_are_made_again),
         FARM_TEST(a_task_waits_for_what_it_goes_on_from),
+        FARM_TEST(damaged_latents_are_made_again),
     };
     return cmocka_run_group_tests(tests, NULL, free_made);
 }
