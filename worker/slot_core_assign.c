@@ -95,9 +95,9 @@ static void no_result(struct slot_work *work, const char *message, struct slot_a
 
 /* NULL: it goes without. */
 static no_part_fn *const refusals[PART_KIND_COUNT] = {
-    [PART_MODEL] = no_model,   [PART_LORA] = no_model,     [PART_INIT] = no_pictures,
-    [PART_MASK] = no_pictures, [PART_LATENTS] = no_result, [PART_HELD] = no_result,
-    [PART_BEFORE] = no_result, [PART_BASE] = no_result,
+    [PART_MODEL] = no_model,     [PART_LORA] = no_model,     [PART_INIT] = no_pictures,
+    [PART_MASK] = no_pictures,   [PART_LATENTS] = no_result, [PART_HELD] = no_pictures,
+    [PART_BEFORE] = no_pictures, [PART_BASE] = no_result,
 };
 
 /* What refuses the work, or NULL when it can go without. */

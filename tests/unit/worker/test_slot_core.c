@@ -213,7 +213,7 @@ static void pictures_that_cannot_be_made_are_a_failure(void **state)
 static void parts_that_cannot_be_had(void **state)
 {
     struct scene s;
-    const struct digest latents = {{7}}, checkpoint = {{8}};
+    const struct digest latents = {{7}}, checkpoint = {{8}}, before = {{9}};
     (void)state;
     memset(&s, 0, sizeof s);
     slot_core_init(&s.core, 1);
@@ -233,6 +233,12 @@ static void parts_that_cannot_be_had(void **state)
     assert_int_equal(action(&s, SLOT_HANDED_BACK)->name.clip, 1);
     assert_int_equal(action(&s, SLOT_HANDED_BACK)->reason,
                      FARM__HAND_BACK_REASON__HAND_BACK_RECALLED);
+    work = work_of(2, 100 * NS_PER_S); /* what a person sent is not made anew */
+    slot_work_add(work, PART_BEFORE, &before);
+    assign(&s, work);
+    DO(&s, slot_core_part(core, &before, NULL, "undecodable", T0, out));
+    assert_null(action(&s, SLOT_HANDED_BACK));
+    assert_int_equal(action(&s, SLOT_ENDED)->end, FARM__END_KIND__END_FAILED);
     slot_core_finish(&s.core);
 }
 
