@@ -30,6 +30,7 @@ COUNTED = 'abcd'
 # the text of every frame as the chain hears it, `-cuts` windows that share no frames.
 METHODS = {
     'chain': {'overlap': 4},
+    'chain-blend': {'overlap': 4, 'blend': 4},
     'chain-6': {'overlap': 6},
     'chain-8': {'overlap': 8},
     'chain-g3': {'overlap': 4, 'guidance_scale': 3},
@@ -62,11 +63,12 @@ def recipe(method, scenario, seed):
     """Each frame hears the text of the window that makes it."""
     settings = {'method': 'chain', **METHODS[method]}
     run = settings.pop('run', 'whole')
+    blend = settings.pop('blend', 0)
     first = starts(settings['overlap'], run == 'cuts')
     texts = [prompt(scenario, seed, window) for window in range(WINDOWS)]
     track = {}
     for window, frame in enumerate(first[1:], 1):
-        track[str(frame - 1)], track[str(frame)] = texts[window - 1], texts[window]
+        track[str(frame - (blend // 2 or 1))], track[str(frame + blend // 2)] = texts[window - 1], texts[window]
     frames = first[-1] + first[2] - first[1]
     cuts = {'cuts': first[1:]} if run == 'cuts' else {}
     return {'prompt': texts[0], 'prompts_by_frame': track, 'seed': seed, 'num_frames': frames, 'segment_frames': WINDOW, **settings, **cuts}, run
