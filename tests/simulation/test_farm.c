@@ -13,7 +13,7 @@
 #include "simulation/history.h"
 
 #define SEEDS 200
-#define MUTATION_SEEDS 12
+#define MUTATION_SEEDS 40
 
 static const char *const mutation_names[MUTATION_COUNT] = {
     [MUTATION_NONE] = "none",
