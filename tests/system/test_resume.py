@@ -23,9 +23,21 @@ def sidecars(farm, accepted):
 
 
 def running(farm, batch):
-    """(worker, clip, task, steps done) of what is being rendered."""
-    return [(r["worker"], r["attempt"].get("clip", 0), r["attempt"].get("task", 0), r.get("step", 0))
+    """(worker, its attempt's name, clip, steps done) of what is being rendered."""
+    return [(r["worker"], tuple(r["attempt"].get(k, 0) for k in ("clip", "task", "fence")), r["attempt"].get("clip", 0), r.get("step", 0))
             for r in farm.batch(batch).get("running", []) if r.get("step", 0) > 0]
+
+
+def kill(farm, name, extra):
+    farm.kill_worker(name)
+    farm.start_worker(name, *extra)
+
+
+def stand_up(farm, extra):
+    """A child that was being started when its worker was killed may hold the lock of its folder for a moment more: whoever met it tries again."""
+    for name, process in list(farm.workers.items()):
+        if process.poll() is not None:
+            farm.start_worker(name, *extra)
 
 
 def is_over(farm, batch):
@@ -33,27 +45,29 @@ def is_over(farm, batch):
 
 
 class Killer:
-    """Kills the worker of a running attempt once a number of steps, drawn before, have been seen; another one of its name comes at once."""
+    """Kills the worker of a running attempt once a number of steps, drawn before, have been seen; another one of its name comes at once. No task is struck more than
+    twice: from the third loss on it waits ten seconds and more (lifecycle T7)."""
 
     def __init__(self, farm, batch, seed, extra, task_steps):
         self.farm, self.batch, self.random, self.extra, self.task_steps = farm, batch, random.Random(seed), extra, task_steps
-        self.kills = 0
+        self.killed = set()
 
-    def kill(self, name):
-        self.farm.kill_worker(name)
-        self.farm.start_worker(name, *self.extra)
-        self.kills += 1
+    def may_be_struck(self, attempt):
+        return attempt not in self.killed and sum(a[:2] == attempt[:2] for a in self.killed) < 2
 
     def once(self):
         """True when somebody was killed, False when the batch was over before."""
         target = self.random.randint(1, self.task_steps - 1)
 
         def victims():
-            return [r for r in running(self.farm, self.batch) if r[3] >= target] or is_over(self.farm, self.batch)
+            stand_up(self.farm, self.extra)
+            return [r for r in running(self.farm, self.batch) if r[3] >= target and self.may_be_struck(r[1])] or is_over(self.farm, self.batch)
         found = eventually(victims, 60, f"an attempt reaches step {target}", every=0.02)
         if found is True:
             return False
-        self.kill(self.random.choice(found)[0])
+        name, attempt, *_ = self.random.choice(found)
+        kill(self.farm, name, self.extra)
+        self.killed.add(attempt)
         return True
 
 
@@ -65,13 +79,14 @@ class LongClips(unittest.TestCase):
                 farm.start_worker(f"w{number}", *extra)
             accepted = farm.submit([CLIP], *flags)
             killer = Killer(farm, accepted["batch"], seed, extra, task_steps)
-            while killer.kills < kills and killer.once():
+            while len(killer.killed) < kills and killer.once():
                 pass
-            farm.wait(accepted["batch"], seconds=240)
-            self.assertEqual(killer.kills, kills, "the clip was done too early")
+            eventually(lambda: stand_up(farm, extra) or is_over(farm, accepted["batch"]), 240, "the clip is done")
+            self.assertEqual(len(killer.killed), kills, "the clip was done too early")
+            self.assertEqual(farm.batch(accepted["batch"])["state"], "done")
             tree = farm.tree(accepted["folder"])
             self.assertEqual(len(tree), 1)
-            eventually(lambda: not [p for p in farm.strays() if "/artifacts/" not in p or "/artifacts/tmp/" in p], 30, f"nothing left behind: {farm.strays()}")
+            eventually(lambda: not [p for p in farm.strays() if "/artifacts/" not in p or "/artifacts/tmp/" in p], 30, "nothing is left behind")
             return tree, sidecars(farm, accepted)[0]
 
     def test_the_same_file_whoever_renders_it(self):
@@ -104,11 +119,10 @@ class HundredKills(unittest.TestCase):
         left = dict(targets)
 
         def kill_due():
-            busy = running(farm, batch)
-            for worker, clip, _, step in busy:
+            stand_up(farm, ("--threads", "1"))
+            for worker, _, clip, step in running(farm, batch):
                 if clip in left and step >= left[clip]:
-                    farm.kill_worker(worker)
-                    farm.start_worker(worker, "--threads", "1")
+                    kill(farm, worker, ("--threads", "1"))
                     del left[clip]
             return not left or is_over(farm, batch)
         eventually(kill_due, 600, "every clip's worker is killed once", every=0.02)
