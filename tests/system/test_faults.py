@@ -42,15 +42,22 @@ def fill(path):
 
 
 class Faults(unittest.TestCase):
-    def finish(self, farm, accepted):
-        """The common verdict."""
+    @staticmethod
+    def is_tidy(farm, orphans):
+        strays = farm.strays()
+        stored = [p for p in strays if "/artifacts/" in p and "/artifacts/tmp/" not in p]
+        return len(strays) == len(stored) <= orphans
+
+    def finish(self, farm, accepted, orphans=0):
+        """The common verdict. `orphans`: a coordinator that is killed between a checkpoint's rename and its commit leaves that file for an hour (lifecycle A3), at most
+        one a worker; results are sent again, to the same name."""
         farm.wait(accepted["batch"])
         batch = farm.batch(accepted["batch"])
         self.assertEqual(batch["state"], "done")
         self.assertEqual(farm.tree(accepted["folder"]), undisturbed)
         published = [e for e in farm.zoe("events", "--batch", accepted["batch"], json_out=True)["events"] if e["kind"] == "clip.published"]
         self.assertEqual(sorted(e["clip"] for e in published), list(range(CLIPS)))
-        eventually(lambda: not farm.strays(), 30, f"nothing left behind: {farm.strays()}")
+        eventually(lambda: self.is_tidy(farm, orphans), 30, "nothing is left behind")
 
     def test_worker_killed(self):
         for after in (0, 2, 5):
@@ -97,17 +104,15 @@ class Faults(unittest.TestCase):
                     farm.kill_coordinator(signal.SIGTERM)
                     count += 10 if point.startswith("store") else 0
                     farm.start_coordinator(env={"ZOE_FAULT_KILL": f"{point}:{1 if point == 'submit.accepted' else count}"})
-                    # A checkpoint that has its name but no row yet stays for an hour; results are sent again, to the same name.
-                    checkpoints = ["--checkpoints", "off"] if point == "artifact.renamed" else []
-                    farm.start_worker("w1", *checkpoints)
-                    farm.start_worker("w2", *checkpoints)
+                    farm.start_worker("w1")
+                    farm.start_worker("w2")
                     done = farm.run("submit", "-", *SMALL, "--key", "one", "--json", "--timeout", "3s", stdin="\n".join(LINES) + "\n")
                     eventually(lambda: farm.coordinator.poll() is not None, 60, f"the fault at {point} hits")
                     farm.start_coordinator()
                     accepted = farm.submit(LINES, *SMALL, "--key", "one")
                     if done.returncode == 0:
                         self.assertTrue(accepted["existed"])
-                    self.finish(farm, accepted)
+                    self.finish(farm, accepted, orphans=2)
                     self.assertEqual(len(farm.zoe("batch", "list", json_out=True)["batches"]), 1)
 
     def test_coordinator_killed_in_mid_batch(self):
@@ -117,7 +122,7 @@ class Faults(unittest.TestCase):
                 farm.wait_published(accepted["batch"], after)
                 farm.kill_coordinator()
                 farm.start_coordinator()
-            self.finish(farm, accepted)
+            self.finish(farm, accepted, orphans=2)
 
     def stop_an_engine(self, farm):
         """Stops an engine in mid-batch; its pid if an attempt was caught in it, None if it had just ended."""
