@@ -9,6 +9,7 @@
 #include "base/table.h"
 #include "base/xalloc.h"
 #include "coordinator/checks.h"
+#include "coordinator/releases.h"
 #include "coordinator/shell.h"
 #include "coordinator/uploads.h"
 
@@ -27,9 +28,8 @@ struct arrival {
 
 struct checkpoint_uploads {
     struct coordinator *c;
-    struct table entries;    /* name -> struct arrival */
-    struct digest *released; /* held until the turn that gave them up is committed */
-    size_t released_count, released_capacity;
+    struct table entries;     /* name -> struct arrival */
+    struct releases released; /* held until the turn that gave them up is committed */
 };
 
 #define FILE_NAME_SIZE (UPLOADS_NAME_SIZE + 24)
@@ -56,31 +56,20 @@ struct checkpoint_uploads *checkpoint_uploads_create(struct coordinator *c)
     return u;
 }
 
-static void release_later(struct checkpoint_uploads *u, const struct digest *digest)
-{
-    if (u->released_count == u->released_capacity) {
-        u->released_capacity = u->released_capacity == 0 ? 16 : 2 * u->released_capacity;
-        u->released = xrealloc_array(u->released, u->released_capacity, sizeof(*u->released));
-    }
-    u->released[u->released_count++] = *digest;
-}
-
 void checkpoint_uploads_tick(struct checkpoint_uploads *u)
 {
-    for (size_t i = 0; i < u->released_count; i++)
-        artifacts_release(u->c->artifacts, &u->released[i]);
-    u->released_count = 0;
+    releases_run(&u->released, u->c->artifacts);
 }
 
 int64_t checkpoint_uploads_next(const struct checkpoint_uploads *u)
 {
-    return u->released_count > 0 ? 0 : INT64_MAX;
+    return u->released.count > 0 ? 0 : INT64_MAX;
 }
 
 static void free_arrival(struct arrival *a)
 {
     artifact_upload_close(a->file, false);
-    if (a->sealed) release_later(a->owner, &a->sha256);
+    if (a->sealed) releases_add(&a->owner->released, &a->sha256);
     free(a->worker);
     free(a);
 }
@@ -106,7 +95,7 @@ void checkpoint_uploads_destroy(struct checkpoint_uploads *u)
     if (u == NULL) return;
     checkpoint_uploads_clear(u);
     table_finish(&u->entries);
-    free(u->released);
+    releases_finish(&u->released);
     free(u);
 }
 

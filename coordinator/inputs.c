@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "coordinator/intake.h"
+#include "coordinator/releases.h"
 #include "coordinator/reply.h"
 #include "coordinator/shell.h"
 #include "proto/codec.h"
@@ -49,8 +50,7 @@ struct inputs {
     struct coordinator *c;
     struct transfer *first;
     int count;
-    struct digest *released; /* held until the turn that gave them up is committed */
-    size_t released_count, released_capacity;
+    struct releases released; /* held until the turn that gave them up is committed */
 };
 
 bool inputs_is_upload(const char *upload)
@@ -129,22 +129,6 @@ static void fail(struct transfer *t, const struct error *err)
     end_transfer(t);
 }
 
-static void release_later(struct inputs *in, const struct digest *sha256)
-{
-    if (in->released_count == in->released_capacity) {
-        in->released_capacity = in->released_capacity == 0 ? 8 : 2 * in->released_capacity;
-        in->released = xrealloc_array(in->released, in->released_capacity, sizeof(*in->released));
-    }
-    in->released[in->released_count++] = *sha256;
-}
-
-static void release_now(struct inputs *in)
-{
-    for (size_t i = 0; i < in->released_count; i++)
-        artifacts_release(in->c->artifacts, &in->released[i]);
-    in->released_count = 0;
-}
-
 /* ---- is it what it should be? ---- */
 
 static bool keep(struct transfer *t, const json_t *report, struct error *err)
@@ -194,7 +178,7 @@ static void on_looked(void *context, const struct media_result *result)
         return;
     }
     judge(t, result, &err);
-    release_later(in, &t->sha256);
+    releases_add(&in->released, &t->sha256);
     shell_stir(in->c);
     if (err.code != ERROR_NONE)
         fail(t, &err);
@@ -407,7 +391,7 @@ void inputs_gone(struct inputs *in, zsock_peer peer)
 
 void inputs_tick(struct inputs *in, int64_t now_ns)
 {
-    release_now(in);
+    releases_run(&in->released, in->c->artifacts);
     for (struct transfer *t = in->first, *next; t != NULL; t = next) {
         next = t->next;
         if (t->state != RECEIVING) continue;
@@ -426,7 +410,7 @@ void inputs_tick(struct inputs *in, int64_t now_ns)
 
 bool inputs_is_busy(const struct inputs *in)
 {
-    return in->count > 0 || in->released_count > 0;
+    return in->count > 0 || in->released.count > 0;
 }
 
 /* ---- life ---- */
@@ -443,7 +427,7 @@ void inputs_destroy(struct inputs *in)
     if (in == NULL) return;
     while (in->first != NULL)
         end_transfer(in->first);
-    release_now(in);
-    free(in->released);
+    releases_run(&in->released, in->c->artifacts);
+    releases_finish(&in->released);
     free(in);
 }

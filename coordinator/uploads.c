@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/table.h"
 #include "base/xalloc.h"
+#include "coordinator/releases.h"
 #include "coordinator/shell.h"
 
 #define RETRY_NS (2 * NS_PER_S)
@@ -37,10 +38,8 @@ struct upload {
 
 struct uploads {
     struct coordinator *c;
-    struct table entries;    /* name -> struct upload */
-    struct digest *released; /* held until the turn that gave them up is committed */
-    size_t released_count;
-    size_t released_capacity;
+    struct table entries;     /* name -> struct upload */
+    struct releases released; /* held until the turn that gave them up is committed */
 };
 
 void uploads_name(const char *worker, const struct attempt_key *key, char out[UPLOADS_NAME_SIZE])
@@ -69,27 +68,11 @@ static void close_files(struct upload *e, bool keep)
     }
 }
 
-static void release_later(struct uploads *u, const struct digest *digest)
-{
-    if (u->released_count == u->released_capacity) {
-        u->released_capacity = u->released_capacity == 0 ? 16 : 2 * u->released_capacity;
-        u->released = xrealloc_array(u->released, u->released_capacity, sizeof(*u->released));
-    }
-    u->released[u->released_count++] = *digest;
-}
-
-static void release_now(struct uploads *u)
-{
-    for (size_t i = 0; i < u->released_count; i++)
-        artifacts_release(u->c->artifacts, &u->released[i]);
-    u->released_count = 0;
-}
-
 static void free_upload(struct upload *e, bool keep)
 {
     close_files(e, keep);
     for (uint32_t i = 0; i < e->offer.output_count; i++) {
-        if (e->sealed[i]) release_later(e->owner, &e->offer.outputs[i].sha256);
+        if (e->sealed[i]) releases_add(&e->owner->released, &e->offer.outputs[i].sha256);
     }
     free(e->worker);
     free(e->fingerprint);
@@ -103,7 +86,7 @@ void uploads_clear(struct uploads *u)
         free_upload(e, true);
     table_finish(&u->entries);
     table_init(&u->entries);
-    release_now(u);
+    releases_run(&u->released, u->c->artifacts);
 }
 
 void uploads_destroy(struct uploads *u)
@@ -111,7 +94,7 @@ void uploads_destroy(struct uploads *u)
     if (u == NULL) return;
     uploads_clear(u);
     table_finish(&u->entries);
-    free(u->released);
+    releases_finish(&u->released);
     free(u);
 }
 
@@ -375,7 +358,7 @@ void uploads_discard(struct uploads *u, const char *worker, const struct attempt
 void uploads_tick(struct uploads *u, int64_t now_ns)
 {
     struct upload *e = NULL;
-    release_now(u);
+    releases_run(&u->released, u->c->artifacts);
     for (size_t i = 0; (e = table_next(&u->entries, &i, NULL, NULL)) != NULL;) {
         if (e->retry_at_ns != 0 && e->retry_at_ns <= now_ns) offer_again(e);
     }
@@ -385,7 +368,7 @@ int64_t uploads_next(const struct uploads *u)
 {
     int64_t next_ns = INT64_MAX;
     const struct upload *e = NULL;
-    if (u->released_count > 0) return 0;
+    if (u->released.count > 0) return 0;
     for (size_t i = 0; (e = table_next(&u->entries, &i, NULL, NULL)) != NULL;) {
         if (e->retry_at_ns != 0 && e->retry_at_ns < next_ns) next_ns = e->retry_at_ns;
     }
