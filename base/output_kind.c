@@ -8,6 +8,7 @@ static const struct {
 } rows[OUTPUT_KIND_COUNT] = {
     [OUTPUT_VIDEO] = {"video", "mp4"},
     [OUTPUT_IMAGE] = {"image", "png"},
+    [OUTPUT_REPORT] = {"report", "report.json"},
 };
 
 const char *output_kind_name(enum output_kind kind)

@@ -6,8 +6,9 @@
 #include <stdbool.h>
 
 enum output_kind {
-    OUTPUT_VIDEO, /* any number of frames: an MP4 */
-    OUTPUT_IMAGE, /* one frame: a PNG */
+    OUTPUT_VIDEO,  /* any number of frames: an MP4 */
+    OUTPUT_IMAGE,  /* one frame: a PNG */
+    OUTPUT_REPORT, /* no file: what its frames are, as JSON, a row (recipe field `report`) */
     OUTPUT_KIND_COUNT
 };
 

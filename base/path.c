@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/id.h"
+#include "base/mutation.h"
 #include "base/xalloc.h"
 
 #define PART_MAX_BYTES 255
@@ -61,6 +62,30 @@ bool path_is_safe_relative(const char *path)
     }
 }
 
+/* One part of the path after the other: the system follows links in all but the last. */
+int path_open_below(const char *folder, const char *relative)
+{
+    const int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW;
+    if (!path_is_safe_relative(relative)) {
+        errno = EINVAL;
+        return -1;
+    }
+    int at = open(folder, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+    for (const char *part = relative; at >= 0; part += strcspn(part, "/") + 1) {
+        const size_t size = strcspn(part, "/");
+        const bool last = part[size] == '\0';
+        char *name = xstrndup(part, size);
+        int next = openat(at, name, flags | (last ? O_NONBLOCK : O_DIRECTORY));
+        const int reason = errno;
+        free(name);
+        (void)close(at);
+        errno = reason;
+        if (last) return next;
+        at = next;
+    }
+    return -1;
+}
+
 bool path_exists(const char *path)
 {
     struct stat info;
@@ -75,7 +100,7 @@ bool path_is_folder(const char *path)
 
 static bool sync_fd(int fd, const char *path, struct error *err)
 {
-    if (fsync(fd) == 0) return true;
+    if (mutated(MUTATION_NO_FSYNC) || fsync(fd) == 0) return true;
     if (errno == EINVAL || errno == ENOTSUP) return true; /* a file system without it */
     return error_set_errno(err, errno, "cannot sync %s", path);
 }

@@ -19,6 +19,11 @@ const char *path_basename(const char *path); /* borrowed */
  * control characters, at most 255 bytes a part. */
 bool path_is_safe_relative(const char *path);
 
+/* Opens a file for reading at a safe relative path below `folder`, without following a symbolic
+ * link anywhere below it. -1 with errno: ELOOP or ENOTDIR where something else stands in the way,
+ * EINVAL for a path that is not safe. */
+int path_open_below(const char *folder, const char *relative);
+
 bool path_exists(const char *path);
 bool path_is_folder(const char *path);
 bool path_make_folders(const char *path, mode_t mode,

@@ -243,6 +243,10 @@ static const struct recipe_field fields[] = {
      .min = 0,
      .max = 1,
      .summary = "with the method seam: how far joints are made anew"},
+    {.name = "report",
+     .type = RECIPE_BOOL,
+     .shapes_group = true,
+     .summary = "keep what the frames are (digest, brightness, motion), and no video"},
     {.name = "reanchor",
      .type = RECIPE_BOOL,
      .summary = "new frames follow the contrast of the held ones"},
@@ -331,7 +335,8 @@ static const struct recipe_field fields[] = {
      .summary = "pixels down of the finished video"},
     {.name = "pattern",
      .type = RECIPE_OBJECT,
-     .summary = "test pattern: step_ms, fail_step, hang_step, garbage_step"},
+     .summary = "test pattern: step_ms, fail_step, hang_step, crash_step, "
+                "garbage_step"},
 };
 
 #define FIELD_COUNT ((int)(sizeof(fields) / sizeof(fields[0])))

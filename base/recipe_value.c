@@ -15,10 +15,8 @@ struct pattern_member {
 };
 
 static const struct pattern_member pattern_members[] = {
-    {"step_ms", 600000},
-    {"fail_step", INT64_MAX},
-    {"hang_step", INT64_MAX},
-    {"garbage_step", INT64_MAX},
+    {"step_ms", 600000},       {"fail_step", INT64_MAX},    {"hang_step", INT64_MAX},
+    {"crash_step", INT64_MAX}, {"garbage_step", INT64_MAX},
 };
 
 #define PATTERN_COUNT (sizeof(pattern_members) / sizeof(pattern_members[0]))

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/xalloc.h"
 
 #define NEAREST_MAX_LENGTH 63
@@ -153,6 +154,35 @@ void text_real(double value, int digits, char out[TEXT_REAL_SIZE])
     locale_t c = enter_c_locale(&previous);
     (void)snprintf(out, TEXT_REAL_SIZE, "%.*g", digits, value);
     leave_c_locale(c, previous);
+}
+
+static int64_t unit_ns(char letter)
+{
+    static const struct {
+        char letter;
+        int64_t ns;
+    } units[] = {
+        {'s', NS_PER_S}, {'m', 60 * NS_PER_S}, {'h', 3600 * NS_PER_S}, {'d', 86400 * NS_PER_S}};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (units[i].letter == letter) return units[i].ns;
+    return 0;
+}
+
+bool text_parse_duration(const char *text, int64_t max_ns, int64_t *out_ns)
+{
+    int64_t total = 0;
+    if (!*text) return false;
+    while (*text) {
+        char *end;
+        if (*text < '0' || *text > '9') return false;
+        long long number = strtoll(text, &end, 10);
+        int64_t unit = *end ? unit_ns(*end) : NS_PER_S;
+        if (!unit || number > 1000000 || number > (max_ns - total) / unit) return false;
+        total += number * unit;
+        text = *end ? end + 1 : end;
+    }
+    *out_ns = total;
+    return true;
 }
 
 bool text_parse_size(const char *text, int64_t *width, int64_t *height)

@@ -22,6 +22,8 @@ bool text_parse_double(const char *text, double *out); /* finite only, C locale 
 /* %.{digits}g in the C locale; `value` is finite, 1 <= digits <= 17. */
 #define TEXT_REAL_SIZE 32
 void text_real(double value, int digits, char out[TEXT_REAL_SIZE]);
+/* "90", "90s", "5m", "1h30m", "30d": at most `max_ns`. */
+bool text_parse_duration(const char *text, int64_t max_ns, int64_t *out_ns);
 /* "256x320" -> width, height */
 bool text_parse_size(const char *text, int64_t *width, int64_t *height);
 

@@ -107,6 +107,12 @@ static bool says_json(int argc, char **argv)
     return false;
 }
 
+/* No option begins with a digit: -5 is a number. */
+static bool is_option(const char *word)
+{
+    return word[0] == '-' && word[1] != '\0' && (word[1] < '0' || word[1] > '9');
+}
+
 bool call_parse(struct call *call, const struct command *command, int argc, char **argv, bool *help,
                 struct error *err)
 {
@@ -117,7 +123,7 @@ bool call_parse(struct call *call, const struct command *command, int argc, char
         const char *word = argv[i];
         if (!only_words && strcmp(word, "--") == 0) {
             only_words = true;
-        } else if (!only_words && word[0] == '-' && word[1]) {
+        } else if (!only_words && is_option(word)) {
             if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) return *help = true;
             if (!parse_option(call, argc, argv, &i, err)) return false;
         } else {
@@ -161,34 +167,9 @@ bool call_number(const struct call *call, const char *name, int64_t min, int64_t
 
 #define DURATION_MAX_NS (1000 * 86400 * NS_PER_S)
 
-static const struct {
-    char letter;
-    int64_t ns;
-} UNITS[] = {
-    {'s', NS_PER_S}, {'m', 60 * NS_PER_S}, {'h', 3600 * NS_PER_S}, {'d', 86400 * NS_PER_S}};
-
-static int64_t unit_ns(char letter)
-{
-    for (size_t i = 0; i < sizeof UNITS / sizeof *UNITS; i++)
-        if (UNITS[i].letter == letter) return UNITS[i].ns;
-    return 0;
-}
-
 bool duration_parse(const char *text, int64_t *out_ns)
 {
-    int64_t total = 0;
-    if (!*text) return false;
-    while (*text) {
-        char *end;
-        if (*text < '0' || *text > '9') return false;
-        long long number = strtoll(text, &end, 10);
-        int64_t unit = *end ? unit_ns(*end) : NS_PER_S;
-        if (!unit || number > 1000000 || number > (DURATION_MAX_NS - total) / unit) return false;
-        total += number * unit;
-        text = *end ? end + 1 : end;
-    }
-    *out_ns = total;
-    return true;
+    return text_parse_duration(text, DURATION_MAX_NS, out_ns);
 }
 
 bool call_duration(const struct call *call, const char *name, int64_t *out_ns, struct error *err)

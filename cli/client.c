@@ -71,7 +71,8 @@ bool client_check_batch(const char *text, struct error *err)
 /* Every command whose first argument is a BATCH. */
 static bool check_arguments(const struct call *call, struct error *err)
 {
-    bool names_batch = strncmp(call->command->arguments, "BATCH", 5) == 0;
+    const char *first = call->command->arguments;
+    bool names_batch = strcmp(first, "BATCH") == 0 || strncmp(first, "BATCH ", 6) == 0;
     return !names_batch || client_check_batch(call->arguments[0], err);
 }
 

@@ -17,15 +17,29 @@ typedef unsigned long long ull;
 
 /* ---- list ---- */
 
+/* When a batch is removed by itself. */
+static const char *goes_text(uint64_t goes_ms, char out[80])
+{
+    const int64_t left_ms = (int64_t)goes_ms - clock_wall_ms();
+    if (goes_ms == 0) return "";
+    snprintf(out, 80, "in ");
+    clock_duration_text((left_ms > 0 ? left_ms : 0) * NS_PER_MS, out + 3, 77);
+    return out;
+}
+
 static void print_list(const Farm__Batches *list)
 {
-    static const char *const TITLES[] = {"BATCH", "STATE",     "CLIPS", "FAILED",
-                                         "OWNER", "SUBMITTED", "NAME"};
-    struct output_table *t = output_table_create(TITLES, 7);
+    static const char *const TITLES[] = {"GOES",   "BATCH", "STATE",     "CLIPS",
+                                         "FAILED", "OWNER", "SUBMITTED", "NAME"};
+    bool some_go = false;
+    for (size_t i = 0; i < list->n_batches; i++)
+        some_go = some_go || list->batches[i]->goes_ms != 0;
+    struct output_table *t = output_table_create(some_go ? TITLES : TITLES + 1, some_go ? 8 : 7);
     for (size_t i = 0; i < list->n_batches; i++) {
         const Farm__Batch *b = list->batches[i];
-        char age[80];
+        char age[80], goes[80];
         output_age(b->created_ms, age, sizeof age);
+        if (some_go) output_table_cell(t, "%s", goes_text(b->goes_ms, goes));
         output_table_cell(t, "%s", b->id);
         output_table_cell(t, "%s", b->state);
         output_table_cell(t, "%llu/%llu", (ull)b->clips->published, (ull)b->clips->total);
@@ -116,6 +130,7 @@ static void print_head(const Farm__Batch *b)
         printf("  %llu steps computed, %llu of them wasted, in %llu attempts\n",
                (ull)b->steps_computed, (ull)b->steps_wasted, (ull)b->attempts);
     printf("  %s\n", b->path);
+    if (b->goes_ms) printf("  is removed by itself %s\n", goes_text(b->goes_ms, age));
 }
 
 /* The first failed clips with their reasons. */
@@ -226,7 +241,7 @@ static int run_wait(struct call *call)
 
 /* ---- actions ---- */
 
-static int act(struct call *call, Farm__BatchVerb verb, const char *past)
+static int act_with(struct call *call, Farm__BatchVerb verb, int priority, const char *past)
 {
     struct error err = {0};
     struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
@@ -235,6 +250,7 @@ static int act(struct call *call, Farm__BatchVerb verb, const char *past)
     Farm__BatchAction body = FARM__BATCH_ACTION__INIT;
     body.batch = id;
     body.verb = verb;
+    body.priority = priority;
     Farm__Envelope request = FARM__ENVELOPE__INIT;
     request.body_case = FARM__ENVELOPE__BODY_BATCH_ACTION;
     request.batch_action = &body;
@@ -252,6 +268,24 @@ static int act(struct call *call, Farm__BatchVerb verb, const char *past)
     free(id);
     zclient_close(client);
     return code;
+}
+
+static int act(struct call *call, Farm__BatchVerb verb, const char *past)
+{
+    return act_with(call, verb, 0, past);
+}
+
+static int run_priority(struct call *call)
+{
+    int64_t priority = 0;
+    struct error err = {0};
+    const char *text = call->arguments[1];
+    if (!text_parse_i64(text, -LIMIT_PRIORITY, LIMIT_PRIORITY, &priority)) {
+        error_set(&err, ERROR_USAGE, "priority is -%d to %d, not \"%.40s\"", LIMIT_PRIORITY,
+                  LIMIT_PRIORITY, text);
+        return call_fail(call, &err);
+    }
+    return act_with(call, FARM__BATCH_VERB__BATCH_PRIORITY, (int)priority, "has its new priority");
 }
 
 static int run_pause(struct call *call)
@@ -327,6 +361,18 @@ const struct command command_batch_cancel = {
     NULL,    NULL,     run_cancel, false};
 const struct command command_batch_retry = {
     "batch", "retry", "BATCH", 1, 1, "try its failed clips again", NULL, NULL, run_retry, false};
+const struct command command_batch_priority = {
+    "batch",
+    "priority",
+    "BATCH N",
+    2,
+    2,
+    "let it go before others, or after them",
+    "N is -1000 to 1000, 0 by default; higher goes first. Takes effect with the next clip that\n"
+    "is given out, also for a running batch; what runs is not stopped.",
+    NULL,
+    run_priority,
+    false};
 const struct command command_batch_remove = {
     "batch", "remove", "BATCH",    1,    1, "forget an ended batch and delete its published files",
     NULL,    NULL,     run_remove, false};

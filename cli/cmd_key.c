@@ -1,4 +1,4 @@
-/* zoe key new|show, zoe worker allow, zoe client allow. */
+/* zoe key new|show, zoe worker allow, zoe client allow: keys as hex, without tokens. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,13 +87,20 @@ static int run_worker_allow(struct call *call)
 
 static int run_client_allow(struct call *call)
 {
-    return allow(call, call_has(call, "admin") ? "admin" : "submit", "Client");
+    const char *role = call_option(call, "role");
+    if (!role) role = call_has(call, "admin") ? "admin" : "submit";
+    if (strcmp(role, "worker") != 0) return allow(call, role, "Client");
+    struct error err = {0};
+    error_set(&err, ERROR_USAGE, "a worker's key is allowed by `zoe worker allow`");
+    return call_fail(call, &err);
 }
 
 static const struct option WORKER_OPTIONS[] = {{"name", 0, "NAME", "the worker's name"}, {0}};
-static const struct option CLIENT_OPTIONS[] = {{"name", 0, "NAME", "the owner's name"},
-                                               {"admin", 0, NULL, "may steer workers and keys too"},
-                                               {0}};
+static const struct option CLIENT_OPTIONS[] = {
+    {"name", 0, "NAME", "the owner's name"},
+    {"role", 0, "ROLE", "submit (default), operate or admin"},
+    {"admin", 0, NULL, "the same as --role admin"},
+    {0}};
 
 const struct command command_key_new = {
     "key",

@@ -48,6 +48,13 @@ static bool tell(struct submission *s, struct zclient *client, struct error *err
            (submission_tell(s, client, err) && submission_replace_paths(s, err));
 }
 
+static bool makes_file(const struct submission *s, struct error *err)
+{
+    if (!json_is_true(json_object_get(s->options, "report"))) return true;
+    return error_set(err, ERROR_USAGE,
+                     "--report makes no file: `zoe submit --report`, then `zoe batch fetch`");
+}
+
 static bool target_suits(struct zclient *client, const struct submission *s, struct error *err)
 {
     const char *target = call_option(s->call, "output");
@@ -64,7 +71,7 @@ static int run_render(struct call *call)
     struct submission s = {.call = call, .file = "the prompt", .format = "jsonl", .silent = true};
     struct zclient *client = NULL;
     if (load(&s, &err)) s.options = submission_options(call, &s.inputs, &err);
-    if (s.options) client = client_connect(call, TARGET_START_ALWAYS, &err);
+    if (s.options && makes_file(&s, &err)) client = client_connect(call, TARGET_START_ALWAYS, &err);
     int code;
     if (!client || !tell(&s, client, &err) || !target_suits(client, &s, &err))
         code = call_fail(call, &err);

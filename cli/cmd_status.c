@@ -3,14 +3,16 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/question.h"
 
 typedef unsigned long long ull;
 
-static void print_status(const Farm__Status *s)
+static void print_status(const struct call *call, const Farm__Envelope *e)
 {
+    const Farm__Status *s = e->status;
+    (void)call;
     char uptime[64], disk[32], memory[32];
     clock_duration_text((int64_t)s->uptime_s * NS_PER_S, uptime, sizeof uptime);
     text_size(s->disk_free_bytes, disk, sizeof disk);
@@ -41,22 +43,11 @@ static void print_status(const Farm__Status *s)
 
 static int run_status(struct call *call)
 {
-    struct error err = {0};
-    struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
-    if (!client) return call_fail(call, &err);
     Farm__StatusWanted body = FARM__STATUS_WANTED__INIT;
     Farm__Envelope request = FARM__ENVELOPE__INIT;
     request.body_case = FARM__ENVELOPE__BODY_STATUS_WANTED;
     request.status_wanted = &body;
-    struct message *answer = client_ask(client, &request, FARM__ENVELOPE__BODY_STATUS, &err);
-    if (answer && call->json)
-        output_print_message(&answer->envelope->status->base, "zoe.status.v1");
-    else if (answer)
-        print_status(answer->envelope->status);
-    int code = answer ? 0 : call_fail(call, &err);
-    message_free(answer);
-    zclient_close(client);
-    return code;
+    return question_run(call, &request, FARM__ENVELOPE__BODY_STATUS, "zoe.status.v1", print_status);
 }
 
 const struct command command_status = {"status", NULL, "",         0,    0, "the farm at a glance",

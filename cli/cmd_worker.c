@@ -1,4 +1,4 @@
-/* zoe worker list|show|drain. */
+/* zoe worker list|show|drain|quarantine|readmit. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,6 +8,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/question.h"
 
 static struct message *ask_workers(struct zclient *client, const char *name, const char *after,
                                    struct error *err)
@@ -109,6 +110,29 @@ static int run_show(struct call *call)
     return code;
 }
 
+static void print_state(const struct call *call, const Farm__Envelope *e)
+{
+    fprintf(stderr, "Worker %s is %s\n", call->arguments[0], e->worker->state);
+}
+
+static int act(struct call *call, Farm__WorkerVerb verb, uint64_t grace_ms, const char *reason)
+{
+    char *name = xstrdup(call->arguments[0]), *words = xstrdup(reason ? reason : "");
+    Farm__WorkerAction body = FARM__WORKER_ACTION__INIT;
+    Farm__Envelope request = FARM__ENVELOPE__INIT;
+    body.name = name;
+    body.verb = verb;
+    body.grace_ms = grace_ms;
+    body.reason = words;
+    request.body_case = FARM__ENVELOPE__BODY_WORKER_ACTION;
+    request.worker_action = &body;
+    int code =
+        question_run(call, &request, FARM__ENVELOPE__BODY_WORKER, "zoe.worker.v1", print_state);
+    free(name);
+    free(words);
+    return code;
+}
+
 static int run_drain(struct call *call)
 {
     struct error err = {0};
@@ -117,30 +141,23 @@ static int run_drain(struct call *call)
     if (ok && grace_ns > LIMIT_GRACE_MS * NS_PER_MS)
         ok = error_set(&err, ERROR_USAGE, "--grace: at most 7d; without it there is no limit");
     if (!ok) return call_fail(call, &err);
-    struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
-    if (!client) return call_fail(call, &err);
-    char *name = xstrdup(call->arguments[0]);
-    Farm__WorkerAction body = FARM__WORKER_ACTION__INIT;
-    body.name = name;
-    body.verb = FARM__WORKER_VERB__WORKER_DRAIN;
-    body.grace_ms = (uint64_t)(grace_ns / NS_PER_MS);
-    Farm__Envelope request = FARM__ENVELOPE__INIT;
-    request.body_case = FARM__ENVELOPE__BODY_WORKER_ACTION;
-    request.worker_action = &body;
-    struct message *answer = client_ask(client, &request, FARM__ENVELOPE__BODY_WORKER, &err);
-    if (answer && call->json)
-        output_print_message(&answer->envelope->worker->base, "zoe.worker.v1");
-    else if (answer)
-        fprintf(stderr, "Worker %s is %s\n", name, answer->envelope->worker->state);
-    int code = answer ? 0 : call_fail(call, &err);
-    message_free(answer);
-    free(name);
-    zclient_close(client);
-    return code;
+    return act(call, FARM__WORKER_VERB__WORKER_DRAIN, (uint64_t)(grace_ns / NS_PER_MS), NULL);
+}
+
+static int run_quarantine(struct call *call)
+{
+    return act(call, FARM__WORKER_VERB__WORKER_QUARANTINE, 0, call_option(call, "reason"));
+}
+
+static int run_readmit(struct call *call)
+{
+    return act(call, FARM__WORKER_VERB__WORKER_READMIT, 0, NULL);
 }
 
 static const struct option LIST_OPTIONS[] = {
     {"after", 0, "WORKER", "the page after this worker (200 a page)"}, {0}};
+static const struct option QUARANTINE_OPTIONS[] = {
+    {"reason", 0, "TEXT", "why, for people; it stands in the lists"}, {0}};
 static const struct option DRAIN_OPTIONS[] = {
     {"grace", 0, "TIME", "running work may take so long (default: as long as it takes)"}, {0}};
 
@@ -158,4 +175,28 @@ const struct command command_worker_drain = {
     "Prefetched work is handed back at once; the running clip is finished.",
     DRAIN_OPTIONS,
     run_drain,
+    false};
+const struct command command_worker_quarantine = {
+    "worker",
+    "quarantine",
+    "WORKER",
+    1,
+    1,
+    "keep a worker from all work",
+    "What it holds goes to others, and nothing counts against it. It stays so, over restarts, "
+    "until\n"
+    "`zoe worker readmit`.",
+    QUARANTINE_OPTIONS,
+    run_quarantine,
+    false};
+const struct command command_worker_readmit = {
+    "worker",
+    "readmit",
+    "WORKER",
+    1,
+    1,
+    "let a worker out of quarantine",
+    "It renders a canary, whose answer is known, and gets work when that is right.",
+    NULL,
+    run_readmit,
     false};

@@ -11,10 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/json.h"
 #include "base/path.h"
 #include "base/xalloc.h"
+#include "cli/child_output.h"
 
 #define ANSWER_LIMIT_BYTES (4 * 1024 * 1024)
 #define WORDS_MAX 16
@@ -41,16 +41,6 @@ static bool spawn(const char *const *arguments, int out, int words, pid_t *pid, 
     free(program);
     free(own);
     return ok;
-}
-
-static void read_answer(int fd, struct buf *out)
-{
-    char chunk[4096];
-    ssize_t n;
-    while ((n = read(fd, chunk, sizeof chunk)) != 0) {
-        if (n < 0 && errno != EINTR) return;
-        if (n > 0 && out->size + (size_t)n <= ANSWER_LIMIT_BYTES) buf_append(out, chunk, (size_t)n);
-    }
 }
 
 static const struct {
@@ -97,7 +87,7 @@ static bool run(const char *const *arguments, FILE *words, json_t **answer, int 
     bool ok = spawn(arguments, ends[1], fileno(words), &pid, err);
     close(ends[1]);
     if (ok) {
-        read_answer(ends[0], &text);
+        child_output_read(ends[0], ANSWER_LIMIT_BYTES, &text);
         while (waitpid(pid, &raw, 0) < 0 && errno == EINTR) {
         }
     }

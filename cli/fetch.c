@@ -139,7 +139,8 @@ struct fetch {
     char *batch;
     struct fetch_result *out;
     json_t *clips; /* for the manifest */
-    bool changed;  /* something new came: sheet and page are due */
+    struct buf reports;
+    bool changed; /* something new came: sheet and page are due */
 };
 
 char *fetch_sidecar_name(const char *file)
@@ -171,6 +172,31 @@ static bool fetch_clip_files(struct fetch *f, const Farm__Clip *clip, json_t **s
     free(side_path);
     free(side);
     return ok && *sidecar;
+}
+
+/* Clips without a file, as lines of reports.jsonl. */
+static bool add_report(struct fetch *f, const Farm__Clip *clip, struct error *err)
+{
+    json_t *report = json_parse(clip->report, strlen(clip->report), "a report", err);
+    if (!report) return false;
+    char seed[32];
+    snprintf(seed, sizeof seed, "%lld", (long long)clip->seed);
+    json_t *row = json_pack("{sIssssssso}", "index", (json_int_t)clip->index, "prompt",
+                            clip->prompt, "seed", seed, "worker", clip->worker, "report", report);
+    char *line = json_line(row);
+    buf_printf(&f->reports, "%s\n", line);
+    free(line);
+    json_decref(row);
+    return true;
+}
+
+static bool write_reports(struct fetch *f, struct error *err)
+{
+    if (f->reports.size == 0) return true;
+    char *path = path_join(f->out->folder, "reports.jsonl");
+    const bool ok = path_write_atomic(path, f->reports.data, f->reports.size, 0666, err);
+    free(path);
+    return ok;
 }
 
 /* The page shows a storyboard of clips that tell more than one. */
@@ -206,6 +232,7 @@ static bool fetch_clip(struct fetch *f, const Farm__Clip *clip, struct error *er
     json_t *sidecar = NULL;
     bool published = strcmp(clip->state, "published") == 0;
     if (!published) f->out->missing++;
+    if (published && *clip->report) return add_report(f, clip, err);
     if (published && !fetch_clip_files(f, clip, &sidecar, err)) return false;
     add_to_manifest(f, clip, sidecar);
     json_decref(sidecar);
@@ -257,7 +284,7 @@ static void fetch_papers(struct fetch *f)
 
 static bool draw(struct fetch *f, const char *title, struct error *err)
 {
-    if (f->out->clips == 0) return true;
+    if (json_array_size(f->clips) == 0) return true;
     f->out->sheet = path_join(f->out->folder, "sheet.png");
     f->out->page = path_join(f->out->folder, "index.html");
     if (!f->changed && path_exists(f->out->sheet) && path_exists(f->out->page)) return true;
@@ -282,7 +309,8 @@ bool fetch_batch(struct zclient *client, const char *batch, const char *parent, 
     bool ok = path_is_safe_relative(b->folder) ||
               error_set(err, ERROR_INVALID, "the coordinator names an unsafe folder");
     if (ok) out->folder = path_join(parent, b->folder);
-    ok = ok && path_make_folders(out->folder, 0777, err) && fetch_clips(&f, err);
+    ok = ok && path_make_folders(out->folder, 0777, err) && fetch_clips(&f, err) &&
+         write_reports(&f, err);
     if (ok) fetch_papers(&f);
     ok = ok && draw(&f, title, err);
     if (ok && !quiet && out->missing)
@@ -290,6 +318,7 @@ bool fetch_batch(struct zclient *client, const char *batch, const char *parent, 
                 out->clips);
     message_free(answer);
     json_decref(f.clips);
+    buf_finish(&f.reports);
     free(f.batch);
     free(title);
     return ok;

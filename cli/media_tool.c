@@ -7,10 +7,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/json.h"
 #include "base/path.h"
 #include "base/xalloc.h"
+#include "cli/child_output.h"
 
 #define ANSWER_LIMIT_BYTES (64 * 1024)
 
@@ -19,16 +19,6 @@ _Noreturn static void become_tool(const char *program, char *const arguments[], 
     dup2(out, 1);
     execv(program, arguments);
     _exit(127);
-}
-
-static void read_answer(int fd, struct buf *out)
-{
-    char chunk[4096];
-    ssize_t n;
-    while ((n = read(fd, chunk, sizeof chunk)) != 0) {
-        if (n < 0 && errno != EINTR) return;
-        if (n > 0 && out->size + (size_t)n <= ANSWER_LIMIT_BYTES) buf_append(out, chunk, (size_t)n);
-    }
 }
 
 /* The tool's own words when it has any. */
@@ -49,7 +39,7 @@ static bool run_child(const char *program, char *const arguments[], struct buf *
     if (child == 0) become_tool(program, arguments, ends[1]);
     close(ends[1]);
     if (child > 0) {
-        read_answer(ends[0], answer);
+        child_output_read(ends[0], ANSWER_LIMIT_BYTES, answer);
         while (waitpid(child, status, 0) < 0 && errno == EINTR) {
         }
     }

@@ -21,13 +21,13 @@ static const struct {
     const char *field, *key;
     bool is_time; /* else a duration */
 } UNITS[] = {
-    {"created_ms", "created", true},
-    {"finished_ms", "finished", true},
-    {"at_ms", "at", true},
-    {"since_ms", "since", true},
-    {"eta_ms", "eta_s", false},
-    {"age_ms", "age_s", false},
-    {"seen_ms_ago", "seen_s_ago", false},
+    {"created_ms", "created", true},  {"finished_ms", "finished", true},
+    {"goes_ms", "goes", true},        {"at_ms", "at", true},
+    {"since_ms", "since", true},      {"allowed_ms", "allowed", true},
+    {"expires_ms", "expires", true},  {"eta_ms", "eta_s", false},
+    {"age_ms", "age_s", false},       {"seen_ms_ago", "seen_s_ago", false},
+    {"begun_ms", "begun", true},      {"ended_ms", "ended", true},
+    {"render_ms", "render_s", false},
 };
 
 static json_t *with_unit(uint64_t value, bool is_time)
@@ -317,7 +317,8 @@ void output_age(uint64_t wall_ms, char *out, size_t out_size)
         return;
     }
     char text[64];
-    int64_t age_ms = clock_wall_ms() - (int64_t)wall_ms;
-    clock_duration_text((age_ms > 0 ? age_ms : 0) * NS_PER_MS, text, sizeof text);
+    const uint64_t now_ms = (uint64_t)clock_wall_ms(); /* the other is a peer's word */
+    const uint64_t age_ms = now_ms > wall_ms ? now_ms - wall_ms : 0;
+    clock_duration_text((int64_t)age_ms * NS_PER_MS, text, sizeof text);
     snprintf(out, out_size, "%s ago", text);
 }

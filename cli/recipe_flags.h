@@ -46,8 +46,9 @@ bool recipe_flags_read(const struct call *call, json_t *options, struct error *e
         {"", 0, NULL, "The finished file"},                                                        \
         {"audio", 0, "FILE", "sound, cut or padded to the length of the video"},                   \
         {"output-fps", 0, "N", "frames a second after interpolation"},                             \
-        {"output-size", 0, "WxH", "scaled to this size"}, {"", 0, NULL, "Steps"},                  \
-        {"steps", 0, "N", "denoising steps"},                                                      \
+        {"output-size", 0, "WxH", "scaled to this size"},                                          \
+        {"report", 0, "[=false]", "no file: keep what its frames are (digest, brightness)"},       \
+        {"", 0, NULL, "Steps"}, {"steps", 0, "N", "denoising steps"},                              \
         {"scheduler", 0, "NAME", "ddim, dpm++, dpm++-sde, euler, euler-a, unipc or lcm"},          \
         {"spacing", 0, "NAME", "timesteps: leading, linspace or trailing"},                        \
         {"karras", 0, "[=false]", "noise levels spaced as Karras et al. do"},                      \

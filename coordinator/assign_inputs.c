@@ -92,8 +92,8 @@ void assign_inputs_report(struct coordinator *c)
     for (size_t i = 0; i < list->count; i++) {
         const struct missing_input *missing = &list->items[i];
         farm_output_missing(c->farm, &missing->maker, missing->checkpoint, shell_now(c));
-        farm_handed_back(c->farm, missing->session, &missing->attempt, HAND_BACK_RECALLED,
-                         "something that it goes on from is missing", shell_now(c));
+        farm_not_sent(c->farm, missing->session, &missing->attempt,
+                      "something that it goes on from is missing", shell_now(c));
     }
     list->count = 0;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/xalloc.h"
 #include "coordinator/checkpoints.h"
 #include "coordinator/lease.h"
@@ -41,7 +42,9 @@ void attempt_unlink(struct farm *f, struct attempt *a)
     checkpoint_forget(f, a);
     lease_stand(f, a);
     deadline_clear(&f->timers, &a->recheck);
-    f->dispatch_wanted = true; /* it may have held its clip to a fingerprint */
+    roster_touch(f, a->worker);
+    if (a->task->group->tasks > 1) f->dispatch_wanted = true; /* it may have held its clip */
+    f->copies -= a->is_copy;
     chain_remove(&a->of_task);
     chain_remove(&a->of_work);
     chain_remove(&a->of_worker);
@@ -65,6 +68,12 @@ bool attempt_needs_worker(const struct attempt *a)
     return a->upload == NULL || !a->upload->complete;
 }
 
+bool attempt_has_rival(const struct attempt *a)
+{
+    const struct chain *live = &a->task->live;
+    return live->next != live->prev;
+}
+
 struct attempt *attempt_find(const struct farm *f, const struct worker *w,
                              const struct attempt_key *key)
 {
@@ -79,6 +88,43 @@ struct attempt *attempt_find(const struct farm *f, const struct worker *w,
     return NULL;
 }
 
+int64_t attempt_expected_end(const struct attempt *a)
+{
+    const struct pace *pace = worker_known_pace(a->worker, a->task->lane);
+    int64_t step_ns = pace != NULL ? pace_median(pace) : 0;
+    if (step_ns == 0 || a->begun_ns == 0) return INT64_MAX;
+    int64_t left = a->step < a->steps ? (int64_t)(a->steps - a->step) * step_ns : 0;
+    return (a->stepped_ns != 0 ? a->stepped_ns : a->begun_ns) + left;
+}
+
+/* ---- paying (S2) ---- */
+
+#define PAY_UNKNOWN_NS (10 * NS_PER_S)
+#define PAY_MOST_NS (60 * NS_PER_S)
+
+void attempt_pay(struct attempt *a, int64_t now_ns)
+{
+    int64_t each = pace_median(&a->task->lane->tasks);
+    if (each == 0) each = PAY_UNKNOWN_NS;
+    if (each > PAY_MOST_NS) each = PAY_MOST_NS;
+    batch_pay(a->task->batch, each, now_ns);
+    a->paid_ns += each;
+}
+
+void attempt_pay_on(struct attempt *a, int64_t now_ns)
+{
+    if (a->begun_ns != 0 && now_ns - a->begun_ns > a->paid_ns) attempt_pay(a, now_ns);
+}
+
+void attempt_stop_paying(struct attempt *a, int64_t now_ns)
+{
+    int64_t used = a->begun_ns != 0 ? now_ns - a->begun_ns : 0;
+    if (used > a->paid_ns) batch_pay(a->task->batch, used - a->paid_ns, now_ns);
+    if (used < a->paid_ns) batch_give_back(a->task->batch, a->paid_ns - used);
+    a->paid_ns = 0;
+    a->begun_ns = 0;
+}
+
 /* ---- beginning ---- */
 
 void attempt_save(struct farm *f, const struct attempt *a)
@@ -89,7 +135,6 @@ void attempt_save(struct farm *f, const struct attempt *a)
                                     .worker = a->worker->name,
                                     .slot = a->slot,
                                     .resumed_step = a->resumed_step};
-    memcpy(record.boot_id, a->worker->boot_id, sizeof(record.boot_id));
     effects_add(&f->effects, EFFECT_SAVE_ATTEMPT)->attempt = record;
 }
 
@@ -107,6 +152,14 @@ void attempt_send(struct farm *f, struct attempt *a)
     a->sent_number = m->number;
 }
 
+/* S4: two lines of one task must not grow from one checkpoint, or nobody could say what is waste.
+ */
+static void note_copy(struct farm *f, struct attempt *a)
+{
+    a->is_copy = attempt_has_rival(a);
+    f->copies += a->is_copy;
+}
+
 void attempt_begin(struct farm *f, struct task *t, struct worker *w, uint32_t slot, bool prefetch,
                    int64_t now_ns)
 {
@@ -116,7 +169,9 @@ void attempt_begin(struct farm *f, struct task *t, struct worker *w, uint32_t sl
     bool placed = worker_place(w, a);
     ZOE_ASSERT(placed); /* the scheduler gives free places only */
     attempt_set_fingerprint(a, w->slots[slot].fingerprint);
-    checkpoint_begin(a);
+    note_copy(f, a);
+    if (!a->is_copy) checkpoint_begin(a);
+    attempt_pay(a, now_ns);
     if (!prefetch) lease_start(f, a, now_ns);
     attempt_take_task(f, t);
     attempt_save(f, a);
@@ -128,6 +183,8 @@ void attempt_take_task(struct farm *f, struct task *t)
     struct batch *b = t->batch;
     deadline_clear(&f->timers, &t->again);
     chain_remove(&t->in_stand);
+    if (f->opinions > 0 && t->group->tasks > 1)
+        f->dispatch_wanted = true; /* who could render a part of it may be fewer now (S7) */
     t->state = TASK_LEASED;
     t->attempts++;
     b->attempts++;
@@ -140,6 +197,11 @@ void attempt_take_task(struct farm *f, struct task *t)
 }
 
 /* ---- end ---- */
+
+bool attempt_is_begun(const struct attempt *a)
+{
+    return a->phase > PHASE_PREFETCHED;
+}
 
 /* Steps that this attempt ran: as its result says, or as far as it was heard of. */
 static uint32_t steps_run(const struct attempt *a, const struct attempt_detail *detail)
@@ -197,10 +259,11 @@ void attempt_end(struct farm *f, struct attempt *a, enum attempt_end end,
     tell_end(f, a, end, detail->message);
     bool blamed = !checkpoint_takes_blame(f, a, end);
     if (blamed) retry_count_worker(f, w, end);
+    attempt_stop_paying(a, now_ns);
     worker_vacate(f, a, now_ns);
     attempt_unlink(f, a);
     worker_settle(f, w, NULL, NULL);
-    retry_after(f, t, blamed ? w : NULL, end, detail->message, now_ns);
+    retry_after(f, t, blamed ? w : NULL, end, detail->unbegun, detail->message, now_ns);
 }
 
 void attempt_dismiss(struct farm *f, struct attempt *a, enum attempt_end end, enum drop_reason drop,

@@ -45,6 +45,7 @@ struct attempt {
     uint32_t steps;
     uint32_t resumed_step; /* 0 = it began anew */
     bool resumed_other;    /* from the checkpoint of another worker */
+    bool outdated;         /* what it went on from was made anew since */
     uint32_t inherited;    /* steps of earlier attempts that stand nowhere else any more */
     char *fingerprint;     /* of its slot; NULL = not known since the start */
     uint64_t amount;
@@ -55,7 +56,10 @@ struct attempt {
     bool recalled;
     int64_t limit_ns;
     int64_t begun_ns;   /* its slot began it */
+    int64_t paid_ns;    /* time on its slot that its batch paid for (S2) */
+    bool is_copy;       /* begun beside another (S4) */
     int64_t stepped_ns; /* its last step, 0 = none yet */
+    int64_t news_ns;    /* its last progress, 0 = none yet */
     struct deadline lease;
     struct deadline recheck; /* a verdict that was put off */
     struct chain of_task;
@@ -83,6 +87,7 @@ struct attempt_detail { /* what is known of an end */
     const char *message;
     const char *log_tail;
     uint32_t steps_computed;
+    bool unbegun; /* its worker died without having said that it began: nothing of the task */
 };
 
 /* Records the end, frees the attempt, and lets retry.c decide about its task. `detail` may be
@@ -96,6 +101,18 @@ void attempt_dismiss(struct farm *f, struct attempt *a, enum attempt_end end, en
 /* By the worker's own name for it; NULL when it does not live there. */
 struct attempt *attempt_find(const struct farm *f, const struct worker *w,
                              const struct attempt_key *key);
+/* When it will probably offer its result; INT64_MAX: nobody knows. */
+int64_t attempt_expected_end(const struct attempt *a);
+/* Its worker has said so: what is sent to a worker that has just died stays unsaid. */
+bool attempt_is_begun(const struct attempt *a);
+/* Another attempt of its task lives. */
+bool attempt_has_rival(const struct attempt *a);
+/* Its batch pays for some time on its slot (S2), ... */
+void attempt_pay(struct attempt *a, int64_t now_ns);
+/* ... for more when it runs longer, ... */
+void attempt_pay_on(struct attempt *a, int64_t now_ns);
+/* ... and gets back what was not used. Its time on the slot is over. */
+void attempt_stop_paying(struct attempt *a, int64_t now_ns);
 /* What is all here needs its worker no more: its verdict decides. */
 bool attempt_needs_worker(const struct attempt *a);
 struct attempt_key attempt_key(const struct attempt *a); /* as its worker names it */

@@ -141,7 +141,9 @@ struct batch *batch_new(struct farm *f, const struct batch_spec *spec, struct er
     memcpy(b->id, spec->id, sizeof(b->id));
     b->name = xstrdup(spec->name != NULL ? spec->name : "");
     b->owner = xstrdup(spec->owner != NULL ? spec->owner : "");
+    b->of_owner = lane_owner(f, b->owner);
     b->priority = spec->priority;
+    b->key = (uint32_t)spec->sequence;
     b->sequence = spec->sequence;
     b->created_ms = spec->created_ms;
     b->prompts = spec->prompts;
@@ -185,7 +187,7 @@ static void forget(struct farm *f, struct batch *b)
 static void leave_lanes(struct group *g)
 {
     for (uint32_t i = 0; i < g->stages; i++)
-        lane_take(g->stands[i].lane, &g->stands[i].ready);
+        lane_take(&g->stands[i]);
 }
 
 void batch_free(struct farm *f, struct batch *b)
@@ -290,12 +292,6 @@ bool batch_is_open(const struct batch *b)
     return b->state == BATCH_QUEUED || b->state == BATCH_RUNNING;
 }
 
-/* Higher priority first, then submit order. */
-static int64_t order_key(const struct batch *b)
-{
-    return ((int64_t)(BATCH_PRIORITY_MAX - b->priority) << SEQUENCE_BITS) | (int64_t)b->sequence;
-}
-
 static bool has_work(const struct stand *s)
 {
     if (!chain_is_empty(&s->tasks)) return true;
@@ -305,11 +301,10 @@ static bool has_work(const struct stand *s)
 static void refresh_stand(struct farm *f, struct stand *s)
 {
     if (!has_work(s) || !batch_is_open(s->group->batch)) {
-        lane_take(s->lane, &s->ready);
+        lane_take(s);
         return;
     }
-    lane_put(f, s->lane, &s->ready, order_key(s->group->batch));
-    f->dispatch_wanted = true;
+    if (lane_put(f, s)) f->dispatch_wanted = true;
 }
 
 void batch_refresh_group(struct farm *f, struct group *g)
@@ -322,6 +317,32 @@ void batch_refresh(struct farm *f, struct batch *b)
 {
     for (uint32_t i = 0; i < b->group_count; i++)
         batch_refresh_group(f, &b->groups[i]);
+    f->dispatch_wanted = true; /* clips may wait anew */
+}
+
+void batch_set_priority(struct farm *f, struct batch *b, int32_t priority)
+{
+    for (uint32_t i = 0; i < b->group_count; i++)
+        leave_lanes(&b->groups[i]);
+    b->priority = priority;
+    batch_refresh(f, b);
+}
+
+/* ---- fair share (S2) ---- */
+
+void batch_pay(struct batch *b, int64_t duration_ns, int64_t now_ns)
+{
+    struct owner *owner = b->of_owner;
+    usage_pay(&b->usage, duration_ns, now_ns);
+    usage_pay(&owner->usage, duration_ns, now_ns);
+    b->key = share_key(&b->usage, SHARE_DEFAULT, now_ns, (uint32_t)b->sequence);
+    owner->key = share_key(&owner->usage, owner->share, now_ns, owner->number);
+}
+
+void batch_give_back(struct batch *b, int64_t duration_ns)
+{
+    usage_give_back(&b->usage, duration_ns);
+    usage_give_back(&b->of_owner->usage, duration_ns);
 }
 
 void batch_rewind(struct batch *b)

@@ -28,7 +28,8 @@ struct run { /* clips first .. next run's first - 1 */
 struct stand { /* where a group's tasks of one stage stand to be picked */
     struct group *group;
     struct lane *lane;
-    struct heap_node ready; /* in lane->ready while something can be picked */
+    struct shelf *shelf;    /* of the lane while something can be picked, else NULL */
+    struct heap_node ready; /* in shelf->stands */
     struct chain tasks;     /* open tasks whose turn has come (T7), oldest first */
     uint32_t each;          /* tasks of this stage in a clip */
 };
@@ -49,6 +50,10 @@ struct batch {
     char id[ID_BATCH_SIZE];
     char *name;
     char *owner;
+    struct owner *of_owner;
+    struct usage usage;
+    int64_t key;       /* share_key of it, alike = submit order; only grows */
+    int64_t passed_ns; /* others went before it because their model was warm, since then; 0 = no */
     int32_t priority;
     uint64_t sequence;
     int64_t created_ms;
@@ -88,6 +93,11 @@ bool batch_is_open(const struct batch *b);
 /* The places of its groups in their lanes agree with what they can give. */
 void batch_refresh(struct farm *f, struct batch *b);
 void batch_refresh_group(struct farm *f, struct group *g);
+/* B's places in its lanes are those of its new priority. */
+void batch_set_priority(struct farm *f, struct batch *b, int32_t priority);
+/* S2: an attempt of it pays for time on a slot. */
+void batch_pay(struct batch *b, int64_t duration_ns, int64_t now_ns);
+void batch_give_back(struct batch *b, int64_t duration_ns);
 /* Counters of waiting clips move as one (cancel). */
 void batch_cancel_waiting(struct farm *f, struct batch *b);
 /* After clips went back to waiting in bulk. */

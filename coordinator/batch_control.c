@@ -38,6 +38,7 @@ static void recall_prefetched(struct farm *f, struct batch *b)
             struct attempt *a = CHAIN_OWNER(link, struct attempt, of_task);
             if (a->place != ATTEMPT_NEXT || a->recalled || a->worker->session == 0) continue;
             a->recalled = true;
+            roster_touch(f, a->worker);
             worker_message(f, a->worker, EFFECT_RECALL)->attempt = attempt_key(a);
         }
     }
@@ -61,6 +62,30 @@ bool batch_resume(struct farm *f, struct batch *b, struct error *err)
     b->paused = false;
     batch_settle(f, b);
     farm_event(f, "batch.resumed", b->id, -1, NULL, NULL);
+    return true;
+}
+
+/* ---- priority ---- */
+
+static void save_priority(struct farm *f, const struct batch *b)
+{
+    struct effect *e = effects_add(&f->effects, EFFECT_SAVE_PRIORITY);
+    memcpy(e->priority.batch, b->id, sizeof(b->id));
+    e->priority.value = b->priority;
+}
+
+bool batch_prioritize(struct farm *f, struct batch *b, int32_t priority, struct error *err)
+{
+    char text[64];
+    if (batch_state_is_terminal(b->state)) return refuse_ended(b, "given another priority", err);
+    if (priority < -BATCH_PRIORITY_MAX || priority > BATCH_PRIORITY_MAX)
+        return error_set(err, ERROR_REFUSED, "priority is -%d to %d", BATCH_PRIORITY_MAX,
+                         BATCH_PRIORITY_MAX);
+    if (priority == b->priority) return true;
+    (void)snprintf(text, sizeof(text), "from %d to %d", (int)b->priority, (int)priority);
+    batch_set_priority(f, b, priority);
+    save_priority(f, b);
+    farm_event(f, "batch.priority", b->id, -1, NULL, text);
     return true;
 }
 

@@ -15,4 +15,7 @@ bool batch_retry(struct farm *f, struct batch *b, struct error *err);
 /* Only of a batch that is over. */
 bool batch_remove(struct farm *f, struct batch *b, struct error *err);
 
+/* S2: takes effect at the next pick. */
+bool batch_prioritize(struct farm *f, struct batch *b, int32_t priority, struct error *err);
+
 #endif

@@ -39,6 +39,17 @@ static inline void chain_remove(struct chain *link)
     chain_init(link);
 }
 
+/* All of `from`, in its order, at the end of `head`. */
+static inline void chain_splice(struct chain *head, struct chain *from)
+{
+    if (chain_is_empty(from)) return;
+    from->next->prev = head->prev;
+    head->prev->next = from->next;
+    from->prev->next = head;
+    head->prev = from->prev;
+    chain_init(from);
+}
+
 /* The element around a link. */
 #define CHAIN_OWNER(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 

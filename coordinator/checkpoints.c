@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/xalloc.h"
 #include "coordinator/credit.h"
+#include "coordinator/opinion.h"
 
 /* ---- answers ---- */
 
@@ -101,6 +102,8 @@ static bool is_better(const struct attempt *a, const struct farm_checkpoint *c)
 static bool is_wanted(const struct farm *f, const struct attempt *a,
                       const struct farm_checkpoint *c)
 {
+    if (a->is_copy && attempt_has_rival(a)) return false;
+    if (opinion_compares(a->task)) return false;
     bool has_form = c->matches && c->fingerprint != NULL && c->output.size_bytes > 0 &&
                     c->output.size_bytes <= (uint64_t)LIMIT_LATENTS_BYTES;
     if (!has_form || f->disk_low || a->upload != NULL || !is_better(a, c)) return false;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mutation.h"
 #include "base/table.h"
 #include "base/xalloc.h"
 #include "coordinator/shell.h"
@@ -23,6 +24,7 @@ struct check {
     struct task_place place;
     uint32_t output; /* being looked at */
     enum suspect suspect;
+    struct digest_stream content; /* of the outputs that were looked at */
     struct media_run *run;
 };
 
@@ -75,6 +77,7 @@ static void conclude(struct check *check, enum verdict_kind kind, const char *me
     struct coordinator *c = check->owner->c;
     struct attempt_key key = attempt_of(&check->job);
     struct farm_verdict verdict = {.kind = kind, .suspect = check->suspect, .message = message};
+    if (kind == VERDICT_SOUND) verdict.content = digest_end(&check->content);
     (void)table_remove_text(&check->owner->running, check->name);
     shell_stir(c);
     if (check->is_checkpoint)
@@ -110,6 +113,15 @@ static const char *find_wrong(const struct output *output, const json_t *report)
                                                            : "it is of another kind than was said";
 }
 
+/* Frames as they were seen, whatever the worker says of them; latents have one form only. */
+static void note_content(struct check *check, const struct output *output, const json_t *report)
+{
+    struct digest content = output->sha256;
+    const char *hex = json_string_value(json_object_get(report, "frames_sha256"));
+    if (is_segment(output) && hex != NULL) (void)digest_parse(hex, &content);
+    digest_update(&check->content, content.bytes, sizeof(content.bytes));
+}
+
 static void look_at_next(struct check *check);
 
 static void on_done(void *context, const struct media_result *result)
@@ -133,6 +145,7 @@ static void on_done(void *context, const struct media_result *result)
         return;
     }
     if (is_segment(output)) check->suspect = suspect_of(result->report);
+    note_content(check, output, result->report);
     check->output++;
     look_at_next(check);
 }
@@ -151,6 +164,17 @@ static struct media_run *look_at_segment(struct check *check, const char *path)
     return media_check_start(check->owner->c->media, &wanted, on_done, check);
 }
 
+/* As the model makes them; it may have gone from the farm since. */
+static void expect_shape(const struct check *check, struct media_latents *wanted)
+{
+    const struct task_place *p = &check->place;
+    const struct model *m = models_find_digest(check->owner->c->models, &p->model);
+    if (m == NULL || m->latent_channels == 0 || m->spatial_factor == 0) return;
+    wanted->channels = m->latent_channels;
+    wanted->height = p->height / m->spatial_factor;
+    wanted->width = p->width / m->spatial_factor;
+}
+
 static struct media_run *look_at_latents(struct check *check, const char *path)
 {
     char recipe[DIGEST_TEXT_SIZE];
@@ -162,13 +186,14 @@ static struct media_run *look_at_latents(struct check *check, const char *path)
                                    .first = task->first,
                                    .frames = task->frames,
                                    .step = check->is_checkpoint ? check->job.outputs[0].frames : 0};
+    expect_shape(check, &wanted);
     return media_latents_start(check->owner->c->media, &wanted, on_done, check);
 }
 
 static void look_at_next(struct check *check)
 {
     struct coordinator *c = check->owner->c;
-    if (check->output == check->job.output_count) {
+    if (check->output == check->job.output_count || mutated(MUTATION_NO_CONTENT_CHECK)) {
         conclude(check, VERDICT_SOUND, "");
         return;
     }
@@ -203,6 +228,7 @@ static void start(struct checks *k, const struct effect_job *job, bool is_checkp
     check->job = *job;
     check->job.worker = check->worker;
     check->is_checkpoint = is_checkpoint;
+    digest_begin(&check->content);
     memcpy(check->name, name, sizeof(name));
     (void)table_set_text(&k->running, check->name, check);
     if (task_place_find(&check->place, k->c, &job->task, &err))

@@ -1,8 +1,10 @@
 /* The rows, and what is passed on to other files. */
 #include "coordinator/client_requests.h"
 
+#include "coordinator/backup.h"
 #include "coordinator/file_server.h"
 #include "coordinator/intake.h"
+#include "coordinator/joining.h"
 #include "coordinator/shell.h"
 
 static void submit_open(struct dispatch *d)
@@ -32,6 +34,7 @@ static void file_wanted(struct dispatch *d)
 
 static const struct dispatch_row rows[] = {
     {FARM__ENVELOPE__BODY_CLIENT_HELLO, client_requests_hello, false},
+    {FARM__ENVELOPE__BODY_JOIN, joining_again, false},
     {FARM__ENVELOPE__BODY_SUBMIT_OPEN, submit_open, false}, /* a dry run changes nothing */
     {FARM__ENVELOPE__BODY_INPUT_OPEN, input_open, false},
     {FARM__ENVELOPE__BODY_CHUNK, chunk, false},
@@ -44,9 +47,20 @@ static const struct dispatch_row rows[] = {
     {FARM__ENVELOPE__BODY_WORKERS_WANTED, client_requests_workers, false},
     {FARM__ENVELOPE__BODY_WORKER_ACTION, client_requests_worker_action, true},
     {FARM__ENVELOPE__BODY_KEY_ALLOW, client_requests_key_allow, true},
+    {FARM__ENVELOPE__BODY_KEYS_WANTED, client_requests_keys, false},
+    {FARM__ENVELOPE__BODY_KEY_REVOKE, client_requests_key_revoke, true},
+    {FARM__ENVELOPE__BODY_TOKEN_CREATE, client_requests_token_create, true},
+    {FARM__ENVELOPE__BODY_TOKENS_WANTED, client_requests_tokens, false},
+    {FARM__ENVELOPE__BODY_TOKEN_REVOKE, client_requests_token_revoke, true},
+    {FARM__ENVELOPE__BODY_OWNER_SET, client_requests_owner_set, true},
+    {FARM__ENVELOPE__BODY_OWNERS_WANTED, client_requests_owners, false},
+    {FARM__ENVELOPE__BODY_AUDIT_WANTED, client_requests_audit, false},
     {FARM__ENVELOPE__BODY_MODELS_WANTED, client_requests_models, false},
     {FARM__ENVELOPE__BODY_EVENTS_WANTED, client_requests_events, false},
     {FARM__ENVELOPE__BODY_FILE_WANTED, file_wanted, false},
+    {FARM__ENVELOPE__BODY_TASK_WANTED, client_requests_task, false},
+    {FARM__ENVELOPE__BODY_EXPLAIN_WANTED, client_requests_explain, false},
+    {FARM__ENVELOPE__BODY_BACKUP_WANTED, backup_wanted, false}, /* the farm stays as it is */
 };
 
 const struct dispatch_row *client_requests_rows(size_t *count_out)

@@ -1,10 +1,12 @@
 /* Batches: listed, shown, acted upon. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/xalloc.h"
 #include "coordinator/client_requests.h"
+#include "coordinator/scope.h"
 #include "coordinator/shell.h"
 
 #define PAGE_DEFAULT 50
@@ -54,7 +56,10 @@ Farm__Running **client_requests_running(struct reply *r, const struct running_in
 bool client_requests_find(struct dispatch *d, const char *text, struct batch_info *out)
 {
     struct error err = {0};
-    if (farm_batch_find(d->c->farm, text, out, &err)) return true;
+    if (scope_find(d, text, out, &err)) {
+        (void)snprintf(d->subject, sizeof(d->subject), "%s", out->id);
+        return true;
+    }
     dispatch_problem(d, &err);
     return false;
 }
@@ -85,6 +90,7 @@ static void fill_batch(struct coordinator *c, struct reply *r, const struct batc
     m->steps_computed = info->steps_computed;
     m->steps_wasted = info->steps_wasted;
     m->eta_ms = info->eta_ns > 0 ? (uint64_t)(info->eta_ns / NS_PER_MS) : 0;
+    m->goes_ms = wall(retention_goes_ms(c, info));
     if (entry == NULL) return;
     char *path = xasprintf("%s/%s", c->renders, entry->folder);
     m->folder = reply_name(r, entry->folder, LIMIT_NAME_BYTES);
@@ -168,7 +174,11 @@ static bool first_index(struct dispatch *d, const char *before, uint64_t *out)
     struct error err = {0};
     farm_totals(d->c->farm, &totals);
     *out = totals.batches;
-    if (before[0] == '\0' || farm_batch_index(d->c->farm, before, out)) return true;
+    struct batch_info info;
+    if (before[0] == '\0') return true;
+    if (farm_batch_info(d->c->farm, before, &info) && scope_sees(d, info.owner) &&
+        farm_batch_index(d->c->farm, before, out))
+        return true;
     error_set(&err, ERROR_NOT_FOUND, "there is no batch %s", before);
     dispatch_problem(d, &err);
     return false;
@@ -200,6 +210,7 @@ void client_requests_batches(struct dispatch *d)
     m.batches = reply_alloc(&r, limit, sizeof(*m.batches));
     while (index > 0 && farm_batch_at(d->c->farm, index - 1, &info)) {
         index--;
+        if (!scope_sees(d, info.owner)) continue;
         if (asked->state[0] != '\0' && strcmp(asked->state, batch_state_name(info.state)) != 0) {
             continue;
         }
@@ -218,10 +229,10 @@ void client_requests_batches(struct dispatch *d)
 /* ---- actions
  * ------------------------------------------------------------------------------------------ */
 
-static bool act(struct dispatch *d, const char *id, Farm__BatchVerb verb, struct error *err)
+static bool act(struct dispatch *d, const char *id, const Farm__BatchAction *m, struct error *err)
 {
     struct farm *farm = d->c->farm;
-    switch (verb) {
+    switch (m->verb) {
     case FARM__BATCH_VERB__BATCH_PAUSE:
         return farm_batch_pause(farm, id, err);
     case FARM__BATCH_VERB__BATCH_RESUME:
@@ -230,6 +241,8 @@ static bool act(struct dispatch *d, const char *id, Farm__BatchVerb verb, struct
         return farm_batch_cancel(farm, id, d->now_ns, err);
     case FARM__BATCH_VERB__BATCH_RETRY:
         return farm_batch_retry(farm, id, err);
+    case FARM__BATCH_VERB__BATCH_PRIORITY:
+        return farm_batch_priority(farm, id, m->priority, err);
     default:
         return error_set(err, ERROR_INVALID, "unknown action");
     }
@@ -259,13 +272,12 @@ void client_requests_batch_action(struct dispatch *d)
     char id[ID_BATCH_SIZE];
     if (!client_requests_find(d, m->batch, &info)) return;
     memcpy(id, info.id, sizeof(id));
-    if (d->sender->role != MESSAGE_FROM_ADMIN && strcmp(info.owner, d->sender->name) != 0) {
-        error_set(&err, ERROR_AUTH, "batch %s belongs to %s: this needs an admin key", id,
-                  info.owner);
-        dispatch_problem(d, &err);
-    } else if (m->verb == FARM__BATCH_VERB__BATCH_REMOVE) {
+    if (m->verb == FARM__BATCH_VERB__BATCH_REMOVE) {
         remove_batch(d, &info, id);
-    } else if (act(d, id, m->verb, &err)) {
+    } else if (m->verb == FARM__BATCH_VERB__BATCH_KEEP) {
+        retention_keep(d->c, id, (int64_t)m->keep_s);
+        answer_batch(d, id);
+    } else if (act(d, id, m, &err)) {
         answer_batch(d, id);
     } else {
         dispatch_problem(d, &err);

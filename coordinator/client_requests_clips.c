@@ -64,6 +64,19 @@ static void fill_tasks(struct row *r)
     (void)store_each_clip_attempt(r->d->c->store, r->batch, r->index, count_attempt, r->m, NULL);
 }
 
+/* A published clip without a file is one. */
+static void fill_report(struct row *r)
+{
+    struct buf text = BUF_INIT;
+    if (store_report(r->d->c->store, r->batch, r->index, &text, NULL)) {
+        const struct digest sha256 = digest_of(text.data, text.size);
+        r->m->sha256 = reply_digest(r->reply, &sha256);
+        buf_append_char(&text, '\0');
+        r->m->report = reply_text(r->reply, (const char *)text.data, LIMIT_INLINE_BYTES);
+    }
+    buf_finish(&text);
+}
+
 static void fill_record(struct row *r)
 {
     struct clip_record row;
@@ -79,6 +92,7 @@ static void fill_record(struct row *r)
     m->suspect = reply_name(memory, suspect_name(row.suspect), LIMIT_BACKEND_BYTES);
     m->why = reply_name(memory, row.why, LIMIT_BACKEND_BYTES);
     m->message = reply_text(memory, row.message, LIMIT_TEXT_BYTES);
+    if (row.state == CLIP_PUBLISHED && row.file[0] == '\0') fill_report(r);
 }
 
 bool client_requests_fill_clip(struct dispatch *d, struct reply *reply, const char *batch,

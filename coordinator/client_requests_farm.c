@@ -1,4 +1,4 @@
-/* The farm as a whole: hello, status, models, events, keys. */
+/* The farm as a whole: hello, status, models, events. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "base/xalloc.h"
 #include "coordinator/client_requests.h"
 #include "coordinator/mail.h"
+#include "coordinator/scope.h"
 #include "coordinator/shell.h"
 #include "proto/codec.h"
 
@@ -24,14 +25,11 @@ void client_requests_hello(struct dispatch *d)
     Farm__ClientWelcome m = FARM__CLIENT_WELCOME__INIT;
     unsigned version = codec_version_choose(hello->version_min, hello->version_max);
     if (version == 0) {
-        error_set(
-            &err, ERROR_VERSION,
-            "this client speaks protocol %u to %u, the coordinator %d to %d: update the older",
-            (unsigned)hello->version_min, (unsigned)hello->version_max, PROTOCOL_MIN, PROTOCOL_MAX);
+        (void)codec_version_refuse("client", hello->version_min, hello->version_max, &err);
         mail_bye(d->c, true, d->peer, d->envelope->request, &err);
         return;
     }
-    audience_greet(&d->c->audience, d->peer, d->now_ns);
+    audience_greet(&d->c->audience, d->peer, d->sender->key, d->now_ns);
     reply_init(&r);
     m.version = version;
     m.build = reply_name(&r, ZOE_VERSION, LIMIT_NAME_BYTES);
@@ -96,6 +94,7 @@ void client_requests_status(struct dispatch *d)
     m.clients = audience_count(&c->audience);
     m.refused_keys = zap_refused(c->zap);
     m.bad_messages = refused_messages(c);
+    m.at_ms = (uint64_t)clock_wall_ms();
     m.store_state = reply_name(&r, store_state_name(store_health(c->store)), LIMIT_BACKEND_BYTES);
     dispatch_reply(d, FARM__ENVELOPE__BODY_STATUS, &m.base);
     reply_finish(&r);
@@ -215,53 +214,11 @@ void client_requests_events(struct dispatch *d)
                               .limit = m->limit == 0 ? EVENTS_DEFAULT : m->limit,
                               .deadline_ns = d->now_ns + (int64_t)m->wait_ms * NS_PER_MS};
     struct batch_info info;
+    (void)snprintf(q.owner, sizeof(q.owner), "%s", scope_owner(d));
     if (m->batch[0] != '\0') {
         if (!client_requests_find(d, m->batch, &info)) return;
         memcpy(q.batch, info.id, sizeof(q.batch));
     }
     if (m->tail) q.after = store_last_event(d->c->store);
     feed_ask(&d->c->feed, &q, d->c->store, &d->c->outbound, d->now_ns);
-}
-
-/* ---- keys
- * --------------------------------------------------------------------------------------------- */
-
-static void tell_allowed(struct coordinator *c, const struct keyring_entry *by, const char *role,
-                         const char *name)
-{
-    char message[LIMIT_TEXT_BYTES];
-    (void)snprintf(message, sizeof(message), "%s allowed the key of %s %s", by->name, role, name);
-    struct event_record event = {.kind = "key.allowed",
-                                 .batch = "",
-                                 .worker = strcmp(role, "worker") == 0 ? name : "",
-                                 .message = message,
-                                 .at_ms = clock_wall_ms()};
-    shell_event(c, &event);
-    log_info("%s", message);
-}
-
-void client_requests_key_allow(struct dispatch *d)
-{
-    const Farm__KeyAllow *m = d->envelope->key_allow;
-    struct coordinator *c = d->c;
-    struct error err = {0};
-    struct reply r;
-    Farm__KeyAllowed answer = FARM__KEY_ALLOWED__INIT;
-    bool existed = false;
-    if (!keyring_check(&c->keyring, m->key.data, m->role, m->name, &existed, &err)) {
-        dispatch_problem(d, &err);
-        return;
-    }
-    if (!existed) {
-        struct store_key row = {.role = m->role, .name = m->name, .allowed_ms = clock_wall_ms()};
-        memcpy(row.key, m->key.data, KEY_BYTES);
-        store_key_allow(c->store, &row);
-        tell_allowed(c, d->sender, m->role, m->name);
-        keyring_set(&c->keyring, m->key.data, m->role, m->name);
-    }
-    reply_init(&r);
-    answer.name = reply_name(&r, m->name, LIMIT_NAME_BYTES);
-    answer.existed = existed;
-    dispatch_reply(d, FARM__ENVELOPE__BODY_KEY_ALLOWED, &answer.base);
-    reply_finish(&r);
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/xalloc.h"
 #include "coordinator/client_requests.h"
+#include "coordinator/scope.h"
 #include "coordinator/shell.h"
 
 #define RUNNING_SHOWN 64
@@ -45,6 +46,7 @@ static void fill_worker(struct dispatch *d, struct reply *r, const struct worker
     m->outbox_count = info->outbox_count;
     fill_slots(r, m, info);
     uint32_t count = farm_worker_running(d->c->farm, m->name, d->now_ns, running, RUNNING_SHOWN);
+    count = scope_filter(d, running, count);
     m->running = client_requests_running(r, running, count);
     m->n_running = count;
     (void)keyring_worker_key(&d->c->keyring, m->name, key);
@@ -111,6 +113,22 @@ void client_requests_workers(struct dispatch *d)
     reply_finish(&r);
 }
 
+static bool act(struct dispatch *d, const Farm__WorkerAction *asked, struct error *err)
+{
+    struct farm *f = d->c->farm;
+    const char *by = d->sender->name;
+    switch (asked->verb) {
+    case FARM__WORKER_VERB__WORKER_DRAIN:
+        return farm_drain(f, asked->name, (int64_t)asked->grace_ms * NS_PER_MS, by, d->now_ns, err);
+    case FARM__WORKER_VERB__WORKER_QUARANTINE:
+        return farm_quarantine(f, asked->name, asked->reason, by, d->now_ns, err);
+    case FARM__WORKER_VERB__WORKER_READMIT:
+        return farm_readmit(f, asked->name, by, err);
+    default:
+        return error_set(err, ERROR_INVALID, "a worker's key is revoked with KeyRevoke");
+    }
+}
+
 void client_requests_worker_action(struct dispatch *d)
 {
     const Farm__WorkerAction *asked = d->envelope->worker_action;
@@ -118,9 +136,7 @@ void client_requests_worker_action(struct dispatch *d)
     struct error err = {0};
     struct reply r;
     Farm__Worker m;
-    if (!farm_drain(d->c->farm, asked->name, (int64_t)asked->grace_ms * NS_PER_MS, d->sender->name,
-                    d->now_ns, &err) ||
-        !farm_worker_info(d->c->farm, asked->name, d->now_ns, &info)) {
+    if (!act(d, asked, &err) || !farm_worker_info(d->c->farm, asked->name, d->now_ns, &info)) {
         dispatch_problem(d, &err);
         return;
     }

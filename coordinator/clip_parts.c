@@ -10,6 +10,7 @@ struct filling {
     struct clip_parts *parts;
     struct coordinator *c;
     uint32_t tasks;
+    int64_t steps;   /* that all tasks need */
     uint32_t *place; /* task -> index in parts + 1; 0: it makes no part of the video */
 };
 
@@ -28,6 +29,7 @@ static void list_parts(struct filling *f, const struct plan *plan)
     for (uint32_t i = 0; i < f->tasks; i++) {
         struct plan_task task;
         plan_task(plan, i, &task);
+        f->steps += task.step_end - task.step_first;
         if (task.published && task.made_frames > 0) p->items[p->count++].task = task;
     }
     qsort(p->items, p->count, sizeof(*p->items), by_first);
@@ -74,6 +76,14 @@ static void take_attempt(void *context, const struct store_attempt *a)
     replace(&p->worker, a->worker);
 }
 
+/* A checkpoint whose steps were needed no more was nobody's waste when its attempt ended. */
+static void add_dropped(const struct filling *f)
+{
+    struct clip_parts *p = f->parts;
+    int64_t beyond = p->steps_computed - f->steps;
+    if (p->steps_wasted < beyond) p->steps_wasted = beyond;
+}
+
 static void list_missing(struct clip_parts *p)
 {
     p->missing = xcalloc(p->count + 1, sizeof(*p->missing));
@@ -91,6 +101,7 @@ bool clip_parts_fill(struct clip_parts *p, struct coordinator *c, const struct t
     const bool ok =
         store_each_clip_output(c->store, clip->batch, clip->clip, take_output, &f, err) &&
         store_each_clip_attempt(c->store, clip->batch, clip->clip, take_attempt, &f, err);
+    add_dropped(&f);
     list_missing(p);
     free(f.place);
     return ok;

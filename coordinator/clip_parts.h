@@ -26,7 +26,8 @@ struct clip_parts {
     uint32_t missing_count;
     char *fingerprint; /* of all of them; NULL: none is stored */
     uint32_t attempts; /* of all tasks of the clip */
-    int64_t steps_computed, steps_wasted;
+    int64_t steps_computed;
+    int64_t steps_wasted;            /* at least what was computed beyond what its tasks need */
     int64_t started_ms, rendered_ms; /* wall; 0: unknown */
     char *worker;                    /* that was the last to finish; NULL: unknown */
 };

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/xalloc.h"
+#include "coordinator/backup.h"
 #include "coordinator/checkpoint_uploads.h"
 #include "coordinator/checks.h"
 #include "coordinator/client_requests.h"
@@ -23,6 +24,7 @@
 #include "coordinator/ready.h"
 #include "coordinator/shell.h"
 #include "coordinator/turn.h"
+#include "coordinator/upkeep.h"
 #include "coordinator/uploads.h"
 
 #define PROMPTS_BUDGET_BYTES ((size_t)8 * 1024 * 1024)
@@ -44,6 +46,7 @@ int64_t shell_now(struct coordinator *c)
 void shell_stir(struct coordinator *c)
 {
     c->stirred = true;
+    c->only_asked = false;
 }
 
 bool shell_is_well(const struct coordinator *c, struct error *err)
@@ -102,6 +105,7 @@ static void close_parts(struct coordinator *c)
     c->closed = true;
     close_handles(c);
     close_sockets(c);
+    backup_finish(c);
     intake_destroy(c->intake);
     checks_destroy(c->checks);
     publisher_destroy(c->publisher);
@@ -214,13 +218,14 @@ static bool open_keys(struct coordinator *c, struct error *err)
     bool created = false;
     if (!load_key(c, "server.key", &c->server_key, NULL, err)) return false;
     if (!load_key(c, "admin.key", &admin, &created, err)) return false;
-    bool ok = keyring_load(&c->keyring, c->store, err);
+    bool ok = keyring_load(&c->keyring, c->store, err) && tokens_load(&c->tokens, c->store, err) &&
+              owners_load(&c->owners, c->store, err);
     if (ok && (created || c->keyring.entries.count == 0)) {
         struct store_key row = {.role = "admin", .name = "admin", .allowed_ms = clock_wall_ms()};
         memcpy(row.key, admin.public_key, KEY_BYTES);
         store_key_allow(c->store, &row);
         ok = store_commit(c->store, err);
-        if (ok) keyring_set(&c->keyring, admin.public_key, "admin", "admin");
+        if (ok) keyring_put(&c->keyring, &row);
     }
     keys_wipe(&admin);
     return ok;
@@ -228,6 +233,7 @@ static bool open_keys(struct coordinator *c, struct error *err)
 
 static bool open_store(struct coordinator *c, struct error *err)
 {
+    if (!upkeep_may_start(c->state, err)) return false;
     char *path = path_join(c->state, "farm.db");
     c->store = store_open(path, NULL, err);
     free(path);
@@ -271,9 +277,14 @@ struct coordinator *coordinator_create(const struct coordinator_options *options
     c->started_ns = clock_now_ns();
     c->busy_ns = c->started_ns;
     keyring_init(&c->keyring);
+    tokens_init(&c->tokens);
+    joining_init(&c->joining);
+    owners_init(&c->owners);
+    audit_init(&c->audit);
     sessions_init(&c->sessions);
     audience_init(&c->audience);
     catalog_init(&c->catalog);
+    retention_init(&c->retention);
     feed_init(&c->feed);
     outbound_init(&c->outbound);
     if (open_folder(c, err) && open_store(c, err) && open_keys(c, err) && open_handles(c, err)) {
@@ -297,7 +308,7 @@ static bool open_canary(struct coordinator *c, struct error *err)
                          CANARY_MODEL);
     }
     c->canary_model = model->digest;
-    if (!canary_file_read(&c->canary, model->folder, err)) return false;
+    if (!canary_file_read(&c->canary, model->folder, NULL, err)) return false;
     return c->canary.count > 0 ||
            error_set(err, ERROR_INVALID, "%s/canary.json holds no answer", model->folder);
 }
@@ -329,7 +340,8 @@ static bool decide_key(void *context, const char *domain, const uint8_t key[KEY_
     struct coordinator *c = context;
     const struct keyring_entry *entry = keyring_find(&c->keyring, key);
     (void)address;
-    if (entry == NULL) return false;
+    if (c->stopping) return false;
+    if (entry == NULL) return joining_admit(c, strcmp(domain, DOMAIN_CLIENTS) == 0, key, user_out);
     const char *wanted = entry->role == MESSAGE_FROM_WORKER ? DOMAIN_WORKERS : DOMAIN_CLIENTS;
     if (strcmp(domain, wanted) != 0) return false;
     (void)snprintf(user_out, LIMIT_NAME_BYTES + 1, "%s", entry->name);
@@ -393,9 +405,14 @@ static void on_models(void *context)
     (void)uv_timer_start(&c->wake, on_first_wake, 0, 0);
 }
 
-bool coordinator_run(struct coordinator *c, struct error *err)
+void coordinator_begin(struct coordinator *c)
 {
     models_scan(c->models, on_models, c);
+}
+
+bool coordinator_run(struct coordinator *c, struct error *err)
+{
+    coordinator_begin(c);
     (void)uv_run(&c->loop, UV_RUN_DEFAULT);
     if (c->exit_error.code == ERROR_NONE) return true;
     return error_set(err, c->exit_error.code, "%s", c->exit_error.message);
@@ -417,10 +434,15 @@ void coordinator_destroy(struct coordinator *c)
     canary_file_finish(&c->canary);
     outbound_finish(&c->outbound);
     assign_inputs_finish(&c->missing);
+    reports_finish(&c->reports);
     feed_finish(&c->feed);
     catalog_finish(&c->catalog);
+    retention_finish(&c->retention);
     audience_finish(&c->audience);
     sessions_finish(&c->sessions);
+    owners_finish(&c->owners);
+    joining_finish(&c->joining);
+    tokens_finish(&c->tokens);
     keyring_finish(&c->keyring);
     keys_wipe(&c->server_key);
     free(c->renders);

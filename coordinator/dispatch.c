@@ -1,10 +1,15 @@
 /* The way in, the same for both sockets but for sessions and roles. */
 #include "coordinator/dispatch.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
+#include "coordinator/audit.h"
+#include "coordinator/joining.h"
 #include "coordinator/mail.h"
 #include "coordinator/shell.h"
+#include "coordinator/turn.h"
 #include "proto/codec.h"
 #include "proto/limits.h"
 
@@ -28,6 +33,10 @@ static const struct keyring_entry *find_sender(struct coordinator *c,
     const struct keyring_entry *entry = keyring_find_text(&c->keyring, m->key);
     bool is_worker = entry != NULL && entry->role == MESSAGE_FROM_WORKER;
     if (entry != NULL && is_worker == !to_client) return entry;
+    if (strncmp(m->user, KEYRING_JOINER, strlen(KEYRING_JOINER)) == 0) {
+        joining_take(c, m, to_client);
+        return NULL;
+    }
     struct error why = {0};
     error_set(&why, ERROR_AUTH, "this key is not allowed here (any more)");
     mail_bye(c, to_client, m->peer, 0, &why);
@@ -68,6 +77,7 @@ void dispatch_reply(struct dispatch *d, Farm__Envelope__BodyCase body, ProtobufC
 void dispatch_problem(struct dispatch *d, const struct error *err)
 {
     bool to_client = d->sender->role != MESSAGE_FROM_WORKER;
+    d->problem = err->code;
     (void)outbound_problem(&d->c->outbound, to_client, d->peer, d->envelope->request, err,
                            OUTBOUND_COMMITTED);
 }
@@ -79,7 +89,9 @@ void dispatch_problem(struct dispatch *d, const struct error *err)
 static bool find_session(struct dispatch *d)
 {
     struct coordinator *c = d->c;
-    if (d->envelope->body_case == FARM__ENVELOPE__BODY_HELLO) return true;
+    if (d->envelope->body_case == FARM__ENVELOPE__BODY_HELLO ||
+        d->envelope->body_case == FARM__ENVELOPE__BODY_JOIN)
+        return true;
     d->session = session_of_peer(&c->sessions, d->peer);
     if (d->session != NULL && farm_heard(c->farm, d->session->epoch, d->now_ns)) return true;
     if (d->session != NULL) session_remove(&c->sessions, d->session);
@@ -93,14 +105,16 @@ static void handle_worker(struct dispatch *d)
     size_t count = 0;
     const struct dispatch_row *rows = dispatch_worker_rows(&count);
     const struct dispatch_row *row = find_row(rows, count, d->envelope->body_case);
-    if (row == NULL || !speaks_our_version(d->envelope)) {
+    if (row == NULL) {
         struct error err = {0};
-        error_set(&err, ERROR_INVALID, "%s of version %u", d->message->kind->name,
-                  (unsigned)d->envelope->version);
+        error_set(&err, ERROR_INVALID, "%s is not for a coordinator", d->message->kind->name);
         count_bad(d->c, d->sender->name, &err);
-        return;
+    } else if (!speaks_our_version(d->envelope)) {
+        /* Agreed on with the program that ran here before: Hello agrees on another one. */
+        mail_who_are_you(d->c, false, d->peer, d->envelope->request);
+    } else if (find_session(d)) {
+        row->handler(d);
     }
-    if (find_session(d)) row->handler(d);
 }
 
 void dispatch_worker(void *context, const struct zsock_received *m)
@@ -137,11 +151,12 @@ static bool client_may(struct dispatch *d, struct error *err)
                          PROTOCOL_MIN, PROTOCOL_MAX);
     }
     if (message_may_send(kind, d->sender->role)) return true;
-    return error_set(err, ERROR_AUTH, "%s needs an admin key; %s has the role %s", kind->name,
+    return error_set(err, ERROR_AUTH, "%s is not for this key: %s has the role %s", kind->name,
                      d->sender->name, d->sender->role_name);
 }
 
-static void handle_client(struct dispatch *d)
+/* True: it was a question, and is answered. */
+static bool handle_client(struct dispatch *d)
 {
     struct coordinator *c = d->c;
     struct error err = {0};
@@ -149,9 +164,10 @@ static void handle_client(struct dispatch *d)
     const struct dispatch_row *rows = client_requests_rows(&count);
     const struct dispatch_row *row = find_row(rows, count, d->envelope->body_case);
     if (d->envelope->body_case != FARM__ENVELOPE__BODY_CLIENT_HELLO &&
+        d->envelope->body_case != FARM__ENVELOPE__BODY_JOIN &&
         !audience_heard(&c->audience, d->peer, d->now_ns)) {
         mail_who_are_you(c, true, d->peer, d->envelope->request);
-        return;
+        return false;
     }
     bool ok = client_may(d, &err);
     if (ok && row == NULL) ok = error_set(&err, ERROR_INVALID, "nobody handles that");
@@ -161,12 +177,15 @@ static void handle_client(struct dispatch *d)
     } else {
         dispatch_problem(d, &err);
     }
+    audit_request(d);
+    return ok && !row->changes;
 }
 
 void dispatch_client(void *context, const struct zsock_received *m)
 {
     struct coordinator *c = context;
     struct error err = {0};
+    const bool fresh = !c->stirred || c->only_asked;
     shell_stir(c);
     if (c->stopping) return;
     const struct keyring_entry *sender = find_sender(c, m, true);
@@ -178,12 +197,14 @@ void dispatch_client(void *context, const struct zsock_received *m)
         (void)outbound_problem(&c->outbound, true, m->peer, request, &err, OUTBOUND_ALWAYS);
         return;
     }
+    const struct keyring_entry copy = *sender; /* it may revoke itself */
     struct dispatch d = {.c = c,
                          .message = message,
                          .envelope = message->envelope,
-                         .sender = sender,
+                         .sender = &copy,
                          .peer = m->peer,
                          .now_ns = shell_now(c)};
-    handle_client(&d);
+    const bool asked = handle_client(&d);
     message_free(message);
+    if (asked && fresh) turn_answer(c);
 }

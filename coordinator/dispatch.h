@@ -20,6 +20,9 @@ struct dispatch {
     zsock_peer peer;
     struct session *session; /* worker socket; NULL for a Hello */
     int64_t now_ns;
+    enum error_code problem;            /* what the sender was told */
+    bool hidden;                        /* it asked for somebody else's batch */
+    char subject[LIMIT_NAME_BYTES + 1]; /* for the audit log: what was meant; "" = as asked */
 };
 
 typedef void (*dispatch_handler)(struct dispatch *d);

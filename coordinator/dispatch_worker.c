@@ -6,9 +6,11 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "coordinator/assign_inputs.h"
+#include "coordinator/canaries.h"
 #include "coordinator/checkpoint_uploads.h"
 #include "coordinator/dispatch.h"
 #include "coordinator/file_server.h"
+#include "coordinator/joining.h"
 #include "coordinator/mail.h"
 #include "coordinator/offer_judge.h"
 #include "coordinator/reply.h"
@@ -93,7 +95,8 @@ static void control(struct dispatch *d, const Farm__Hello *m)
         refuse(d, &err);
         return;
     }
-    (void)session_add(&d->c->sessions, epoch, d->sender->name, d->peer);
+    (void)session_add(&d->c->sessions, epoch, d->sender->name, d->peer,
+                      codec_version_choose(m->version_min, m->version_max));
 }
 
 static void bulk(struct dispatch *d, const Farm__Hello *m)
@@ -122,10 +125,7 @@ static void hello(struct dispatch *d)
     const Farm__Hello *m = d->envelope->hello;
     struct error err = {0};
     if (codec_version_choose(m->version_min, m->version_max) == 0) {
-        error_set(
-            &err, ERROR_VERSION,
-            "the worker speaks protocol %u to %u, this coordinator %d to %d: update the older",
-            (unsigned)m->version_min, (unsigned)m->version_max, PROTOCOL_MIN, PROTOCOL_MAX);
+        (void)codec_version_refuse("worker", m->version_min, m->version_max, &err);
         refuse(d, &err);
     } else if (m->connection == FARM__CONNECTION__CONNECTION_CONTROL) {
         control(d, m);
@@ -208,6 +208,11 @@ static void canary_done(struct dispatch *d)
 {
     const Farm__CanaryDone *m = d->envelope->canary_done;
     struct digest frames;
+    struct canary_out out;
+    if (farm_canary_out(d->c->farm, d->session->epoch, m->number, &out)) {
+        canaries_hear(d->c, d->session->epoch, &out, m, d->now_ns);
+        return;
+    }
     bool rendered = codec_digest_get(&m->frames_sha256, &frames);
     farm_canary_done(d->c->farm, d->session->epoch, m->number, rendered ? &frames : NULL,
                      m->message, d->now_ns);
@@ -255,7 +260,10 @@ static void offer(struct dispatch *d)
         log_error("an offer of worker=%s cannot be judged: %s", d->sender->name, err.message);
         return;
     }
-    uploads_offer(d->c->uploads, d->session->epoch, d->sender->name, &o);
+    if (reports_is_one(m))
+        reports_offer(d->c, d->session->epoch, m, &o);
+    else
+        uploads_offer(d->c->uploads, d->session->epoch, d->sender->name, &o);
 }
 
 static void checkpoint(struct dispatch *d)
@@ -307,6 +315,7 @@ static void file_wanted(struct dispatch *d)
 
 static const struct dispatch_row rows[] = {
     {FARM__ENVELOPE__BODY_HELLO, hello, true},
+    {FARM__ENVELOPE__BODY_JOIN, joining_again, false},
     {FARM__ENVELOPE__BODY_HEARTBEAT, heartbeat, true},
     {FARM__ENVELOPE__BODY_PROGRESS, progress, true},
     {FARM__ENVELOPE__BODY_STARTED, started, true},

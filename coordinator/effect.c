@@ -72,6 +72,7 @@ const char *effect_name(enum effect_kind kind)
 {
     static const char *const names[EFFECT_KIND_COUNT] = {
         [EFFECT_SAVE_BATCH] = "save_batch",
+        [EFFECT_SAVE_PRIORITY] = "save_priority",
         [EFFECT_SAVE_PAGE] = "save_page",
         [EFFECT_REMOVE_BATCH] = "remove_batch",
         [EFFECT_SAVE_TASK] = "save_task",

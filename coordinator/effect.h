@@ -16,16 +16,17 @@
 
 enum effect_kind {
     /* writes */
-    EFFECT_SAVE_BATCH,   /* .batch: its record changed (its spec is written by who accepted it) */
-    EFFECT_SAVE_PAGE,    /* .page */
-    EFFECT_REMOVE_BATCH, /* .batch: every row of it, its prompts and artifact uses; the core forgot
-                            it */
-    EFFECT_SAVE_TASK,    /* .task: insert or replace */
-    EFFECT_SAVE_ATTEMPT, /* .attempt: a lease begins */
-    EFFECT_END_ATTEMPT,  /* .end */
-    EFFECT_SAVE_OUTPUT,  /* .output: its file stands under its digest already; one use more */
-    EFFECT_DROP_OUTPUTS, /* .task_key: all its output rows, a checkpoint's too; unlink what nobody
-                            uses any more */
+    EFFECT_SAVE_BATCH,    /* .batch: its record changed (its spec is written by who accepted it) */
+    EFFECT_SAVE_PRIORITY, /* .priority: of its spec */
+    EFFECT_SAVE_PAGE,     /* .page */
+    EFFECT_REMOVE_BATCH,  /* .batch: every row of it, its prompts and artifact uses; the core forgot
+                             it */
+    EFFECT_SAVE_TASK,     /* .task: insert or replace */
+    EFFECT_SAVE_ATTEMPT,  /* .attempt: a lease begins */
+    EFFECT_END_ATTEMPT,   /* .end */
+    EFFECT_SAVE_OUTPUT,   /* .output: its file stands under its digest already; one use more */
+    EFFECT_DROP_OUTPUTS,  /* .task_key: all its output rows, a checkpoint's too; unlink what nobody
+                             uses any more */
     EFFECT_DROP_CHECKPOINT, /* .task_key: the row of its checkpoint */
     EFFECT_RETIRE_CLIP,     /* .task_key: a clip of several tasks is published: its segments and its
                                last latents are kept for their time, the other outputs go (A4) */
@@ -73,7 +74,7 @@ struct effect_message {
     uint32_t slot;
     bool prefetch;
     bool canary;
-    struct digest model; /* of an assigned task's stage; zero for a canary */
+    struct digest model; /* of an assigned task's stage, of a model's own canary; else zero */
     bool resume;         /* it goes on from the task's checkpoint */
     uint32_t step;       /* of a checkpoint */
     bool kept;
@@ -106,6 +107,10 @@ struct effect {
             char batch[ID_BATCH_SIZE];
             uint32_t index;
         } page;
+        struct {
+            char batch[ID_BATCH_SIZE];
+            int32_t value;
+        } priority;
         struct task_key task_key;
         struct task_record task;
         struct attempt_record attempt;

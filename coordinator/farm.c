@@ -3,17 +3,20 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/disk.h"
 #include "base/xalloc.h"
 #include "coordinator/batch_control.h"
 #include "coordinator/canary.h"
 #include "coordinator/credit.h"
-#include "coordinator/disk.h"
 #include "coordinator/held.h"
 #include "coordinator/lease.h"
 #include "coordinator/pin.h"
 #include "coordinator/presence.h"
+#include "coordinator/proof.h"
 #include "coordinator/retry.h"
 #include "coordinator/scheduler.h"
+#include "coordinator/standing.h"
+#include "coordinator/straggler.h"
 
 /* ---- life ---- */
 
@@ -32,11 +35,17 @@ struct farm *farm_new(const struct farm_config *config)
     table_init(&f->lanes);
     table_init(&f->workers);
     table_init(&f->sessions);
+    table_init(&f->owners);
+    table_init(&f->canaries);
+    roster_init(&f->roster);
+    straggler_init(f);
     chain_init(&f->ready);
     chain_init(&f->transfers);
     chain_init(&f->spare);
+    chain_init(&f->hazards);
     chain_init(&f->disputed);
     chain_init(&f->pinned);
+    chain_init(&f->repinned);
     deadline_queue_init(&f->leases);
     deadline_queue_init(&f->sessions_due);
     deadline_queue_init(&f->timers);
@@ -49,9 +58,12 @@ static void free_machines(struct farm *f)
     while (f->batches.count > 0)
         batch_free(f, f->order[f->batches.count - 1]);
     for (size_t i = 0; i < f->workers.count; i++)
-        worker_free(f->crew[i]);
+        worker_free(f, f->crew[i]);
     for (size_t i = 0; (lane = table_next(&f->lanes, &i, NULL, NULL)) != NULL;)
         lane_free(lane);
+    void *owner = NULL;
+    for (size_t i = 0; (owner = table_next(&f->owners, &i, NULL, NULL)) != NULL;)
+        free(owner);
 }
 
 void farm_free(struct farm *f)
@@ -65,6 +77,9 @@ void farm_free(struct farm *f)
     table_finish(&f->lanes);
     table_finish(&f->workers);
     table_finish(&f->sessions);
+    table_finish(&f->owners);
+    proof_finish(f);
+    roster_finish(&f->roster);
     effects_finish(&f->effects);
     free(f->order);
     free(f->crew);
@@ -188,8 +203,15 @@ static struct attempt *attempt_of(struct farm *f, uint64_t session, const struct
     return w != NULL ? attempt_find(f, w, key) : NULL;
 }
 
+static bool is_canary(const struct attempt_key *key)
+{
+    return key->task.batch[0] == '\0';
+}
+
 void farm_progress(struct farm *f, uint64_t session, const struct farm_held *at, int64_t now_ns)
 {
+    struct worker *w = worker_of_session(f, session);
+    if (w != NULL && is_canary(&at->attempt)) canary_heard(f, w, at, now_ns);
     struct attempt *a = attempt_of(f, session, &at->attempt, now_ns);
     if (a != NULL) lease_progress(f, a, at, now_ns);
 }
@@ -217,19 +239,19 @@ static enum attempt_end end_of_refusal(enum hand_back_reason reason)
     return END_HANDED_BACK;
 }
 
-static void take_canary_back(struct farm *f, struct worker *w, uint64_t number)
-{
-    if (number == w->canary.number) canary_drop(f, w);
-}
-
 #define INPUTS_WAIT_NS (2 * NS_PER_S)
 
-/* Nobody asked for it back: its worker could not have what it goes on from. */
+static bool is_unasked(const struct attempt *a, enum hand_back_reason reason)
+{
+    return reason == HAND_BACK_RECALLED && !a->recalled;
+}
+
+/* Its worker could not have what it goes on from. */
 static bool lacks_inputs(const struct attempt *a, enum hand_back_reason reason)
 {
     struct plan_task plan;
     plan_task(&a->task->group->shape.plan, a->task->number, &plan);
-    return reason == HAND_BACK_RECALLED && !a->recalled && plan.input_count > 0;
+    return is_unasked(a, reason) && plan.input_count > 0;
 }
 
 /* At once nobody could either. */
@@ -240,29 +262,48 @@ static void wait_for_inputs(struct farm *f, struct task *t, int64_t now_ns)
     batch_refresh_group(f, t->group);
 }
 
+/* The attempt ends; its task waits a little when nobody could have its inputs at once. */
+static void give_back(struct farm *f, struct attempt *a, enum attempt_end end, bool waits,
+                      const char *message, int64_t now_ns)
+{
+    struct task *t = a->task;
+    attempt_end(f, a, end, &(struct attempt_detail){.message = message}, now_ns);
+    if (waits && t->state == TASK_WAITING) wait_for_inputs(f, t, now_ns);
+}
+
 void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key *key,
                       enum hand_back_reason reason, const char *message, int64_t now_ns)
 {
     struct worker *w = worker_heard(f, session, now_ns);
     if (w == NULL) return;
-    if (key->task.batch[0] == '\0') {
-        take_canary_back(f, w, key->fence);
+    if (is_canary(key)) {
+        canary_handed_back(f, w, key->fence, reason, now_ns);
         return;
     }
     struct attempt *a = attempt_find(f, w, key);
     if (a == NULL || a->upload != NULL) return;
     bool waits = lacks_inputs(a, reason);
-    struct task *t = a->task;
+    /* What was canceled is still there. At once it would be so again. */
+    if (is_unasked(a, reason) && !waits) w->crowded = true;
     note_refusal(f, a, reason);
-    attempt_end(f, a, end_of_refusal(reason), &(struct attempt_detail){.message = message}, now_ns);
-    if (waits && t->state == TASK_WAITING) wait_for_inputs(f, t, now_ns);
+    give_back(f, a, end_of_refusal(reason), waits, message, now_ns);
+}
+
+void farm_not_sent(struct farm *f, uint64_t session, const struct attempt_key *key,
+                   const char *message, int64_t now_ns)
+{
+    struct attempt *a = attempt_of(f, session, key, now_ns);
+    if (a == NULL || a->upload != NULL) return;
+    give_back(f, a, END_HANDED_BACK, lacks_inputs(a, HAND_BACK_RECALLED), message, now_ns);
 }
 
 void farm_ended(struct farm *f, uint64_t session, const struct farm_ended *ended, int64_t now_ns)
 {
     struct attempt *a = attempt_of(f, session, &ended->attempt, now_ns);
     if (a == NULL || a->upload != NULL) return;
-    struct attempt_detail detail = {ended->message, ended->log_tail, ended->steps_computed};
+    struct attempt_detail detail = {.message = ended->message,
+                                    .log_tail = ended->log_tail,
+                                    .steps_computed = ended->steps_computed};
     /* Nobody canceled it here, or it would not be live. */
     enum attempt_end end = ended->end == END_CANCELED ? END_LOST : ended->end;
     attempt_end(f, a, end, &detail, now_ns);
@@ -275,6 +316,28 @@ void farm_canary_done(struct farm *f, uint64_t session, uint64_t number,
     if (w != NULL) canary_done(f, w, number, frames_sha256, message, now_ns);
 }
 
+void farm_model_canary(struct farm *f, const struct digest *model, const char *name)
+{
+    proof_want(f, model, name);
+}
+
+bool farm_canary_out(const struct farm *f, uint64_t session, uint64_t number,
+                     struct canary_out *out)
+{
+    const struct worker *w = worker_of_session(f, session);
+    if (w == NULL || number == 0 || w->canary.number != number || w->canary.out == NULL)
+        return false;
+    *out = (struct canary_out){w->canary.out->model, w->slots[w->canary.slot].fingerprint};
+    return true;
+}
+
+void farm_model_canary_done(struct farm *f, uint64_t session, const struct farm_model_frame *frame,
+                            int64_t now_ns)
+{
+    struct worker *w = worker_heard(f, session, now_ns);
+    if (w != NULL) canary_of_model_done(f, w, frame, now_ns);
+}
+
 void farm_leaving(struct farm *f, uint64_t session, const char *reason, bool drained,
                   int64_t now_ns)
 {
@@ -282,13 +345,37 @@ void farm_leaving(struct farm *f, uint64_t session, const char *reason, bool dra
     if (w != NULL) worker_leaving(f, w, reason, drained, now_ns);
 }
 
+static struct worker *named(struct farm *f, const char *worker, struct error *err)
+{
+    struct worker *w = worker_find(f, worker);
+    if (w == NULL) error_set(err, ERROR_NOT_FOUND, "no worker %s; see zoe worker list", worker);
+    return w;
+}
+
+bool farm_quarantine(struct farm *f, const char *worker, const char *reason, const char *by,
+                     int64_t now_ns, struct error *err)
+{
+    struct worker *w = named(f, worker, err);
+    if (w == NULL) return false;
+    if (!w->standing.held)
+        standing_quarantine(f, w, reason[0] != '\0' ? reason : "by an operator", by, 0, now_ns);
+    return true;
+}
+
+bool farm_readmit(struct farm *f, const char *worker, const char *by, struct error *err)
+{
+    struct worker *w = named(f, worker, err);
+    if (w == NULL) return false;
+    if (w->quarantined) standing_readmit(f, w, by);
+    return true;
+}
+
 bool farm_drain(struct farm *f, const char *worker, int64_t grace_ns, const char *by,
                 int64_t now_ns, struct error *err)
 {
     (void)now_ns;
-    struct worker *w = worker_find(f, worker);
-    if (w == NULL)
-        return error_set(err, ERROR_NOT_FOUND, "no worker %s; see zoe worker list", worker);
+    struct worker *w = named(f, worker, err);
+    if (w == NULL) return false;
     if (w->presence == WORKER_AWAY)
         return error_set(err, ERROR_STATE, "worker %s is %s", worker, worker_state_name(w->state));
     worker_drain(f, w, grace_ns, by);
@@ -343,6 +430,20 @@ bool farm_batch_remove(struct farm *f, const char *batch, struct error *err)
 {
     struct batch *b = need_batch(f, batch, err);
     return b != NULL && batch_remove(f, b, err);
+}
+
+bool farm_batch_priority(struct farm *f, const char *batch, int32_t priority, struct error *err)
+{
+    struct batch *b = need_batch(f, batch, err);
+    return b != NULL && batch_prioritize(f, b, priority, err);
+}
+
+void farm_owner_share(struct farm *f, const char *owner, uint32_t share, int64_t now_ns)
+{
+    struct owner *o = lane_owner(f, owner);
+    o->share = share > 0 ? share : SHARE_DEFAULT;
+    o->key = share_key(&o->usage, o->share, now_ns, o->number);
+    lane_owner_moved(f, o);
 }
 
 /* ---- disk and credit ---- */

@@ -28,6 +28,7 @@ struct farm_config {
     uint64_t first_session; /* epochs start above it; larger at every start (wall ms will do) */
     uint32_t generation;    /* high bits of every fence, 0 .. 32767; `restore` raises it */
     struct digest canary_answer; /* frames of the `pattern` canary */
+    uint32_t compare_one_in;     /* results are rendered twice and compared; 0 = none, 1 = all */
 };
 
 struct farm *farm_new(const struct farm_config *config);
@@ -128,6 +129,10 @@ enum hand_back_reason { /* the same numbers as farm.proto's HandBackReason */
 
 void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key *key,
                       enum hand_back_reason reason, const char *message, int64_t now_ns);
+/* Its Assign could not be made: something that it goes on from is missing. Its worker knows nothing
+ * of it. */
+void farm_not_sent(struct farm *f, uint64_t session, const struct attempt_key *key,
+                   const char *message, int64_t now_ns);
 /* It is live, and nobody asked for it back: when it is, what it goes on from could not be had. */
 bool farm_is_wanted(const struct farm *f, const char *worker, const struct attempt_key *key);
 
@@ -140,7 +145,7 @@ struct farm_ended {
 };
 
 void farm_ended(struct farm *f, uint64_t session, const struct farm_ended *ended, int64_t now_ns);
-/* frames_sha256 NULL: it failed, `message` says how. */
+/* The canary of `pattern`. frames_sha256 NULL: it failed, `message` says how. */
 void farm_canary_done(struct farm *f, uint64_t session, uint64_t number,
                       const struct digest *frames_sha256, const char *message, int64_t now_ns);
 /* W6. `drained`: its last words; the session ends. */
@@ -149,6 +154,10 @@ void farm_leaving(struct farm *f, uint64_t session, const char *reason, bool dra
 /* An operator drains a worker. Idempotent. */
 bool farm_drain(struct farm *f, const char *worker, int64_t grace_ns, const char *by,
                 int64_t now_ns, struct error *err);
+/* W3, by an operator; idempotent. Out of it leads farm_readmit only, and a right canary. */
+bool farm_quarantine(struct farm *f, const char *worker, const char *reason, const char *by,
+                     int64_t now_ns, struct error *err);
+bool farm_readmit(struct farm *f, const char *worker, const char *by, struct error *err);
 /* Its key was revoked: session and attempts end. */
 void farm_revoke(struct farm *f, const char *worker, int64_t now_ns);
 
@@ -195,6 +204,8 @@ enum verdict_kind {
 struct farm_verdict {
     enum verdict_kind kind;
     enum suspect suspect;
+    struct digest content; /* what was rendered, not how it is packed: the same for the same recipe
+                              on one fingerprint. Zero: nothing to compare */
     const char *message;
 };
 
@@ -274,6 +285,11 @@ bool farm_batch_resume(struct farm *f, const char *batch, struct error *err);
 bool farm_batch_cancel(struct farm *f, const char *batch, int64_t now_ns, struct error *err);
 bool farm_batch_retry(struct farm *f, const char *batch, struct error *err);
 bool farm_batch_remove(struct farm *f, const char *batch, struct error *err);
+/* S2, from the next pick on. */
+bool farm_batch_priority(struct farm *f, const char *batch, int32_t priority, struct error *err);
+/* S2: how much of the farm an owner should get beside others, at least 1 (the default). Kept for
+ * this run: said again at each start. */
+void farm_owner_share(struct farm *f, const char *owner, uint32_t share, int64_t now_ns);
 
 /* ---- disk (D1) ---- */
 
@@ -293,6 +309,11 @@ bool farm_page(const struct farm *f, const char *batch, uint32_t index,
                uint8_t out[CLIPS_PER_PAGE]);
 
 /* ---- questions; nothing here scans clips ---- */
+
+struct batch_brief { /* what each write and each piece of a file needs; costs nothing */
+    const char *owner;
+    uint32_t groups;
+};
 
 struct batch_info {
     const char *id; /* texts are borrowed until the next event */
@@ -333,12 +354,12 @@ struct running_info { /* a live attempt */
 };
 
 struct reason_info {  /* why clips of a batch wait (S6) */
-    const char *code; /* paused disk_low no_worker model_refused retry_wait pinned busy inputs:
-                         static */
+    const char *code; /* paused disk_low no_worker model_refused memory retry_wait pinned hazard
+                         busy inputs: static */
     uint64_t count;
-    const char *message; /* static */
+    char message[160];
 };
-#define REASONS_MAX 6
+#define REASONS_MAX 8
 
 struct worker_info {
     const char *name;
@@ -377,6 +398,8 @@ struct farm_totals {
 
 /* By submit order, 0 .. batches - 1; false past the end. */
 bool farm_batch_at(const struct farm *f, uint64_t index, struct batch_info *out);
+bool farm_batch_exists(const struct farm *f, const char *batch);
+bool farm_batch_brief(const struct farm *f, const char *batch, struct batch_brief *out);
 bool farm_batch_info(const struct farm *f, const char *batch, struct batch_info *out);
 /* An id, its unique prefix, or "last". ERROR_NOT_FOUND, or ERROR_USAGE when several match. */
 bool farm_batch_find(const struct farm *f, const char *text, struct batch_info *out,
@@ -392,6 +415,10 @@ bool farm_clip_progress(const struct farm *f, const char *batch, uint32_t clip,
                         struct clip_progress *out);
 uint32_t farm_batch_reasons(const struct farm *f, const char *batch, int64_t now_ns,
                             struct reason_info out[REASONS_MAX]);
+/* S1: workers are here, and none of their slots has the memory that some task of the batch takes.
+ */
+bool farm_lacks_memory(const struct farm *f, const char *batch, uint64_t *needed_out,
+                       uint64_t *largest_out);
 /* State of one clip; CLIP_STATE_COUNT when there is none. */
 enum clip_state farm_clip_state(const struct farm *f, const char *batch, uint32_t clip);
 /* The first clip >= from whose public state name is `name` ("" = any); false: none. */

@@ -2,7 +2,10 @@
 #include <string.h>
 
 #include "coordinator/attempt.h"
+#include "coordinator/canary.h"
 #include "coordinator/clip.h"
+#include "coordinator/hazard.h"
+#include "coordinator/opinion.h"
 #include "coordinator/pin.h"
 #include "coordinator/retry.h"
 #include "coordinator/scheduler.h"
@@ -157,15 +160,33 @@ static bool check_work(const struct work *w, struct error *err)
     return has_all_objects(w) || broken(err, "I6", "a task was forgotten", w->batch->id);
 }
 
+/* T9, W8: what is done needs no second opinion. */
+static uint32_t count_opinions(const struct work *w, bool *right)
+{
+    uint32_t count = 0;
+    CHAIN_EACH(link, &w->tasks)
+    {
+        const struct task *t = CHAIN_OWNER(link, struct task, of_work);
+        if (t->opinion == NULL) continue;
+        count++;
+        *right = *right && t->state != TASK_DONE && t->opinion->view_count < OPINIONS_MAX;
+    }
+    return count;
+}
+
 static bool check_works(const struct farm *f, struct error *err)
 {
+    uint32_t opinions = 0;
+    bool right = true;
     for (size_t i = 0; i < f->batches.count; i++) {
         const struct work *w = NULL;
         for (size_t k = 0; (w = table_next(&f->order[i]->works, &k, NULL, NULL)) != NULL;) {
             if (!check_work(w, err)) return false;
+            opinions += count_opinions(w, &right);
         }
     }
-    return true;
+    return (right && opinions == f->opinions) ||
+           broken(err, "T9", "second opinions are miscounted, or never end", "farm");
 }
 
 /* ---- slots and sessions ---- */
@@ -197,17 +218,53 @@ static bool check_workers(const struct farm *f, struct error *err)
     return sessions == f->sessions.count || broken(err, "I5", "a session without worker", "farm");
 }
 
+/* ---- S5: what the roster says ---- */
+
+static bool is_listed_right(const struct farm *f, const struct slot *s)
+{
+    const struct heap *h = &f->roster.running;
+    bool accepts = worker_accepts(s->worker), runs = s->running != NULL;
+    bool has_room = worker_slot_is_free(s) || (runs && s->next == NULL);
+    bool in_heap = s->by_end.index != HEAP_OUT && h->nodes[s->by_end.index] == &s->by_end;
+    return s->is_open == accepts && in_heap == runs &&
+           (accepts && has_room) == !chain_is_empty(&s->in_places);
+}
+
+static bool check_roster(const struct farm *f, struct error *err)
+{
+    uint32_t open = 0, recalls = 0;
+    for (size_t i = 0; i < f->workers.count; i++) {
+        const struct worker *w = f->crew[i];
+        for (uint32_t s = 0; s < w->slot_count; s++) {
+            const struct attempt *next = w->slots[s].next;
+            open += worker_accepts(w);
+            recalls += next != NULL && next->recalled;
+            if (!is_listed_right(f, &w->slots[s]))
+                return broken(err, "S5", "a slot is not where it is looked for", w->name);
+        }
+        if (canary_may_go(w) == chain_is_empty(&w->in_canaries))
+            return broken(err, "S5", "a canary is wanted and not listed, or the other way",
+                          w->name);
+    }
+    return (open == f->roster.slots && recalls == f->roster.recalls) ||
+           broken(err, "S5", "slots are miscounted", "farm");
+}
+
 /* ---- I6 ---- */
 
-static bool check_idleness(struct farm *f, struct error *err)
+static bool check_idleness(struct farm *f, int64_t now_ns, struct error *err)
 {
-    if (f->disk_low || f->dispatch_wanted) return true; /* the turn is still to come */
+    bool is_due = f->dispatch_wanted || !chain_is_empty(&f->roster.touched);
+    if (f->disk_low || is_due) return true; /* the turn is still to come */
+    if (!check_roster(f, err)) return false;
+    if (hazard_is_neglected(f))
+        return broken(err, "I6", "a hazard waits though it could run", "farm");
     for (size_t i = 0; i < f->workers.count; i++) {
         const struct worker *w = f->crew[i];
         if (!worker_accepts(w)) continue;
         for (uint32_t s = 0; s < w->slot_count; s++) {
             if (!worker_slot_is_free(&w->slots[s])) continue;
-            if (scheduler_pick(f, w, s).stand != NULL)
+            if (scheduler_pick(f, w, s, now_ns).stand != NULL)
                 return broken(err, "I6", "a slot is idle while a task waits", w->name);
         }
     }
@@ -238,7 +295,6 @@ static bool check_credit(const struct farm *f, struct error *err)
 
 bool farm_check(struct farm *f, int64_t now_ns, struct error *err)
 {
-    (void)now_ns;
     return check_counts(f, err) && check_works(f, err) && check_workers(f, err) &&
-           check_idleness(f, err) && check_credit(f, err);
+           check_idleness(f, now_ns, err) && check_credit(f, err);
 }

@@ -43,15 +43,6 @@ bool farm_page(const struct farm *f, const char *batch, uint32_t index, uint8_t 
 
 /* ---- one batch ---- */
 
-static uint32_t slots_at_work(const struct farm *f)
-{
-    uint32_t count = 0;
-    for (size_t i = 0; i < f->workers.count; i++) {
-        if (worker_accepts(f->crew[i])) count += f->crew[i]->slot_count;
-    }
-    return count;
-}
-
 /* Tasks of the clips begun that are not done, by stage: as if the first stage were done first, so
  * that what lives may be of a stage that has nothing left. */
 static void add_begun(const struct batch *b, uint64_t halves[][GROUP_STAGES_MAX])
@@ -89,7 +80,7 @@ static int64_t eta_from(double left_ns)
 
 static int64_t eta_of(const struct farm *f, const struct batch *b)
 {
-    uint32_t slots = slots_at_work(f);
+    uint32_t slots = f->roster.slots;
     bool known = slots > 0 && !batch_state_is_terminal(b->state) && !b->paused;
     double left = 0;
     if (!known) return 0;
@@ -121,6 +112,18 @@ static void fill_batch(const struct farm *f, const struct batch *b, struct batch
                                .steps_computed = b->steps_computed,
                                .steps_wasted = b->steps_wasted,
                                .eta_ns = eta_of(f, b)};
+}
+
+bool farm_batch_exists(const struct farm *f, const char *batch)
+{
+    return batch_find(f, batch) != NULL;
+}
+
+bool farm_batch_brief(const struct farm *f, const char *batch, struct batch_brief *out)
+{
+    const struct batch *b = batch_find(f, batch);
+    if (b != NULL) *out = (struct batch_brief){.owner = b->owner, .groups = b->group_count};
+    return b != NULL;
 }
 
 bool farm_batch_info(const struct farm *f, const char *batch, struct batch_info *out)

@@ -6,6 +6,7 @@
 #include "coordinator/clip.h"
 #include "coordinator/finish.h"
 #include "coordinator/lease.h"
+#include "coordinator/opinion.h"
 #include "coordinator/pin.h"
 #include "coordinator/presence.h"
 
@@ -24,6 +25,7 @@ bool farm_load_worker(struct farm *f, const struct worker_record *record, struct
     w->draining = record->state == WORKER_DRAINING;
     w->drained = record->state == WORKER_DRAINED;
     w->quarantined = record->state == WORKER_QUARANTINED;
+    w->standing.held = w->quarantined && record->by[0] != '\0';
     w->since_ms = record->since_ms;
     w->finished = record->finished;
     w->failed = record->failed;
@@ -123,12 +125,15 @@ static enum attempt_end end_by_name(const char *name)
 
 static void load_result(struct farm *f, struct task *t, const struct task_record *record)
 {
+    if (t->state != TASK_DONE) {
+        opinion_load(f, t, record);
+        return;
+    }
     if (record->winner != NULL && record->winner[0] != '\0')
         t->winner = worker_know(f, record->winner);
     t->winner_fence = record->winner_fence;
     t->output_bytes = record->output_bytes;
     t->suspect = record->suspect;
-    if (t->state != TASK_DONE) return;
     f->stitch_bytes += t->output_bytes;
     pin_update(f, t->work, record->fingerprint != NULL ? record->fingerprint : "");
     t->work->done++;
@@ -199,7 +204,11 @@ static uint64_t resume_tasks(struct farm *f, struct work *w, int64_t now_ns)
         struct task *t = CHAIN_OWNER(link, struct task, of_work);
         bool orphan = t->state == TASK_LEASED && chain_is_empty(&t->live);
         if (t->state == TASK_WAITING || orphan) task_requeue(f, t, 0, now_ns);
-        CHAIN_EACH(live, &t->live) leases++;
+        CHAIN_EACH(live, &t->live)
+        {
+            attempt_pay(CHAIN_OWNER(live, struct attempt, of_task), now_ns);
+            leases++;
+        }
     }
     return leases;
 }

@@ -1,48 +1,138 @@
 /* Why clips of a batch wait (S6). Looks at groups and at clips that were begun, never at all. */
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "base/xalloc.h"
 #include "coordinator/clip.h"
+#include "coordinator/hazard.h"
 #include "coordinator/pin.h"
+#include "coordinator/proof.h"
+#include "coordinator/reasons.h"
 
-enum why { WHY_NO_WORKER, WHY_REFUSED, WHY_RETRY, WHY_PINNED, WHY_BUSY, WHY_INPUTS, WHY_COUNT };
+enum why {
+    WHY_NO_WORKER,
+    WHY_REFUSED,
+    WHY_MEMORY,
+    WHY_CANARY_FAILED,
+    WHY_CANARY,
+    WHY_RETRY,
+    WHY_PINNED,
+    WHY_HAZARD,
+    WHY_BUSY,
+    WHY_INPUTS,
+    WHY_COUNT
+};
 
 static const struct reason_info words[WHY_COUNT] = {
     [WHY_NO_WORKER] = {"no_worker", 0, "no worker is here that takes work; see zoe worker list"},
     [WHY_REFUSED] = {"model_refused", 0, "every worker here has refused this model"},
+    [WHY_MEMORY] = {"memory", 0, "no slot here has the memory they take"},
+    [WHY_CANARY_FAILED] = {"canary_failed", 0,
+                           "the workers here could not render the model's canary; see zoe events"},
+    [WHY_CANARY] = {"canary", 0,
+                    "workers show first, by a canary of this model, that they render it right"},
     [WHY_RETRY] = {"retry_wait", 0, "failed before and wait for their next try"},
     [WHY_PINNED] = {"pinned", 0,
                     "began on other hardware, and no worker like that is here; they start over "
                     "after 10 min"},
+    [WHY_HAZARD] = {"hazard", 0,
+                    "were lost three times at once, and wait for a worker with nothing else to "
+                    "lose"},
     [WHY_BUSY] = {"busy", 0, "all slots are busy"},
     [WHY_INPUTS] = {"inputs", 0, "are being rendered; what is left waits for the segment before"},
 };
+
+static bool has_yet_to_show(const struct worker *w, const struct lane *lane)
+{
+    for (uint32_t i = 0; i < w->slot_count; i++) {
+        if (!proof_is_owed(&w->slots[i], lane)) return false;
+    }
+    return true;
+}
+
+/* Of one that takes work. */
+static enum why why_not(const struct worker *w, const struct lane *lane)
+{
+    if (worker_can(w, lane)) return has_yet_to_show(w, lane) ? WHY_CANARY : WHY_BUSY;
+    if (worker_could(w, lane)) return WHY_CANARY_FAILED;
+    return worker_has_room(w, lane) ? WHY_REFUSED : WHY_MEMORY;
+}
 
 /* WHY_BUSY: somebody could. */
 static enum why who_can(const struct farm *f, const struct lane *lane)
 {
     enum why best = WHY_NO_WORKER;
-    for (size_t i = 0; i < f->workers.count; i++) {
+    for (size_t i = 0; i < f->workers.count && best != WHY_BUSY; i++) {
         if (!worker_accepts(f->crew[i])) continue;
-        if (worker_can(f->crew[i], lane)) return WHY_BUSY;
-        best = WHY_REFUSED;
+        enum why why = why_not(f->crew[i], lane);
+        if (why > best) best = why;
     }
     return best;
 }
 
-static bool somebody_fits(const struct farm *f, const struct work *w)
+static uint64_t largest_slot(const struct farm *f)
 {
+    uint64_t largest = 0;
     for (size_t i = 0; i < f->workers.count; i++) {
-        if (worker_accepts(f->crew[i]) && pin_fits(w, f->crew[i])) return true;
+        const struct worker *w = f->crew[i];
+        for (uint32_t s = 0; s < w->slot_count && worker_accepts(w); s++)
+            if (w->slots[s].memory_bytes > largest) largest = w->slots[s].memory_bytes;
     }
-    return false;
+    return largest;
 }
 
-static bool has_ready(const struct work *w)
+static struct reason_info reason_of(const struct farm *f, enum why why, const struct lane *lane)
+{
+    struct reason_info r = words[why];
+    char needed[32], largest[32];
+    if (why != WHY_MEMORY) return r;
+    text_size(lane->memory_bytes, needed, sizeof(needed));
+    text_size(largest_slot(f), largest, sizeof(largest));
+    (void)snprintf(r.message, sizeof(r.message),
+                   "a task takes about %s of memory, the largest slot here has %s", needed,
+                   largest);
+    return r;
+}
+
+bool farm_lacks_memory(const struct farm *f, const char *batch, uint64_t *needed_out,
+                       uint64_t *largest_out)
+{
+    const struct batch *b = batch_find(f, batch);
+    *needed_out = 0;
+    for (uint32_t i = 0; b != NULL && i < b->group_count; i++) {
+        const struct group *g = &b->groups[i];
+        for (uint32_t k = 0; k < g->stages; k++) {
+            const struct lane *lane = g->stands[k].lane;
+            bool lacks = lane->memory_bytes > *needed_out && who_can(f, lane) == WHY_MEMORY;
+            if (lacks) *needed_out = lane->memory_bytes;
+        }
+    }
+    *largest_out = largest_slot(f);
+    return *needed_out > 0;
+}
+
+static bool somebody_fits(const struct farm *f, const struct work *w)
+{
+    const char *pin = pin_of(w);
+    return pin == NULL ? f->roster.slots > 0 : roster_slots_of(f, pin) > 0;
+}
+
+static bool is_ready(const struct task *t)
+{
+    return !chain_is_empty(&t->in_stand);
+}
+
+static bool is_hazard(const struct task *t)
+{
+    return is_ready(t) && hazard_is_alone(t);
+}
+
+static bool has_some(const struct work *w, bool (*is)(const struct task *))
 {
     CHAIN_EACH(link, &w->tasks)
     {
-        if (!chain_is_empty(&CHAIN_OWNER(link, struct task, of_work)->in_stand)) return true;
+        if (is(CHAIN_OWNER(link, struct task, of_work))) return true;
     }
     return false;
 }
@@ -51,8 +141,33 @@ static bool has_ready(const struct work *w)
 static enum why why_waits(const struct farm *f, const struct work *w, enum why group)
 {
     if (group != WHY_BUSY) return group;
-    if (!has_ready(w)) return WHY_RETRY;
+    if (!has_some(w, is_ready)) return WHY_RETRY;
+    if (has_some(w, is_hazard)) return WHY_HAZARD;
     return somebody_fits(f, w) ? WHY_BUSY : WHY_PINNED;
+}
+
+struct reason_info reason_of_lane(const struct farm *f, const struct lane *lane)
+{
+    return reason_of(f, who_can(f, lane), lane);
+}
+
+struct reason_info reason_of_work(const struct farm *f, const struct work *w)
+{
+    const struct lane *lane = w->group->stands[0].lane;
+    return reason_of(f, why_waits(f, w, who_can(f, lane)), lane);
+}
+
+bool reason_of_batch(const struct farm *f, const struct batch *b, struct reason_info *out)
+{
+    static const struct reason_info paused = {"paused", 0,
+                                              "the batch is paused; see zoe batch resume"};
+    static const struct reason_info disk_low = {"disk_low", 0,
+                                                "the coordinator's disk is nearly full"};
+    if (b->paused)
+        *out = paused;
+    else if (f->disk_low)
+        *out = disk_low;
+    return b->paused || f->disk_low;
 }
 
 static void count_begun(const struct farm *f, const struct batch *b, const enum why *groups,
@@ -62,25 +177,26 @@ static void count_begun(const struct farm *f, const struct batch *b, const enum 
     for (size_t i = 0; (w = table_next(&b->works, &i, NULL, NULL)) != NULL;) {
         enum clip_state state = clip_state(b, w->clip);
         if (state == CLIP_RETRY) clips[why_waits(f, w, groups[w->group - b->groups])]++;
-        if (state == CLIP_LEASED && w->group->tasks > 1 && !has_ready(w)) clips[WHY_INPUTS]++;
+        if (state == CLIP_LEASED && w->group->tasks > 1 && !has_some(w, is_ready))
+            clips[WHY_INPUTS]++;
     }
 }
 
-static void count_all(const struct farm *f, const struct batch *b, uint64_t clips[WHY_COUNT])
+/* The lane that lacks memory the most, or any. */
+static const struct lane *count_all(const struct farm *f, const struct batch *b,
+                                    uint64_t clips[WHY_COUNT])
 {
+    const struct lane *largest = b->groups[0].stands[0].lane;
     enum why *groups = xcalloc(b->group_count, sizeof(*groups));
     for (uint32_t i = 0; i < b->group_count; i++) {
-        groups[i] = who_can(f, b->groups[i].stands[0].lane);
+        const struct lane *lane = b->groups[i].stands[0].lane;
+        groups[i] = who_can(f, lane);
+        if (lane->memory_bytes > largest->memory_bytes) largest = lane;
         clips[groups[i]] += b->groups[i].counts.by_state[CLIP_WAITING];
     }
     count_begun(f, b, groups, clips);
     free(groups);
-}
-
-static uint32_t only(struct reason_info *out, const char *code, uint64_t clips, const char *message)
-{
-    if (clips > 0) *out = (struct reason_info){code, clips, message};
-    return clips > 0;
+    return largest;
 }
 
 uint32_t farm_batch_reasons(const struct farm *f, const char *batch, int64_t now_ns,
@@ -90,14 +206,16 @@ uint32_t farm_batch_reasons(const struct farm *f, const char *batch, int64_t now
     const struct batch *b = batch_find(f, batch);
     if (b == NULL || batch_state_is_terminal(b->state)) return 0;
     uint64_t waiting = b->counts.by_state[CLIP_WAITING] + b->counts.by_state[CLIP_RETRY];
-    if (b->paused) return only(out, "paused", waiting, "the batch is paused; see zoe batch resume");
-    if (f->disk_low) return only(out, "disk_low", waiting, "the coordinator's disk is nearly full");
+    if (reason_of_batch(f, b, out)) {
+        out->count = waiting;
+        return waiting > 0;
+    }
     uint64_t clips[WHY_COUNT] = {0};
     uint32_t count = 0;
-    count_all(f, b, clips);
+    const struct lane *largest = count_all(f, b, clips);
     for (int why = 0; why < WHY_COUNT; why++) {
         if (clips[why] == 0) continue;
-        out[count] = words[why];
+        out[count] = reason_of(f, (enum why)why, largest);
         out[count++].count = clips[why];
     }
     return count;

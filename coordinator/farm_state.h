@@ -10,6 +10,7 @@
 #include "coordinator/chain.h"
 #include "coordinator/deadline.h"
 #include "coordinator/farm.h"
+#include "coordinator/roster.h"
 
 struct batch;
 struct worker;
@@ -26,10 +27,13 @@ struct farm {
     size_t order_capacity; /* order holds batches.count */
     struct table lanes;    /* shape -> struct lane; they stay */
     struct chain ready;    /* lanes with ready groups */
+    struct table owners;   /* name -> struct owner; they stay */
+    struct table canaries; /* model -> struct model_canary; they stay */
 
     struct table workers; /* name -> struct worker; they stay */
     struct worker **crew; /* by first appearance; holds workers.count */
     size_t crew_capacity;
+    struct roster roster;
     struct table sessions; /* current epoch -> struct worker */
     uint64_t last_session;
     uint64_t last_canary;
@@ -43,12 +47,19 @@ struct farm {
     struct chain spare;     /* other checkpoints: what is left is for them */
     uint64_t credit_bytes;  /* left in the pool */
 
-    struct chain pinned; /* works of which something is stored and something is to do */
-    bool pins_wanted;    /* their fingerprints may have come or gone (S7) */
+    struct chain pinned;   /* works of which something is stored and something is to do ... */
+    struct chain repinned; /* ... and of these, those that changed since the last turn */
+    bool pins_wanted;      /* their fingerprints may have come or gone (S7) */
+
+    struct chain hazards; /* tasks that may kill their worker (T5) */
 
     struct chain disputed; /* tasks that T4 may fail when workers or canaries change */
     bool settle_wanted;
-    bool dispatch_wanted; /* something changed that a scheduler could use */
+    bool dispatch_wanted; /* there may be work for slots that found none; see roster.h too */
+    struct deadline look; /* for attempts that take too long (S4) ... */
+    bool look_wanted;     /* ... now */
+    uint32_t copies;      /* attempts that live beside another of their task (S4) */
+    uint32_t opinions;    /* tasks that wait for a second one */
 
     uint64_t disk_free_bytes;
     bool disk_low;

@@ -62,14 +62,19 @@ static void add_event(void *context, uint64_t sequence, const struct event_recor
 }
 
 /* False: there is nothing to tell (yet). */
-static bool answer(const struct feed_question *q, struct store *store, struct outbound *out,
+static bool answer(struct feed_question *q, struct store *store, struct outbound *out,
                    bool even_if_empty)
 {
     struct error err = {0};
     struct page p = {.limit = q->limit, .last = q->after};
     reply_init(&p.reply);
     p.events = reply_alloc(&p.reply, q->limit, sizeof(*p.events));
-    bool ok = store_each_event(store, q->after, q->batch, q->limit, add_event, &p, &err);
+    const bool some = q->owner[0] != '\0' && q->batch[0] == '\0';
+    const uint64_t newest = some ? store_last_event(store) : 0;
+    bool ok = some ? store_each_event_of(store, q->after, q->owner, q->limit, add_event, &p, &err)
+                   : store_each_event(store, q->after, q->batch, q->limit, add_event, &p, &err);
+    /* Nothing up to here is for them: it need not be looked through again. */
+    if (ok && some && p.count == 0 && newest > q->after) q->after = p.last = newest;
     if (!ok) {
         (void)outbound_problem(out, true, q->peer, q->request, &err, OUTBOUND_COMMITTED);
     } else if (p.count > 0 || even_if_empty) {
@@ -113,11 +118,12 @@ void feed_gone(struct feed *f, zsock_peer peer)
 void feed_ask(struct feed *f, const struct feed_question *q, struct store *store,
               struct outbound *out, int64_t now_ns)
 {
+    struct feed_question kept = *q;
     forget(f, q->peer, q->request);
     bool wait = q->deadline_ns > now_ns && f->count < FEED_WAITERS_MAX;
-    if (answer(q, store, out, !wait)) return;
+    if (answer(&kept, store, out, !wait)) return;
     struct feed_waiter *w = xcalloc(1, sizeof(*w));
-    w->question = *q;
+    w->question = kept;
     w->next = f->waiters;
     f->waiters = w;
     f->count++;

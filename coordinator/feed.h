@@ -10,6 +10,7 @@
 #include "base/id.h"
 #include "coordinator/outbound.h"
 #include "coordinator/store.h"
+#include "proto/limits.h"
 
 struct feed_waiter;
 struct feed {
@@ -22,9 +23,10 @@ struct feed {
 struct feed_question {
     zsock_peer peer;
     uint64_t request;
-    uint64_t after;            /* last sequence seen */
-    char batch[ID_BATCH_SIZE]; /* "" = all */
-    uint32_t limit;            /* 1 .. LIMIT_PAGE */
+    uint64_t after;                   /* last sequence seen */
+    char batch[ID_BATCH_SIZE];        /* "" = all */
+    char owner[LIMIT_NAME_BYTES + 1]; /* only of his batches; "" = of all */
+    uint32_t limit;                   /* 1 .. LIMIT_PAGE */
     int64_t deadline_ns;
 };
 

@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "base/xalloc.h"
 #include "coordinator/reply.h"
+#include "coordinator/scope.h"
 #include "coordinator/shell.h"
 #include "proto/codec.h"
 #include "proto/limits.h"
@@ -94,7 +95,7 @@ static bool read_part(int fd, const Farm__FileWanted *m, uint8_t *out, size_t *s
     return true;
 }
 
-/* Inputs, and what tasks have stored: who knows a digest was told it by the farm. */
+/* Inputs, and what tasks have stored: of a worker who knows a digest, the farm told it. */
 static int open_artifact(struct dispatch *d, const Farm__FileWanted *m, struct error *err)
 {
     struct digest digest;
@@ -102,7 +103,8 @@ static int open_artifact(struct dispatch *d, const Farm__FileWanted *m, struct e
     char hex[DIGEST_TEXT_SIZE];
     (void)codec_digest_get(&m->input, &digest);
     digest_text(&digest, hex);
-    bool known = store_artifact_uses(d->c->store, &digest, &uses, NULL) && uses > 0;
+    bool known = (d->sender->role == MESSAGE_FROM_WORKER || scope_sees_file(d, &digest)) &&
+                 store_artifact_uses(d->c->store, &digest, &uses, NULL) && uses > 0;
     char *path = known ? artifacts_path(d->c->artifacts, &digest) : NULL;
     int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
     free(path);
@@ -172,15 +174,17 @@ static bool has_hidden_part(const char *path)
 
 static int open_published(struct dispatch *d, const Farm__FileWanted *m, struct error *err)
 {
+    struct batch_brief info;
     const char *folder = catalog_folder(&d->c->catalog, m->batch);
-    if (folder == NULL || !path_is_safe_relative(m->path) || has_hidden_part(m->path)) {
+    if (folder == NULL || !farm_batch_brief(d->c->farm, m->batch, &info) ||
+        !scope_sees(d, info.owner) || !path_is_safe_relative(m->path) || has_hidden_part(m->path)) {
         error_set(err, ERROR_NOT_FOUND, "batch %s has no file %s", m->batch, m->path);
         return -1;
     }
-    char *path = xasprintf("%s/%s/%s", d->c->renders, folder, m->path);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    char *below = xasprintf("%s/%s", folder, m->path);
+    int fd = path_open_below(d->c->renders, below);
     int reason = errno;
-    free(path);
+    free(below);
     if (fd < 0 && (reason == ENOENT || reason == ENOTDIR || reason == ELOOP)) {
         error_set(err, ERROR_NOT_FOUND, "batch %s has no file %s", m->batch, m->path);
     } else if (fd < 0) {

@@ -155,6 +155,18 @@ void finish_renamed(struct farm *f, struct work *w, const struct farm_video *vid
     batch_settle(f, b);
 }
 
+/* No event for each: they come by the thousand, and the clip's row says all of it. */
+void finish_report(struct farm *f, struct work *w, const struct output *report)
+{
+    struct batch *b = w->batch;
+    const struct farm_video none = {
+        .sha256 = report->sha256, .size_bytes = report->size_bytes, .file = ""};
+    save_clip(f, w, CLIP_PUBLISHED, &none);
+    clip_set_published(f, b, w->clip, false);
+    close_tasks(f, w);
+    batch_settle(f, b);
+}
+
 /* ---- back ---- */
 
 static void died(struct farm *f, struct work *w, const char *message, int64_t now_ns)

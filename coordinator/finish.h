@@ -8,6 +8,8 @@
 void finish_init(struct work *w);
 /* All outputs are stored; the clip is to be stitched. */
 void finish_begin(struct farm *f, struct work *w);
+/* The clip is a report, and it is stored: there is nothing to stitch. */
+void finish_report(struct farm *f, struct work *w, const struct output *report);
 /* Asks again for what is outstanding: after a start, or when there is space. */
 void finish_resume(struct farm *f, struct work *w);
 void finish_stitched(struct farm *f, struct work *w, const struct farm_video *video);

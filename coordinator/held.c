@@ -1,5 +1,6 @@
 #include "coordinator/held.h"
 
+#include "coordinator/canary.h"
 #include "coordinator/lease.h"
 
 static const char not_wanted[] = "this attempt is not wanted any more";
@@ -42,13 +43,13 @@ static void leave_slot(struct slot *s, struct attempt *a)
 void held_started(struct farm *f, struct attempt *a, int64_t now_ns)
 {
     a->recalled = false;
+    roster_touch(f, a->worker);
     if (a->place != ATTEMPT_NEXT) return;
     struct slot *s = &a->worker->slots[a->slot];
     if (s->running != NULL) leave_slot(s, s->running); /* its result or its end is on the way */
     s->next = NULL;
     s->running = a;
     lease_start(f, a, now_ns);
-    f->dispatch_wanted = true;
 }
 
 /* ---- heartbeat ---- */
@@ -82,6 +83,7 @@ void held_reconcile(struct farm *f, struct worker *w, const struct farm_heartbea
         const struct farm_held *held = &beat->held[i];
         struct attempt *a = attempt_find(f, w, &held->attempt);
         if (a == NULL) {
+            if (is_canary(&held->attempt)) canary_heard(f, w, held, now_ns);
             cancel_stranger(f, w, held);
             continue;
         }

@@ -272,13 +272,14 @@ static bool join(struct transfer *t, const struct listener *asker,
     return true;
 }
 
+/* The whole digest: it is what the sender says, and two that begin alike are easily said. */
 static void name_upload(struct transfer *t)
 {
     char who[17], what[DIGEST_TEXT_SIZE];
     struct digest owner = digest_of(t->owner, strlen(t->owner));
     hex_encode(owner.bytes, 8, who);
     digest_text(&t->sha256, what);
-    (void)snprintf(t->name, sizeof(t->name), UPLOAD_PREFIX "%.40s.%s", what, who);
+    (void)snprintf(t->name, sizeof(t->name), UPLOAD_PREFIX "%s.%s", what, who);
 }
 
 static bool begin(struct inputs *in, const struct listener *asker, const char *owner,

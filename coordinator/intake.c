@@ -1,7 +1,6 @@
 /* Callbacks of the transfers: what is known, credit, acceptance, answers. */
 #include "coordinator/intake.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +8,15 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/mutation.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "base/xalloc.h"
+#include "coordinator/canaries.h"
 #include "coordinator/inputs.h"
 #include "coordinator/intake_answer.h"
+#include "coordinator/quota.h"
+#include "coordinator/rebuild.h"
 #include "coordinator/reply.h"
 #include "coordinator/shell.h"
 #include "proto/codec.h"
@@ -83,6 +87,7 @@ static bool on_known(void *context, const char *owner, const char *key, bool def
 {
     struct intake *in = context;
     struct store_known known;
+    if (mutated(MUTATION_NO_DEDUPE)) return error_set(err, ERROR_NOT_FOUND, "%s", key);
     if (!store_batch_by_key(in->c->store, owner, key, default_key, &known, err)) return false;
     memcpy(out->batch, known.batch, sizeof(out->batch));
     (void)snprintf(out->folder, sizeof(out->folder), "%s", known.folder);
@@ -135,26 +140,6 @@ struct arrays { /* a batch_spec's arrays */
     uint32_t run_capacity;
 };
 
-static void fill_shape(struct shape *out, const struct submit_group *group)
-{
-    out->model = group->model_digest;
-    out->loras = group->loras;
-    (void)snprintf(out->model_name, sizeof(out->model_name), "%s", group->model);
-    out->width = (uint32_t)group->width;
-    out->height = (uint32_t)group->height;
-    out->frames = (uint32_t)group->frames;
-    out->steps = (uint32_t)group->steps;
-    out->fps = (uint32_t)lround(group->fps);
-    out->output = group->output;
-    out->plan = group->plan;
-    if (group->second == NULL) return;
-    out->second_model = group->second_digest;
-    (void)snprintf(out->second_name, sizeof(out->second_name), "%s", group->second);
-    out->second_width = (uint32_t)group->second_width;
-    out->second_height = (uint32_t)group->second_height;
-    out->second_steps = (uint32_t)group->second_steps;
-}
-
 static void take_run(void *context, uint64_t first_clip, uint64_t count, uint32_t group)
 {
     struct arrays *arrays = context;
@@ -172,7 +157,7 @@ static bool make_arrays(struct coordinator *c, const struct submit_ready *ready,
     const struct submit_result *result = ready->result;
     arrays->shapes = xcalloc(result->group_count, sizeof(*arrays->shapes));
     for (uint32_t i = 0; i < result->group_count; i++) {
-        fill_shape(&arrays->shapes[i], &result->groups[i]);
+        submit_group_shape(&result->groups[i], &arrays->shapes[i]);
     }
     return prompts_group_runs(c->prompts, ready->batch, take_run, arrays, err);
 }
@@ -209,15 +194,33 @@ static bool add_batch(struct coordinator *c, const struct submit_ready *ready,
     return true;
 }
 
+/* S1: it may never be rendered by those who are here; others may come. */
+static void warn_of_memory(struct coordinator *c, const struct submit_ready *ready)
+{
+    char text[LIMIT_TEXT_BYTES];
+    uint64_t needed, largest;
+    char size[2][32];
+    if (!farm_lacks_memory(c->farm, ready->batch, &needed, &largest)) return;
+    text_size(needed, size[0], sizeof(size[0]));
+    text_size(largest, size[1], sizeof(size[1]));
+    (void)snprintf(text, sizeof(text),
+                   "no worker here can render all of it: a task needs about %s of memory, the "
+                   "largest slot has %s",
+                   size[0], size[1]);
+    submit_transfer_warn(ready->transfer, text);
+}
+
 static void on_accept(void *context, const struct submit_ready *ready)
 {
     struct intake *in = context;
     struct coordinator *c = in->c;
     struct arrays arrays = {0};
     struct error err = {0};
-    bool ok = shell_is_well(c, &err) && inputs_check(c, ready->result, &err) &&
-              make_arrays(c, ready, &arrays, &err) && add_batch(c, ready, &arrays, &err);
+    bool ok = shell_is_well(c, &err) && quota_allows(c, ready->owner, ready->result, &err) &&
+              inputs_check(c, ready->result, &err) && make_arrays(c, ready, &arrays, &err) &&
+              add_batch(c, ready, &arrays, &err);
     if (ok) inputs_bind(c, ready->batch, ready->result);
+    if (ok) warn_of_memory(c, ready);
     free(arrays.shapes);
     free(arrays.runs);
     shell_stir(c);
@@ -268,6 +271,7 @@ static void free_opening(struct opening *o)
 static void on_scanned(void *context)
 {
     struct intake *in = context;
+    canaries_tell(in->c, in->c->farm); /* of models that were not there before */
     while (in->openings != NULL) {
         struct opening *o = in->openings;
         in->openings = o->next;
@@ -317,7 +321,7 @@ void intake_open(struct intake *in, zsock_peer peer, uint64_t request, const cha
 {
     struct error err = {0};
     enum submit_format format = SUBMIT_TEXT;
-    bool ok = may_submit(in->c, open, &format, &err);
+    bool ok = may_submit(in->c, open, &format, &err) && quota_pace(in->c, owner, &err);
     if (ok && in->opening_count >= SUBMIT_TRANSFERS_MAX) {
         ok = error_set(&err, ERROR_REFUSED, "too many submissions are on their way: try again");
     }

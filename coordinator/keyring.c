@@ -10,8 +10,6 @@
 #include "base/xalloc.h"
 #include "coordinator/store.h"
 
-static const char *const role_names[] = {"worker", "submit", "admin"};
-
 void keyring_init(struct keyring *k)
 {
     table_init(&k->entries);
@@ -27,7 +25,7 @@ void keyring_finish(struct keyring *k)
 
 static void load_one(void *context, const struct store_key *row)
 {
-    keyring_set(context, row->key, row->role, row->name);
+    keyring_put(context, row);
 }
 
 bool keyring_load(struct keyring *k, struct store *store, struct error *err)
@@ -70,7 +68,11 @@ bool keyring_check(const struct keyring *k, const uint8_t key[KEY_BYTES], const 
     enum message_from from = MESSAGE_FROM_WORKER;
     *existed = false;
     if (!message_role_parse(role, &from)) {
-        return error_set(err, ERROR_INVALID, "there is no role %s: worker, submit or admin", role);
+        return error_set(err, ERROR_INVALID,
+                         "there is no role %s: worker, submit, operate or admin", role);
+    }
+    if (strncmp(name, KEYRING_JOINER, strlen(KEYRING_JOINER)) == 0) {
+        return error_set(err, ERROR_INVALID, "nobody is called " KEYRING_JOINER "...");
     }
     const struct keyring_entry *entry = keyring_find(k, key);
     if (entry != NULL) {
@@ -86,17 +88,106 @@ bool keyring_check(const struct keyring *k, const uint8_t key[KEY_BYTES], const 
     return true;
 }
 
+void keyring_put(struct keyring *k, const struct store_key *row)
+{
+    enum message_from from = MESSAGE_FROM_WORKER;
+    if (!message_role_parse(row->role, &from)) return; /* a row of a newer build: nobody here */
+    struct keyring_entry *entry = xcalloc(1, sizeof(*entry));
+    memcpy(entry->key, row->key, KEY_BYTES);
+    entry->role = from;
+    entry->allowed_ms = row->allowed_ms;
+    entry->ephemeral = row->ephemeral;
+    entry->role_name = message_role_name(from);
+    (void)snprintf(entry->name, sizeof(entry->name), "%s", row->name);
+    (void)snprintf(entry->token, sizeof(entry->token), "%s", row->token ? row->token : "");
+    free(table_set(&k->entries, row->key, KEY_BYTES, entry));
+}
+
 void keyring_set(struct keyring *k, const uint8_t key[KEY_BYTES], const char *role,
                  const char *name)
 {
-    enum message_from from = MESSAGE_FROM_WORKER;
-    if (!message_role_parse(role, &from)) return; /* a row of a newer build: nobody here */
-    struct keyring_entry *entry = xcalloc(1, sizeof(*entry));
-    memcpy(entry->key, key, KEY_BYTES);
-    entry->role = from;
-    for (size_t i = 0; i < sizeof(role_names) / sizeof(role_names[0]); i++) {
-        if (strcmp(role_names[i], role) == 0) entry->role_name = role_names[i];
+    struct store_key row = {.role = role, .name = name};
+    memcpy(row.key, key, KEY_BYTES);
+    keyring_put(k, &row);
+}
+
+void keyring_remove(struct keyring *k, const uint8_t key[KEY_BYTES])
+{
+    free(table_remove(&k->entries, key, KEY_BYTES));
+}
+
+static const struct keyring_entry *find_name(const struct keyring *k, const char *name,
+                                             size_t *count_out)
+{
+    const struct keyring_entry *entry = NULL, *found = NULL;
+    *count_out = 0;
+    for (size_t i = 0; (entry = table_next(&k->entries, &i, NULL, NULL)) != NULL;) {
+        if (strcmp(entry->name, name) != 0) continue;
+        found = entry;
+        (*count_out)++;
     }
-    (void)snprintf(entry->name, sizeof(entry->name), "%s", name);
-    free(table_set(&k->entries, key, KEY_BYTES, entry));
+    return found;
+}
+
+const struct keyring_entry *keyring_choose(const struct keyring *k, const char *text,
+                                           struct error *err)
+{
+    size_t count = 0;
+    const struct keyring_entry *entry = keyring_find_text(k, text);
+    if (entry == NULL) entry = find_name(k, text, &count);
+    if (count <= 1 && entry != NULL) return entry;
+    if (count > 1) {
+        error_set(err, ERROR_USAGE, "%zu keys are called %s: name one by its 64 digits", count,
+                  text);
+    } else {
+        error_set(err, ERROR_NOT_FOUND, "no key %s is allowed; see zoe key list", text);
+    }
+    return NULL;
+}
+
+bool keyring_is_last_admin(const struct keyring *k, const struct keyring_entry *entry)
+{
+    const struct keyring_entry *other = NULL;
+    if (entry->role != MESSAGE_FROM_ADMIN) return false;
+    for (size_t i = 0; (other = table_next(&k->entries, &i, NULL, NULL)) != NULL;) {
+        if (other != entry && other->role == MESSAGE_FROM_ADMIN) return false;
+    }
+    return true;
+}
+
+#define NUMBER_ROOM 24 /* of a number behind a name */
+
+void keyring_free_name(const struct keyring *k, const char *wanted, bool numbered,
+                       char out[LIMIT_NAME_BYTES + 1])
+{
+    size_t count = 0;
+    (void)snprintf(out, LIMIT_NAME_BYTES + 1, "%s", wanted);
+    if (!numbered && find_name(k, out, &count) == NULL) return;
+    for (size_t number = numbered ? 1 : 2;; number++) {
+        (void)snprintf(out, LIMIT_NAME_BYTES + 1, "%.*s-%zu", LIMIT_NAME_BYTES - NUMBER_ROOM,
+                       wanted, number);
+        if (find_name(k, out, &count) == NULL) return;
+    }
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    const struct keyring_entry *const *one = a, *const *two = b;
+    return memcmp((*one)->key, (*two)->key, KEY_BYTES);
+}
+
+size_t keyring_page(const struct keyring *k, const uint8_t *after, const struct keyring_entry **out,
+                    size_t room)
+{
+    const struct keyring_entry *entry = NULL;
+    const struct keyring_entry **all = xcalloc(k->entries.count + 1, sizeof(*all));
+    size_t count = 0;
+    for (size_t i = 0; (entry = table_next(&k->entries, &i, NULL, NULL)) != NULL;) {
+        if (after == NULL || memcmp(entry->key, after, KEY_BYTES) > 0) all[count++] = entry;
+    }
+    qsort(all, count, sizeof(*all), compare_keys);
+    if (count > room) count = room;
+    memcpy(out, all, count * sizeof(*all));
+    free(all);
+    return count;
 }

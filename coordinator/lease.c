@@ -108,6 +108,8 @@ static void learn_pace(struct attempt *a, uint32_t step, int64_t now_ns)
 void lease_progress(struct farm *f, struct attempt *a, const struct farm_held *at, int64_t now_ns)
 {
     if (!is_credible(a, at) || !is_ahead(a, at)) return;
+    attempt_pay_on(a, now_ns);
+    a->news_ns = now_ns;
     if (at->phase == PHASE_RENDERING) learn_pace(a, at->step, now_ns);
     a->phase = at->phase;
     if (at->step > a->step) a->step = at->step;

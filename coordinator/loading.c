@@ -11,9 +11,11 @@
 #include "base/table.h"
 #include "base/text.h"
 #include "base/xalloc.h"
+#include "coordinator/canaries.h"
 #include "coordinator/checkpoint_uploads.h"
 #include "coordinator/inputs.h"
 #include "coordinator/publisher.h"
+#include "coordinator/retention.h"
 #include "coordinator/shell.h"
 #include "coordinator/uploads.h"
 
@@ -118,10 +120,23 @@ static struct farm *new_farm(struct coordinator *c)
 {
     uint64_t wall = (uint64_t)clock_wall_ms();
     c->first_session = wall > c->first_session ? wall : c->first_session + UINT64_C(1000000);
-    struct farm_config config = {
-        .seed = id_random_u64(), .first_session = c->first_session, .generation = generation(c)};
+    struct farm_config config = {.seed = id_random_u64(),
+                                 .first_session = c->first_session,
+                                 .generation = generation(c),
+                                 .compare_one_in = c->options.compare_one_in};
     if (c->canary.count > 0) config.canary_answer = c->canary.answers[0].frames_sha256;
-    return farm_new(&config);
+    struct farm *farm = farm_new(&config);
+    canaries_tell(c, farm);
+    return farm;
+}
+
+/* The core keeps shares for its life only. */
+static void set_shares(struct coordinator *c)
+{
+    const struct owner_entry *owner = NULL;
+    for (size_t i = 0; (owner = table_next(&c->owners.by_name, &i, NULL, NULL)) != NULL;) {
+        if (owner->share > 0) farm_owner_share(c->farm, owner->name, owner->share, shell_now(c));
+    }
 }
 
 bool loading_load(struct coordinator *c, struct error *err)
@@ -144,6 +159,8 @@ bool loading_load(struct coordinator *c, struct error *err)
     c->last_sequence = store_last_sequence(c->store);
     c->now_ns = 0;
     c->disk_seen_ns = 0;
+    if (!retention_load(c, err)) return false;
+    set_shares(c);
     farm_loaded(c->farm, shell_now(c));
     shell_stir(c);
     return true;
@@ -228,5 +245,5 @@ bool loading_recover(struct coordinator *c, struct error *err)
         return error_wrap(err, "tidying %s", c->renders);
     }
     publisher_sweep(c->publisher);
-    return true;
+    return retention_resume(c, err);
 }

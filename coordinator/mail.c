@@ -34,7 +34,7 @@ static void post(struct letter *l, Farm__Envelope__BodyCase body, ProtobufCMessa
 static void welcome(struct letter *l)
 {
     Farm__Welcome m = FARM__WELCOME__INIT;
-    m.version = PROTOCOL_MAX;
+    if (l->session != NULL) m.version = l->session->version;
     m.session = l->message->session;
     m.heartbeat_ms = l->message->heartbeat_ms;
     m.name = reply_name(&l->memory, l->message->worker, LIMIT_NAME_BYTES);
@@ -51,10 +51,11 @@ static void close_session(struct letter *l)
 }
 
 /* Those of the first model. */
-static void fill_loras(struct letter *l, Farm__Assign *m, const json_t *recipe)
+static void fill_loras(struct letter *l, Farm__Assign *m, const json_t *loras)
 {
-    const json_t *loras = json_object_get(recipe, "loras"), *lora;
+    const json_t *lora;
     size_t i;
+    if (loras == NULL) return;
     m->loras = reply_alloc(&l->memory, LIMIT_LORAS, sizeof(*m->loras));
     json_array_foreach(loras, i, lora)
     {
@@ -65,24 +66,38 @@ static void fill_loras(struct letter *l, Farm__Assign *m, const json_t *recipe)
     }
 }
 
-static void fill_canary(struct letter *l, Farm__Assign *m)
+/* Of a model: its folder may be gone since it was chosen. */
+static bool fill_model_canary(struct letter *l, Farm__Assign *m, struct error *err)
 {
+    const struct model *model = models_find_digest(l->c->models, &l->message->model);
+    if (model == NULL || model->canary.recipe == NULL)
+        return error_set(err, ERROR_NOT_FOUND, "the model has no canary any more");
+    m->own = true;
+    m->recipe = reply_copy(&l->memory, model->canary.recipe);
+    m->model = reply_name(&l->memory, model->name, LIMIT_NAME_BYTES);
+    m->model_digest = reply_digest(&l->memory, &model->digest);
+    return true;
+}
+
+static bool fill_canary(struct letter *l, Farm__Assign *m, struct error *err)
+{
+    static const struct digest pattern = {{0}};
     struct coordinator *c = l->c;
+    if (!digest_equal(&l->message->model, &pattern)) return fill_model_canary(l, m, err);
     m->recipe = reply_copy(&l->memory, c->canary.recipe);
     m->model = reply_name(&l->memory, "pattern", LIMIT_NAME_BYTES);
     m->model_digest = reply_digest(&l->memory, &c->canary_model);
+    return true;
 }
 
 /* The clip's recipe as canonical text (the worker knows the plan from it, too), the model that
  * renders the task and the LoRAs that change it. */
 static void fill_recipe(struct letter *l, Farm__Assign *m, const struct task_place *place)
 {
-    char *text = json_canonical(place->recipe);
-    m->recipe = reply_copy(&l->memory, text);
+    m->recipe = reply_copy(&l->memory, place->recipe.text);
     m->model = reply_name(&l->memory, place->model_name, LIMIT_NAME_BYTES);
     m->model_digest = reply_digest(&l->memory, &place->model);
-    if (place->task.stage == 0) fill_loras(l, m, place->recipe);
-    free(text);
+    if (place->task.stage == 0) fill_loras(l, m, place->recipe.loras);
 }
 
 static bool fill_task(struct letter *l, Farm__Assign *m, struct error *err)
@@ -105,8 +120,8 @@ static void assign(struct letter *l)
     Farm__Assign m = FARM__ASSIGN__INIT;
     int64_t limit_ms = l->message->limit_ns / NS_PER_MS;
     if (l->session == NULL) return;
-    if (l->message->canary) fill_canary(l, &m);
-    if (!l->message->canary && !fill_task(l, &m, &err)) {
+    const bool ok = l->message->canary ? fill_canary(l, &m, &err) : fill_task(l, &m, &err);
+    if (!ok) {
         log_error("cannot assign %s/%u.%u: %s", l->message->attempt.task.batch,
                   l->message->attempt.task.clip, l->message->attempt.task.task, err.message);
         return;

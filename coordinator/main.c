@@ -1,15 +1,21 @@
 /* zoe-coordinator: flags, exit codes, nothing else. */
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/mutation.h"
 #include "base/text.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/upkeep.h"
+
+#define KEEP_MAX_NS (INT64_C(36500) * 24 * 3600 * NS_PER_S)
 
 enum flag {
     FLAG_STATE = 256,
@@ -20,6 +26,8 @@ enum flag {
     FLAG_JSON,
     FLAG_LEAVE,
     FLAG_KEEP_SEGMENTS,
+    FLAG_KEEP,
+    FLAG_TRUST,
     FLAG_LOG_LEVEL,
     FLAG_VERSION,
     FLAG_HELP,
@@ -34,6 +42,8 @@ static const struct option flags[] = {
     {"json", no_argument, NULL, FLAG_JSON},
     {"leave-after-idle", required_argument, NULL, FLAG_LEAVE},
     {"keep-segments", no_argument, NULL, FLAG_KEEP_SEGMENTS},
+    {"keep", required_argument, NULL, FLAG_KEEP},
+    {"trust", required_argument, NULL, FLAG_TRUST},
     {"log-level", required_argument, NULL, FLAG_LOG_LEVEL},
     {"version", no_argument, NULL, FLAG_VERSION},
     {"help", no_argument, NULL, FLAG_HELP},
@@ -42,6 +52,7 @@ static const struct option flags[] = {
 
 static const char help[] =
     "zoe-coordinator --state DIR --listen-workers URL --listen-clients URL [options]\n"
+    "zoe-coordinator check|restore|recover --help\n"
     "\n"
     "The heart of a farm: keeps its state, hands out work, collects and publishes results.\n"
     "Prints its public key and both addresses once it can be reached; ends cleanly on SIGTERM.\n"
@@ -57,6 +68,12 @@ static const char help[] =
     "  --keep-segments           keeps the parts of long clips until their batch is removed, not "
     "for\n"
     "                            a day (the latents at their ends: a week)\n"
+    "  --keep TIME               removes a batch, files and all, so long after its end (30d; "
+    "default:\n"
+    "                            never; `zoe batch keep` says it for one)\n"
+    "  --trust LEVEL             of workers: full (default); low renders one task of a hundred "
+    "once\n"
+    "                            more on another worker and compares them; none does so with all\n"
     "  --log-level LEVEL         debug, info, warn or error\n"
     "  --version, --help\n";
 
@@ -77,6 +94,30 @@ static bool set_leave(struct coordinator_options *o, const char *text, struct er
     }
     o->leave_after_ns = seconds * NS_PER_S;
     return true;
+}
+
+static bool set_keep(struct coordinator_options *o, const char *text, struct error *err)
+{
+    int64_t ns = 0;
+    if (!text_parse_duration(text, KEEP_MAX_NS, &ns) || ns < NS_PER_S) {
+        return error_set(err, ERROR_USAGE, "--keep takes a time such as 12h or 30d, not %s", text);
+    }
+    o->keep_s = ns / NS_PER_S;
+    return true;
+}
+
+static bool set_trust(struct coordinator_options *o, const char *text, struct error *err)
+{
+    static const struct {
+        const char *name;
+        uint32_t compare_one_in;
+    } levels[] = {{"full", 0}, {"low", 100}, {"none", 1}};
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+        if (strcmp(levels[i].name, text) != 0) continue;
+        o->compare_one_in = levels[i].compare_one_in;
+        return true;
+    }
+    return error_set(err, ERROR_USAGE, "--trust is full, low or none, not %s", text);
 }
 
 static bool set_level(const char *text, struct error *err)
@@ -112,6 +153,10 @@ static bool take_flag(struct coordinator_options *o, int flag, const char *value
     case FLAG_KEEP_SEGMENTS:
         o->keep_segments = true;
         return true;
+    case FLAG_KEEP:
+        return set_keep(o, value, err);
+    case FLAG_TRUST:
+        return set_trust(o, value, err);
     case FLAG_LEAVE:
         return set_leave(o, value, err);
     case FLAG_LOG_LEVEL:
@@ -143,6 +188,17 @@ static int parse(struct coordinator_options *o, int argc, char **argv, struct er
     return error_exit_code(err->code);
 }
 
+/* Each worker and each client is a descriptor: as many as the system allows (LimitNOFILE= of a
+ * systemd unit, `ulimit -Hn` of a shell). Nothing here uses select(). */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_warn("the limit of open files stays as it is: %s", strerror(errno));
+}
+
 static bool run(const struct coordinator_options *options, struct error *err)
 {
     struct coordinator *c = coordinator_create(options, err);
@@ -156,11 +212,15 @@ int main(int argc, char **argv)
     struct coordinator_options options = {0};
     struct error err = {0};
     log_set_name("coordinator");
+    mutation_warn();
+    if (argc > 1 && argv[1][0] != '-') return upkeep_main(argc - 1, argv + 1);
     int code = parse(&options, argc, argv, &err);
     if (code < 0) {
         (void)signal(SIGPIPE, SIG_IGN);
+        raise_descriptors();
         code = run(&options, &err) ? 0 : error_exit_code(err.code);
     }
     if (err.code != ERROR_NONE) (void)fprintf(stderr, "zoe-coordinator: %s\n", err.message);
+    if (err.code == ERROR_CORRUPT) upkeep_advise(options.state);
     return code;
 }

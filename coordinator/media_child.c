@@ -275,7 +275,7 @@ struct media_run *media_run_add(struct media_children *c, char **arguments, medi
 /* It is read once: no need to make it durable. */
 static int write_file(const char *path, const char *text)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return uv_translate_sys_error(errno);
     bool ok = path_write_fd(fd, text, strlen(text), path, NULL);
     int reason = ok ? 0 : uv_translate_sys_error(errno);

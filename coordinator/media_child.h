@@ -63,7 +63,8 @@ struct media_latents { /* of a task, or its checkpoint */
     const char *path;
     const char *recipe; /* digest of the clip's, 64 hex digits; NULL: of any clip and place */
     int64_t task, first, frames;
-    int64_t step; /* 0: whichever */
+    int64_t step;                    /* 0: whichever */
+    int64_t channels, height, width; /* of one frame's latents; channels 0: not known */
 };
 /* Report has kind, step, frames, channels, height, width. */
 struct media_run *media_latents_start(struct media_children *c, const struct media_latents *latents,

@@ -77,6 +77,11 @@ struct media_run *media_latents_start(struct media_children *c, const struct med
         add_number(&w, "--first", latents->first);
         add_number(&w, "--frames", latents->frames);
     }
+    if (latents->channels > 0) {
+        add_number(&w, "--channels", latents->channels);
+        add_number(&w, "--height", latents->height);
+        add_number(&w, "--width", latents->width);
+    }
     if (latents->step > 0) add_number(&w, "--step", latents->step);
     add_word(&w, xstrdup("--"));
     add_word(&w, xstrdup(latents->path));

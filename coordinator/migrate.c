@@ -108,10 +108,76 @@ static const char plans[] =
     "ALTER TABLE input ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE input ADD COLUMN audio_ms INTEGER NOT NULL DEFAULT 0;";
 
+/* How long an ended batch stays when it is not as the coordinator was told, and what of a removed
+ * one is still on the disk: `folder` until its files are gone. */
+static const char retention[] =
+    "CREATE TABLE retention(batch INTEGER PRIMARY KEY REFERENCES batch ON DELETE CASCADE,"
+    " keep_s INTEGER NOT NULL) STRICT;"
+    "ALTER TABLE removal ADD COLUMN id TEXT;"
+    "ALTER TABLE removal ADD COLUMN folder TEXT;";
+
+/* Small results that are rows: they go with their batch, some at each commit. With a rowid: without
+ * one, what is larger than a quarter of a page takes a page of its own. */
+static const char reports[] =
+    "CREATE TABLE report(batch INTEGER NOT NULL, clip INTEGER NOT NULL, data BLOB NOT NULL,"
+    " PRIMARY KEY(batch, clip)) STRICT;";
+
+/* Who may come in and do how much: keys may be operators and know the token they joined with.
+ * `published` holds the bytes of a batch's videos, kept as they are published. */
+static const char access_keys[] =
+    "CREATE TABLE key_2(key BLOB PRIMARY KEY CHECK(length(key) = 32),"
+    " role TEXT NOT NULL CHECK(role IN ('worker', 'submit', 'operate', 'admin')),"
+    " name TEXT NOT NULL, allowed_ms INTEGER NOT NULL, token TEXT,"
+    " ephemeral INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
+    "INSERT INTO key_2(key, role, name, allowed_ms) SELECT key, role, name, allowed_ms FROM key;"
+    "DROP TABLE key;"
+    "ALTER TABLE key_2 RENAME TO key;"
+    "CREATE TABLE token(id TEXT PRIMARY KEY CHECK(length(id) = 12),"
+    " key BLOB NOT NULL CHECK(length(key) = 32),"
+    " role TEXT NOT NULL CHECK(role IN ('worker', 'submit', 'operate', 'admin')),"
+    " created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, uses INTEGER NOT NULL,"
+    " used INTEGER NOT NULL, ephemeral INTEGER NOT NULL, name TEXT NOT NULL, by TEXT NOT NULL)"
+    " STRICT, WITHOUT ROWID;";
+
+static const char access_owners[] =
+    "CREATE TABLE owner(name TEXT PRIMARY KEY, share INTEGER NOT NULL,"
+    " max_batches INTEGER NOT NULL, max_tasks INTEGER NOT NULL, max_bytes INTEGER NOT NULL)"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE TABLE published(batch INTEGER PRIMARY KEY REFERENCES batch ON DELETE CASCADE,"
+    " bytes INTEGER NOT NULL) STRICT;"
+    "INSERT INTO published SELECT batch, sum(size) FROM clip WHERE state = 5"
+    " AND size IS NOT NULL AND batch IN (SELECT sequence FROM batch) GROUP BY batch;"
+    "CREATE TABLE audit(sequence INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL,"
+    " by TEXT NOT NULL, role TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL,"
+    " detail TEXT NOT NULL, allowed INTEGER NOT NULL) STRICT;";
+
+/* Reports in pieces, which fill their pages, in the order in which they come; the clip's row names
+ * the first. 0 <= part.n < 4096 / 256. */
+static const char report_pieces[] =
+    "CREATE TABLE piece(id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"
+    "ALTER TABLE clip ADD COLUMN report INTEGER;"
+    "CREATE TABLE cut(batch INTEGER, clip INTEGER, first INTEGER, PRIMARY KEY(batch, clip))"
+    " WITHOUT ROWID;"
+    "INSERT INTO cut SELECT batch, clip, 1 + sum(parts) OVER (ORDER BY batch, clip) - parts FROM"
+    " (SELECT batch, clip, (length(data) + 255) / 256 AS parts FROM report JOIN clip"
+    " USING(batch, clip));"
+    "WITH RECURSIVE part(n) AS (VALUES(0) UNION ALL SELECT n + 1 FROM part WHERE n < 15)"
+    " INSERT INTO piece SELECT first + n, substr(data, 256 * n + 1, 256) FROM cut JOIN report"
+    " USING(batch, clip) JOIN part ON 256 * n < length(data);"
+    "UPDATE clip SET sha256 = NULL, report = (SELECT first FROM cut WHERE cut.batch = clip.batch"
+    " AND cut.clip = clip.clip) WHERE (batch, clip) IN (SELECT batch, clip FROM cut);"
+    "DROP TABLE cut;"
+    "DROP TABLE report;";
+
+/* A new row also needs a database of its schema in tests/data/store (make_version.py). */
 static const struct migration steps[] = {
     {"first schema", {first_work, first_files}},
     {"inputs", {inputs, NULL}},
     {"plans", {plans, NULL}},
+    {"retention", {retention, NULL}},
+    {"reports", {reports, NULL}},
+    {"access", {access_keys, access_owners}},
+    {"report pieces", {report_pieces, NULL}},
 };
 
 const struct migration *migrate_steps(int *count_out)
@@ -134,12 +200,13 @@ int migrate_version(sqlite3 *db, struct error *err)
 {
     sqlite3_stmt *stmt = NULL;
     int version = -1;
-    if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &stmt, NULL) == SQLITE_OK &&
-        sqlite3_step(stmt) == SQLITE_ROW)
-        version = sqlite3_column_int(stmt, 0);
-    else
+    if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &stmt, NULL) != SQLITE_OK ||
+        sqlite3_step(stmt) != SQLITE_ROW)
         error_set(err, ERROR_CORRUPT, "reading the version of the database: %s",
                   sqlite3_errmsg(db));
+    else if ((version = sqlite3_column_int(stmt, 0)) < 0)
+        error_set(err, ERROR_CORRUPT, "the database is damaged: it says that it has schema %d",
+                  version);
     sqlite3_finalize(stmt);
     return version;
 }
@@ -161,10 +228,12 @@ bool migrate_run(sqlite3 *db, const struct migration *table, int count, struct e
     int version = migrate_version(db, err);
     if (version < 0) return false;
     if (version > count)
-        return error_set(err, ERROR_VERSION,
-                         "the database has schema %d, this build knows up to %d: use the newer "
-                         "build that wrote it",
-                         version, count);
+        return error_set(
+            err, ERROR_VERSION,
+            "the database has schema %d, this build knows up to %d: start the newer build "
+            "that wrote it; or go back to the copy it made (farm.db.v%d) with `zoe "
+            "coordinator restore`",
+            version, count, count);
     for (int i = version; i < count; i++)
         if (!run_step(db, &table[i], i + 1, err)) return error_wrap(err, "migration %d", i + 1);
     return true;

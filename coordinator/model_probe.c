@@ -9,7 +9,9 @@
 #include <sys/wait.h>
 
 #include "base/buf.h"
+#include "base/canary_recipe.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/xalloc.h"
 #include "coordinator/engine_child.h"
@@ -74,8 +76,16 @@ static bool describe(const char *engine, const char *folder, int64_t limit_ms, s
 
 /* ---- probing ---- */
 
+static uint32_t fact_u32(const json_t *facts, const char *name)
+{
+    const json_int_t value = json_integer_value(json_object_get(facts, name));
+    return value > 0 && value <= UINT16_MAX ? (uint32_t)value : 0;
+}
+
 static void take_facts(struct model *m, const json_t *facts)
 {
+    m->latent_channels = fact_u32(facts, "latent_channels");
+    m->spatial_factor = fact_u32(facts, "spatial_factor");
     const char *family = json_string_value(json_object_get(facts, "family"));
     m->is_lora = family != NULL && strcmp(family, "lora") == 0;
     m->description = json_canonical(facts);
@@ -124,11 +134,31 @@ void model_probe_free(struct model *m)
 {
     if (m == NULL) return;
     model_digest_finish(&m->owned);
+    canary_file_finish(&m->canary);
     free(m->name);
     free(m->folder);
     free(m->description);
     free(m->problem);
     free(m);
+}
+
+/* ---- canary ---- */
+
+/* A canary.json that cannot be used says nothing: what is rendered is judged by agreement. */
+static void find_canary(struct model *m, const json_t *facts)
+{
+    struct error err = {0};
+    if (canary_file_read(&m->canary, m->folder, &m->digest, &err)) return;
+    if (err.code != ERROR_NOT_FOUND) log_warn("%s", err.message);
+    if (!canary_file_derive(&m->canary, facts, &err))
+        log_warn("model %s has no canary: %s", m->name, err.message);
+}
+
+void model_probe_canary(struct model *m)
+{
+    json_t *facts = json_parse(m->description, strlen(m->description), "description", NULL);
+    if (facts != NULL && canary_recipe_is_for(facts)) find_canary(m, facts);
+    json_decref(facts);
 }
 
 /* ---- cache ---- */

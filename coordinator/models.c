@@ -145,6 +145,7 @@ static void scan_model(struct scan *s, const char *folder)
     json_t *entry = json_object_get(s->cache, folder);
     struct model *m = known && entry ? model_probe_unpack(entry, folder, &signature) : NULL;
     if (m == NULL) m = model_probe(folder, s->engine, s->limit_ms);
+    if (m->problem == NULL) model_probe_canary(m);
     if (m->problem != NULL)
         log_warn("model folder %s cannot be used: %s", folder, m->problem);
     else if (known)

@@ -18,6 +18,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/model_digest.h"
+#include "coordinator/canary_file.h"
 
 struct model {
     char *name;
@@ -26,7 +27,10 @@ struct model {
     uint64_t size_bytes;
     char *description;              /* JSON line of `zoe-engine describe`; "" with a problem */
     char *problem;                  /* why it cannot be used; NULL = it can */
+    uint32_t latent_channels;       /* 0 = nobody knows, as with spatial_factor: */
+    uint32_t spatial_factor;        /* pixels a latent's side */
     bool is_lora;                   /* it changes models and renders nothing by itself */
+    struct canary_file canary;      /* its own; without a recipe when it needs none */
     const struct model_file *files; /* those of the digest, sorted by path */
     size_t file_count;
     struct model_files owned; /* models.c's own */

@@ -4,12 +4,15 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mutation.h"
 #include "base/xalloc.h"
 #include "coordinator/checkpoints.h"
 #include "coordinator/clip.h"
+#include "coordinator/condemn.h"
 #include "coordinator/credit.h"
 #include "coordinator/lease.h"
 #include "coordinator/pin.h"
+#include "coordinator/standing.h"
 
 #define RECHECK_NS (5 * NS_PER_S)
 #define TRIES 2 /* wrong digests, and deaths of a media child (M1) */
@@ -117,12 +120,21 @@ static void learn_pace(struct attempt *a, int64_t now_ns)
 {
     if (a->begun_ns == 0) return;
     if (a->resumed_step == 0) pace_add(&a->task->lane->tasks, now_ns - a->begun_ns);
-    a->begun_ns = 0;
+    attempt_stop_paying(a, now_ns);
+}
+
+static void win(struct farm *f, struct attempt *a, enum suspect suspect, int64_t now_ns);
+
+/* It rode in the offer and was looked at: there is nothing to wait for. */
+static bool is_report(const struct attempt *a)
+{
+    return a->task->group->shape.output == OUTPUT_REPORT;
 }
 
 static void take_upload(struct farm *f, struct attempt *a, const struct farm_offer *offer,
                         int64_t now_ns)
 {
+    struct worker *w = a->worker;
     if (a->upload != NULL && a->upload->complete) return; /* the verdict is on its way */
     if (a->upload == NULL) learn_pace(a, now_ns);
     if (a->fingerprint == NULL) attempt_set_fingerprint(a, fingerprint_of(offer));
@@ -139,7 +151,8 @@ static void take_upload(struct farm *f, struct attempt *a, const struct farm_off
         join_transfers(f, u, now_ns);
         lease_stand(f, a); /* credit is ours to give */
     }
-    worker_settle(f, a->worker, NULL, NULL);
+    if (u->complete && is_report(a)) win(f, a, SUSPECT_NONE, now_ns);
+    worker_settle(f, w, NULL, NULL);
 }
 
 void offer_pause(struct farm *f, struct attempt *a)
@@ -151,16 +164,22 @@ void offer_pause(struct farm *f, struct attempt *a)
     u->paused = true;
 }
 
+static void discard(struct farm *f, const struct attempt *a)
+{
+    struct effect_job *job = &effects_add(&f->effects, EFFECT_DISCARD_UPLOAD)->job;
+    job->task = task_key(a->task);
+    job->worker = a->worker->name;
+    job->worker_fence = a->worker_fence;
+}
+
+/* A report has no file that could be left. */
 void offer_forget(struct farm *f, struct attempt *a)
 {
     struct upload *u = a->upload;
     if (u == NULL) return;
     credit_withdraw(f, u);
     chain_remove(&u->in_transfers);
-    struct effect_job *job = &effects_add(&f->effects, EFFECT_DISCARD_UPLOAD)->job;
-    job->task = task_key(a->task);
-    job->worker = a->worker->name;
-    job->worker_fence = a->worker_fence;
+    if (!is_report(a)) discard(f, a);
     free(u->fingerprint);
     free(u);
     a->upload = NULL;
@@ -219,6 +238,8 @@ static const char *why_not(const struct farm *f, const struct worker *w, const s
     if (t != NULL && t->losses + t->counted >= ADOPTIONS_END)
         return "too many results of it never came";
     if (!task_fence_is_ours(f, offer->attempt.fence)) return "not our fence";
+    if (t != NULL && !opinion_may_adopt(f, t, w, offer->attempt.fence, fingerprint_of(offer)))
+        return "it was rendered by this worker before: another one's is waited for";
     if (work != NULL && !work_has_inputs(work, offer->attempt.task.task))
         return "what it goes on from is not stored";
     if (work != NULL && !pin_takes(work, fingerprint_of(offer)))
@@ -256,9 +277,10 @@ static void take_unknown(struct farm *f, struct worker *w, struct batch *b,
     const struct attempt_key *key = &offer->attempt;
     const struct task *t = task_find(b, key->task.clip, key->task.task);
     enum clip_state state = clip_state(b, key->task.clip);
+    bool is_done = state == CLIP_PUBLISHED || (t != NULL && t->state == TASK_DONE);
     if (state == CLIP_CANCELED)
         drop(f, w, key, DROP_CANCELED, "the batch was canceled");
-    else if (state == CLIP_PUBLISHED || (t != NULL && t->state == TASK_DONE))
+    else if (is_done && !mutated(MUTATION_NO_FENCE))
         answer_done(f, w, offer, t);
     else if (state == CLIP_FAILED)
         drop(f, w, key, DROP_FENCED, "its task has failed");
@@ -402,6 +424,7 @@ static void win(struct farm *f, struct attempt *a, enum suspect suspect, int64_t
     t->winner_fence = a->worker_fence;
     t->output_bytes = 0;
     t->suspect = suspect;
+    opinion_close(f, t);
     chain_remove(&t->in_disputed);
     deadline_clear(&f->timers, &t->patience);
     t->preferred = NULL;
@@ -410,10 +433,27 @@ static void win(struct farm *f, struct attempt *a, enum suspect suspect, int64_t
     pin_update(f, t->work, a->upload->fingerprint);
     (void)worker_answer(f, a->worker, EFFECT_STORED, &key);
     dismiss_others(f, a, now_ns);
+    standing_disprove(f, t, a->worker, now_ns);
     checkpoint_done(f, a);
+    const struct output report = is_report(a) ? a->upload->outputs[0] : (struct output){.kind = ""};
     attempt_end(f, a, END_DONE, NULL, now_ns);
+    if (report.kind[0] != '\0') {
+        work_report_done(f, t, &report);
+        return;
+    }
     task_save(f, t, true);
     work_task_done(f, t, now_ns);
+}
+
+/* It is whole. Whether it is to be believed is for others to say now and then. */
+static void take_sound(struct farm *f, struct attempt *a, const struct farm_verdict *verdict,
+                       int64_t now_ns)
+{
+    struct opinion_losers losers = {.count = 0};
+    const struct task_key key = task_key(a->task);
+    const struct worker *w = a->worker;
+    if (opinion_hear(f, a, verdict, &losers, now_ns)) win(f, a, verdict->suspect, now_ns);
+    condemn_losers(f, &losers, &key, w, now_ns);
 }
 
 static void child_died(struct farm *f, struct attempt *a, const char *message, int64_t now_ns)
@@ -430,7 +470,7 @@ void offer_verdict(struct farm *f, struct attempt *a, const struct farm_verdict 
     if (a->upload == NULL || !a->upload->checking || deadline_is_set(&a->recheck)) return;
     switch (verdict->kind) {
     case VERDICT_SOUND:
-        win(f, a, verdict->suspect, now_ns);
+        take_sound(f, a, verdict, now_ns);
         break;
     case VERDICT_REJECTED:
         reject(f, a, DROP_REJECTED, verdict->message, now_ns);

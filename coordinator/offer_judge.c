@@ -16,11 +16,21 @@ static bool is_latents(const struct output *o, const struct task_place *p)
     return strcmp(o->kind, "latents") == 0 && (o->frames == 0 || o->frames == p->task.frames);
 }
 
+/* One small text, which rode in the offer. */
+static bool is_report(const struct farm_offer *offer, const struct task_place *p)
+{
+    const struct output *o = &offer->outputs[0];
+    return offer->output_count == 1 && strcmp(o->kind, "report") == 0 &&
+           o->size_bytes <= LIMIT_INLINE_BYTES && o->frames == p->task.made_frames &&
+           o->width == p->width && o->height == p->height;
+}
+
 /* A segment, when it makes frames, then the latents, when somebody goes on from them. */
 static bool are_outputs(const struct farm_offer *offer, const struct task_place *p)
 {
     const bool segment = p->task.made_frames > 0;
     uint32_t next = 0;
+    if (p->shape.output == OUTPUT_REPORT) return is_report(offer, p);
     if (offer->output_count != (uint32_t)segment + (uint32_t)p->task.latents) return false;
     if (segment && !is_segment(&offer->outputs[next++], p)) return false;
     return !p->task.latents || is_latents(&offer->outputs[next], p);

@@ -9,6 +9,7 @@
 struct pace {
     int64_t samples_ns[PACE_SAMPLES];
     uint32_t count; /* ever added */
+    int64_t median_ns;
 };
 
 void pace_add(struct pace *p, int64_t duration_ns);

@@ -106,17 +106,19 @@ void pin_update(struct farm *f, struct work *w, const char *fingerprint)
         w->fingerprint = xstrdup(fingerprint);
     }
     bool stands = w->done > 0 && !work_is_done(w) && clip_state(w->batch, w->clip) != CLIP_FAILED;
-    if (stands && chain_is_empty(&w->in_pinned)) chain_append(&f->pinned, &w->in_pinned);
-    if (stands) f->pins_wanted = true;
-    if (stands) return;
     chain_remove(&w->in_pinned);
+    if (stands) {
+        chain_append(&f->repinned, &w->in_pinned);
+        return;
+    }
     deadline_clear(&f->timers, &w->stranded);
 }
 
 void pin_settle(struct farm *f, int64_t now_ns)
 {
-    if (!f->pins_wanted) return;
+    if (f->pins_wanted) chain_splice(&f->repinned, &f->pinned);
     f->pins_wanted = false;
-    CHAIN_EACH(link, &f->pinned)
+    CHAIN_EACH(link, &f->repinned)
     watch(f, CHAIN_OWNER(link, struct work, in_pinned), now_ns);
+    chain_splice(&f->pinned, &f->repinned);
 }

@@ -7,8 +7,10 @@
 #include "base/xalloc.h"
 #include "coordinator/canary.h"
 #include "coordinator/checkpoints.h"
+#include "coordinator/hazard.h"
 #include "coordinator/held.h"
 #include "coordinator/offer.h"
+#include "coordinator/proof.h"
 
 #define HEARTBEAT_WORKERS 500 /* above, the interval grows with their number */
 
@@ -44,6 +46,7 @@ struct worker *worker_heard(struct farm *f, uint64_t session, int64_t now_ns)
 {
     struct worker *w = worker_of_session(f, session);
     if (w == NULL) return NULL;
+    roster_touch(f, w);
     w->heard = true;
     w->heard_ns = now_ns;
     deadline_set(&f->sessions_due, &w->silence, now_ns + patience_ns(w));
@@ -78,14 +81,33 @@ static void close_session(struct farm *f, struct worker *w, const char *why)
     }
 }
 
+/* Before the first of them ends: what is next in line takes its place then. */
+static void note_losses(struct farm *f, struct worker *w)
+{
+    CHAIN_EACH(link, &w->attempts)
+    hazard_note_loss(f, CHAIN_OWNER(link, struct attempt, of_worker));
+}
+
+static struct attempt *first_to_end(const struct worker *w, bool all)
+{
+    CHAIN_EACH(link, &w->attempts)
+    {
+        struct attempt *a = CHAIN_OWNER(link, struct attempt, of_worker);
+        if (all || attempt_needs_worker(a)) return a;
+    }
+    return NULL;
+}
+
+/* Anew from the first each time: a loss may fail its clip (T5), and with it others of the list. */
 static void end_attempts(struct farm *f, struct worker *w, enum attempt_end end, const char *why,
                          bool all, int64_t now_ns)
 {
     struct attempt_detail detail = {.message = why};
-    CHAIN_EACH(link, &w->attempts)
-    {
-        struct attempt *a = CHAIN_OWNER(link, struct attempt, of_worker);
-        if (all || attempt_needs_worker(a)) attempt_end(f, a, end, &detail, now_ns);
+    struct attempt *a = NULL;
+    if (end == END_LOST && !all) note_losses(f, w);
+    while ((a = first_to_end(w, all)) != NULL) {
+        detail.unbegun = end == END_LOST && a->upload == NULL && !attempt_is_begun(a);
+        attempt_end(f, a, end, &detail, now_ns);
     }
 }
 
@@ -158,15 +180,18 @@ static void start_anew(struct farm *f, struct worker *w, const struct farm_hello
     w->draining = false;
     w->refusal_count = 0;
     w->pace_count = 0;
+    w->canary.next = NULL;
+    proof_forget(w);
     deadline_clear(&f->timers, &w->canary.again);
 }
 
-static void introduce(struct worker *w, const struct farm_hello *hello)
+static void introduce(struct farm *f, struct worker *w, const struct farm_hello *hello)
 {
     worker_describe(w, hello->machine_id, hello->host, hello->build);
-    worker_set_slots(w, hello->slots, hello->slot_count);
+    worker_set_slots(f, w, hello->slots, hello->slot_count);
     w->drained = false;
     w->disk_low = false;
+    w->crowded = false;
 }
 
 static void open_session(struct farm *f, struct worker *w, int64_t now_ns)
@@ -212,7 +237,7 @@ bool worker_hello(struct farm *f, const struct farm_hello *hello, int64_t now_ns
     bool same = same_boot(w, hello);
     close_session(f, w, "replaced by a newer connection");
     if (!same) start_anew(f, w, hello, now_ns);
-    introduce(w, hello);
+    introduce(f, w, hello);
     open_session(f, w, now_ns);
     settle_in(f, w, hello, same, now_ns);
     *session_out = w->session;
@@ -224,12 +249,12 @@ bool worker_hello(struct farm *f, const struct farm_hello *hello, int64_t now_ns
 void worker_beat(struct farm *f, struct worker *w, const struct farm_heartbeat *beat,
                  int64_t now_ns)
 {
-    bool could = worker_accepts(w);
     w->memory_bytes = beat->memory_bytes;
     w->outbox_count = beat->outbox_count;
+    if (w->disk_low != beat->disk_low) f->dispatch_wanted = true; /* T9 may wait for it */
     w->disk_low = beat->disk_low;
+    w->crowded = false;
     w->draining = w->draining || beat->draining;
     held_reconcile(f, w, beat, now_ns);
-    if (!could && worker_accepts(w)) f->dispatch_wanted = true;
     worker_settle(f, w, beat->draining ? "it drains" : NULL, beat->draining ? w->name : NULL);
 }

@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "base/xalloc.h"
 #include "coordinator/prompts_block.h"
+#include "coordinator/recipe_mould.h"
 
 #define OPEN_FILES 8
 #define BLOCKS_MAX 64
@@ -28,6 +29,7 @@ struct prompts_file {
     struct prompts_footer footer;
     uint8_t *index; /* PROMPTS_INDEX_SIZE each */
     json_t *groups;
+    struct recipe_mould *moulds; /* of each group */
 };
 
 struct prompts_cached {
@@ -59,6 +61,9 @@ struct prompts *prompts_create(const char *folder, size_t budget_bytes)
 static void file_close(struct prompts_file *f)
 {
     if (f->fd >= 0) close(f->fd);
+    for (uint32_t i = 0; f->moulds != NULL && i < f->footer.group_count; i++)
+        recipe_mould_finish(&f->moulds[i]);
+    free(f->moulds);
     free(f->index);
     json_decref(f->groups);
 }
@@ -164,6 +169,7 @@ static bool read_index(struct prompts_file *f, const char *path, struct error *e
             ok = error_set(err, ERROR_CORRUPT, "%s: its index is damaged", path);
     }
     ok = ok && parse_groups(f, groups, path, err);
+    if (ok) f->moulds = xcalloc((size_t)f->footer.group_count + 1, sizeof *f->moulds);
     free(groups);
     return ok;
 }
@@ -360,6 +366,43 @@ json_t *prompts_recipe(struct prompts *p, const char *batch, uint64_t clip, stru
     struct prompts_clip found;
     if (!prompts_clip(p, batch, clip, &found, err)) return NULL;
     return prompts_recipe_of(p, batch, &found, err);
+}
+
+static bool text_of_json(struct prompts *p, const char *batch, const struct prompts_clip *clip,
+                         struct prompts_text *out, struct error *err)
+{
+    json_t *recipe = prompts_recipe_of(p, batch, clip, err);
+    if (recipe == NULL) return false;
+    out->text = json_canonical(recipe);
+    out->loras = json_incref(json_object_get(recipe, "loras"));
+    out->fps = json_number_value(json_object_get(recipe, "fps"));
+    json_decref(recipe);
+    return true;
+}
+
+/* Nearly all clips differ in prompt and seed only. */
+bool prompts_recipe_text(struct prompts *p, const char *batch, const struct prompts_clip *clip,
+                         struct prompts_text *out, struct error *err)
+{
+    struct prompts_file *f = find_file(p, batch, err);
+    if (f == NULL) return false;
+    const json_t *base = json_array_get(f->groups, clip->group);
+    *out = (struct prompts_text){.text = NULL};
+    if (clip->differs != NULL || base == NULL) return text_of_json(p, batch, clip, out, err);
+    struct recipe_mould *mould = &f->moulds[clip->group];
+    if (mould->text == NULL) recipe_mould_make(mould, base);
+    if (!mould->usable) return text_of_json(p, batch, clip, out, err);
+    out->text = recipe_mould_fill(mould, clip->text, clip->text_size, clip->seed);
+    out->loras = json_incref(json_object_get(base, "loras"));
+    out->fps = json_number_value(json_object_get(base, "fps"));
+    return true;
+}
+
+void prompts_text_finish(struct prompts_text *t)
+{
+    free(t->text);
+    json_decref(t->loras);
+    *t = (struct prompts_text){.text = NULL};
 }
 
 bool prompts_totals(struct prompts *p, const char *batch, uint64_t *prompts_out,

@@ -70,6 +70,15 @@ bool prompts_clip(struct prompts *p, const char *batch, uint64_t clip, struct pr
 /* The complete recipe of a clip: its group's base, what the line changes, prompt and seed. New
  * reference. */
 json_t *prompts_recipe(struct prompts *p, const char *batch, uint64_t clip, struct error *err);
+/* Its canonical text, without building the recipe where that can be helped. */
+struct prompts_text {
+    char *text;
+    json_t *loras; /* of the recipe, or NULL */
+    double fps;    /* 0: the recipe has none */
+};
+bool prompts_recipe_text(struct prompts *p, const char *batch, const struct prompts_clip *clip,
+                         struct prompts_text *out, struct error *err);
+void prompts_text_finish(struct prompts_text *t); /* may be called again */
 /* Only what a clip of this text and group would have; `clip` as prompts_clip gave it. */
 json_t *prompts_recipe_of(struct prompts *p, const char *batch, const struct prompts_clip *clip,
                           struct error *err);

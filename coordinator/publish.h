@@ -28,6 +28,8 @@
 
 /* ---- batch folder ---- */
 
+#define PUBLISH_RECIPES "recipes.prompts" /* a second name of STATE/prompts/ID.prompts */
+
 /* "ID-SLUG", or "ID" when the name has no slug. */
 void publish_folder_name(const char *batch, const char *name, char out[PUBLISH_FOLDER_SIZE]);
 
@@ -37,6 +39,8 @@ struct publish_batch {
     const char *folder;  /* publish_folder_name */
     const json_t *about; /* batch.json */
     const char *source;  /* file as submitted: hard-linked, else copied; it stays */
+    const char *recipes; /* its prompts file, linked beside: the folder alone tells what each clip
+                            is; NULL: not */
     bool source_is_jsonl;
 };
 /* Makes RENDERS/.tmp-ID with batch.json and prompts.txt or prompts.jsonl, all durable. On failure

@@ -81,13 +81,20 @@ static bool copy_file(const char *source, const char *target, struct error *err)
     return ok;
 }
 
-static bool keep_prompts(const struct publish_batch *b, const char *folder, struct error *err)
+static bool keep_file(const char *source, const char *folder, const char *name, struct error *err)
 {
-    char *target = path_join(folder, b->source_is_jsonl ? "prompts.jsonl" : "prompts.txt");
-    bool ok = link(b->source, target) == 0 || copy_file(b->source, target, err);
+    char *target = path_join(folder, name);
+    bool ok = link(source, target) == 0 || copy_file(source, target, err);
     ok = ok && path_fsync_file(target, err);
     free(target);
     return ok;
+}
+
+static bool keep_prompts(const struct publish_batch *b, const char *folder, struct error *err)
+{
+    const char *name = b->source_is_jsonl ? "prompts.jsonl" : "prompts.txt";
+    return keep_file(b->source, folder, name, err) &&
+           (b->recipes == NULL || keep_file(b->recipes, folder, PUBLISH_RECIPES, err));
 }
 
 /* Written last: its folder's sync covers the prompts too. */
@@ -117,7 +124,8 @@ bool publish_batch_prepare(const struct publish_batch *b, struct error *err)
  * in. */
 static bool merge(const char *from, const char *to, struct error *err)
 {
-    static const char *const names[] = {"prompts.txt", "prompts.jsonl", "batch.json"};
+    static const char *const names[] = {"prompts.txt", "prompts.jsonl", PUBLISH_RECIPES,
+                                        "batch.json"};
     bool ok = true;
     for (size_t i = 0; ok && i < sizeof(names) / sizeof(names[0]); i++) {
         char *source = path_join(from, names[i]);

@@ -82,7 +82,7 @@ void publish_job_fail(struct publish_job *j, enum stitch_failure failure, const 
                       uint32_t task_count, const char *message)
 {
     struct coordinator *c = j->owner->c;
-    if (j->heard) {
+    if (j->heard && !j->again) { /* else of other segments than it has now: the next one tells */
         shell_stir(c);
         farm_stitch_failed(c->farm, j->wanted.task.batch, j->wanted.task.clip, failure, tasks,
                            task_count, message, shell_now(c));

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/xalloc.h"
@@ -12,14 +13,19 @@
 struct removal {
     struct publisher *owner;
     uv_work_t work;
+    char batch[ID_BATCH_SIZE];
     char *path;
+    char *renders;
+    bool gone;
 };
 
+/* Gone for good before anybody forgets that it has to go. */
 static void remove_work(uv_work_t *work)
 {
     struct removal *r = work->data;
     struct error err = {0};
-    if (!path_remove_tree(r->path, &err)) log_warn("cannot remove %s: %s", r->path, err.message);
+    r->gone = path_remove_tree(r->path, &err) && path_fsync_folder(r->renders, &err);
+    if (!r->gone) log_warn("cannot remove %s: %s", r->path, err.message);
 }
 
 static void on_removed(uv_work_t *work, int status)
@@ -27,7 +33,12 @@ static void on_removed(uv_work_t *work, int status)
     struct removal *r = work->data;
     struct publisher *p = r->owner;
     (void)status;
+    if (r->gone && !p->c->closed) { /* otherwise the next start goes on with it */
+        store_removal_done(p->c->store, r->batch);
+        shell_stir(p->c);
+    }
     free(r->path);
+    free(r->renders);
     free(r);
     p->removing--;
     publisher_free_if_done(p);
@@ -39,9 +50,13 @@ void publisher_remove_batch(struct publisher *p, const char *batch, const char *
     struct removal *r = xcalloc(1, sizeof(*r));
     char *from = path_join(p->c->renders, folder);
     r->owner = p;
+    (void)snprintf(r->batch, sizeof(r->batch), "%s", batch);
     r->path = xasprintf("%s/.tmp-%s", p->c->renders, batch);
+    r->renders = xstrdup(p->c->renders);
     r->work.data = r;
+    fault_point("removal.committed");
     if (path_exists(from) && rename(from, r->path) != 0) log_warn("cannot move %s away", from);
+    fault_point("removal.renamed");
     free(from);
     p->removing++;
     if (uv_queue_work(p->loop, &r->work, remove_work, on_removed) != 0) on_removed(&r->work, 0);

@@ -45,6 +45,11 @@ static void on_sealed(uv_work_t *work, int status)
                                .file = file};
     const struct task_key *task = &j->wanted.task;
     shell_stir(c);
+    if (j->again) { /* of other segments: some were rendered again meanwhile */
+        publish_clip_drop(&j->target);
+        publish_job_end(j);
+        return;
+    }
     farm_clip_stitched(c->farm, task->batch, task->clip, &video, shell_now(c));
     if (farm_clip_state(c->farm, task->batch, task->clip) != CLIP_PUBLISHING) {
         publish_clip_drop(&j->target); /* canceled or reopened meanwhile */

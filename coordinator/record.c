@@ -40,7 +40,9 @@ const char *attempt_end_name(enum attempt_end end)
                                                  [END_REJECTED] = "rejected",
                                                  [END_RECIPE] = "recipe",
                                                  [END_CANCELED] = "canceled",
-                                                 [END_SUPERSEDED] = "superseded"};
+                                                 [END_SUPERSEDED] = "superseded",
+                                                 [END_SUSPECT] = "suspect",
+                                                 [END_COMPARED] = "compared"};
     return ENTRY(names, end);
 }
 

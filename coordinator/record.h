@@ -74,6 +74,8 @@ enum attempt_end {
     END_RECIPE,     /* nobody's fault and no retry helps */
     END_CANCELED,   /* by a person */
     END_SUPERSEDED, /* another attempt was first */
+    END_SUSPECT,    /* all black or still: rendered once more (T9) */
+    END_COMPARED,   /* drawn by lot: rendered once more and compared (W8) */
     END_COUNT
 };
 
@@ -131,12 +133,14 @@ struct shape { /* what a group's clips have in common */
     uint32_t steps;
     uint32_t fps;
     enum output_kind output;
+    uint64_t memory_bytes;      /* that a task takes, 0 = not known (S1) */
     struct plan plan;           /* the tasks of each clip */
     struct digest second_model; /* of stage 1; zero = the plan has none */
     char second_name[LIMIT_NAME_BYTES + 1];
     uint32_t second_width;
     uint32_t second_height;
     uint32_t second_steps;
+    uint64_t second_memory_bytes;
 };
 
 struct clip_run { /* clips first_clip .. next run's first_clip - 1 belong to `group` */
@@ -184,16 +188,17 @@ struct task_record {
     uint32_t losses;   /* ends as lost */
     uint32_t blamed_count;
     const char *blamed[RETRY_DISTINCT_WORKERS]; /* workers that counted against it */
-    const char *winner;                         /* worker whose outputs are stored; NULL = none */
-    uint64_t winner_fence;                      /* as that worker names the attempt */
+    const char
+        *winner; /* worker whose outputs are stored, or were set aside (opinion.h); NULL = none */
+    uint64_t winner_fence;    /* as that worker names the attempt */
     uint64_t output_bytes;    /* of the stored outputs: what stitching will need */
     const char *fingerprint;  /* of the stored outputs, "" = none: it pins the clip (S7) */
     uint32_t checkpoint_step; /* steps done in the stored checkpoint; 0 = none */
     const char *checkpoint_fingerprint;
     uint64_t checkpoint_fence; /* of the attempt that made it */
-    enum suspect suspect;
-    const char *why;     /* "" or, when failed: an end's name, "stitch", "dependency" */
-    const char *message; /* "" or the words for people */
+    enum suspect suspect; /* of a task that is not done: why a result was set aside, by winner */
+    const char *why;      /* "" or, when failed: an end's name, "stitch", "dependency" */
+    const char *message;  /* "" or the words for people */
 };
 
 /* A lease: written before its Assign leaves, ended by an attempt_end_record. */
@@ -202,7 +207,6 @@ struct attempt_record {
     uint64_t fence;        /* the row's own number */
     uint64_t worker_fence; /* what the worker calls it; differs when an old result was adopted */
     const char *worker;
-    uint8_t boot_id[ID_BOOT_BYTES];
     uint32_t slot;
     uint32_t resumed_step; /* of the checkpoint it began from; 0 = anew */
 };
@@ -219,7 +223,7 @@ struct attempt_end_record {
 };
 
 struct output {    /* as offered, and as stored once it is verified */
-    char kind[16]; /* "segment", "latents" or "checkpoint" */
+    char kind[16]; /* "segment", "latents", "checkpoint" or "report" */
     struct digest sha256;
     uint64_t size_bytes;
     struct digest frames_sha256;

@@ -5,7 +5,9 @@
 #include "base/clock.h"
 #include "base/xalloc.h"
 #include "coordinator/canary.h"
+#include "coordinator/hazard.h"
 #include "coordinator/pin.h"
+#include "coordinator/standing.h"
 
 /* ---- T3 ---- */
 
@@ -22,6 +24,7 @@ static const struct end_rule rules[END_COUNT] = {
     [END_FAILED] = {"attempt.failed", true, true},
     [END_REJECTED] = {"attempt.rejected", true, true},
     [END_RECIPE] = {"attempt.recipe", false, false},
+    [END_SUSPECT] = {"attempt.suspect", false, false},
 };
 
 const char *retry_event(enum attempt_end end)
@@ -31,6 +34,7 @@ const char *retry_event(enum attempt_end end)
 
 void retry_count_worker(struct farm *f, struct worker *w, enum attempt_end end)
 {
+    standing_note(f, w, end);
     if (end == END_DONE) w->finished++;
     if (rules[end].counts) w->failed++;
     if (end != END_LOST) return;
@@ -164,7 +168,7 @@ void retry_settle(struct farm *f, int64_t now_ns)
 /* ---- after an end ---- */
 
 void retry_after(struct farm *f, struct task *t, struct worker *w, enum attempt_end end,
-                 const char *message, int64_t now_ns)
+                 bool unbegun, const char *message, int64_t now_ns)
 {
     if (t->state != TASK_LEASED) return; /* decided otherwise: done, failed or canceled */
     bool counts = rules[end].counts && w != NULL;
@@ -172,14 +176,16 @@ void retry_after(struct farm *f, struct task *t, struct worker *w, enum attempt_
         task_note_end(t, end, message);
         blame(f, t, w);
     }
-    if (end == END_LOST) t->losses++;
+    if (end == END_LOST && !unbegun) t->losses++;
     bool enough = t->blamed_count == RETRY_DISTINCT_WORKERS;
-    if (end == END_RECIPE || (counts && enough)) {
+    bool kills = end == END_LOST && hazard_is_proven(t);
+    if (kills) message = "lost four times before its second step: it seems to kill its worker";
+    if (end == END_RECIPE || kills || (counts && enough)) {
         work_fail(f, t->work, t, attempt_end_name(end), message, now_ns);
         return;
     }
     if (!chain_is_empty(&t->live))
         task_save(f, t, true);
     else
-        task_requeue(f, t, rules[end].waits ? wait_after(f, t) : 0, now_ns);
+        task_requeue(f, t, rules[end].waits && !unbegun ? wait_after(f, t) : 0, now_ns);
 }

@@ -6,9 +6,9 @@
 #include "coordinator/worker_core.h"
 
 /* The task of an attempt of `w` that has just ended, otherwise than by its result. `w` NULL: it
- * counts against nobody (T6). */
+ * counts against nobody (T6). `unbegun` tells nothing of the task. */
 void retry_after(struct farm *f, struct task *t, struct worker *w, enum attempt_end end,
-                 const char *message, int64_t now_ns);
+                 bool unbegun, const char *message, int64_t now_ns);
 /* Counts the end in the worker's own record. */
 void retry_count_worker(struct farm *f, struct worker *w, enum attempt_end end);
 /* "attempt.lost" and the like; NULL for ends that are not news. */

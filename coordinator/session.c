@@ -40,12 +40,13 @@ static void let_go(struct sessions *s, zsock_peer peer)
 }
 
 struct session *session_add(struct sessions *s, uint64_t epoch, const char *worker,
-                            zsock_peer control)
+                            zsock_peer control, unsigned version)
 {
     let_go(s, control);
     struct session *session = xcalloc(1, sizeof(*session));
     session->epoch = epoch;
     session->control = control;
+    session->version = version;
     (void)snprintf(session->worker, sizeof(session->worker), "%s", worker);
     (void)table_set_u64(&s->by_epoch, epoch, session);
     (void)table_set_u64(&s->by_peer, control, session);

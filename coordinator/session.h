@@ -14,7 +14,8 @@
 struct session {
     uint64_t epoch;
     zsock_peer control;
-    zsock_peer bulk; /* 0 = none */
+    zsock_peer bulk;  /* 0 = none */
+    unsigned version; /* the protocol number agreed on */
     char worker[LIMIT_NAME_BYTES + 1];
 };
 
@@ -29,7 +30,7 @@ void sessions_clear(struct sessions *s); /* the core was loaded anew: nobody has
 
 /* A connection has one session at most: an older one of `control` is removed. */
 struct session *session_add(struct sessions *s, uint64_t epoch, const char *worker,
-                            zsock_peer control);
+                            zsock_peer control, unsigned version);
 void session_join(struct sessions *s, struct session *session, zsock_peer bulk);
 /* Borrowed; NULL when there is none. */
 struct session *session_find(const struct sessions *s, uint64_t epoch);

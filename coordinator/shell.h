@@ -14,19 +14,25 @@
 #include "coordinator/artifacts.h"
 #include "coordinator/assign_inputs.h"
 #include "coordinator/audience.h"
+#include "coordinator/audit.h"
 #include "coordinator/canary_file.h"
 #include "coordinator/catalog.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/farm.h"
 #include "coordinator/feed.h"
+#include "coordinator/joining.h"
 #include "coordinator/keyring.h"
 #include "coordinator/media_child.h"
 #include "coordinator/models.h"
 #include "coordinator/outbound.h"
+#include "coordinator/owners.h"
 #include "coordinator/prompts.h"
+#include "coordinator/reports.h"
+#include "coordinator/retention.h"
 #include "coordinator/session.h"
 #include "coordinator/store.h"
 #include "coordinator/submit_transfer.h"
+#include "coordinator/tokens.h"
 #include "proto/keys.h"
 #include "proto/zap.h"
 #include "proto/zsock.h"
@@ -37,6 +43,7 @@ struct checks;
 struct publisher;
 struct intake;
 struct models_question;
+struct backup;
 
 struct coordinator {
     struct coordinator_options options; /* borrowed texts */
@@ -68,22 +75,29 @@ struct coordinator {
     struct digest canary_model;
 
     struct keyring keyring;
+    struct tokens tokens;
+    struct joining joining;
+    struct owners owners;
+    struct audit audit;
     struct sessions sessions;
     struct audience audience;
     struct catalog catalog;
     struct feed feed;
     struct outbound outbound;
     struct missing_inputs missing;
+    struct reports reports;
     struct uploads *uploads;
     struct checkpoint_uploads *checkpoints;
     struct checks *checks;
     struct publisher *publisher;
     struct intake *intake;
+    struct backup *backup;             /* being made; NULL = none */
     struct models_question *questions; /* of clients that wait for a model scan */
 
-    int64_t now_ns; /* of this turn; 0 = not asked yet */
-    bool stirred;   /* something happened: the turn must be ended properly */
-    bool up;        /* loaded, sockets bound */
+    int64_t now_ns;  /* of this turn; 0 = not asked yet */
+    bool stirred;    /* something happened: the turn must be ended properly */
+    bool only_asked; /* and that was questions, which are answered */
+    bool up;         /* loaded, sockets bound */
     bool stopping;
     bool closed; /* every part was told to end */
     bool unwell; /* the store refused: reads only, until store_retry says otherwise (D2) */
@@ -97,8 +111,12 @@ struct coordinator {
     int64_t started_ns;
     int64_t disk_seen_ns; /* when free space was last looked at; 0 = look now */
     int64_t pruned_ns;
-    int64_t busy_ns; /* last time there was a client or an unfinished batch */
-    bool late_check; /* the database is checked table by table */
+    int64_t events_pruned_ns; /* when old events are looked for next */
+    struct retention retention;
+    int64_t expelled_ns; /* when ephemeral keys were last looked at */
+    bool expel_again;    /* there are some */
+    int64_t busy_ns;     /* last time there was a client or an unfinished batch */
+    bool late_check;     /* the database is checked table by table */
     int64_t late_check_ns;
     uint64_t bad_messages;
     int64_t bad_logged_ns;

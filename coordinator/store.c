@@ -8,14 +8,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/mutation.h"
+#include "base/path.h"
 #include "base/xalloc.h"
 #include "coordinator/migrate.h"
 #include "coordinator/store_db.h"
 
 #define CHECK_AT_START_BYTES (UINT64_C(256) << 20)
 #define BUSY_MS 5000
+/* 24 MiB of 4 KiB pages: a page that changes in many commits is written to the database once. The
+ * log stays below 64 MiB, for a turn's transaction is a few MiB at most. */
+#define CHECKPOINT_PAGES "6144"
 
 const char *store_state_name(enum store_state state)
 {
@@ -68,9 +74,11 @@ static bool configure(struct store *s, struct error *err)
     return check_application(s, err) && pragma_is(s, "PRAGMA journal_mode = WAL", "wal", err) &&
            store_db_exec(s,
                          "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-                         "PRAGMA secure_delete = OFF; PRAGMA journal_size_limit = 67108864",
+                         "PRAGMA secure_delete = OFF; PRAGMA journal_size_limit = 33554432;"
+                         "PRAGMA wal_autocheckpoint = " CHECKPOINT_PAGES,
                          err) &&
            pragma_is(s, "PRAGMA synchronous", "2", err) &&
+           (!mutated(MUTATION_NO_FSYNC) || store_db_exec(s, "PRAGMA synchronous = OFF", err)) &&
            pragma_is(s, "PRAGMA foreign_keys", "1", err);
 }
 
@@ -83,10 +91,7 @@ static bool quick_check(struct store *s, const char *sql, struct error *err)
         s->health = store_db_error(s, err);
     } else if (strcmp(store_db_text(stmt, 0), "ok") != 0) {
         s->health = STORE_CORRUPT;
-        ok = error_set(err, ERROR_CORRUPT,
-                       "%s is damaged: %s. Restore a backup, or move the file away and start anew: "
-                       "published clips stay",
-                       s->path, store_db_text(stmt, 0));
+        ok = error_set(err, ERROR_CORRUPT, "%s is damaged: %s", s->path, store_db_text(stmt, 0));
     }
     sqlite3_finalize(stmt);
     return ok;
@@ -104,6 +109,60 @@ static bool check_after_crash(struct store *s, struct error *err)
     return quick_check(s, "PRAGMA quick_check(1)", err);
 }
 
+/* ---- what an older build can go back to ---- */
+
+#define OLDER_KEPT_S (7 * 24 * 3600)
+
+static char *older_path(const struct store *s, int version)
+{
+    return xasprintf("%s.v%d", s->path, version);
+}
+
+static bool copy_all(struct store *s, const char *path, struct error *err)
+{
+    bool done = false, ok = true;
+    (void)unlink(path);
+    struct store_backup *copy = store_backup_begin(s, path, err);
+    while (copy != NULL && ok && !done)
+        ok = store_backup_step(copy, NS_PER_S, &done, err);
+    store_backup_end(copy);
+    return copy != NULL && ok && path_fsync_file(path, err);
+}
+
+/* A copy of the file as it was before it is raised: FILE.vN. */
+static bool keep_older(struct store *s, int version, struct error *err)
+{
+    char *path = older_path(s, version), *part = xasprintf("%s.part", path);
+    bool ok = copy_all(s, part, err) && path_rename_durable(part, path, err);
+    if (!ok) error_wrap(err, "no copy of the database could be made before it is raised");
+    free(path);
+    free(part);
+    return ok;
+}
+
+static void drop_older(const struct store *s, int version)
+{
+    struct stat info;
+    for (int v = 1; v < version; v++) {
+        char *path = older_path(s, v);
+        if (stat(path, &info) == 0 && clock_wall_ms() / 1000 - info.st_mtime > OLDER_KEPT_S)
+            (void)unlink(path);
+        free(path);
+    }
+}
+
+static bool raise_schema(struct store *s, struct error *err)
+{
+    int count;
+    const struct migration *steps = migrate_steps(&count);
+    int version = migrate_version(s->db, err);
+    if (version < 0) return false;
+    if (version > 0 && version < count && !keep_older(s, version, err)) return false;
+    if (!migrate_run(s->db, steps, count, err)) return error_wrap(err, "%s", s->path);
+    drop_older(s, count);
+    return true;
+}
+
 static bool open_database(struct store *s, struct error *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
@@ -113,11 +172,8 @@ static bool open_database(struct store *s, struct error *err)
         store_db_error(s, err);
         return false;
     }
-    int count;
-    const struct migration *steps = migrate_steps(&count);
-    if (!configure(s, err) || !check_after_crash(s, err) || !migrate_run(s->db, steps, count, err))
-        return false;
-    s->removing = store_db_number(s, "SELECT count(*) FROM removal", 0) > 0;
+    if (!configure(s, err) || !check_after_crash(s, err) || !raise_schema(s, err)) return false;
+    s->removing = store_db_number(s, "SELECT count(*) FROM removal WHERE folder IS NULL", 0) > 0;
     store_meta_set(s, "clean", "0");
     return store_commit(s, err);
 }
@@ -151,9 +207,43 @@ struct store *store_open(const char *path, const struct store_hooks *hooks, stru
     return s;
 }
 
+static bool open_for_reading(struct store *s, struct error *err)
+{
+    int count;
+    (void)migrate_steps(&count);
+    if (sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) !=
+        SQLITE_OK) {
+        if (s->db == NULL) return error_set(err, ERROR_NO_MEMORY, "opening %s", s->path);
+        store_db_error(s, err);
+        return false;
+    }
+    sqlite3_extended_result_codes(s->db, 1);
+    sqlite3_busy_timeout(s->db, BUSY_MS);
+    if (!check_application(s, err)) return false;
+    int version = migrate_version(s->db, err);
+    if (version < 0 || version == count) return version == count;
+    return error_set(err, ERROR_VERSION, "%s has schema %d, this build reads %d", s->path, version,
+                     count);
+}
+
+struct store *store_open_reading(const char *path, struct error *err)
+{
+    struct store *s = xcalloc(1, sizeof *s);
+    s->path = xstrdup(path);
+    s->reading = true;
+    table_init(&s->statements);
+    if (open_for_reading(s, err)) return s;
+    close_database(s);
+    return NULL;
+}
+
 void store_close(struct store *s)
 {
     if (s == NULL) return;
+    if (s->reading) {
+        close_database(s);
+        return;
+    }
     struct error err;
     store_rollback(s);
     bool damaged = s->health == STORE_CORRUPT; /* the next start must look again */
@@ -249,18 +339,6 @@ bool store_check_some(struct store *s, bool *done_out, struct error *err)
     bool ok = sql != NULL ? quick_check(s, sql, err)
                           : error_set(err, ERROR_NO_MEMORY, "checking %s", s->path);
     sqlite3_free(sql);
-    return ok;
-}
-
-bool store_backup(struct store *s, const char *path, struct error *err)
-{
-    if (access(path, F_OK) == 0) return error_set(err, ERROR_REFUSED, "%s exists already", path);
-    if (store_is_dirty(s)) return error_set(err, ERROR_STATE, "a backup in the middle of a turn");
-    char *sql = sqlite3_mprintf("VACUUM INTO %Q", path);
-    bool ok = sql != NULL ? store_db_exec(s, sql, err)
-                          : error_set(err, ERROR_NO_MEMORY, "backup to %s", path);
-    sqlite3_free(sql);
-    if (!ok) unlink(path);
     return ok;
 }
 

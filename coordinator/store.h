@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "coordinator/record.h"
@@ -37,11 +38,15 @@ struct store_hooks {
     enum store_state (*before_commit)(void *context);
 };
 
-/* Opens or makes the file (mode 0600) and migrates it. After an unclean stop a file under 256 MiB
+/* Opens or makes the file (mode 0600) and migrates it; a copy of how it was before stays beside it
+ * for a week as PATH.vN, N its schema. After an unclean stop a file under 256 MiB
  * is checked first; a larger one is left to store_check_some. ERROR_VERSION: written by a newer
  * build. ERROR_CORRUPT: damaged, or not ours. ERROR_STATE: another process has it open. `hooks` may
  * be NULL and is copied. */
 struct store *store_open(const char *path, const struct store_hooks *hooks, struct error *err);
+/* Only to look at it: nothing is written, migrated or marked, and a coordinator may have it open.
+ * ERROR_VERSION when its schema is not the one this build reads. */
+struct store *store_open_reading(const char *path, struct error *err);
 /* Rolls back what is not committed and marks the file clean, unless it was seen to be damaged. NULL
  * is fine. */
 void store_close(struct store *s);
@@ -61,8 +66,20 @@ bool store_retry(struct store *s, struct error *err);
 /* One table's check when idle, for files that are checked late. False with ERROR_CORRUPT; *done_out
  * when all were checked. */
 bool store_check_some(struct store *s, bool *done_out, struct error *err);
-/* A whole copy, made while open. `path` must not exist. Blocks for its time. */
-bool store_backup(struct store *s, const char *path, struct error *err);
+
+/* A whole copy, made page by page between turns while the store goes on being written; what is
+ * written meanwhile is in it. `path` must not exist. It is neither synced nor given its last name
+ * here. NULL with err. End it before the store is closed. */
+struct store_backup;
+struct store_backup *store_backup_begin(struct store *s, const char *path, struct error *err);
+/* Copies for about `budget_ns`; never in the middle of a turn (ERROR_STATE). */
+bool store_backup_step(struct store_backup *b, int64_t budget_ns, bool *done_out,
+                       struct error *err);
+/* Removes the file unless it is complete. NULL is fine. */
+void store_backup_end(struct store_backup *b);
+/* A database file of ours, of any schema, with what its log holds, into a new file: synced. Any
+ * thread. */
+bool store_copy(const char *from, const char *to, struct error *err);
 uint64_t store_size_bytes(const struct store *s); /* file and log */
 
 /* ---- settings ---- */
@@ -75,9 +92,11 @@ char *store_meta(struct store *s, const char *key);
 
 struct store_key {
     uint8_t key[32];
-    const char *role; /* "worker", "submit", "admin" */
+    const char *role; /* "worker", "submit", "operate", "admin" */
     const char *name; /* the User-Id and owner */
     int64_t allowed_ms;
+    const char *token; /* that it joined with, in hex; NULL or "" = none */
+    bool ephemeral;    /* forgotten when its worker has left */
 };
 /* Inserts or replaces by key. */
 void store_key_allow(struct store *s, const struct store_key *key);
@@ -101,11 +120,27 @@ void store_batch_add(struct store *s, const struct store_batch *batch,
                      const struct batch_record *record);
 void store_batch_save(struct store *s, const char *batch, const struct batch_record *record,
                       uint32_t groups);
+void store_batch_priority(struct store *s, const char *batch, int32_t priority);
 void store_page_save(struct store *s, const char *batch, uint32_t index, const uint8_t *states,
                      size_t size);
-/* Every row of it, its outputs too: what nobody uses any more is in store_each_unused. Events stay.
- */
+/* The batch is gone at once, with its outputs: what nobody uses any more is in store_each_unused.
+ * Its folder's name stays until store_removal_done says that its files are gone; then its other
+ * rows go, some with each commit. Events stay. */
 void store_batch_remove(struct store *s, const char *batch);
+void store_removal_done(struct store *s, const char *batch);
+/* Those whose files may still be there. */
+bool store_each_removal(struct store *s,
+                        void (*each)(void *context, const char *batch, const char *folder),
+                        void *context, struct error *err);
+/* Makes the next commit take some of these rows away; false when there are none. */
+bool store_clean_some(struct store *s);
+
+/* How long a batch stays after its end, when it is not as the coordinator was told; 0 = for ever.
+ */
+void store_keep_save(struct store *s, const char *batch, int64_t keep_s);
+bool store_each_keep(struct store *s,
+                     void (*each)(void *context, const char *batch, int64_t keep_s), void *context,
+                     struct error *err);
 
 /* In submit order. */
 bool store_each_batch(struct store *s,
@@ -241,11 +276,23 @@ void store_clip_save(struct store *s, const struct clip_record *clip);
 /* False when there is none (ERROR_NOT_FOUND). The texts live until the next call. */
 bool store_clip(struct store *s, const char *batch, uint32_t clip, struct clip_record *out,
                 struct error *err);
+/* Published clips of which this worker made a part, the newest first; only the last
+ * STORE_MADE_LOOKS attempts are looked at. */
+#define STORE_MADE_LOOKS 200000
+bool store_each_clip_made_by(struct store *s, const char *worker,
+                             void (*each)(void *context, const char *batch, uint32_t clip),
+                             void *context, struct error *err);
 /* The clips of a batch from `from` on, in order; all of them, or (`publishing`) those in that
  * state; `each` returns false to stop. */
 bool store_each_clip(struct store *s, const char *batch, uint32_t from, bool publishing,
                      bool (*each)(void *context, const struct clip_record *clip), void *context,
                      struct error *err);
+
+/* A report (record.h): a small result that is a row. One a clip. */
+void store_report_save(struct store *s, const struct task_key *key, const void *data, size_t size);
+/* Replaces `out`. False when there is none (ERROR_NOT_FOUND) or on failure. */
+bool store_report(struct store *s, const char *batch, uint32_t clip, struct buf *out,
+                  struct error *err);
 
 /* ---- workers ---- */
 
@@ -263,10 +310,14 @@ bool store_each_event(struct store *s, uint64_t after, const char *batch, uint32
                       void (*each)(void *context, uint64_t sequence,
                                    const struct event_record *event),
                       void *context, struct error *err);
+/* Those of all batches of an owner. */
+bool store_each_event_of(struct store *s, uint64_t after, const char *owner, uint32_t limit,
+                         void (*each)(void *context, uint64_t sequence,
+                                      const struct event_record *event),
+                         void *context, struct error *err);
 uint64_t store_last_event(struct store *s); /* 0 = none */
-/* Drops at most `limit` events older than `before_ms`; call it now and then (STORE_EVENTS_KEEP_MS).
- */
+/* Drops at most `limit` events older than `before_ms`; true when there may be more. */
 #define STORE_EVENTS_KEEP_MS (INT64_C(30) * 24 * 3600 * 1000)
-void store_events_prune(struct store *s, int64_t before_ms, uint32_t limit);
+bool store_events_prune(struct store *s, int64_t before_ms, uint32_t limit);
 
 #endif

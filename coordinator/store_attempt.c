@@ -1,23 +1,18 @@
 /* store_attempt: leases and how they ended. */
-#include <string.h>
-
 #include "coordinator/store_db.h"
-
-#define BATCH_NUMBER "(SELECT sequence FROM batch WHERE id = ?1)"
-#define WORD(n) "(SELECT id FROM word WHERE text = " n ")"
 
 void store_attempt_save(struct store *s, const struct attempt_record *a, int64_t begun_ms)
 {
     static const char sql[] =
-        "INSERT OR REPLACE INTO attempt(batch, clip, task, fence, worker_fence, worker, boot, slot,"
-        " end, begun_ms, resumed_step)"
-        " VALUES(" BATCH_NUMBER ", ?2, ?3, ?4, ?5, " WORD("?6") ", ?7, ?8, 0, ?9, ?10)";
+        "INSERT OR REPLACE INTO attempt(batch, clip, task, fence, worker_fence, worker, slot, end,"
+        " begun_ms, resumed_step)"
+        " VALUES(" BATCH_NUMBER ", ?2, ?3, ?4, ?5, " WORD("?6") ", ?7, 0, ?8, ?9)";
     store_db_word(s, a->worker);
     STORE_WRITE(s, sql, store_text(a->task.batch), store_int(a->task.clip), store_int(a->task.task),
                 store_u64(a->fence),
                 a->worker_fence == a->fence ? store_words(NULL) : store_u64(a->worker_fence),
-                store_text(a->worker), store_blob(a->boot_id, sizeof a->boot_id),
-                store_some(a->slot), store_int(begun_ms), store_some(a->resumed_step));
+                store_text(a->worker), store_some(a->slot), store_int(begun_ms),
+                store_some(a->resumed_step));
 }
 
 void store_attempt_end(struct store *s, const struct attempt_end_record *e, int64_t ended_ms)
@@ -37,7 +32,7 @@ bool store_each_live_attempt(struct store *s,
                              void *context, struct error *err)
 {
     static const char sql[] =
-        "SELECT b.id, clip, task, fence, ifnull(worker_fence, fence), w.text, boot, slot,"
+        "SELECT b.id, clip, task, fence, ifnull(worker_fence, fence), w.text, slot,"
         " resumed_step FROM attempt a JOIN batch b ON b.sequence = a.batch JOIN word w ON w.id = "
         "worker"
         " WHERE end = 0 ORDER BY a.batch, clip, task, fence";
@@ -49,10 +44,8 @@ bool store_each_live_attempt(struct store *s,
         a.fence = store_db_u64(stmt, 3);
         a.worker_fence = store_db_u64(stmt, 4);
         a.worker = store_db_text(stmt, 5);
-        if (sqlite3_column_bytes(stmt, 6) == ID_BOOT_BYTES)
-            memcpy(a.boot_id, sqlite3_column_blob(stmt, 6), ID_BOOT_BYTES);
-        a.slot = store_db_u32(stmt, 7);
-        a.resumed_step = store_db_u32(stmt, 8);
+        a.slot = store_db_u32(stmt, 6);
+        a.resumed_step = store_db_u32(stmt, 7);
         each(context, &a);
     }
     return row == 0;

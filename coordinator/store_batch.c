@@ -8,7 +8,6 @@
 #include "coordinator/store_shape.h"
 
 #define CLEAN_ROWS 1000
-#define BATCH_NUMBER "(SELECT sequence FROM batch WHERE id = ?1)"
 
 /* ---- packed forms: counts, runs and pages as variable-length numbers, 7 bits a byte ---- */
 
@@ -163,6 +162,12 @@ void store_batch_save(struct store *s, const char *batch, const struct batch_rec
     buf_finish(&counts);
 }
 
+void store_batch_priority(struct store *s, const char *batch, int32_t priority)
+{
+    static const char sql[] = "UPDATE spec SET priority = ?2 WHERE batch = " BATCH_NUMBER;
+    STORE_WRITE(s, sql, store_text(batch), store_int(priority));
+}
+
 void store_page_save(struct store *s, const char *batch, uint32_t index, const uint8_t *states,
                      size_t size)
 {
@@ -176,33 +181,69 @@ void store_page_save(struct store *s, const char *batch, uint32_t index, const u
 
 void store_batch_remove(struct store *s, const char *batch)
 {
-    static const char later[] = "INSERT INTO removal VALUES(" BATCH_NUMBER ")";
+    static const char later[] = "INSERT INTO removal(batch, id, folder)"
+                                " SELECT sequence, id, folder FROM batch JOIN spec ON spec.batch ="
+                                " sequence WHERE id = ?1";
     static const char sql[] = "DELETE FROM batch WHERE id = ?1";
     STORE_WRITE(s, later, store_text(batch));
     STORE_WRITE(s, sql, store_text(batch)); /* spec, page and output follow it */
-    s->removing = true;
 }
+
+/* Rows go when the files have gone. */
+#define REMOVED "(SELECT min(batch) FROM removal WHERE folder IS NULL)"
+
+/* Of the clips that go next: which piece belongs to whom is known from their rows only. */
+static const char reports_of_clips[] =
+    "DELETE FROM piece WHERE id IN (WITH RECURSIVE part(first, piece, last) AS (SELECT * FROM"
+    " (SELECT report, report, report + (size - 1) / " REPORT_PIECE
+    " FROM clip WHERE batch = " REMOVED
+    " LIMIT ?1) WHERE report > 0 UNION ALL SELECT first, piece + 1, last FROM part WHERE piece <"
+    " last) SELECT piece FROM part)";
 
 void store_batch_clean(struct store *s)
 {
-    static const char clip[] =
-        "DELETE FROM clip WHERE (batch, clip) IN (SELECT batch, clip FROM clip"
-        " WHERE batch = (SELECT min(batch) FROM removal) LIMIT ?1)";
+    static const char clip[] = "DELETE FROM clip WHERE (batch, clip) IN (SELECT batch, clip FROM"
+                               " clip WHERE batch = " REMOVED " LIMIT ?1)";
     static const char task[] =
         "DELETE FROM task WHERE (batch, clip, task) IN (SELECT batch, clip, task FROM task"
-        " WHERE batch = (SELECT min(batch) FROM removal) LIMIT ?1)";
+        " WHERE batch = " REMOVED " LIMIT ?1)";
     static const char attempt[] = "DELETE FROM attempt WHERE (batch, clip, task, fence) IN"
                                   " (SELECT batch, clip, task, fence FROM attempt"
-                                  " WHERE batch = (SELECT min(batch) FROM removal) LIMIT ?1)";
-    static const char finished[] =
-        "DELETE FROM removal WHERE batch = (SELECT min(batch) FROM removal)";
+                                  " WHERE batch = " REMOVED " LIMIT ?1)";
+    static const char finished[] = "DELETE FROM removal WHERE batch = " REMOVED;
     static const char *const sql[] = {clip, task, attempt};
+    STORE_WRITE(s, reports_of_clips, store_int(CLEAN_ROWS));
     for (size_t i = 0; i < sizeof sql / sizeof sql[0]; i++) {
         STORE_WRITE(s, sql[i], store_int(CLEAN_ROWS));
         if (store_db_changes(s) > 0 || s->failed) return;
     }
     store_db_write(s, finished, NULL, 0);
     if (!s->failed) s->removing = store_db_changes(s) > 0;
+}
+
+bool store_clean_some(struct store *s)
+{
+    if (s->removing && !s->in_transaction) store_meta_set(s, "clean", "0"); /* the commit cleans */
+    return s->removing;
+}
+
+bool store_each_removal(struct store *s,
+                        void (*each)(void *context, const char *batch, const char *folder),
+                        void *context, struct error *err)
+{
+    static const char sql[] = "SELECT id, folder FROM removal WHERE folder IS NOT NULL";
+    int row = -1;
+    sqlite3_stmt *stmt = store_db_query(s, sql, NULL, 0, err);
+    while (stmt != NULL && (row = store_db_next(s, stmt, err)) == 1)
+        each(context, store_db_text(stmt, 0), store_db_text(stmt, 1));
+    return row == 0;
+}
+
+void store_removal_done(struct store *s, const char *batch)
+{
+    static const char sql[] = "UPDATE removal SET folder = NULL WHERE id = ?1";
+    STORE_WRITE(s, sql, store_text(batch));
+    s->removing = true;
 }
 
 /* ---- reading ---- */
@@ -336,4 +377,24 @@ uint64_t store_last_sequence(struct store *s)
 {
     static const char sql[] = "SELECT seq FROM sqlite_sequence WHERE name = 'batch'";
     return (uint64_t)store_db_number(s, sql, 0);
+}
+
+/* ---- how long ended ones stay ---- */
+
+void store_keep_save(struct store *s, const char *batch, int64_t keep_s)
+{
+    static const char sql[] = "INSERT OR REPLACE INTO retention VALUES(" BATCH_NUMBER ", ?2)";
+    STORE_WRITE(s, sql, store_text(batch), store_int(keep_s));
+}
+
+bool store_each_keep(struct store *s,
+                     void (*each)(void *context, const char *batch, int64_t keep_s), void *context,
+                     struct error *err)
+{
+    static const char sql[] = "SELECT id, keep_s FROM retention r JOIN batch ON sequence = r.batch";
+    int row = -1;
+    sqlite3_stmt *stmt = store_db_query(s, sql, NULL, 0, err);
+    while (stmt != NULL && (row = store_db_next(s, stmt, err)) == 1)
+        each(context, store_db_text(stmt, 0), sqlite3_column_int64(stmt, 1));
+    return row == 0;
 }

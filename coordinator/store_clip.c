@@ -3,19 +3,20 @@
 
 #include "coordinator/store_db.h"
 
-#define BATCH_NUMBER "(SELECT sequence FROM batch WHERE id = ?1)"
-#define WORD(n) "(SELECT id FROM word WHERE text = " n ")"
-
 void store_clip_save(struct store *s, const struct clip_record *c)
 {
     static const char sql[] = "INSERT OR REPLACE INTO clip VALUES(" BATCH_NUMBER
-                              ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, " WORD("?9") ", ?10, ?11, ?12)";
+                              ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, " WORD("?9") ", ?10, ?11, ?12, ?13)";
+    const bool is_report = c->state == CLIP_PUBLISHED && (c->file == NULL || c->file[0] == '\0');
+    const int64_t report = is_report ? store_report_place(s, c->batch, c->clip) : 0;
+    const struct digest none = {{0}};
     store_db_word(s, c->worker);
     STORE_WRITE(s, sql, store_text(c->batch), store_int(c->clip), store_int(c->state),
-                store_digest(&c->sha256), store_some((int64_t)c->size_bytes),
-                store_some((int64_t)c->sidecar_bytes), store_words(c->file), store_some(c->suspect),
-                store_words(c->worker), store_int(c->attempts), store_words(c->why),
-                store_words(c->message));
+                store_digest(report != 0 ? &none : &c->sha256), /* its bytes are here */
+                store_some((int64_t)c->size_bytes), store_some((int64_t)c->sidecar_bytes),
+                store_words(c->file), store_some(c->suspect), store_words(c->worker),
+                store_int(c->attempts), store_words(c->why), store_words(c->message),
+                store_some(report));
 }
 
 #define CLIP_COLUMNS                                                                               \
@@ -84,5 +85,22 @@ bool store_each_clip(struct store *s, const char *batch, uint32_t from, bool pub
         store_db_done(stmt);
         return true;
     }
+    return row == 0;
+}
+
+bool store_each_clip_made_by(struct store *s, const char *worker,
+                             void (*each)(void *context, const char *batch, uint32_t clip),
+                             void *context, struct error *err)
+{
+    static const char sql[] =
+        "SELECT b.id, a.clip FROM (SELECT batch, clip, worker, end FROM attempt"
+        " ORDER BY batch DESC, clip DESC, task DESC, fence DESC LIMIT ?2) a"
+        " JOIN clip c ON c.batch = a.batch AND c.clip = a.clip JOIN batch b ON b.sequence = a.batch"
+        " WHERE a.end = 1 AND a.worker = (SELECT id FROM word WHERE text = ?1) AND c.state = 5"
+        " GROUP BY a.batch, a.clip ORDER BY a.batch DESC, a.clip DESC";
+    int row = -1;
+    sqlite3_stmt *stmt = STORE_QUERY(s, err, sql, store_text(worker), store_int(STORE_MADE_LOOKS));
+    while (stmt != NULL && (row = store_db_next(s, stmt, err)) == 1)
+        each(context, store_db_text(stmt, 0), store_db_u32(stmt, 1));
     return row == 0;
 }

@@ -10,12 +10,24 @@
 #include "base/table.h"
 #include "coordinator/store.h"
 
+/* A report is kept in pieces of 256 bytes: fifteen fill a page of 4 KiB, where rows of a whole KiB
+ * would leave a quarter of it empty. In the order in which they come, so that no page is split. The
+ * number stands in the file (migrate.c). */
+#define REPORT_PIECE_BYTES 256
+#define REPORT_PIECE "256"
+
+struct store_report_place { /* of the one saved last */
+    struct task_key task;
+    int64_t first; /* piece */
+};
+
 struct store {
     char *path;
     sqlite3 *db;
     struct table statements; /* address of the SQL -> sqlite3_stmt */
     struct store_hooks hooks;
     bool was_clean;
+    bool reading; /* nothing is ever written */
     bool in_transaction;
     bool failed;          /* some write of this turn did; */
     struct error failure; /* the first one */
@@ -25,6 +37,7 @@ struct store {
     struct buf known_texts; /* what the last store_batch_by_key, store_task, store_clip gave out */
     struct buf task_texts;
     struct buf clip_texts;
+    struct store_report_place report;
 };
 
 enum store_value_type { STORE_NULL, STORE_INT, STORE_TEXT, STORE_BLOB };
@@ -34,6 +47,11 @@ struct store_value {
     const void *data;
     size_t size;
 };
+
+/* In statements: the number of the batch whose id is ?1, and the word that a parameter holds
+ * (store_db_word makes sure that it is there). */
+#define BATCH_NUMBER "(SELECT sequence FROM batch WHERE id = ?1)"
+#define WORD(n) "(SELECT id FROM word WHERE text = " n ")"
 
 struct store_value store_int(int64_t number);
 struct store_value store_u64(uint64_t number); /* kept as the same 64 bits */
@@ -80,6 +98,10 @@ void store_db_task(sqlite3_stmt *stmt, int column, struct task_key *out); /* id,
 /* Sets `err` from the connection; says what kind of trouble it is. */
 enum store_state store_db_error(struct store *s, struct error *err);
 void store_db_fail(struct store *s, enum store_state state, const struct error *failure);
+
+/* The first piece of the report that was saved last, if it was this clip's; else 0
+ * (store_report.c). */
+int64_t store_report_place(const struct store *s, const char *batch, uint32_t clip);
 
 /* Takes some rows of removed batches away, in the open transaction (store_batch.c). */
 void store_batch_clean(struct store *s);

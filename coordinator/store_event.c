@@ -4,9 +4,8 @@
 uint64_t store_event_add(struct store *s, const struct event_record *e)
 {
     static const char sql[] =
-        "INSERT INTO event(at_ms, kind, batch, clip, worker, message) VALUES(?1,"
-        " (SELECT id FROM word WHERE text = ?2), ?3, ?4,"
-        " (SELECT id FROM word WHERE text = ?5), ?6)";
+        "INSERT INTO event(at_ms, kind, batch, clip, worker, message) VALUES(?1, " WORD(
+            "?2") ", ?3, ?4, " WORD("?5") ", ?6)";
     struct store_value clip = e->has_clip ? store_int(e->clip) : store_words(NULL);
     store_db_word(s, e->kind);
     store_db_word(s, e->worker);
@@ -15,20 +14,16 @@ uint64_t store_event_add(struct store *s, const struct event_record *e)
     return s->failed ? 0 : (uint64_t)sqlite3_last_insert_rowid(s->db);
 }
 
-bool store_each_event(struct store *s, uint64_t after, const char *batch, uint32_t limit,
-                      void (*each)(void *context, uint64_t sequence,
-                                   const struct event_record *event),
-                      void *context, struct error *err)
-{
 #define EVENT_COLUMNS                                                                              \
     "SELECT sequence, at_ms, k.text, batch, clip, w.text, message FROM event"                      \
     " JOIN word k ON k.id = kind LEFT JOIN word w ON w.id = worker WHERE sequence > ?1"
-    static const char all[] = EVENT_COLUMNS " ORDER BY sequence LIMIT ?2";
-    static const char some[] = EVENT_COLUMNS " AND batch = ?3 ORDER BY sequence LIMIT ?2";
-    bool one = batch != NULL && batch[0] != '\0';
-    struct store_value values[] = {store_u64(after), store_int(limit), store_text(batch)};
+
+static bool read_events(struct store *s, sqlite3_stmt *stmt,
+                        void (*each)(void *context, uint64_t sequence,
+                                     const struct event_record *event),
+                        void *context, struct error *err)
+{
     int row = -1;
-    sqlite3_stmt *stmt = store_db_query(s, one ? some : all, values, one ? 3 : 2, err);
     while (stmt != NULL && (row = store_db_next(s, stmt, err)) == 1) {
         struct event_record event = {
             .kind = store_db_text(stmt, 2),
@@ -44,17 +39,43 @@ bool store_each_event(struct store *s, uint64_t after, const char *batch, uint32
     return row == 0;
 }
 
+bool store_each_event(struct store *s, uint64_t after, const char *batch, uint32_t limit,
+                      void (*each)(void *context, uint64_t sequence,
+                                   const struct event_record *event),
+                      void *context, struct error *err)
+{
+    static const char all[] = EVENT_COLUMNS " ORDER BY sequence LIMIT ?2";
+    static const char some[] = EVENT_COLUMNS " AND batch = ?3 ORDER BY sequence LIMIT ?2";
+    bool one = batch != NULL && batch[0] != '\0';
+    struct store_value values[] = {store_u64(after), store_int(limit), store_text(batch)};
+    return read_events(s, store_db_query(s, one ? some : all, values, one ? 3 : 2, err), each,
+                       context, err);
+}
+
+bool store_each_event_of(struct store *s, uint64_t after, const char *owner, uint32_t limit,
+                         void (*each)(void *context, uint64_t sequence,
+                                      const struct event_record *event),
+                         void *context, struct error *err)
+{
+    static const char sql[] = EVENT_COLUMNS " AND batch IN (SELECT id FROM batch WHERE owner = ?3)"
+                                            " ORDER BY sequence LIMIT ?2";
+    return read_events(
+        s, STORE_QUERY(s, err, sql, store_u64(after), store_int(limit), store_text(owner)), each,
+        context, err);
+}
+
 uint64_t store_last_event(struct store *s)
 {
     static const char sql[] = "SELECT seq FROM sqlite_sequence WHERE name = 'event'";
     return (uint64_t)store_db_number(s, sql, 0);
 }
 
-void store_events_prune(struct store *s, int64_t before_ms, uint32_t limit)
+bool store_events_prune(struct store *s, int64_t before_ms, uint32_t limit)
 {
     /* Sequence order is time order but for a clock that was set back: those wait for their turn. */
     static const char sql[] =
         "DELETE FROM event WHERE sequence IN (SELECT sequence FROM event ORDER BY sequence"
         " LIMIT ?2) AND at_ms < ?1";
     STORE_WRITE(s, sql, store_int(before_ms), store_int(limit));
+    return store_db_changes(s) == (int)limit;
 }

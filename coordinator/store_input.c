@@ -4,8 +4,6 @@
 
 #include "coordinator/store_db.h"
 
-#define BATCH_NUMBER "(SELECT sequence FROM batch WHERE id = ?1)"
-
 /* A row that stands is left as it is: the digest is of the same bytes. */
 void store_input_add(struct store *s, const struct input_record *r)
 {

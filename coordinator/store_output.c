@@ -4,9 +4,6 @@
 
 #include "coordinator/store_db.h"
 
-#define BATCH_NUMBER "(SELECT sequence FROM batch WHERE id = ?1)"
-#define WORD(n) "(SELECT id FROM word WHERE text = " n ")"
-
 void store_output_save(struct store *s, const struct output_record *o)
 {
     /* REPLACE would skip the trigger of the deleted row */

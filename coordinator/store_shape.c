@@ -136,6 +136,19 @@ static bool unpack_second(json_t *object, struct shape *s)
 
 /* ---- shapes ---- */
 
+/* Left out while nobody knows, as before it was there. */
+static void pack_memory(json_t *object, const char *name, uint64_t bytes)
+{
+    if (bytes > 0 && bytes <= INT64_MAX)
+        json_object_set_new(object, name, json_integer((json_int_t)bytes));
+}
+
+static uint64_t unpack_memory(const json_t *object, const char *name)
+{
+    const json_int_t bytes = json_integer_value(json_object_get(object, name));
+    return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
 static json_t *pack_shape(const struct shape *s)
 {
     char digest[DIGEST_TEXT_SIZE];
@@ -148,6 +161,8 @@ static json_t *pack_shape(const struct shape *s)
     if (!digest_is_zero(&s->loras)) json_object_set_new(object, "loras", json_string(digest));
     if (!is_whole(s)) json_object_set_new(object, "plan", pack_plan(&s->plan));
     if (!digest_is_zero(&s->second_model)) json_object_set_new(object, "second", pack_second(s));
+    pack_memory(object, "memory_bytes", s->memory_bytes);
+    pack_memory(object, "second_memory_bytes", s->second_memory_bytes);
     return object;
 }
 
@@ -180,6 +195,8 @@ static bool unpack_shape(json_t *object, struct shape *out)
     out->frames = (uint32_t)frames;
     out->steps = (uint32_t)steps;
     out->fps = (uint32_t)fps;
+    out->memory_bytes = unpack_memory(object, "memory_bytes");
+    out->second_memory_bytes = unpack_memory(object, "second_memory_bytes");
     return unpack_plan(json_object_get(object, "plan"), out) &&
            unpack_second(json_object_get(object, "second"), out);
 }

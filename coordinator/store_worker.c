@@ -5,9 +5,9 @@
 
 void store_worker_save(struct store *s, const struct worker_record *w)
 {
-    static const char sql[] =
-        "INSERT OR REPLACE INTO worker VALUES((SELECT id FROM word WHERE text = ?1), ?2, ?3, ?4,"
-        " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    static const char sql[] = "INSERT OR REPLACE INTO worker VALUES(" WORD(
+        "?1") ", ?2, ?3, ?4,"
+              " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     store_db_word(s, w->name);
     STORE_WRITE(s, sql, store_text(w->name), store_blob(w->boot_id, sizeof w->boot_id),
                 store_text(w->machine_id), store_text(w->host), store_text(w->build),

@@ -49,7 +49,8 @@ struct submit_group {
     char *second;                /* name of the model of stage 1; NULL: there is none */
     struct digest second_digest; /* zero: there is none */
     int64_t second_width, second_height, second_steps;
-    json_t *base; /* recipe without prompt and seed, complete */
+    uint64_t memory_bytes, second_memory_bytes; /* of a task (memory_probe.h); 0 = not known */
+    json_t *base;                               /* recipe without prompt and seed, complete */
     uint64_t first_clip;
     uint64_t clips;
 };

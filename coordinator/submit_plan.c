@@ -144,6 +144,17 @@ static bool check_output(const json_t *recipe, const json_t *facts, char *field,
     return true;
 }
 
+/* A report is what one task saw; nothing is kept that could be put together. */
+static bool check_report(const struct submit_plan *p, const json_t *recipe, char *field,
+                         struct error *err)
+{
+    if (!json_is_true(json_object_get(recipe, "report")) || p->plan.method == PLAN_WHOLE)
+        return true;
+    fault(field, "report");
+    return error_set(err, ERROR_INVALID,
+                     "only of clips that fit the model's window: this one is made in segments");
+}
+
 bool submit_plan_make(struct submit_plan *out, json_t *recipe, const json_t *facts,
                       bool noise_given, const struct model_list *models, char *field,
                       struct error *err)
@@ -151,12 +162,14 @@ bool submit_plan_make(struct submit_plan *out, json_t *recipe, const json_t *fac
     *out = (struct submit_plan){.second = NULL};
     if (!check_output(recipe, facts, field, err)) return false;
     if (strcmp(recipe_text(recipe, "method", ""), plan_method_name(PLAN_UPSCALE)) != 0)
-        return fill_plan(out, recipe, facts, noise_given, field, err);
+        return fill_plan(out, recipe, facts, noise_given, field, err) &&
+               check_report(out, recipe, field, err);
     fault(field, "upscale_model");
     if (!find_second(out, recipe, models, err)) return false;
     const char *text = out->second->description;
     json_t *second = json_parse(text, strlen(text), "description", err);
-    const bool ok = with_second(out, recipe, facts, second, noise_given, field, err);
+    const bool ok = with_second(out, recipe, facts, second, noise_given, field, err) &&
+                    check_report(out, recipe, field, err);
     json_decref(second);
     return ok;
 }

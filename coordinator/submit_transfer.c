@@ -14,7 +14,9 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/xalloc.h"
+#include "coordinator/memory_probe.h"
 #include "coordinator/models.h"
+#include "coordinator/rebuild.h"
 
 enum transfer_state { RECEIVING, CHECKING, READY };
 
@@ -50,6 +52,7 @@ struct submit_transfer {
     char *prompts_path;
     char *renders;
     struct model_list *models;
+    struct memory_book *book;
     struct submit_result result;
     bool parsed; /* result is to be finished */
     bool sound;
@@ -59,6 +62,7 @@ struct submit_transfer {
 struct submit_transfers {
     uv_loop_t *loop;
     struct models *models;
+    struct memory_book *book;
     struct submit_callbacks callbacks;
     char *incoming, *prompts, *renders;
     struct submit_transfer *first;
@@ -196,6 +200,7 @@ static void free_transfer(struct submit_transfer *t)
     }
     if (t->parsed) submit_result_finish(&t->result);
     model_list_unref(t->models);
+    memory_book_unref(t->book);
     free_request(&t->request);
     free(t->key);
     free(t->path);
@@ -259,6 +264,16 @@ static json_t *about_groups(const struct submit_result *r)
     return groups;
 }
 
+static void add_rebuild_facts(const struct submit_transfer *t, json_t *about)
+{
+    struct rebuild_facts facts = {.key = t->key,
+                                  .default_key = t->default_key,
+                                  .content = t->content,
+                                  .submitted_ms = t->submitted_ms,
+                                  .options = t->request.options};
+    rebuild_facts_add(about, &facts, &t->result);
+}
+
 static bool prepare_folder(struct submit_transfer *t, struct error *err)
 {
     const struct submit_request *r = &t->request;
@@ -268,11 +283,13 @@ static bool prepare_folder(struct submit_transfer *t, struct error *err)
     json_t *groups = about_groups(&t->result);
     json_t *about = publish_batch_about(t->batch, r->name, r->owner, r->priority, t->submitted_ms,
                                         t->result.prompts, t->result.clips, options, groups);
+    add_rebuild_facts(t, about);
     struct publish_batch batch = {.renders = t->renders,
                                   .batch = t->batch,
                                   .folder = t->folder,
                                   .about = about,
                                   .source = t->path,
+                                  .recipes = t->prompts_path,
                                   .source_is_jsonl = r->format == SUBMIT_JSONL};
     bool ok = publish_batch_prepare(&batch, err);
     json_decref(about);
@@ -301,6 +318,7 @@ static void check(uv_work_t *work)
     t->parsed = true;
     t->sound = submit_file_parse_path(t->path, &input, &t->result, &t->why);
     if (!t->sound || t->request.dry_run) return;
+    memory_book_fill(t->book, t->models, &t->result);
     t->sound = prepare_folder(t, &t->why);
     if (!t->sound) unlink(t->prompts_path);
 }
@@ -378,10 +396,17 @@ static void start_check(struct submit_transfers *s, struct submit_transfer *t)
     publish_folder_name(t->batch, t->request.name, t->folder);
     t->submitted_ms = clock_wall_ms();
     t->models = models_list(s->models);
+    t->book = memory_book_ref(s->book);
     t->prompts_path = xasprintf("%s/%s.prompts", s->prompts, t->batch);
     t->renders = xstrdup(s->renders);
     t->work.data = t;
     uv_queue_work(s->loop, &t->work, check, on_checked);
+}
+
+void submit_transfer_warn(struct submit_transfer *t, const char *text)
+{
+    struct submit_result *r = &t->result;
+    if (r->warning_count < SUBMIT_WARNINGS) r->warnings[r->warning_count++] = xstrdup(text);
 }
 
 void submit_transfer_accepted(struct submit_transfers *s, struct submit_transfer *t)
@@ -431,7 +456,7 @@ static struct submit_transfer *begin(struct submit_transfers *s, const struct su
     t->content = *content;
     t->heard_ns = now_ns;
     t->path = xasprintf("%s/%llu", s->incoming, (unsigned long long)++s->files);
-    t->fd = open(t->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    t->fd = open(t->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     add_listener(t, r->client, r->request);
     t->next = s->first;
     s->first = t;
@@ -639,6 +664,7 @@ struct submit_transfers *submit_transfers_create(uv_loop_t *loop,
     struct submit_transfers *s = xcalloc(1, sizeof *s);
     s->loop = loop;
     s->models = models;
+    s->book = memory_book_create();
     s->callbacks = *callbacks;
     s->incoming = xstrdup(options->incoming);
     s->prompts = xstrdup(options->prompts);
@@ -663,6 +689,7 @@ void submit_transfers_destroy(struct submit_transfers *s)
     free(s->incoming);
     free(s->prompts);
     free(s->renders);
+    memory_book_unref(s->book);
     free(s);
 }
 

@@ -130,6 +130,8 @@ void submit_transfers_gone(struct submit_transfers *s, uint64_t client);
 void submit_transfers_tick(struct submit_transfers *s, int64_t now_ns);
 
 /* After the commit: places the batch's folder and answers everybody. */
+/* Before that: Accepted will warn of it. */
+void submit_transfer_warn(struct submit_transfer *transfer, const char *text);
 void submit_transfer_accepted(struct submit_transfers *s, struct submit_transfer *t);
 /* The commit failed: everything prepared is removed, everybody is told. */
 void submit_transfer_failed(struct submit_transfers *s, struct submit_transfer *t,

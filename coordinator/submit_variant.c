@@ -62,10 +62,11 @@ static bool pin_loras(struct submit_variants *v, json_t *recipe, const struct mo
 }
 
 /* What an older build described says nothing: it is a video. */
-static enum output_kind output_of(const json_t *facts)
+static enum output_kind output_of(const json_t *facts, const json_t *recipe)
 {
     enum output_kind kind = OUTPUT_VIDEO;
     const char *name = json_string_value(json_object_get(facts, "output"));
+    if (json_is_true(json_object_get(recipe, "report"))) return OUTPUT_REPORT;
     if (name != NULL) (void)output_kind_find(name, &kind);
     return kind;
 }
@@ -118,7 +119,8 @@ static bool same_shape(const struct submit_group *g, const struct line *l)
            g->width == number(l->recipe, "width") && g->height == number(l->recipe, "height") &&
            g->frames == number(l->recipe, "num_frames") &&
            g->steps == number(l->recipe, "num_inference_steps") &&
-           g->fps == (double)number(l->recipe, "fps") && same_plan(g, &l->plan);
+           g->fps == (double)number(l->recipe, "fps") && g->output == l->output &&
+           same_plan(g, &l->plan);
 }
 
 static void add_group(struct submit_result *r, const struct line *l)
@@ -241,8 +243,8 @@ static struct submit_variant *make(struct submit_variants *v, const json_t *fiel
     if (line.model != NULL)
         facts = json_parse(line.model->description, strlen(line.model->description), "description",
                            err);
-    line.output = output_of(facts);
     if (facts != NULL) line.recipe = complete(v, recipe, line.model, facts, &line.plan, field, err);
+    line.output = output_of(facts, line.recipe);
     if (line.recipe != NULL && group_of(v->result, &line, &group, err)) {
         submit_inputs_want(v->result, line.recipe, &line.plan.plan);
         variant = new_variant(v, &line, group);

@@ -7,6 +7,8 @@
 #include "coordinator/attempt.h"
 #include "coordinator/checkpoints.h"
 #include "coordinator/clip.h"
+#include "coordinator/hazard.h"
+#include "coordinator/opinion.h"
 #include "coordinator/work.h"
 #include "coordinator/worker_core.h"
 
@@ -59,6 +61,7 @@ void task_ready(struct farm *f, struct task *t)
     if (held || !chain_is_empty(&t->in_stand)) return;
     if (!work_has_inputs(t->work, t->number)) return; /* the last of them will say */
     chain_append(&t->stand->tasks, &t->in_stand);
+    f->dispatch_wanted = true;
     batch_refresh_group(f, t->group);
 }
 
@@ -108,6 +111,7 @@ struct task *task_open(struct farm *f, struct work *w, uint32_t number)
     chain_init(&t->of_work);
     chain_init(&t->in_stand);
     chain_init(&t->in_disputed);
+    hazard_init(t);
     deadline_init(&t->again, t, due_again);
     deadline_init(&t->patience, t, lose_patience);
     chain_append(&w->tasks, &t->of_work);
@@ -122,6 +126,7 @@ static void leave_lists(struct farm *f, struct task *t)
     chain_remove(&t->of_work);
     chain_remove(&t->in_stand);
     chain_remove(&t->in_disputed);
+    hazard_forget(f, t);
 }
 
 void task_free(struct farm *f, struct task *t)
@@ -129,6 +134,7 @@ void task_free(struct farm *f, struct task *t)
     CHAIN_EACH(link, &t->live)
     attempt_unlink(f, CHAIN_OWNER(link, struct attempt, of_task));
     leave_lists(f, t);
+    opinion_close(f, t);
     free(t->checkpoint.fingerprint);
     free(t->last_message);
     free(t);
@@ -183,6 +189,7 @@ struct task_record task_record(const struct task *t)
     for (uint32_t i = 0; i < t->blamed_count; i++)
         record.blamed[i] = t->blamed[i].worker->name;
     if (t->winner != NULL) record.winner = t->winner->name;
+    opinion_record(t, &record);
     return record;
 }
 

@@ -11,6 +11,17 @@ struct blame { /* a worker whose attempt counted against the task */
     uint32_t canaries_right; /* what the worker had rendered right by then: T4 asks for one more */
 };
 
+#define HAZARD_WORKERS 3
+
+struct hazard {                             /* hazard.h */
+    uint32_t losses;                        /* before its second step */
+    struct worker *workers[HAZARD_WORKERS]; /* it was lost with */
+    uint32_t worker_count;
+    bool proven;         /* lost once more, with its host */
+    struct worker *host; /* that does nothing else; NULL = none yet */
+    struct chain in_hazards;
+};
+
 struct task {
     struct work *work;
     struct batch *batch;
@@ -24,7 +35,7 @@ struct task {
     uint64_t fence; /* the last one given; only grows (I7) */
     uint32_t attempts;
     uint32_t counted;
-    uint32_t losses; /* T5 will read it */
+    uint32_t losses;
     struct blame blamed[RETRY_DISTINCT_WORKERS];
     uint32_t blamed_count;
     enum attempt_end last_end; /* the last one that counted, END_LIVE = none, ... */
@@ -36,11 +47,13 @@ struct task {
     struct deadline again;    /* retry (T7) */
     struct worker *preferred; /* S3: it has what the task goes on from; NULL = nobody */
     struct deadline patience; /* so long it is waited for */
+    struct hazard hazard;
     struct worker *winner;
     uint64_t winner_fence;
     uint64_t output_bytes;
     enum suspect suspect;
-    struct { /* T6; step 0 = none is kept */
+    struct opinion *opinion; /* opinion.h; NULL = nobody asked for a second one */
+    struct {                 /* T6; step 0 = none is kept */
         uint32_t step;
         char *fingerprint;
         struct worker *worker; /* that made it; NULL = not known since the start */

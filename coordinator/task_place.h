@@ -3,9 +3,8 @@
 #ifndef ZOE_COORDINATOR_TASK_PLACE_H
 #define ZOE_COORDINATOR_TASK_PLACE_H
 
-#include <jansson.h>
-
 #include "base/plan.h"
+#include "coordinator/prompts.h"
 #include "coordinator/record.h"
 
 struct coordinator;
@@ -13,9 +12,9 @@ struct coordinator;
 struct task_place {
     struct shape shape; /* of the clip's group */
     struct plan_task task;
-    bool is_whole;  /* the clip is one window, without a plan */
-    json_t *recipe; /* of the whole clip, owned */
-    double fps;     /* the shape keeps whole ones only */
+    bool is_whole;              /* the clip is one window, without a plan */
+    struct prompts_text recipe; /* of the whole clip, owned */
+    double fps;                 /* the shape keeps whole ones only */
     struct digest recipe_digest;
     struct digest model; /* of the task's stage */
     const char *model_name;

@@ -5,17 +5,21 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/disk.h"
 #include "base/log.h"
+#include "base/mutation.h"
 #include "base/path.h"
 #include "base/xalloc.h"
 #include "coordinator/assign_inputs.h"
+#include "coordinator/backup.h"
 #include "coordinator/checkpoint_uploads.h"
 #include "coordinator/checks.h"
-#include "coordinator/disk.h"
+#include "coordinator/expel.h"
 #include "coordinator/intake.h"
 #include "coordinator/loading.h"
 #include "coordinator/mail.h"
 #include "coordinator/publisher.h"
+#include "coordinator/retention.h"
 #include "coordinator/shell.h"
 #include "coordinator/uploads.h"
 #include "coordinator/writes.h"
@@ -24,24 +28,48 @@
 #define DISK_LOOK_NS NS_PER_S
 #define DISK_LOOK_LOW_NS (2 * NS_PER_S)
 #define PRUNE_NS (3600 * NS_PER_S)
-#define PRUNE_ROWS 10000
+#define PRUNE_EVENTS 1000
+#define PRUNE_EVENTS_NS (60 * NS_PER_S)
+#define PRUNE_SOON_NS (100 * NS_PER_MS)
 #define LATE_CHECK_NS NS_PER_S
+#define EXPEL_NS (10 * NS_PER_S)
 
 /* ---- a failed commit (D2)
  * ------------------------------------------------------------------------- */
 
-static void reload_keys(struct coordinator *c)
+static bool load_access(struct keyring *keyring, struct tokens *tokens, struct owners *owners,
+                        struct store *store, struct error *err)
 {
-    struct keyring fresh;
+    keyring_init(keyring);
+    tokens_init(tokens);
+    owners_init(owners);
+    return keyring_load(keyring, store, err) && tokens_load(tokens, store, err) &&
+           owners_load(owners, store, err);
+}
+
+static void finish_access(struct keyring *keyring, struct tokens *tokens, struct owners *owners)
+{
+    keyring_finish(keyring);
+    tokens_finish(tokens);
+    owners_finish(owners);
+}
+
+/* What cannot be read stays as it is. */
+static void reload_access(struct coordinator *c)
+{
+    struct keyring keyring;
+    struct tokens tokens;
+    struct owners owners;
     struct error err = {0};
-    keyring_init(&fresh);
-    if (!keyring_load(&fresh, c->store, &err)) {
+    if (load_access(&keyring, &tokens, &owners, c->store, &err)) {
+        finish_access(&c->keyring, &c->tokens, &c->owners);
+        c->keyring = keyring;
+        c->tokens = tokens;
+        c->owners = owners;
+    } else {
         log_error("%s", err.message);
-        keyring_finish(&fresh);
-        return;
+        finish_access(&keyring, &tokens, &owners);
     }
-    keyring_finish(&c->keyring);
-    c->keyring = fresh;
 }
 
 /* Memory is what the database says. Whoever had a session says hello again. */
@@ -54,7 +82,7 @@ static void start_anew(struct coordinator *c)
     checkpoint_uploads_clear(c->checkpoints);
     c->missing.count = 0;
     sessions_clear(&c->sessions);
-    reload_keys(c);
+    reload_access(c);
     if (!loading_load(c, &err)) shell_stop(c, &err);
 }
 
@@ -63,9 +91,7 @@ static bool can_go_on(struct coordinator *c, const struct error *why)
 {
     struct error err = {0};
     if (store_health(c->store) != STORE_CORRUPT) return true;
-    error_set(&err, ERROR_CORRUPT,
-              "%s/farm.db is damaged: stop, keep a copy of it, and start again from a backup (%s)",
-              c->state, why->message);
+    error_set(&err, ERROR_CORRUPT, "%s/farm.db is damaged: %s", c->state, why->message);
     shell_stop(c, &err);
     return false;
 }
@@ -106,26 +132,36 @@ struct space {
     uint64_t total_bytes;
 };
 
-/* The disk that is closer to being low counts: artifacts and the rest may stand on two. */
 static double room(const struct space *s)
 {
     return (double)s->free_bytes / ((double)disk_low_bytes(s->total_bytes) + 1.0);
 }
 
+/* The disk that is closest to being low counts: the database, the published tree and the artifacts
+ * may stand on three. */
+static bool tightest(struct coordinator *c, struct space *out)
+{
+    struct space found[3] = {{0}};
+    const bool known[] = {
+        path_free_bytes(c->state, &found[0].free_bytes, &found[0].total_bytes, NULL),
+        path_free_bytes(c->renders, &found[1].free_bytes, &found[1].total_bytes, NULL),
+        artifacts_free(c->artifacts, &found[2].free_bytes, &found[2].total_bytes, NULL),
+    };
+    bool any = false;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (known[i] && (!any || room(&found[i]) < room(out))) *out = found[i];
+        any = any || known[i];
+    }
+    return any;
+}
+
 static void look_at_disk(struct coordinator *c)
 {
-    struct space state = {0};
-    struct space stored = {0};
+    struct space space = {0};
     int64_t now_ns = shell_now(c);
     if (c->disk_seen_ns != 0 && now_ns - c->disk_seen_ns < DISK_LOOK_NS) return;
     c->disk_seen_ns = now_ns;
-    bool ok = path_free_bytes(c->state, &state.free_bytes, &state.total_bytes, NULL);
-    if (artifacts_free(c->artifacts, &stored.free_bytes, &stored.total_bytes, NULL) &&
-        (!ok || room(&stored) < room(&state))) {
-        state = stored;
-        ok = true;
-    }
-    if (ok) farm_disk(c->farm, state.free_bytes, state.total_bytes);
+    if (tightest(c, &space)) farm_disk(c->farm, space.free_bytes, space.total_bytes);
 }
 
 static void expire_clients(struct coordinator *c)
@@ -138,15 +174,34 @@ static void expire_clients(struct coordinator *c)
     }
 }
 
+/* Old events go a thousand a turn; while there are more, soon again. */
+static void prune_events(struct coordinator *c, int64_t now_ns)
+{
+    if (c->unwell || (c->events_pruned_ns != 0 && now_ns < c->events_pruned_ns)) return;
+    bool more = store_events_prune(c->store, clock_wall_ms() - STORE_EVENTS_KEEP_MS, PRUNE_EVENTS);
+    c->events_pruned_ns = now_ns + (more ? PRUNE_SOON_NS : PRUNE_EVENTS_NS);
+}
+
 static void prune(struct coordinator *c)
 {
     int64_t now_ns = shell_now(c);
+    prune_events(c, now_ns);
     if (c->unwell || (c->pruned_ns != 0 && now_ns - c->pruned_ns < PRUNE_NS)) return;
     c->pruned_ns = now_ns;
-    store_events_prune(c->store, clock_wall_ms() - STORE_EVENTS_KEEP_MS, PRUNE_ROWS);
+    audit_prune(c);
+    tokens_prune(&c->tokens, clock_wall_ms() - TOKEN_KEEP_MS);
+    store_tokens_prune(c->store, clock_wall_ms() - TOKEN_KEEP_MS);
     const bool expired = store_outputs_expire(c->store, clock_wall_ms());
     if (store_inputs_prune(c->store, clock_wall_ms() - INPUT_KEEP_MS) || expired)
         artifacts_sweep(c->artifacts);
+}
+
+static void expel(struct coordinator *c)
+{
+    int64_t now_ns = shell_now(c);
+    if (now_ns - c->expelled_ns < EXPEL_NS) return;
+    c->expelled_ns = now_ns;
+    c->expel_again = expel_tick(c);
 }
 
 /* Large databases are checked after an unclean stop, a table at a time. */
@@ -184,6 +239,8 @@ static void tick(struct coordinator *c)
     publisher_tick(c->publisher, now_ns);
     intake_tick(c->intake, now_ns);
     prune(c);
+    retention_tick(c);
+    expel(c);
     check_late(c);
     note_idleness(c);
 }
@@ -271,20 +328,6 @@ static void committed(struct coordinator *c)
     intake_committed(c->intake);
 }
 
-static void decide_and_store(struct coordinator *c)
-{
-    struct error err = {0};
-    bool empty = zsock_is_drained(c->workers) && zsock_is_drained(c->clients);
-    farm_wall(c->farm, clock_wall_ms());
-    farm_turn(c->farm, shell_now(c), empty);
-    writes_apply(c);
-    if (store_commit(c->store, &err)) {
-        committed(c);
-    } else {
-        commit_failed(c, &err);
-    }
-}
-
 /* A worker that cannot be reached is found by its silence; a client is gone. */
 static void on_unreachable(void *context, bool to_client, zsock_peer peer)
 {
@@ -292,6 +335,36 @@ static void on_unreachable(void *context, bool to_client, zsock_peer peer)
     if (!to_client) return;
     feed_gone(&c->feed, peer);
     intake_gone(c->intake, peer);
+}
+
+void turn_answer(struct coordinator *c)
+{
+    if (c->unwell || farm_effects(c->farm)->count > 0 || store_is_dirty(c->store)) return;
+    outbound_flush(&c->outbound, c->workers, c->clients, on_unreachable, c);
+    c->only_asked = true;
+}
+
+/* What a test must notice: the answers are out before anything is stored. */
+static void answer_too_early(struct coordinator *c)
+{
+    committed(c);
+    outbound_flush(&c->outbound, c->workers, c->clients, on_unreachable, c);
+}
+
+static void decide_and_store(struct coordinator *c)
+{
+    struct error err = {0};
+    bool empty = zsock_is_drained(c->workers) && zsock_is_drained(c->clients);
+    farm_wall(c->farm, clock_wall_ms());
+    farm_turn(c->farm, shell_now(c), empty);
+    writes_apply(c);
+    bool early = mutated(MUTATION_ACK_BEFORE_COMMIT);
+    if (early) answer_too_early(c);
+    if (store_commit(c->store, &err)) {
+        if (!early) committed(c);
+    } else {
+        commit_failed(c, &err);
+    }
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -305,7 +378,9 @@ static int64_t next_deadline(const struct coordinator *c, int64_t now_ns)
     next = least(next, least(uploads_next(c->uploads), publisher_next(c->publisher)));
     next = least(next, checkpoint_uploads_next(c->checkpoints));
     next = least(next, intake_next(c->intake, now_ns));
+    next = least(next, least(backup_next(c, now_ns), retention_next(c)));
     next = least(next, c->unwell ? c->retry_at_ns : farm_next_deadline(c->farm));
+    if (c->expel_again) next = least(next, c->expelled_ns + EXPEL_NS);
     if (c->late_check) next = least(next, c->late_check_ns + LATE_CHECK_NS);
     if (farm_disk_is_low(c->farm)) next = least(next, c->disk_seen_ns + DISK_LOOK_LOW_NS);
     if (c->options.leave_after_ns > 0 && farm_is_idle(c->farm)) {
@@ -351,7 +426,9 @@ static void full_turn(struct coordinator *c)
         decide_and_store(c);
     }
     feed_answer(&c->feed, c->store, &c->outbound, shell_now(c));
+    reports_clear(&c->reports);
     outbound_flush(&c->outbound, c->workers, c->clients, on_unreachable, c);
+    if (!c->stopping) backup_step(c);
     c->now_ns = 0;
     sleep_until_due(c);
 }

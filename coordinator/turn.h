@@ -6,6 +6,10 @@
 
 struct coordinator;
 
+/* A question was answered, and nothing has happened since the last commit but questions: the answer
+ * is of what is committed and leaves at once. Otherwise it stays for the turn's end. */
+void turn_answer(struct coordinator *c);
+
 /* From the loop's prepare phase. */
 void turn_end(struct coordinator *c);
 

@@ -8,6 +8,7 @@
 #include "coordinator/checkpoints.h"
 #include "coordinator/clip.h"
 #include "coordinator/finish.h"
+#include "coordinator/opinion.h"
 #include "coordinator/pin.h"
 
 /* ---- object ---- */
@@ -169,6 +170,14 @@ void work_task_done(struct farm *f, struct task *t, int64_t now_ns)
     work_settle(f, w);
 }
 
+void work_report_done(struct farm *f, struct task *t, const struct output *report)
+{
+    struct work *w = t->work;
+    w->done++;
+    pin_update(f, w, NULL);
+    finish_report(f, w, report);
+}
+
 /* ---- back ---- */
 
 /* It may not have fetched what is gone; if it has, it need not stop. */
@@ -191,6 +200,7 @@ static void hold_takers(struct farm *f, const struct task *t, int64_t now_ns)
         struct task *taker = task_find(t->batch, t->clip, takers.numbers[i]);
         if (taker == NULL) continue;
         chain_remove(&taker->in_stand);
+        opinion_forget_views(taker);
         if (taker->state == TASK_LEASED) stop_before_start(f, taker, now_ns);
     }
     free_takers(&takers);
@@ -201,6 +211,7 @@ static void undo(struct farm *f, struct task *t)
     struct batch *b = t->batch;
     t->work->done--;
     t->state = TASK_WAITING;
+    t->counted = t->blamed_count = 0; /* T4: what was rendered once can be rendered */
     b->steps_wasted += t->steps;
     batch_dirty(f, b);
     task_drop_outputs(f, t);
@@ -222,6 +233,7 @@ void work_reopen(struct farm *f, struct task *t, const char *why, int64_t now_ns
     task_requeue(f, t, 0, now_ns);
     pin_update(f, w, NULL);
     batch_refresh_group(f, w->group);
+    f->dispatch_wanted = true; /* nothing may bind the clip to a fingerprint any more */
 }
 
 void work_start_over(struct farm *f, struct work *w)
@@ -230,6 +242,7 @@ void work_start_over(struct farm *f, struct work *w)
     {
         struct task *t = CHAIN_OWNER(link, struct task, of_work);
         chain_remove(&t->in_stand);
+        opinion_close(f, t);
         checkpoint_drop(f, t);
         if (t->state == TASK_DONE) undo(f, t);
         if (t->attempts > 0) task_save(f, t, true);

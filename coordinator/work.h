@@ -44,6 +44,8 @@ uint32_t work_attempts(const struct work *w); /* ever begun, of tasks that have 
 /* The outputs of `t` are stored now: what takes them may go on; after the last one the clip is
  * stitched. */
 void work_task_done(struct farm *f, struct task *t, int64_t now_ns);
+/* The report of a clip's one task is stored: the clip is published. */
+void work_report_done(struct farm *f, struct task *t, const struct output *report);
 /* A stored output of `t` is missing (A3): it waits again, and what takes it waits for it. Nothing
  * but that while the clip is being published, or has failed. */
 void work_reopen(struct farm *f, struct task *t, const char *why, int64_t now_ns);

@@ -8,6 +8,7 @@
 #include "coordinator/canary.h"
 #include "coordinator/lease.h"
 #include "coordinator/presence.h"
+#include "coordinator/proof.h"
 
 /* ---- who ---- */
 
@@ -46,15 +47,18 @@ struct worker *worker_know(struct farm *f, const char *name)
     w->presence = WORKER_AWAY;
     w->heartbeat_ms = HEARTBEAT_MS;
     chain_init(&w->attempts);
+    chain_init(&w->in_touched);
+    chain_init(&w->in_canaries);
     canary_init(w);
     presence_init(w);
     list_in_crew(f, w);
     return w;
 }
 
-void worker_free(struct worker *w)
+void worker_free(struct farm *f, struct worker *w)
 {
-    worker_drop_slots(w);
+    worker_drop_slots(f, w);
+    proof_forget(w);
     free(w->name);
     free(w->machine_id);
     free(w->host);
@@ -132,9 +136,11 @@ static void change_state(struct farm *f, struct worker *w, enum worker_state sta
     w->since_ms = f->wall_ms;
     worker_explain(w, reason, by);
     if (news != NULL) farm_event(f, news, NULL, -1, w->name, w->reason);
-    f->settle_wanted = true;
-    f->dispatch_wanted = true;
-    if (!is_work(w->state) || !is_work(state)) f->pins_wanted = true;
+    if (!is_work(w->state) || !is_work(state)) {
+        f->settle_wanted = true;
+        f->dispatch_wanted = true;
+        f->pins_wanted = true;
+    }
     w->state = state;
 }
 
@@ -142,6 +148,7 @@ void worker_settle(struct farm *f, struct worker *w, const char *reason, const c
 {
     uint64_t ends = w->finished + w->failed + w->lost;
     enum worker_state state = state_of(w);
+    roster_touch(f, w);
     bool is_news = state != w->state;
     if (is_news) change_state(f, w, state, reason, by);
     if (ends == w->saved_ends && (!is_news || is_work(state))) return;
@@ -149,7 +156,18 @@ void worker_settle(struct farm *f, struct worker *w, const char *reason, const c
     worker_save(f, w);
 }
 
-void worker_save(struct farm *f, const struct worker *w)
+/* Many tasks of one may end in a turn: its row is written once. */
+static struct worker_record *record_of(struct farm *f, struct worker *w)
+{
+    if (w->saved_turn != f->effects.turn) {
+        w->saved_turn = f->effects.turn;
+        w->saved_effect = f->effects.count;
+        (void)effects_add(&f->effects, EFFECT_SAVE_WORKER);
+    }
+    return &f->effects.items[w->saved_effect].worker;
+}
+
+void worker_save(struct farm *f, struct worker *w)
 {
     struct worker_record record = {.name = w->name,
                                    .machine_id = effects_text(&f->effects, w->machine_id),
@@ -164,7 +182,7 @@ void worker_save(struct farm *f, const struct worker *w)
                                    .failed = w->failed,
                                    .lost = w->lost};
     memcpy(record.boot_id, w->boot_id, sizeof(record.boot_id));
-    effects_add(&f->effects, EFFECT_SAVE_WORKER)->worker = record;
+    *record_of(f, w) = record;
 }
 
 /* ---- what it may do ---- */
@@ -172,7 +190,15 @@ void worker_save(struct farm *f, const struct worker *w)
 bool worker_accepts(const struct worker *w)
 {
     return w->presence == WORKER_PRESENT && w->session != 0 && w->admitted && !w->quarantined &&
-           !w->draining && !w->disk_low && !w->canary.wanted;
+           !w->draining && !w->disk_low && !w->crowded && !w->canary.wanted;
+}
+
+uint32_t worker_load(const struct worker *w)
+{
+    uint32_t count = 0;
+    CHAIN_EACH(link, &w->attempts)
+    count++;
+    return count;
 }
 
 static bool has_refused(const struct worker *w, const struct lane *lane)
@@ -187,10 +213,38 @@ static bool has_refused(const struct worker *w, const struct lane *lane)
     return false;
 }
 
-bool worker_can(const struct worker *w, const struct lane *lane)
+static bool has_memory(const struct slot *s, const struct lane *lane)
+{
+    return s->memory_bytes == 0 || lane->memory_bytes <= s->memory_bytes;
+}
+
+bool worker_has_room(const struct worker *w, const struct lane *lane)
+{
+    for (uint32_t i = 0; i < w->slot_count; i++) {
+        if (has_memory(&w->slots[i], lane)) return true;
+    }
+    return w->slot_count == 0;
+}
+
+bool worker_could(const struct worker *w, const struct lane *lane)
 {
     return w->presence == WORKER_PRESENT && w->admitted && !w->quarantined && !w->draining &&
-           !has_refused(w, lane);
+           worker_has_room(w, lane) && !has_refused(w, lane);
+}
+
+bool worker_can(const struct worker *w, const struct lane *lane)
+{
+    return worker_could(w, lane) && !proof_failed(w, lane);
+}
+
+bool slot_fits(const struct worker *w, uint32_t slot, const struct lane *lane)
+{
+    return has_memory(&w->slots[slot], lane) && worker_can(w, lane);
+}
+
+bool slot_can(const struct worker *w, uint32_t slot, const struct lane *lane)
+{
+    return slot_fits(w, slot, lane) && proof_allows(&w->slots[slot], lane);
 }
 
 void worker_refuse(struct farm *f, struct worker *w, const struct lane *lane, bool whole_model)
@@ -200,6 +254,7 @@ void worker_refuse(struct farm *f, struct worker *w, const struct lane *lane, bo
     w->refusals[w->refusal_count++] =
         (struct refusal){lane->model, lane->loras, whole_model ? NULL : lane};
     f->settle_wanted = true;
+    f->dispatch_wanted = true;
     f->pins_wanted = true;
 }
 
@@ -252,8 +307,9 @@ struct effect_message *worker_answer(struct farm *f, const struct worker *w, enu
 
 /* ---- slots (W4) ---- */
 
-void worker_drop_slots(struct worker *w)
+void worker_drop_slots(struct farm *f, struct worker *w)
 {
+    roster_drop(f, w);
     for (uint32_t i = 0; i < w->slot_count; i++) {
         free(w->slots[i].backend);
         free(w->slots[i].fingerprint);
@@ -265,14 +321,21 @@ void worker_drop_slots(struct worker *w)
     w->slot_count = 0;
 }
 
-void worker_set_slots(struct worker *w, const struct farm_slot *slots, uint32_t count)
+void worker_set_slots(struct farm *f, struct worker *w, const struct farm_slot *slots,
+                      uint32_t count)
 {
-    worker_drop_slots(w);
+    worker_drop_slots(f, w);
     w->info = xcalloc(count, sizeof(w->info[0]));
     w->slots = xcalloc(count, sizeof(w->slots[0]));
     w->slot_count = count;
     for (uint32_t i = 0; i < count; i++) {
         struct slot *slot = &w->slots[i];
+        slot->worker = w;
+        slot->index = i;
+        slot->memory_bytes = slots[i].memory_bytes;
+        chain_init(&slot->in_places);
+        heap_node_init(&slot->by_recall, slot);
+        heap_node_init(&slot->by_end, slot);
         slot->backend = xstrdup(slots[i].backend != NULL ? slots[i].backend : "");
         slot->fingerprint = xstrdup(slots[i].fingerprint != NULL ? slots[i].fingerprint : "");
         w->info[i] = slots[i];
@@ -294,6 +357,7 @@ bool worker_place(struct worker *w, struct attempt *a)
     struct attempt **place = a->place == ATTEMPT_NEXT ? &s->next : &s->running;
     if (*place != NULL || (a->place == ATTEMPT_RUNNING && s->canary)) return false;
     *place = a;
+    s->warm = a->task->lane;
     return true;
 }
 
@@ -322,5 +386,5 @@ void worker_vacate(struct farm *f, struct attempt *a, int64_t now_ns)
     if (s->next == a) s->next = NULL;
     if (s->running == a) s->running = NULL;
     if (w->presence == WORKER_PRESENT) begin_next(f, s, now_ns);
-    f->dispatch_wanted = true;
+    roster_touch(f, w);
 }

@@ -1,6 +1,8 @@
 /* One row of a table an effect. */
 #include "coordinator/writes.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
@@ -11,10 +13,15 @@
 static void save_batch(struct coordinator *c, const struct effect *e)
 {
     struct batch_record record;
-    struct batch_info info;
-    if (!farm_batch_info(c->farm, e->batch, &info)) return; /* removed in the same turn */
+    struct batch_brief info;
+    if (!farm_batch_brief(c->farm, e->batch, &info)) return; /* removed in the same turn */
     if (!farm_batch_record(c->farm, e->batch, &record)) return;
     store_batch_save(c->store, e->batch, &record, info.groups);
+}
+
+static void save_priority(struct coordinator *c, const struct effect *e)
+{
+    store_batch_priority(c->store, e->priority.batch, e->priority.value);
 }
 
 static void save_page(struct coordinator *c, const struct effect *e)
@@ -46,7 +53,10 @@ static void end_attempt(struct coordinator *c, const struct effect *e)
 
 static void save_output(struct coordinator *c, const struct effect *e)
 {
-    store_output_save(c->store, &e->output);
+    if (strcmp(e->output.output.kind, "report") == 0)
+        reports_save(c, &e->output);
+    else
+        store_output_save(c->store, &e->output);
 }
 
 static void drop_outputs(struct coordinator *c, const struct effect *e)
@@ -92,7 +102,11 @@ static void retire_clip(struct coordinator *c, const struct effect *e)
 
 static void save_clip(struct coordinator *c, const struct effect *e)
 {
+    struct batch_brief info;
     store_clip_save(c->store, &e->clip);
+    if (e->clip.state != CLIP_PUBLISHED || !farm_batch_brief(c->farm, e->clip.batch, &info)) return;
+    store_published_add(c->store, e->clip.batch, e->clip.size_bytes);
+    owners_published(&c->owners, e->clip.batch, info.owner, e->clip.size_bytes);
 }
 
 static void save_worker(struct coordinator *c, const struct effect *e)
@@ -112,7 +126,7 @@ static void (*const writers[EFFECT_KIND_COUNT])(struct coordinator *c, const str
     [EFFECT_SAVE_OUTPUT] = save_output,   [EFFECT_DROP_OUTPUTS] = drop_outputs,
     [EFFECT_SAVE_CLIP] = save_clip,       [EFFECT_SAVE_WORKER] = save_worker,
     [EFFECT_EVENT] = save_event,          [EFFECT_DROP_CHECKPOINT] = drop_checkpoint,
-    [EFFECT_RETIRE_CLIP] = retire_clip,
+    [EFFECT_RETIRE_CLIP] = retire_clip,   [EFFECT_SAVE_PRIORITY] = save_priority,
 };
 
 void writes_apply(struct coordinator *c)
@@ -131,6 +145,7 @@ static void forget_batch(struct coordinator *c, const char *batch)
     if (folder != NULL) publisher_remove_batch(c->publisher, batch, folder);
     if (!prompts_remove(c->prompts, batch, &err)) log_warn("%s", err.message);
     catalog_remove(&c->catalog, batch);
+    owners_removed(&c->owners, batch);
 }
 
 static void clip_committed(const struct clip_record *clip)

@@ -92,7 +92,7 @@ struct engine_memory engine_memory(const struct engine_model *model);
 /* What a clip would take, from small files and headers alone: no weight is read, and none need be
  * there (16 bits are taken for granted then). Counts of operations are those of the products, a
  * multiplication and an addition being two. Seconds follow from products that are timed here and
- * now, for about half a second. New reference:
+ * now, for about half a second; memory_only leaves them and gflops out. New reference:
  * {"schema": 1, model, weights ("found" or "assumed"), width, height, frames, steps, guided,
  * threads, "memory": {stored, weights, transformed, tensors, live, workspace, other, peak} bytes,
  *  "flops": {text, step, frame, total}, "gflops": {conv, conv_wide, linear},
@@ -100,6 +100,7 @@ struct engine_memory engine_memory(const struct engine_model *model);
 struct engine_size {
     int width, height, frames, steps;
     bool guided;
+    bool memory_only;
 };
 json_t *engine_estimate(const char *folder, const struct engine_options *options,
                         const struct engine_size *size, struct error *err);

@@ -61,6 +61,7 @@ static json_t *report(const struct model_folder *m, const struct engine_options 
     ZOE_ASSERT(facts != NULL);
     json_object_set_new(facts, "memory", memory_facts(ops, s->other_bytes));
     json_object_set_new(facts, "flops", phases(sum(s->text), sum(s->step), sum(s->frame), size));
+    if (size->memory_only) return facts;
     json_object_set_new(facts, "gflops",
                         json_pack("{s:f, s:f, s:f}", "conv", speed[FLOP_CONV] * 1e-9, "conv_wide",
                                   speed[FLOP_CONV_WIDE] * 1e-9, "linear",
@@ -104,8 +105,9 @@ static json_t *sketch(const struct model_folder *m, const struct engine_options 
     struct ops *ops = ops_new(options->backend, options->threads, err);
     if (ops == NULL) return NULL;
     ops->sketch = true;
-    const bool ok = (m->family->sketch == NULL || m->family->sketch(m, ops, size, &s, err)) &&
-                    calibration_run(options->backend, options->threads, speed, err);
+    const bool ok =
+        (m->family->sketch == NULL || m->family->sketch(m, ops, size, &s, err)) &&
+        (size->memory_only || calibration_run(options->backend, options->threads, speed, err));
     json_t *facts = ok ? report(m, options, size, ops, &s, speed) : NULL;
     ops_free(ops);
     return facts;

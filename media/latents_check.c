@@ -85,30 +85,48 @@ static bool check_recipe(const json_t *state, const struct latents_wanted *wante
                      wanted->recipe);
 }
 
-static bool check_place(const struct latents_info *info, const struct latents_wanted *wanted,
-                        struct error *err)
+struct pair {
+    const char *name;
+    int64_t have, want;
+};
+
+static bool check_pairs(const struct pair *pairs, size_t count, struct error *err)
 {
-    const struct {
-        const char *name;
-        int64_t have, want;
-    } pairs[] = {
-        {"task", info->task, wanted->task},
-        {"first frame", info->first, wanted->first},
-        {"number of frames", info->frames, wanted->frames},
-        {"step", info->step, wanted->step == LATENTS_STEP_ANY ? info->step : wanted->step},
-    };
-    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+    for (size_t i = 0; i < count; i++)
         if (pairs[i].have != pairs[i].want)
             return error_set(err, ERROR_INVALID, "its %s is %" PRId64 ", not %" PRId64,
                              pairs[i].name, pairs[i].have, pairs[i].want);
     return true;
 }
 
+static bool check_place(const struct latents_info *info, const struct latents_wanted *wanted,
+                        struct error *err)
+{
+    const struct pair pairs[] = {
+        {"task", info->task, wanted->task},
+        {"first frame", info->first, wanted->first},
+        {"number of frames", info->frames, wanted->frames},
+        {"step", info->step, wanted->step == LATENTS_STEP_ANY ? info->step : wanted->step},
+    };
+    return check_pairs(pairs, sizeof pairs / sizeof pairs[0], err);
+}
+
+static bool check_shape(const struct latents_info *info, const struct latents_wanted *wanted,
+                        struct error *err)
+{
+    const struct pair pairs[] = {
+        {"number of channels", info->channels, wanted->channels},
+        {"height", info->height, wanted->height},
+        {"width", info->width, wanted->width},
+    };
+    return wanted->channels == 0 || check_pairs(pairs, sizeof pairs / sizeof pairs[0], err);
+}
+
 static bool read_state(const json_t *state, const struct latents_wanted *wanted,
                        struct latents_info *out, struct error *err)
 {
     return read_kind(state, out, err) && read_numbers(state, out, err) &&
-           read_fingerprint(state, out, err) &&
+           read_fingerprint(state, out, err) && check_shape(out, wanted, err) &&
            (wanted->recipe == NULL ||
             (check_recipe(state, wanted, err) && check_place(out, wanted, err)));
 }

@@ -31,7 +31,8 @@ struct latents_info {
 struct latents_wanted {
     const char *recipe; /* digest, as 64 hex digits; NULL: of any clip and place */
     int64_t task, first, frames;
-    int64_t step; /* LATENTS_STEP_ANY: whichever it is */
+    int64_t step;                    /* LATENTS_STEP_ANY: whichever it is */
+    int64_t channels, height, width; /* of one frame's latents; 0: whatever it says */
 };
 #define LATENTS_STEP_ANY INT64_C(-1)
 

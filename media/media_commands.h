@@ -32,6 +32,7 @@ bool media_probe_run(struct media_call *call, struct error *err);
 bool media_sheet_run(struct media_call *call, struct error *err);
 bool media_inspect_run(struct media_call *call, struct error *err);
 bool media_frames_run(struct media_call *call, struct error *err);
+bool media_versions_run(struct media_call *call, struct error *err);
 bool media_page_run(struct media_call *call, struct error *err);
 
 /* Options first; at least `words_least` and at most `words_most` other words may be left, counted

@@ -76,7 +76,7 @@ static bool convert_file(struct frames_job *job, const char *path, struct error 
     job->held = av_frame_alloc();
     bool ok = s != NULL && (job->held != NULL || error_set(err, ERROR_NO_MEMORY, "a picture"));
     if (ok) {
-        job->fd = open(job->out_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        job->fd = open(job->out_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         ok = job->fd >= 0 || error_set_errno(err, errno, "cannot write %s", job->out_path);
     }
     digest_begin(&job->digest);

@@ -48,6 +48,30 @@ bool media_latents_run(struct media_call *call, struct error *err)
          {.number = &w.step},
          "N",
          "steps done"},
+        {"channels",
+         MEDIA_ARGS_INT,
+         false,
+         1,
+         LATENTS_CHANNELS_MAX,
+         {.number = &w.channels},
+         "C",
+         "of the latents, as the model makes them"},
+        {"height",
+         MEDIA_ARGS_INT,
+         false,
+         1,
+         LATENTS_SIDE_MAX,
+         {.number = &w.height},
+         "H",
+         "of the latents"},
+        {"width",
+         MEDIA_ARGS_INT,
+         false,
+         1,
+         LATENTS_SIDE_MAX,
+         {.number = &w.width},
+         "W",
+         "of the latents"},
         {.name = NULL},
     };
     if (!media_call_parse(call, options, 1, 1, err)) return false;
@@ -56,6 +80,10 @@ bool media_latents_run(struct media_call *call, struct error *err)
     if (w.recipe != NULL ? !whole : w.task + w.first + w.frames != 3 * ABSENT)
         return error_set(err, ERROR_USAGE,
                          "--recipe, --task, --first and --frames say which latents: all or none");
+    const int sides = (w.channels > 0) + (w.height > 0) + (w.width > 0);
+    if (sides != 0 && sides != 3)
+        return error_set(err, ERROR_USAGE,
+                         "--channels, --height and --width say which shape: all or none");
     if (w.recipe != NULL && !digest_parse(w.recipe, &digest))
         return error_set(err, ERROR_USAGE, "--recipe: 64 hex digits are needed");
     struct latents_info info;

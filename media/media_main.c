@@ -31,6 +31,7 @@ static const struct command_row commands[] = {
     {"frames", media_frames_run, "FILE", "raw pictures of one size and rate from such a file"},
     {"sheet", media_sheet_run, "", "draw a contact sheet of a batch (PNG)"},
     {"page", media_page_run, "", "write a page of a batch (HTML)"},
+    {"versions", media_versions_run, "", "this build and its FFmpeg libraries"},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -43,17 +43,19 @@ static void reply(struct media_call *call, const struct stitch_job *job,
     media_reply_rate(call, "output_fps", output->rate);
 }
 
-/* Which segments have to be made again. */
-static void report_bad(struct media_call *call, const struct stitch_result *result,
+/* Which segments have to be made again: a missing one is a verdict on it, too. They have names with
+ * a manifest only. */
+static void report_bad(struct media_call *call, const struct stitch_result *result, bool named,
                        struct error *err)
 {
     if (result->bad_count == 0) return;
+    err->code = ERROR_INVALID;
+    if (!named) return;
     json_t *list = json_array();
     for (int i = 0; i < result->bad_count; i++)
         ZOE_ASSERT(json_array_append_new(list, json_integer(result->bad[i])) == 0);
     call->details = json_pack("{s:i, s:o}", "segment", result->bad[0], "bad_segments", list);
     ZOE_ASSERT(call->details != NULL);
-    err->code = ERROR_INVALID; /* a missing one is a verdict on it, too */
 }
 
 static bool stitch(struct media_call *call, struct stitch_job *job, const char *comment_path,
@@ -65,7 +67,7 @@ static bool stitch(struct media_call *call, struct stitch_job *job, const char *
     job->tags.comment = buf_text(&comment);
     ok = ok && stitch_run(job, result, err);
     if (ok) reply(call, job, result);
-    if (!ok && job->facts != NULL) report_bad(call, result, err);
+    if (!ok) report_bad(call, result, job->facts != NULL, err);
     buf_finish(&comment);
     free(result);
     return ok;

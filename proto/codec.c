@@ -238,3 +238,13 @@ unsigned codec_version_choose(unsigned version_min, unsigned version_max)
     unsigned lowest = version_min > PROTOCOL_MIN ? version_min : PROTOCOL_MIN;
     return highest >= lowest ? highest : 0;
 }
+
+bool codec_version_refuse(const char *who, unsigned version_min, unsigned version_max,
+                          struct error *err)
+{
+    const bool is_older = version_max < PROTOCOL_MIN;
+    return error_set(err, ERROR_VERSION,
+                     "this %s speaks protocol %u to %u, the coordinator %d to %d: upgrade the %s",
+                     who, version_min, version_max, PROTOCOL_MIN, PROTOCOL_MAX,
+                     is_older ? who : "coordinator");
+}

@@ -46,5 +46,9 @@ bool codec_problem_error(const Farm__Problem *problem, struct error *err); /* al
 
 /* Range of protocol numbers of the other end against ours: the highest common one, or 0. */
 unsigned codec_version_choose(unsigned version_min, unsigned version_max);
+/* When there is none: both ranges and which side to upgrade. `who` is the other end ("worker");
+ * always false, ERROR_VERSION. */
+bool codec_version_refuse(const char *who, unsigned version_min, unsigned version_max,
+                          struct error *err);
 
 #endif

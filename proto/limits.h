@@ -3,13 +3,19 @@
 #ifndef ZOE_PROTO_LIMITS_H
 #define ZOE_PROTO_LIMITS_H
 
+#include "base/canary_recipe.h"
 #include "base/clock.h"
 
 /* Protocol numbers this build speaks. */
 /* 2: Assign names LoRAs. 3: it names tasks of a plan and what they go on from: an older worker
- * would render the whole clip. */
-#define PROTOCOL_MIN 3
-#define PROTOCOL_MAX 3
+ * would render the whole clip. 4: keys that join, roles, and canaries of models, which an older
+ * worker would leave unanswered. The next one exists for tests of upgrades alone. */
+#define PROTOCOL_MIN 4
+#ifdef ZOE_PROTOCOL_NEXT
+#define PROTOCOL_MAX 5
+#else
+#define PROTOCOL_MAX 4
+#endif
 
 /* Messages. */
 #define LIMIT_ENVELOPE_BYTES (64 * 1024) /* control messages */
@@ -43,6 +49,7 @@
 #define LIMIT_FOLDER_BYTES 4096 /* absolute paths, for people */
 #define LIMIT_WARNINGS 20
 #define LIMIT_REASONS 64
+#define LIMIT_LOGS_SHOWN 8 /* log tails in one answer about a task */
 #define LIMIT_TASKS_PER_CLIP 65536
 #define LIMIT_STEPS 100000
 #define LIMIT_FRAMES 100000
@@ -74,6 +81,43 @@
 #define SEGMENTS_KEEP_MS (INT64_C(24) * 3600 * 1000)    /* of a published clip of several tasks */
 #define LATENTS_KEEP_MS (INT64_C(7) * 24 * 3600 * 1000) /* of its last window */
 
+#define LIMIT_INLINE_BYTES 4096 /* an output that rides in Offer and is a row */
+
+/* Canaries of models: one small frame, of that size where the model can. */
+#define CANARY_SIDE CANARY_RECIPE_SIDE
+#define LIMIT_CANARY_BYTES (CANARY_SIDE * CANARY_SIDE * 3)
+
+/* Who may come in. */
+#define JOIN_WITHIN_NS (10 * NS_PER_S) /* a key that is not allowed yet says Join, or goes */
+#define TOKEN_ID_BYTES 6
+#define TOKEN_SECRET_BYTES 16
+#define TOKEN_PROOF_BYTES 32
+#define LIMIT_TOKEN_BYTES 1024 /* as text */
+#define LIMIT_TOKEN_ENDPOINTS 4
+#define LIMIT_TOKEN_TTL_S (INT64_C(366) * 24 * 3600)
+#define LIMIT_TOKEN_USES 100000
+#define LIMIT_SHARE 1000   /* weight of an owner */
+#define LIMIT_TOKENS 1000  /* that have not ended */
+#define LIMIT_JOINERS 4096 /* keys that are let in to say Join, at a time */
+#define TOKEN_KEEP_MS (INT64_C(7) * 24 * 3600 * 1000) /* listed so long after its end */
+#define EPHEMERAL_AWAY_MS (INT64_C(3600) * 1000)      /* an ephemeral key goes with its worker */
+#define AUDIT_KEEP_MS (INT64_C(366) * 24 * 3600 * 1000)
+#define LIMIT_AUDIT_ROWS 1000000
+/* Refusals that are written down, a second: a flood of them must not fill the disk. */
+#define AUDIT_REFUSALS_BURST 200
+#define AUDIT_REFUSALS_PER_S 2
+/* Handshakes from one address and altogether. A thousand machines behind one address join at once,
+ * each with two connections; beyond that a newcomer dials again a little later. */
+#define HANDSHAKES_BURST 4000
+#define HANDSHAKES_PER_S 500
+#define HANDSHAKES_ALL_BURST 12000
+#define HANDSHAKES_ALL_PER_S 1500
+#define LIMIT_HANDSHAKE_ADDRESSES 4096 /* that are told apart */
+/* Submissions of one owner. */
+#define SUBMITS_BURST 200
+#define SUBMITS_PER_S 20
+#define LIMIT_KEEP_S (INT64_C(100) * 366 * 24 * 3600)
+
 /* Checkpoints (T6): they cost at most this share of an attempt's time and of a worker's upload. */
 #define CHECKPOINT_TIME_PERCENT 1
 #define CHECKPOINT_BYTES_PER_S (64 * 1024)
@@ -98,10 +142,22 @@
 #define SOCKET_ROUTER_HWM 128          /* per peer, both directions */
 #define LIMIT_PEER_QUEUE_MESSAGES 1024 /* kept for a slow peer beyond that */
 #define LIMIT_PEER_QUEUE_BYTES (4 * 1024 * 1024)
+#define SOCKETS_MAX 65000 /* of one context */
+/* Connections that the kernel holds until they are accepted: thousands of workers dial at once when
+ * their coordinator is back. The kernel cuts it to net.core.somaxconn (4,096 since Linux 5.4). */
+#define SOCKET_BACKLOG 4096
 #define SOCKET_LINGER_MS 1000
-#define SOCKET_HANDSHAKE_MS 5000
+#define SOCKET_HANDSHAKE_MS 15000 /* thousands at once wait for each other */
 #define SOCKET_RECONNECT_MS 250
 #define SOCKET_RECONNECT_MAX_MS 10000
+/* The kernel looks after idle connections, at no cost to us: a peer that is gone without a word is
+ * let go 30 s later (15 s of silence, then three questions). */
+#define SOCKET_KEEPALIVE_IDLE_S 15
+#define SOCKET_KEEPALIVE_INTERVAL_S 5
+#define SOCKET_KEEPALIVE_COUNT 3
+#define SOCKET_UNSENT_MS 30000 /* bytes that nobody acknowledges for so long end the connection */
+#define LINK_DEAF_NS (20 * NS_PER_S) /* a worker that hears nothing for so long dials anew */
+/* ZeroMQ's own heartbeats: asked for by clients only, of which there are few (decision 0017). */
 #define SOCKET_ZMTP_HEARTBEAT_MS 5000
 #define SOCKET_ZMTP_TIMEOUT_MS 15000
 

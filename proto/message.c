@@ -9,7 +9,9 @@
 
 #define WORKER MESSAGE_FROM_WORKER
 #define ADMIN MESSAGE_FROM_ADMIN
-#define CLIENT (MESSAGE_FROM_SUBMIT | MESSAGE_FROM_ADMIN)
+#define OPERATE (MESSAGE_FROM_OPERATE | MESSAGE_FROM_ADMIN)
+#define CLIENT (MESSAGE_FROM_SUBMIT | MESSAGE_FROM_OPERATE | MESSAGE_FROM_ADMIN)
+#define JOINER MESSAGE_FROM_JOINER
 #define TO_WORKER MESSAGE_TO_WORKER
 #define TO_CLIENT MESSAGE_TO_CLIENT
 #define SMALL 4096
@@ -35,11 +37,12 @@ static const struct message_kind kinds[] = {
     ROW(ENDED, ended, WORKER, CONTROL, false),
     ROW(OFFER, offer, WORKER, CONTROL, false),
     ROW(CHUNK, chunk, WORKER | CLIENT, SMALL, true),
-    ROW(CANARY_DONE, canary_done, WORKER, SMALL, false),
+    ROW(CANARY_DONE, canary_done, WORKER, CONTROL, false),
     ROW(MODEL_WANTED, model_wanted, WORKER, SMALL, false),
     ROW(FILE_WANTED, file_wanted, WORKER | CLIENT, SMALL, false),
     ROW(LEAVING, leaving, WORKER, SMALL, false),
     ROW(CHECKPOINT, checkpoint, WORKER, SMALL, false),
+    ROW(JOIN, join, JOINER | WORKER | CLIENT, SMALL, false), /* who is in already is told so */
 
     ROW(WELCOME, welcome, TO_WORKER, SMALL, false),
     ROW(HEARTBEAT_SEEN, heartbeat_seen, TO_WORKER, SMALL, false),
@@ -53,6 +56,7 @@ static const struct message_kind kinds[] = {
     ROW(MODEL_FILES, model_files, TO_WORKER, REPLY, false),
     ROW(FILE_DATA, file_data, TO_WORKER | TO_CLIENT, SMALL, true),
     ROW(CHECKPOINT_SEEN, checkpoint_seen, TO_WORKER, SMALL, false),
+    ROW(JOINED, joined, TO_WORKER | TO_CLIENT, SMALL, false),
 
     ROW(CLIENT_HELLO, client_hello, CLIENT, SMALL, false),
     ROW(SUBMIT_OPEN, submit_open, CLIENT, CONTROL, false),
@@ -62,12 +66,24 @@ static const struct message_kind kinds[] = {
     ROW(BATCH_ACTION, batch_action, CLIENT, SMALL, false),
     ROW(CLIPS_WANTED, clips_wanted, CLIENT, SMALL, false),
     ROW(WORKERS_WANTED, workers_wanted, CLIENT, SMALL, false),
-    ROW(WORKER_ACTION, worker_action, ADMIN, SMALL, false),
+    ROW(WORKER_ACTION, worker_action, OPERATE, SMALL, false),
     ROW(KEY_ALLOW, key_allow, ADMIN, SMALL, false),
     ROW(MODELS_WANTED, models_wanted, CLIENT, SMALL, false),
     ROW(EVENTS_WANTED, events_wanted, CLIENT, SMALL, false),
     ROW(INPUT_OPEN, input_open, CLIENT, SMALL, false),
     ROW(CLIP_WANTED, clip_wanted, CLIENT, SMALL, false),
+    ROW(TASK_WANTED, task_wanted, CLIENT, SMALL, false),
+
+    ROW(TOKEN_CREATE, token_create, ADMIN, SMALL, false),
+    ROW(TOKENS_WANTED, tokens_wanted, ADMIN, SMALL, false),
+    ROW(TOKEN_REVOKE, token_revoke, ADMIN, SMALL, false),
+    ROW(KEYS_WANTED, keys_wanted, ADMIN, SMALL, false),
+    ROW(KEY_REVOKE, key_revoke, ADMIN, SMALL, false),
+    ROW(OWNER_SET, owner_set, ADMIN, SMALL, false),
+    ROW(OWNERS_WANTED, owners_wanted, CLIENT, SMALL, false),
+    ROW(AUDIT_WANTED, audit_wanted, OPERATE, SMALL, false),
+    ROW(EXPLAIN_WANTED, explain_wanted, CLIENT, SMALL, false),
+    ROW(BACKUP_WANTED, backup_wanted, ADMIN, SMALL + LIMIT_FOLDER_BYTES, false),
 
     ROW(CLIENT_WELCOME, client_welcome, TO_CLIENT, SMALL, false),
     ROW(ACCEPTED, accepted, TO_CLIENT, CONTROL, false),
@@ -82,6 +98,16 @@ static const struct message_kind kinds[] = {
     ROW(EVENTS, events, TO_CLIENT, REPLY, false),
     ROW(INPUT_STORED, input_stored, TO_CLIENT, SMALL, false),
     ROW(CLIP_PARTS, clip_parts, TO_CLIENT, REPLY, false),
+    ROW(TASK_SHOWN, task_shown, TO_CLIENT, REPLY, false),
+    ROW(TOKEN_CREATED, token_created, TO_CLIENT, CONTROL, false),
+    ROW(TOKENS, tokens, TO_CLIENT, REPLY, false),
+    ROW(KEYS, keys, TO_CLIENT, REPLY, false),
+    ROW(KEY_REVOKED, key_revoked, TO_CLIENT, SMALL, false),
+    ROW(OWNER, owner, TO_CLIENT, SMALL, false),
+    ROW(OWNERS, owners, TO_CLIENT, REPLY, false),
+    ROW(AUDIT, audit, TO_CLIENT, REPLY, false),
+    ROW(EXPLAINED, explained, TO_CLIENT, CONTROL, false),
+    ROW(BACKUP_MADE, backup_made, TO_CLIENT, SMALL + LIMIT_FOLDER_BYTES, false),
 };
 
 const struct message_kind *message_kinds(size_t *count_out)
@@ -119,22 +145,32 @@ size_t message_limit_bytes(enum message_from from)
     return limit;
 }
 
+static const struct {
+    const char *name;
+    enum message_from from;
+} roles[] = {
+    {"worker", MESSAGE_FROM_WORKER},
+    {"submit", MESSAGE_FROM_SUBMIT},
+    {"operate", MESSAGE_FROM_OPERATE},
+    {"admin", MESSAGE_FROM_ADMIN},
+};
+
 bool message_role_parse(const char *role, enum message_from *out)
 {
-    static const struct {
-        const char *name;
-        enum message_from from;
-    } roles[] = {
-        {"worker", MESSAGE_FROM_WORKER},
-        {"submit", MESSAGE_FROM_SUBMIT},
-        {"admin", MESSAGE_FROM_ADMIN},
-    };
     for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
         if (strcmp(roles[i].name, role) != 0) continue;
         *out = roles[i].from;
         return true;
     }
     return false;
+}
+
+const char *message_role_name(enum message_from role)
+{
+    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+        if (roles[i].from == role) return roles[i].name;
+    }
+    return "";
 }
 
 void message_keep_payload(struct message *m)

@@ -13,13 +13,16 @@
 #include "farm.pb-c.h"
 #include "proto/arena.h"
 
-/* Who speaks. A client with the role "admin" may say all that "submit" may. */
+/* Who speaks. Of clients, "operate" may say all that "submit" may, and "admin" all that there is.
+ */
 enum message_from {
     MESSAGE_FROM_WORKER = 1,
     MESSAGE_FROM_SUBMIT = 2,
     MESSAGE_FROM_ADMIN = 4,
     MESSAGE_TO_WORKER = 8,  /* the coordinator on its worker socket */
     MESSAGE_TO_CLIENT = 16, /* the coordinator on its client socket */
+    MESSAGE_FROM_OPERATE = 32,
+    MESSAGE_FROM_JOINER = 64, /* on either socket: a key that is not allowed yet */
 };
 
 struct message_kind {
@@ -41,8 +44,10 @@ bool message_may_send(const struct message_kind *kind, enum message_from from);
 /* Largest envelope that `from` may send: checked before a byte is parsed. */
 size_t message_limit_bytes(enum message_from from);
 
-/* Roles as keys carry them: "worker", "submit", "admin". False for anything else. */
+/* Roles as keys carry them: "worker", "submit", "operate", "admin". False for anything else. */
 bool message_role_parse(const char *role, enum message_from *out);
+/* The other way; static, "" for who has no role. */
+const char *message_role_name(enum message_from role);
 
 struct message {
     const struct message_kind *kind; /* never NULL */

@@ -30,7 +30,8 @@ struct walk {
 const struct validate_table *validate_find(const ProtobufCMessageDescriptor *descriptor)
 {
     static const struct validate_table *(*const sources[])(size_t *) = {
-        validate_common_tables, validate_worker_tables, validate_client_tables};
+        validate_common_tables, validate_worker_tables, validate_client_tables,
+        validate_access_tables};
     for (size_t s = 0; s < sizeof(sources) / sizeof(sources[0]); s++) {
         size_t count = 0;
         const struct validate_table *tables = sources[s](&count);
@@ -142,6 +143,14 @@ static bool check_bytes(const struct walk *w, const struct place *p, const Proto
     return bad(w, p, "has %zu bytes instead of %zu", b->len, want);
 }
 
+static bool check_some_bytes(const struct walk *w, const struct place *p,
+                             const struct validate_rule *rule, const ProtobufCBinaryData *b)
+{
+    if (b->len >= (size_t)rule->min && b->len <= (size_t)rule->max) return true;
+    return bad(w, p, "has %zu bytes, outside %" PRId64 " to %" PRId64, b->len, rule->min,
+               rule->max);
+}
+
 static bool number_value(const ProtobufCFieldDescriptor *field, const void *at, bool *negative,
                          uint64_t *magnitude)
 {
@@ -216,6 +225,8 @@ static bool check_one(const struct walk *w, const struct place *p, const struct 
         return check_bytes(w, p, at, DIGEST_BYTES, rule->min > 0);
     case VALIDATE_BYTES:
         return check_bytes(w, p, at, (size_t)rule->max, rule->min > 0);
+    case VALIDATE_SOME_BYTES:
+        return check_some_bytes(w, p, rule, at);
     case VALIDATE_MANY_DIGEST:
         return check_bytes(w, p, at, DIGEST_BYTES, true);
     case VALIDATE_RANGE:

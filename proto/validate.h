@@ -19,6 +19,7 @@ enum validate_kind {
     VALIDATE_PATH,        /* a safe relative path; min = 0 allows none */
     VALIDATE_DIGEST,      /* 32 bytes; min = 0 allows none */
     VALIDATE_BYTES,       /* exactly max bytes; min = 0 allows none */
+    VALIDATE_SOME_BYTES,  /* min..max bytes */
     VALIDATE_RANGE,       /* a number in min..max (unsigned 64-bit compare for uint64) */
     VALIDATE_ENUM,        /* a known value, not below min */
     VALIDATE_SUB,         /* a sub-message; min = 1: required */
@@ -46,6 +47,7 @@ struct validate_table {
 const struct validate_table *validate_common_tables(size_t *count_out);
 const struct validate_table *validate_worker_tables(size_t *count_out);
 const struct validate_table *validate_client_tables(size_t *count_out);
+const struct validate_table *validate_access_tables(size_t *count_out);
 const struct validate_table *validate_find(const ProtobufCMessageDescriptor *descriptor);
 
 /* Checks `message` and all below it. in_arena: its strings were allocated by proto/arena, so an

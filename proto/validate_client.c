@@ -72,6 +72,7 @@ static const struct validate_rule status[] = {
     ANY(disk_free_bytes), ANY(disk_low), ANY(memory_bytes), ANY(attempts), ANY(attempts_lost),
     ANY(offers_dropped), ANY(clients), ANY(refused_keys), ANY(bad_messages),
     WORD(store_state, 0),
+    ANY(at_ms),
 };
 static const struct validate_rule batches_wanted[] = {
     WORD(state, 0),
@@ -119,10 +120,13 @@ static const struct validate_rule batch[] = {
     ANY(attempts), ANY(steps_computed), ANY(steps_wasted), ANY(eta_ms),
     NAME(key, 0, LIMIT_KEY_BYTES),
     TEXT(path, 0, LIMIT_FOLDER_BYTES),
+    ANY(goes_ms),
 };
 static const struct validate_rule batch_action[] = {
     BATCH_REF(batch, 1),
     ENUM(verb, 1),
+    RANGE(priority, -LIMIT_PRIORITY, LIMIT_PRIORITY),
+    RANGE(keep_s, 0, LIMIT_KEEP_S),
 };
 static const struct validate_rule clips_wanted[] = {
     BATCH_REF(batch, 1),
@@ -146,6 +150,7 @@ static const struct validate_rule clip[] = {
     ANY(sidecar_bytes),
     RANGE(tasks, 0, LIMIT_TASKS_PER_CLIP),
     RANGE(tasks_done, 0, LIMIT_TASKS_PER_CLIP),
+    TEXT(report, 0, LIMIT_INLINE_BYTES),
 };
 static const struct validate_rule clip_wanted[] = {
     BATCH_REF(batch, 1),
@@ -167,6 +172,30 @@ static const struct validate_rule clip_parts[] = {
     RANGE(latents_first, 0, LIMIT_FRAMES),
     RANGE(latents_frames, 0, LIMIT_FRAMES),
     ANY(truncated),
+};
+static const struct validate_rule task_wanted[] = {
+    NAME(subject, 1, LIMIT_NAME_BYTES),
+};
+static const struct validate_rule attempt_shown[] = {
+    RANGE(task, 0, LIMIT_TASKS_PER_CLIP - 1),
+    ANY(fence),
+    NAME(worker, 0, LIMIT_NAME_BYTES),
+    WORD(end, 0),
+    TEXT(message, 0, LIMIT_TEXT_BYTES),
+    TEXT(log_tail, 0, LIMIT_LOG_TAIL_BYTES),
+    ANY(resumed_step),
+    ANY(steps_computed),
+    ANY(steps_wasted),
+    ANY(render_ms),
+    ANY(begun_ms),
+    ANY(ended_ms),
+};
+static const struct validate_rule task_shown[] = {
+    NAME(subject, 1, LIMIT_NAME_BYTES),
+    SUB(clip, 1),
+    MANY(attempts, 0, LIMIT_PAGE),
+    ANY(truncated),
+    TEXT(recipe, 1, LIMIT_RECIPE_BYTES),
 };
 static const struct validate_rule clips[] = {
     MANY(clips, 0, LIMIT_PAGE),
@@ -199,6 +228,7 @@ static const struct validate_rule worker_action[] = {
     NAME(name, 1, LIMIT_NAME_BYTES),
     ENUM(verb, 1),
     RANGE(grace_ms, 0, LIMIT_GRACE_MS),
+    TEXT(reason, 0, LIMIT_TEXT_BYTES),
 };
 static const struct validate_rule key_allow[] = {
     BYTES(key, KEY_BYTES),
@@ -275,6 +305,9 @@ static const struct validate_table tables[] = {
     TABLE(clip_wanted, clip_wanted, NULL),
     TABLE(clip_part, clip_part, NULL),
     TABLE(clip_parts, clip_parts, NULL),
+    TABLE(task_wanted, task_wanted, NULL),
+    TABLE(attempt_shown, attempt_shown, NULL),
+    TABLE(task_shown, task_shown, NULL),
     TABLE(workers_wanted, workers_wanted, NULL),
     TABLE(worker, worker, NULL),
     TABLE(workers, workers, NULL),

@@ -16,6 +16,7 @@
 #define PATH(f, lo)       {#f, VALIDATE_PATH, lo, 0}
 #define DIGEST(f, lo)     {#f, VALIDATE_DIGEST, lo, 0}
 #define BYTES(f, size)    {#f, VALIDATE_BYTES, 1, size}
+#define SOME(f, lo, hi)   {#f, VALIDATE_SOME_BYTES, lo, hi}
 #define RANGE(f, lo, hi)  {#f, VALIDATE_RANGE, lo, hi}
 #define ENUM(f, lo)       {#f, VALIDATE_ENUM, lo, 0}
 #define SUB(f, lo)        {#f, VALIDATE_SUB, lo, 0}

@@ -71,6 +71,7 @@ static const struct validate_rule assign[] = {
     RANGE(limit_ms, 1, LIMIT_LAST_MS),
     DIGESTS(loras, LIMIT_LORAS),
     MANY(inputs, 0, LIMIT_TASK_INPUTS),
+    ANY(own),
 };
 static const struct validate_rule task_input[] = {
     RANGE(task, 0, LIMIT_TASKS_PER_CLIP - 1),
@@ -124,6 +125,7 @@ static const struct validate_rule output[] = {
     RANGE(frames, 0, LIMIT_FRAMES),
     RANGE(width, 0, LIMIT_SIDE),
     RANGE(height, 0, LIMIT_SIDE),
+    SOME(data, 0, LIMIT_INLINE_BYTES),
 };
 static const struct validate_rule offer[] = {
     SUB(attempt, 1),
@@ -149,6 +151,10 @@ static const struct validate_rule canary_done[] = {
     DIGEST(frames_sha256, 0),
     NAME(fingerprint, 0, LIMIT_TEXT_BYTES),
     TEXT(message, 0, LIMIT_TEXT_BYTES),
+    DIGEST(model_digest, 0),
+    SOME(frames, 0, LIMIT_CANARY_BYTES),
+    RANGE(width, 0, CANARY_SIDE),
+    RANGE(height, 0, CANARY_SIDE),
 };
 static const struct validate_rule cancel[] = {
     RANGE(message, 1, INT64_MAX),
@@ -207,6 +213,13 @@ static bool hello_extra(const ProtobufCMessage *message, struct error *err)
     return error_set(err, ERROR_INVALID, "a bulk connection names its session");
 }
 
+static bool canary_done_extra(const ProtobufCMessage *message, struct error *err)
+{
+    const Farm__CanaryDone *m = (const Farm__CanaryDone *)message;
+    if (m->frames.len == (size_t)m->width * m->height * 3) return true;
+    return error_set(err, ERROR_INVALID, "frames are not width x height RGB");
+}
+
 static const struct validate_table tables[] = {
     TABLE(slot, slot, NULL),
     TABLE(held, held, NULL),
@@ -226,7 +239,7 @@ static const struct validate_table tables[] = {
     TABLE(offer, offer, NULL),
     TABLE(stored, stored, NULL),
     TABLE(dropped, dropped, NULL),
-    TABLE(canary_done, canary_done, NULL),
+    TABLE(canary_done, canary_done, canary_done_extra),
     TABLE(cancel, cancel, NULL),
     TABLE(recall, recall, NULL),
     TABLE(drain, drain, NULL),

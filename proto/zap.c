@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "proto/throttle.h"
 #include "proto/zparts.h"
 #include "proto/zsetup.h"
 #include "proto/zsock.h"
@@ -38,6 +39,7 @@ struct zap {
     zap_decide decide;
     void *context;
     uint64_t refused;
+    struct throttle throttle;
     int64_t window_end_ns; /* of the log's rate limit */
     int logged;
     uint64_t unlogged;
@@ -85,8 +87,13 @@ static bool is_whole(struct zparts *p)
            part_is(p, PART_MECHANISM, "CURVE") && zparts_bytes(p, PART_KEY).size == KEY_BYTES;
 }
 
-static bool decide(struct zap *z, struct zparts *p, char user[LIMIT_NAME_BYTES + 1],
-                   char key[KEY_TEXT_SIZE])
+/* RFC 27: 400 tells the peer that its key is wrong; after 300 it is cut off without a word and
+ * dials again. */
+enum verdict { ALLOWED, REFUSED, TOO_MANY };
+static const char *const status_codes[] = {"200", "400", "300"};
+
+static enum verdict decide(struct zap *z, struct zparts *p, char user[LIMIT_NAME_BYTES + 1],
+                           char key[KEY_TEXT_SIZE])
 {
     char domain[64] = "?";
     char address[128] = "?";
@@ -96,14 +103,19 @@ static bool decide(struct zap *z, struct zparts *p, char user[LIMIT_NAME_BYTES +
         part_text(p, PART_ADDRESS, address, sizeof(address));
     }
     user[0] = '\0';
+    if (!throttle_allows(&z->throttle, address, clock_now_ns())) {
+        z->refused++;
+        log_refusal(z, domain, address, "(it dials too often)");
+        return TOO_MANY;
+    }
     if (is_whole(p)) {
         const uint8_t *bytes = zparts_bytes(p, PART_KEY).data;
         keys_text(bytes, key);
-        if (z->decide(z->context, domain, bytes, address, user) && user[0] != '\0') return true;
+        if (z->decide(z->context, domain, bytes, address, user) && user[0] != '\0') return ALLOWED;
     }
     z->refused++;
     log_refusal(z, domain, address, key);
-    return false;
+    return REFUSED;
 }
 
 /* One property as RFC 27 packs metadata: length and name, length (four bytes, big-endian) and
@@ -120,14 +132,15 @@ static struct bytes pack_key(const char *key, uint8_t out[METADATA_SIZE])
     return (struct bytes){out, 5 + name + value};
 }
 
-static void answer(struct zap *z, struct bytes sequence, bool allowed, const char *user,
+static void answer(struct zap *z, struct bytes sequence, enum verdict verdict, const char *user,
                    const char *key)
 {
+    const bool allowed = verdict == ALLOWED;
     uint8_t metadata[METADATA_SIZE];
     const struct bytes parts[] = {
         {(const uint8_t *)"1.0", 3},
         sequence,
-        {(const uint8_t *)(allowed ? "200" : "400"), 3},
+        {(const uint8_t *)status_codes[verdict], 3},
         {(const uint8_t *)"", 0},
         {(const uint8_t *)user, allowed ? strlen(user) : 0},
         allowed ? pack_key(key, metadata) : (struct bytes){(const uint8_t *)"", 0},
@@ -147,10 +160,10 @@ static void on_ready(void *context)
         if (zparts_receive(z->socket, &parts) != ZPARTS_MESSAGE) return;
         char user[LIMIT_NAME_BYTES + 1];
         char key[KEY_TEXT_SIZE];
-        bool allowed = decide(z, &parts, user, key);
+        enum verdict verdict = decide(z, &parts, user, key);
         struct bytes sequence = {(const uint8_t *)"", 0};
         if (parts.count > PART_SEQUENCE) sequence = zparts_bytes(&parts, PART_SEQUENCE);
-        answer(z, sequence, allowed, user, key);
+        answer(z, sequence, verdict, user, key);
         zparts_finish(&parts);
     }
 }
@@ -168,9 +181,11 @@ struct zap *zap_open(uv_loop_t *loop, void *zmq_context, zap_decide decide_key, 
     struct zap *z = xcalloc(1, sizeof(*z));
     z->decide = decide_key;
     z->context = context;
+    throttle_init(&z->throttle, clock_now_ns());
     z->socket = zmq_socket(zmq_context, ZMQ_REP);
     if (z->socket == NULL) {
         error_set(err, ERROR_IO, "no socket for the key check: %s", zmq_strerror(errno));
+        throttle_finish(&z->throttle);
         free(z);
         return NULL;
     }
@@ -189,6 +204,7 @@ static void on_watch_closed(void *context)
 {
     struct zap *z = context;
     (void)zmq_close(z->socket);
+    throttle_finish(&z->throttle);
     if (z->on_closed != NULL) z->on_closed(z->closed_context);
     free(z);
 }

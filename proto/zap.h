@@ -1,6 +1,7 @@
 /* zap: who may connect. The handler of ZeroMQ's authentication protocol (RFC 27) for every socket
  * of one context, on the loop of its owner. It must be created before any server socket binds; when
- * it cannot answer, nobody gets in. Loop thread only. */
+ * it cannot answer, nobody gets in. How often strangers may try is bounded (throttle.h). Loop
+ * thread only. */
 #ifndef ZOE_PROTO_ZAP_H
 #define ZOE_PROTO_ZAP_H
 
@@ -24,7 +25,7 @@ typedef bool (*zap_decide)(void *context, const char *domain, const uint8_t key[
 
 struct zap *zap_open(uv_loop_t *loop, void *zmq_context, zap_decide decide, void *context,
                      struct error *err);
-uint64_t zap_refused(const struct zap *z); /* handshakes refused so far */
+uint64_t zap_refused(const struct zap *z); /* handshakes so far, for their key or their number */
 void zap_close(struct zap *z, void (*on_closed)(void *context), void *context);
 
 #endif

@@ -320,7 +320,8 @@ static bool open_socket(struct zclient *c, const struct zclient_options *o, stru
     if (c->socket == NULL) {
         return error_set(err, ERROR_IO, "no socket: %s", zmq_strerror(errno));
     }
-    if (!zsetup_common(c->socket, err) || !zsetup_int(c->socket, ZMQ_LINGER, 0, err) ||
+    if (!zsetup_common(c->socket, err) || !zsetup_heartbeats(c->socket, err) ||
+        !zsetup_int(c->socket, ZMQ_LINGER, 0, err) ||
         !zsetup_dealer(c->socket, o->keys, o->server_key, err)) {
         return false;
     }

@@ -42,13 +42,25 @@ bool zsetup_common(void *socket, struct error *err)
     static const struct int_option rows[] = {
         {ZMQ_LINGER, SOCKET_LINGER_MS},
         {ZMQ_HANDSHAKE_IVL, SOCKET_HANDSHAKE_MS},
-        {ZMQ_HEARTBEAT_IVL, SOCKET_ZMTP_HEARTBEAT_MS},
-        {ZMQ_HEARTBEAT_TIMEOUT, SOCKET_ZMTP_TIMEOUT_MS},
-        {ZMQ_HEARTBEAT_TTL, SOCKET_ZMTP_TIMEOUT_MS},
+        {ZMQ_TCP_KEEPALIVE, 1},
+        {ZMQ_TCP_KEEPALIVE_IDLE, SOCKET_KEEPALIVE_IDLE_S},
+        {ZMQ_TCP_KEEPALIVE_INTVL, SOCKET_KEEPALIVE_INTERVAL_S},
+        {ZMQ_TCP_KEEPALIVE_CNT, SOCKET_KEEPALIVE_COUNT},
+        {ZMQ_TCP_MAXRT, SOCKET_UNSENT_MS},
     };
     int64_t frame = LIMIT_FRAME_BYTES;
     return set_table(socket, rows, sizeof(rows) / sizeof(rows[0]), err) &&
            set_option(socket, ZMQ_MAXMSGSIZE, &frame, sizeof(frame), err);
+}
+
+bool zsetup_heartbeats(void *socket, struct error *err)
+{
+    static const struct int_option rows[] = {
+        {ZMQ_HEARTBEAT_IVL, SOCKET_ZMTP_HEARTBEAT_MS},
+        {ZMQ_HEARTBEAT_TIMEOUT, SOCKET_ZMTP_TIMEOUT_MS},
+        {ZMQ_HEARTBEAT_TTL, SOCKET_ZMTP_TIMEOUT_MS},
+    };
+    return set_table(socket, rows, sizeof(rows) / sizeof(rows[0]), err);
 }
 
 bool zsetup_router(void *socket, const struct key_pair *keys, const char *zap_domain,
@@ -56,7 +68,7 @@ bool zsetup_router(void *socket, const struct key_pair *keys, const char *zap_do
 {
     static const struct int_option rows[] = {
         {ZMQ_ROUTER_MANDATORY, 1}, {ZMQ_SNDHWM, SOCKET_ROUTER_HWM}, {ZMQ_RCVHWM, SOCKET_ROUTER_HWM},
-        {ZMQ_CURVE_SERVER, 1},     {OPTION_ZAP_ENFORCE_DOMAIN, 1},
+        {ZMQ_CURVE_SERVER, 1},     {OPTION_ZAP_ENFORCE_DOMAIN, 1},  {ZMQ_BACKLOG, SOCKET_BACKLOG},
     };
     return set_table(socket, rows, sizeof(rows) / sizeof(rows[0]), err) &&
            set_option(socket, ZMQ_CURVE_SECRETKEY, keys->secret_key, KEY_BYTES, err) &&

@@ -8,8 +8,12 @@
 #include "base/error.h"
 #include "proto/keys.h"
 
-/* Limits, lingering, heartbeats and handshake times of limits.h, for any of our TCP sockets. */
+/* Limits, lingering, keep-alive and handshake times of limits.h, for any of our TCP sockets. */
 bool zsetup_common(void *socket, struct error *err);
+/* ZeroMQ's heartbeats, both ways: finds an end that is there and does not answer. Each of them has
+ * timers at both ends, and ZeroMQ searches all timers of a process to take one back: for a client
+ * that blocks on its socket, not for a socket of which there are thousands. */
+bool zsetup_heartbeats(void *socket, struct error *err);
 /* ROUTER: CURVE server with a ZAP domain that is enforced, MANDATORY. */
 bool zsetup_router(void *socket, const struct key_pair *keys, const char *zap_domain,
                    struct error *err);

@@ -132,22 +132,43 @@ static void forward_lines(struct child *c, const char *text, size_t size)
     }
 }
 
+static void take_log(struct child *c, const char *text, size_t size)
+{
+    buf_append(&c->log, text, size);
+    if (c->log.size > 2 * CHILD_LOG_BYTES) buf_drop_front(&c->log, c->log.size - CHILD_LOG_BYTES);
+    forward_lines(c, text, size);
+}
+
 static void on_log(uv_stream_t *stream, ssize_t size, const uv_buf_t *data)
 {
     struct child *c = stream->data;
     if (size > 0) {
-        buf_append(&c->log, data->base, (size_t)size);
-        if (c->log.size > 2 * CHILD_LOG_BYTES)
-            buf_drop_front(&c->log, c->log.size - CHILD_LOG_BYTES);
-        forward_lines(c, data->base, (size_t)size);
+        take_log(c, data->base, (size_t)size);
     } else if (size < 0) {
         (void)uv_read_stop(stream);
         one_end(c);
     }
 }
 
-char *child_log(const struct child *c, size_t limit_bytes)
+/* What it wrote before its last message may still stand in the pipe: that message came first here,
+ * because the loop reads the pipes in any order. */
+static void take_rest(struct child *c)
 {
+    uv_os_fd_t fd;
+    char text[4096];
+    ssize_t size = 0;
+    if (uv_is_closing((uv_handle_t *)&c->log_pipe)) return;
+    if (uv_fileno((uv_handle_t *)&c->log_pipe, &fd) != 0) return;
+    for (int i = 0; i < 2 * CHILD_LOG_BYTES / (int)sizeof(text); i++) {
+        size = read(fd, text, sizeof(text)); /* libuv made it non-blocking */
+        if (size <= 0) return;
+        take_log(c, text, (size_t)size);
+    }
+}
+
+char *child_log(struct child *c, size_t limit_bytes)
+{
+    take_rest(c);
     return codec_clean_text(buf_text(&c->log), c->log.size, limit_bytes, true);
 }
 

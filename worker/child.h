@@ -35,7 +35,7 @@ int child_pid(const struct child *c);
 
 /* What it wrote on stderr since child_log_clear, at most `limit_bytes` of the end, fit for the
  * wire. Caller frees. */
-char *child_log(const struct child *c, size_t limit_bytes);
+char *child_log(struct child *c, size_t limit_bytes);
 void child_log_clear(struct child *c);
 
 #endif

@@ -10,10 +10,10 @@
 
 static const char usage[] =
     "usage: zoe-engine estimate --model DIR --size WIDTHxHEIGHT [--frames N] [--steps N]\n"
-    "                           [--no-guidance] [--threads N]\n"
+    "                           [--no-guidance] [--threads N] [--memory-only]\n"
     "Prints memory, operations and expected seconds of one clip, as JSON. The model's weights are\n"
     "not read and need not be there. Without options: 16 frames (1 of a picture), 25 steps, with\n"
-    "guidance, 1 thread.\n";
+    "guidance, 1 thread. --memory-only times nothing and is done at once.\n";
 
 struct estimate_options {
     const char *model;
@@ -52,6 +52,9 @@ static bool take_option(struct estimate_options *o, int option)
     case 'g':
         o->size.guided = false;
         return true;
+    case 'o':
+        o->size.memory_only = true;
+        return true;
     case 't':
         return parse_count(optarg, &o->engine.threads) && o->engine.threads <= THREADS_MAX;
     default:
@@ -80,11 +83,15 @@ static int estimate(struct estimate_options *o)
 
 int engine_estimate_main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"model", required_argument, NULL, 'm'},  {"size", required_argument, NULL, 's'},
-        {"frames", required_argument, NULL, 'f'}, {"steps", required_argument, NULL, 'n'},
-        {"no-guidance", no_argument, NULL, 'g'},  {"threads", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},         {0}};
+    static const struct option options[] = {{"model", required_argument, NULL, 'm'},
+                                            {"size", required_argument, NULL, 's'},
+                                            {"frames", required_argument, NULL, 'f'},
+                                            {"steps", required_argument, NULL, 'n'},
+                                            {"no-guidance", no_argument, NULL, 'g'},
+                                            {"threads", required_argument, NULL, 't'},
+                                            {"memory-only", no_argument, NULL, 'o'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     struct estimate_options o = {.engine = {.threads = 1}, .size = {.steps = 25, .guided = true}};
     int option;
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {

@@ -9,10 +9,12 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "worker/engine_canary.h"
 #include "worker/engine_check.h"
 #include "worker/engine_convert.h"
 #include "worker/engine_describe.h"
 #include "worker/engine_estimate.h"
+#include "worker/engine_fingerprint.h"
 #include "worker/engine_lora.h"
 #include "worker/engine_plan.h"
 #include "worker/engine_serve.h"
@@ -23,10 +25,12 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
+    {"canary", engine_canary_main, "render a model's canary and print what its canary.json says"},
     {"check", engine_check_main, "read every tensor of a model and say what is wrong, as JSON"},
     {"convert", engine_convert_main, "write a model of any form as a diffusers folder"},
     {"describe", engine_describe_main, "print what a model is and can do, as JSON"},
     {"estimate", engine_estimate_main, "print what a clip of a size would take here, as JSON"},
+    {"fingerprint", engine_fingerprint_main, "print what decides the bits of a result, as JSON"},
     {"lora", engine_lora_main, "print what a LoRA is, and how much of it a model takes"},
     {"plan", engine_plan_main, "print the tasks of a clip, or render them all one by one"},
     {"serve", engine_serve_main, "render what a worker asks for on stdin"},
@@ -39,7 +43,7 @@ static void print_usage(FILE *out)
 {
     fputs("usage: zoe-engine COMMAND [OPTION...]\n\n", out);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].summary);
     fputs("\nEach command has --help. zoe-engine --version prints the version.\n", out);
 }
 

@@ -4,11 +4,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/xalloc.h"
 #include "media/segment_writer.h"
+#include "media/survey.h"
 #include "worker/engine_task.h"
 #include "worker/pipe.h"
 #include "worker/slot_work.h"
@@ -27,6 +30,11 @@ struct render {
     int64_t spoke_ns; /* last message about it: "alive" is throttled */
     int step_first, steps_done;
     int frame_first, frame_count; /* of the segment, in the job's */
+};
+
+struct frame_keeper {
+    struct buf all;
+    size_t frame_bytes;
 };
 
 /* ---- speaking ---- */
@@ -134,18 +142,36 @@ static bool run_steps(struct render *r, struct engine_job *job, struct error *er
     return true;
 }
 
-static bool push_frames(struct render *r, struct engine_job *job, struct segment_writer *writer,
-                        const struct frames_shape *shape, struct error *err)
+/* What is done with a frame; false with err ends it. */
+typedef bool (*take_frame)(void *context, const uint8_t *rgb, struct error *err);
+
+static bool decode_frames(struct render *r, struct engine_job *job,
+                          const struct frames_shape *shape, take_frame take, void *context,
+                          struct error *err)
 {
     uint8_t *rgb = alloc_checked(1, frames_size_bytes(shape), "a frame", err);
     bool ok = rgb != NULL;
     for (int f = 0; ok && f < (int)shape->count; f++) {
-        ok = engine_job_decode(job, 0, r->frame_first + f, 1, rgb, err) &&
-             segment_writer_push(writer, rgb, err);
+        ok = engine_job_decode(job, 0, r->frame_first + f, 1, rgb, err) && take(context, rgb, err);
         if (ok) speak_frame(r, f + 1);
     }
     free(rgb);
     return ok;
+}
+
+/* Which frames the task makes, of those in its job. */
+static bool plan_frames(struct render *r, const struct engine_job *job, struct frames_shape *shape,
+                        struct error *err)
+{
+    const struct engine_shape job_shape = engine_job_shape(job);
+    if (!engine_task_frames(&r->task, &job_shape, &r->frame_first, shape, err)) return false;
+    r->frame_count = (int)shape->count;
+    return true;
+}
+
+static bool push_frame(void *context, const uint8_t *rgb, struct error *err)
+{
+    return segment_writer_push(context, rgb, err);
 }
 
 static struct segment_writer *open_writer(const struct render *r, const struct frames_shape *shape,
@@ -169,13 +195,11 @@ static void note_segment(struct render *r, const struct segment_result *result,
 
 static bool write_segment(struct render *r, struct engine_job *job, struct error *err)
 {
-    const struct engine_shape job_shape = engine_job_shape(job);
     struct segment_result result;
     struct frames_shape shape;
-    if (!engine_task_frames(&r->task, &job_shape, &r->frame_first, &shape, err)) return false;
-    r->frame_count = (int)shape.count;
+    if (!plan_frames(r, job, &shape, err)) return false;
     struct segment_writer *writer = open_writer(r, &shape, err);
-    const bool ok = writer && push_frames(r, job, writer, &shape, err) &&
+    const bool ok = writer && decode_frames(r, job, &shape, push_frame, writer, err) &&
                     segment_writer_finish(writer, &result, err);
     segment_writer_destroy(writer);
     if (ok) note_segment(r, &result, &shape);
@@ -196,10 +220,94 @@ static bool write_latents(struct render *r, struct engine_job *job, struct error
     return true;
 }
 
+/* ---- a report ---- */
+
+static bool survey_frame(void *context, const uint8_t *rgb, struct error *err)
+{
+    (void)err;
+    survey_add(context, rgb);
+    return true;
+}
+
+static char *report_text(const struct survey_result *seen, const struct frames_shape *shape)
+{
+    json_t *o = json_pack("{sssIsisisiss}", "schema", "zoe.report.v1", "frames",
+                          (json_int_t)seen->count, "width", shape->width, "height", shape->height,
+                          "luma_max", seen->luma_max, "suspect", seen->suspect);
+    put_digest(o, "frames_sha256", &seen->frames_sha256);
+    char *text = json_canonical(o);
+    json_decref(o);
+    return text;
+}
+
+static void note_report(struct render *r, const char *text, const struct survey_result *seen,
+                        const struct frames_shape *shape)
+{
+    const struct digest digest = digest_of(text, strlen(text));
+    json_t *o = json_pack("{sssIsIsisi}", "kind", slot_output_name(SLOT_REPORT), "size_bytes",
+                          (json_int_t)strlen(text), "frames", (json_int_t)seen->count, "width",
+                          shape->width, "height", shape->height);
+    put_digest(o, "sha256", &digest);
+    put_digest(o, "frames_sha256", &seen->frames_sha256);
+    json_array_append_new(r->made, o);
+}
+
+static bool write_report(struct render *r, struct engine_job *job, struct error *err)
+{
+    struct frames_shape shape;
+    struct survey survey;
+    if (!plan_frames(r, job, &shape, err)) return false;
+    if (!survey_init(&survey, &shape, err)) return false;
+    bool ok = decode_frames(r, job, &shape, survey_frame, &survey, err);
+    const struct survey_result seen = survey_end(&survey);
+    survey_finish(&survey);
+    if (!ok) return false;
+    char *text = report_text(&seen, &shape);
+    ok = path_write_atomic(r->outputs[SLOT_REPORT], text, strlen(text), 0600, err);
+    if (ok) note_report(r, text, &seen, &shape);
+    free(text);
+    return ok;
+}
+
+/* ---- the frames themselves ---- */
+
+static bool keep_frame(void *context, const uint8_t *rgb, struct error *err)
+{
+    struct frame_keeper *k = context;
+    (void)err;
+    buf_append(&k->all, rgb, k->frame_bytes);
+    return true;
+}
+
+static void note_frames(struct render *r, const struct buf *rgb, const struct frames_shape *shape)
+{
+    const struct digest digest = digest_of(rgb->data, rgb->size);
+    json_t *o = json_pack("{sssIsIsisi}", "kind", slot_output_name(SLOT_FRAMES), "size_bytes",
+                          (json_int_t)rgb->size, "frames", (json_int_t)shape->count, "width",
+                          shape->width, "height", shape->height);
+    put_digest(o, "sha256", &digest);
+    put_digest(o, "frames_sha256", &digest);
+    json_array_append_new(r->made, o);
+}
+
+static bool write_frames(struct render *r, struct engine_job *job, struct error *err)
+{
+    struct frames_shape shape;
+    if (!plan_frames(r, job, &shape, err)) return false;
+    struct frame_keeper k = {.all = BUF_INIT, .frame_bytes = frames_size_bytes(&shape)};
+    const bool ok = decode_frames(r, job, &shape, keep_frame, &k, err) &&
+                    path_write_atomic(r->outputs[SLOT_FRAMES], k.all.data, k.all.size, 0600, err);
+    if (ok) note_frames(r, &k.all, &shape);
+    buf_finish(&k.all);
+    return ok;
+}
+
 static bool (*const writers[SLOT_OUTPUT_KINDS])(struct render *r, struct engine_job *job,
                                                 struct error *err) = {
     [SLOT_SEGMENT] = write_segment,
     [SLOT_LATENTS] = write_latents,
+    [SLOT_REPORT] = write_report,
+    [SLOT_FRAMES] = write_frames,
 };
 
 static bool render_job(struct render *r, struct engine_job *job, struct error *err)
@@ -254,7 +362,7 @@ void render_run(const struct render_host *host, const json_t *message)
     if (engine_task_read(&r.task, message, &err) && render_task(&r, &err)) {
         speak_done(&r);
     } else {
-        log_error("%s", err.message);
+        log_error("%s: %s", r.attempt, err.message);
         speak_failed(&r, &err);
     }
     engine_task_finish(&r.task);

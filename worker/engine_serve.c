@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -204,6 +205,13 @@ static bool say_hello(struct serve *s, struct error *err)
                       err);
 }
 
+/* Between two attempts, for who wants to know whether slots are kept busy. */
+static void say_idle(int64_t idle_ns)
+{
+    json_t *fields = json_pack("{sI}", "us", (json_int_t)(idle_ns / 1000));
+    if (!pipe_write(STDOUT_FILENO, "idle", fields, NULL)) _exit(1);
+}
+
 int engine_serve_main(int argc, char **argv)
 {
     struct error err = {0};
@@ -221,8 +229,9 @@ int engine_serve_main(int argc, char **argv)
     die_first();
     if (pthread_create(&listener, NULL, hear, &s) != 0) return 1;
     const struct render_host host = {&s, ensure_model, publish_job, take_save};
-    for (;;) {
+    for (int64_t free_ns = 0;; free_ns = clock_now_ns()) {
         json_t *request = next_request(&s);
+        if (free_ns != 0) say_idle(clock_now_ns() - free_ns);
         render_run(&host, request);
         json_decref(request);
     }

@@ -171,10 +171,28 @@ static void hello_later(struct link *l)
     (void)uv_timer_start(&l->hello_timer, on_hello_timer, (uint64_t)(wait_ns / NS_PER_MS), 0);
 }
 
+/* The connection stands and nobody answers: a machine between us may have forgotten it. */
+static bool is_deaf(const struct link *l)
+{
+    return clock_now_ns() - l->heard_ns > LINK_DEAF_NS;
+}
+
+static void dial_anew(struct link *l)
+{
+    log_warn("nothing is heard on this connection: dialling anew");
+    l->connected = l->greeted = false;
+    l->heard_ns = clock_now_ns();
+    zsock_redial(l->sock);
+}
+
 static void on_hello_timer(uv_timer_t *timer)
 {
     struct link *l = timer->data;
     if (l->joined || !l->connected) return;
+    if (is_deaf(l)) {
+        dial_anew(l);
+        return;
+    }
     say_hello(l);
     hello_later(l);
 }
@@ -317,6 +335,7 @@ static void on_event(void *context, enum zsock_event event)
     struct link *l = context;
     if (event == ZSOCK_READY) {
         l->connected = true;
+        l->heard_ns = clock_now_ns();
         say_hello(l);
         hello_later(l);
         return;

@@ -7,20 +7,26 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mutation.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "proto/limits.h"
 #include "proto/zsock.h"
+#include "worker/invite.h"
 #include "worker/worker.h"
 
 #define WATCHDOG_S 20
 
 static const char USAGE[] =
-    "usage: zoe-worker --connect URL --server-key KEY [OPTION...]\n\n"
+    "usage: zoe-worker --connect URL --server-key KEY [OPTION...]\n"
+    "       zoe-worker --join TOKEN [OPTION...]\n\n"
     "Renders for a coordinator until it is stopped (SIGTERM drains).\n\n"
     "  --connect URL       where the coordinator listens for workers (tcp://HOST:PORT)\n"
     "  --server-key KEY    the coordinator's public key, 64 hex digits\n"
+    "  --join TOKEN        join a farm with the token of `zoe token create` (- = from stdin;\n"
+    "                      also ZOE_JOIN, and ZOE_JOIN_FILE for a file with it): it says\n"
+    "                      where the coordinator is, which is kept in the state folder\n"
     "  --state DIR         key, outbox and fetched models\n"
     "                      (default ${XDG_STATE_HOME:-~/.local/state}/zoetrope-worker)\n"
     "  --slots N           attempts at a time (default 1)\n"
@@ -41,6 +47,7 @@ static const char USAGE[] =
 struct flags {
     const char *url;
     const char *server_key;
+    const char *join;
     char *state;
     int64_t slots;
     int64_t threads;
@@ -131,6 +138,9 @@ static bool take_flag(struct flags *f, int c, const char *value)
     case 'k':
         f->server_key = value;
         return true;
+    case 'j':
+        f->join = value;
+        return true;
     case 's':
         return set_state(f, value);
     case 'n':
@@ -152,14 +162,21 @@ static bool take_flag(struct flags *f, int c, const char *value)
     }
 }
 
-static const struct option LONG[] = {
-    {"connect", required_argument, NULL, 'c'},     {"server-key", required_argument, NULL, 'k'},
-    {"state", required_argument, NULL, 's'},       {"slots", required_argument, NULL, 'n'},
-    {"threads", required_argument, NULL, 't'},     {"memory", required_argument, NULL, 'b'},
-    {"grace", required_argument, NULL, 'g'},       {"checkpoints", required_argument, NULL, 'p'},
-    {"leave-after", required_argument, NULL, 'l'}, {"models", required_argument, NULL, 'm'},
-    {"log", required_argument, NULL, 'd'},         {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'v'},           {0}};
+static const struct option LONG[] = {{"connect", required_argument, NULL, 'c'},
+                                     {"server-key", required_argument, NULL, 'k'},
+                                     {"state", required_argument, NULL, 's'},
+                                     {"slots", required_argument, NULL, 'n'},
+                                     {"threads", required_argument, NULL, 't'},
+                                     {"memory", required_argument, NULL, 'b'},
+                                     {"grace", required_argument, NULL, 'g'},
+                                     {"checkpoints", required_argument, NULL, 'p'},
+                                     {"leave-after", required_argument, NULL, 'l'},
+                                     {"models", required_argument, NULL, 'm'},
+                                     {"join", required_argument, NULL, 'j'},
+                                     {"log", required_argument, NULL, 'd'},
+                                     {"help", no_argument, NULL, 'h'},
+                                     {"version", no_argument, NULL, 'v'},
+                                     {0}};
 
 /* -1 = go on, otherwise the exit code. */
 static int parse_flags(struct flags *f, int argc, char **argv)
@@ -175,8 +192,8 @@ static int parse_flags(struct flags *f, int argc, char **argv)
                 optarg);
         return usage;
     }
-    if (optind == argc && f->url && f->server_key) return -1;
-    fputs("zoe-worker: --connect and --server-key are needed; see --help\n", stderr);
+    if (optind == argc && !f->url == !f->server_key && !(f->url && f->join)) return -1;
+    fputs("zoe-worker: --connect and --server-key are needed, or --join; see --help\n", stderr);
     return usage;
 }
 
@@ -235,13 +252,14 @@ static void log_key(const struct key_pair *keys)
     log_info("public key: %s", text);
 }
 
-static int run_with_keys(const struct flags *f, struct key_pair *keys, struct error *err)
+static int run_with_keys(const struct flags *f, const struct invite *invite, struct key_pair *keys,
+                         struct error *err)
 {
     char *bin = path_own_folder();
     char *engine = path_join(bin, "zoe-engine"), *media = path_join(bin, "zoe-media");
     char *shipped = xasprintf("%s/../share/zoetrope/models", bin);
     const char *defaults[] = {shipped};
-    struct worker_options options = {.url = f->url,
+    struct worker_options options = {.url = invite->url,
                                      .state_folder = f->state,
                                      .keys = keys,
                                      .engine = engine,
@@ -255,9 +273,8 @@ static int run_with_keys(const struct flags *f, struct key_pair *keys, struct er
                                      .model_folders = f->models ? f->models : defaults,
                                      .model_folder_count = f->models ? f->model_count : 1};
     int code = error_exit_code(ERROR_USAGE);
-    log_key(keys);
-    if (keys_parse(f->server_key, options.server_key, "--server-key", err) &&
-        (options.zmq_context = zsock_context_create(err)) != NULL) {
+    memcpy(options.server_key, invite->server_key, KEY_BYTES);
+    if ((options.zmq_context = zsock_context_create(err)) != NULL) {
         code = run_loop(&options, err);
         zsock_context_destroy(options.zmq_context);
     }
@@ -268,6 +285,40 @@ static int run_with_keys(const struct flags *f, struct key_pair *keys, struct er
     return code;
 }
 
+static bool from_flags(const struct flags *f, struct invite *out, struct error *err)
+{
+    *out = (struct invite){0};
+    if (!keys_parse(f->server_key, out->server_key, "--server-key", err)) return false;
+    out->url = xstrdup(f->url);
+    return true;
+}
+
+static bool recall(const char *state, struct invite *out, struct error *err)
+{
+    if (invite_recall(state, out, err)) return true;
+    if (err->code != ERROR_NOT_FOUND) return false;
+    return error_set(err, ERROR_USAGE,
+                     "which coordinator? give --join TOKEN (or ZOE_JOIN), or --connect and "
+                     "--server-key; see --help");
+}
+
+/* A token given anew is used even where one was used before: the key may have been revoked since.
+ */
+static bool find_coordinator(const struct flags *f, const struct key_pair *keys, struct invite *out,
+                             struct error *err)
+{
+    char *token = NULL;
+    bool ok = invite_token(f->join, &token, err);
+    if (ok && f->url)
+        ok = from_flags(f, out, err);
+    else if (ok && token)
+        ok = invite_accept(f->state, token, keys, out, err);
+    else if (ok)
+        ok = recall(f->state, out, err);
+    invite_forget(token);
+    return ok;
+}
+
 static int run_in_state(const struct flags *f, struct error *err)
 {
     struct key_pair keys;
@@ -276,7 +327,10 @@ static int run_in_state(const struct flags *f, struct error *err)
     char *key_path = path_join(f->state, "worker.key");
     int lock = path_make_folders(f->state, 0700, err) ? path_lock(lock_path, err) : -1;
     if (lock >= 0 && keys_load_or_create(key_path, &keys, NULL, err)) {
-        code = run_with_keys(f, &keys, err);
+        struct invite invite = {0};
+        log_key(&keys);
+        if (find_coordinator(f, &keys, &invite, err)) code = run_with_keys(f, &invite, &keys, err);
+        invite_finish(&invite);
         keys_wipe(&keys);
     }
     if (lock >= 0) (void)close(lock);
@@ -290,6 +344,7 @@ int main(int argc, char **argv)
     struct error err = {0};
     struct flags f = {.slots = 1, .grace_ns = DRAIN_GRACE_MS * NS_PER_MS};
     log_set_name("zoe-worker");
+    mutation_warn();
     (void)signal(SIGPIPE, SIG_IGN);
     int code = parse_flags(&f, argc, argv);
     if (code < 0) {

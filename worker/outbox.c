@@ -186,7 +186,8 @@ static bool belongs_to_entry(const struct outbox *o, const char *file)
 static bool is_leftover(const struct outbox *o, const char *file)
 {
     if (belongs_to_entry(o, file)) return false;
-    return ends_with(file, ".part") || is_output(file) || strstr(file, ".json.tmp.");
+    return ends_with(file, ".part") || is_output(file) || strstr(file, ".json.tmp.") ||
+           strstr(file, ".part.tmp.");
 }
 
 bool outbox_open(struct outbox *o, const char *folder, struct error *err)

@@ -17,7 +17,7 @@ static json_t *output_object(const struct slot_output *out)
     json_t *o = json_pack("{sssI}", "kind", slot_output_name(out->kind), "size_bytes",
                           (json_int_t)out->size_bytes);
     put_digest(o, "sha256", &out->sha256);
-    if (out->kind != SLOT_SEGMENT) return o;
+    if (!slot_output_has_frames(out->kind)) return o;
     put_digest(o, "frames_sha256", &out->frames_sha256);
     json_object_set_new(o, "frames", json_integer(out->frames));
     json_object_set_new(o, "width", json_integer(out->width));
@@ -81,7 +81,7 @@ static bool read_name(const json_t *o, struct attempt_name *name, struct error *
            get_u64(o, "fence", &name->fence, err);
 }
 
-static bool read_segment(const json_t *o, struct slot_output *out, struct error *err)
+static bool read_frames(const json_t *o, struct slot_output *out, struct error *err)
 {
     return get_u32(o, "frames", &out->frames, err) && get_u32(o, "width", &out->width, err) &&
            get_u32(o, "height", &out->height, err) &&
@@ -96,7 +96,7 @@ static bool read_output(const json_t *o, struct slot_output *out, struct error *
         return error_set(err, ERROR_INVALID, "record: \"%s\" is no kind of output", kind);
     return get_u64(o, "size_bytes", &out->size_bytes, err) &&
            get_digest(o, "sha256", &out->sha256, err) &&
-           (out->kind != SLOT_SEGMENT || read_segment(o, out, err));
+           (!slot_output_has_frames(out->kind) || read_frames(o, out, err));
 }
 
 /* Each kind once at most, in order. */

@@ -76,17 +76,21 @@ void report_ended(const struct attempt_name *name, Farm__EndKind kind, const cha
     free(ended.log_tail);
 }
 
-void report_canary(const struct attempt_name *name, uint32_t slot,
-                   const struct digest *frames_sha256, const char *fingerprint, const char *message,
+void report_canary(const struct attempt_name *name, const struct report_canary *answer,
                    report_send send, void *context)
 {
     Farm__CanaryDone done = FARM__CANARY_DONE__INIT;
     Farm__Envelope envelope = FARM__ENVELOPE__INIT;
     done.number = name->fence;
-    done.slot = slot;
-    if (frames_sha256) done.frames_sha256 = codec_digest(frames_sha256);
-    done.fingerprint = clean(fingerprint, LIMIT_TEXT_BYTES);
-    done.message = clean(message, LIMIT_TEXT_BYTES);
+    done.slot = answer->slot;
+    if (answer->frames_sha256) done.frames_sha256 = codec_digest(answer->frames_sha256);
+    if (answer->model) done.model_digest = codec_digest(answer->model);
+    done.fingerprint = clean(answer->fingerprint, LIMIT_TEXT_BYTES);
+    done.message = clean(answer->message, LIMIT_TEXT_BYTES);
+    done.frames.data = (uint8_t *)(uintptr_t)answer->rgb.data;
+    done.frames.len = answer->rgb.size;
+    done.width = answer->width;
+    done.height = answer->height;
     envelope.body_case = FARM__ENVELOPE__BODY_CANARY_DONE;
     envelope.canary_done = &done;
     send(context, name, &envelope);

@@ -3,6 +3,7 @@
 #ifndef ZOE_WORKER_REPORT_H
 #define ZOE_WORKER_REPORT_H
 
+#include "base/buf.h"
 #include "worker/slot_core.h"
 
 typedef void (*report_send)(void *context, const struct attempt_name *name,
@@ -16,9 +17,16 @@ void report_handed_back(const struct attempt_name *name, Farm__HandBackReason re
 /* log_tail may be NULL. */
 void report_ended(const struct attempt_name *name, Farm__EndKind kind, const char *message,
                   const char *log_tail, uint32_t steps, report_send send, void *context);
-/* frames_sha256 NULL: it failed. */
-void report_canary(const struct attempt_name *name, uint32_t slot,
-                   const struct digest *frames_sha256, const char *fingerprint, const char *message,
+struct report_canary {
+    uint32_t slot;
+    const char *fingerprint;
+    const struct digest *frames_sha256; /* NULL: it failed */
+    const char *message;                /* why then */
+    const struct digest *model;         /* of a model's own; NULL: `pattern` */
+    struct bytes rgb;                   /* its frame, as far as it may ride along; else none */
+    uint32_t width, height;             /* of that */
+};
+void report_canary(const struct attempt_name *name, const struct report_canary *answer,
                    report_send send, void *context);
 
 #endif

@@ -163,8 +163,11 @@ static void do_canary_failed(struct slot *s, const struct slot_action *a)
 {
     const struct slot_host *host = &s->options.host;
     log_warn("the canary failed: %s", a->message);
-    report_canary(&a->name, (uint32_t)s->options.index, NULL, s->fingerprint ? s->fingerprint : "",
-                  a->message, host->report, host->context);
+    const struct report_canary answer = {.slot = (uint32_t)s->options.index,
+                                         .fingerprint = s->fingerprint ? s->fingerprint : "",
+                                         .message = a->message,
+                                         .model = a->own ? &a->part : NULL};
+    report_canary(&a->name, &answer, host->report, host->context);
     host->no_result(host->context, &a->name);
 }
 

@@ -50,6 +50,8 @@ void slot_end(struct slot_work *work, Farm__EndKind kind, const char *message, u
     struct slot_action *action = slot_act(out, answer ? SLOT_CANARY_FAILED : SLOT_ENDED, work);
     action->end = kind;
     action->steps = steps;
+    action->own = work->own;
+    if (work->own) action->part = work->parts[0].digest;
     snprintf(action->message, sizeof action->message, "%s", message);
     slot_work_free(work);
 }
@@ -57,7 +59,7 @@ void slot_end(struct slot_work *work, Farm__EndKind kind, const char *message, u
 void slot_refuse(struct slot_work *work, Farm__HandBackReason reason, uint32_t steps,
                  const char *message, struct slot_actions *out)
 {
-    if (work->canary)
+    if (work->canary && !work->own)
         slot_end(work, FARM__END_KIND__END_FAILED, message, steps, out);
     else
         slot_hand_back(work, reason, message, out);

@@ -54,6 +54,7 @@ struct slot_action {
     struct attempt_name name;
     struct slot_work *work;
     struct digest part;
+    bool own; /* CANARY_FAILED: of the model .part */
     struct slot_place place;
     struct slot_saved saved;
     Farm__HandBackReason reason;

@@ -13,8 +13,8 @@ void slot_hand_back(struct slot_work *work, Farm__HandBackReason reason, const c
                     struct slot_actions *out);
 void slot_end(struct slot_work *work, Farm__EndKind kind, const char *message, uint32_t steps,
               struct slot_actions *out);
-/* A canary that cannot be rendered here is an answer too: handing it back would only bring it
- * again. */
+/* That the canary of `pattern` cannot be rendered here is an answer too: handing it back would only
+ * bring it again. */
 void slot_refuse(struct slot_work *work, Farm__HandBackReason reason, uint32_t steps,
                  const char *message, struct slot_actions *out);
 /* At most ten times a second within a phase. */

@@ -109,6 +109,12 @@ static void hear_warning(struct slot *s, const json_t *message)
     log_warn("%s: %s", text_of(message, "attempt"), text_of(message, "message"));
 }
 
+static void hear_idle(struct slot *s, const json_t *message)
+{
+    log_debug("slot %d: the engine waited %lld us for work", s->options.index,
+              (long long)json_integer_value(json_object_get(message, "us")));
+}
+
 static bool read_output(const json_t *object, struct slot_output *o)
 {
     o->size_bytes = size_of(object, LIMIT_SEGMENT_BYTES);
@@ -117,7 +123,7 @@ static bool read_output(const json_t *object, struct slot_output *o)
     o->height = number(object, "height", LIMIT_SIDE);
     return o->size_bytes > 0 && slot_output_find(text_of(object, "kind"), &o->kind) &&
            digest_parse(text_of(object, "sha256"), &o->sha256) &&
-           (o->kind != SLOT_SEGMENT ||
+           (!slot_output_has_frames(o->kind) ||
             digest_parse(text_of(object, "frames_sha256"), &o->frames_sha256));
 }
 
@@ -173,7 +179,7 @@ static const struct {
 } hearings[] = {
     {"hello", hear_hello},   {"loading", hear_loading}, {"begun", hear_begun}, {"step", hear_step},
     {"frame", hear_frame},   {"alive", hear_alive},     {"saved", hear_saved}, {"done", hear_done},
-    {"failed", hear_failed}, {"warning", hear_warning},
+    {"failed", hear_failed}, {"warning", hear_warning}, {"idle", hear_idle},
 };
 
 void slot_hear(void *context, const json_t *message)

@@ -5,7 +5,12 @@
 
 #include "base/xalloc.h"
 
-static const char *const output_names[SLOT_OUTPUT_KINDS] = {"segment", "latents"};
+static const char *const output_names[SLOT_OUTPUT_KINDS] = {
+    [SLOT_SEGMENT] = "segment",
+    [SLOT_LATENTS] = "latents",
+    [SLOT_REPORT] = "report",
+    [SLOT_FRAMES] = "frames",
+};
 
 const char *slot_output_name(enum slot_output_kind kind)
 {
@@ -20,6 +25,11 @@ bool slot_output_find(const char *name, enum slot_output_kind *out)
         return true;
     }
     return false;
+}
+
+bool slot_output_has_frames(enum slot_output_kind kind)
+{
+    return kind != SLOT_LATENTS;
 }
 
 void slot_work_free(struct slot_work *work)

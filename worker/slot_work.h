@@ -39,15 +39,22 @@ struct slot_part {
 
 /* ---- what comes of it ---- */
 
-enum slot_output_kind { SLOT_SEGMENT, SLOT_LATENTS, SLOT_OUTPUT_KINDS };
+enum slot_output_kind {
+    SLOT_SEGMENT,
+    SLOT_LATENTS,
+    SLOT_REPORT, /* what the frames are, as JSON: rides in the offer */
+    SLOT_FRAMES, /* the frames themselves, RGB: of a model's canary */
+    SLOT_OUTPUT_KINDS
+};
 const char *slot_output_name(enum slot_output_kind kind); /* "segment": on the wire, a file's end */
 bool slot_output_find(const char *name, enum slot_output_kind *out);
+bool slot_output_has_frames(enum slot_output_kind kind); /* its digest and size are told */
 
 struct slot_output {
     enum slot_output_kind kind;
     struct digest sha256;
     uint64_t size_bytes;
-    struct digest frames_sha256; /* this and what follows: of a segment */
+    struct digest frames_sha256; /* this and what follows: of what has frames */
     uint32_t frames;
     uint32_t width;
     uint32_t height;
@@ -73,6 +80,7 @@ struct slot_saved { /* a checkpoint that the engine wrote */
 struct slot_work {
     struct attempt_name name;
     bool canary;
+    bool own;     /* a canary of its model, not of `pattern` */
     char *recipe; /* canonical JSON, of the whole clip */
     struct digest recipe_digest;
     int64_t limit_ns; /* no progress for so long ends the attempt at the coordinator */

@@ -35,6 +35,7 @@ struct wire_outputs { /* of an Offer, which points to them */
     Farm__Output items[SLOT_OUTPUT_KINDS];
     Farm__Output *refs[SLOT_OUTPUT_KINDS];
     char kinds[SLOT_OUTPUT_KINDS][16];
+    uint8_t data[LIMIT_INLINE_BYTES]; /* of the one that rides along */
 };
 
 static void fill_output(const struct slot_output *o, Farm__Output *output)
@@ -42,20 +43,36 @@ static void fill_output(const struct slot_output *o, Farm__Output *output)
     farm__output__init(output);
     output->sha256 = codec_digest(&o->sha256);
     output->size_bytes = o->size_bytes;
-    if (o->kind != SLOT_SEGMENT) return;
+    if (!slot_output_has_frames(o->kind)) return;
     output->frames_sha256 = codec_digest(&o->frames_sha256);
     output->frames = o->frames;
     output->width = o->width;
     output->height = o->height;
 }
 
-static void fill_outputs(const struct slot_result *r, struct wire_outputs *w, Farm__Offer *offer)
+/* What cannot be read any more is offered without its bytes: the coordinator says what then. */
+static void ride_along(struct outbox *o, struct outbox_entry *e, size_t output,
+                       struct wire_outputs *w)
 {
+    struct error err = {0};
+    const uint64_t size = e->result.outputs[output].size_bytes;
+    if (size > sizeof w->data) return;
+    if (outbox_read(o, e, output, 0, w->data, (uint32_t)size, &err))
+        w->items[output].data = (ProtobufCBinaryData){(size_t)size, w->data};
+    else
+        log_error("a report cannot be read any more: %s", err.message);
+}
+
+static void fill_outputs(struct outbox *o, struct outbox_entry *e, struct wire_outputs *w,
+                         Farm__Offer *offer)
+{
+    const struct slot_result *r = &e->result;
     for (size_t i = 0; i < r->output_count; i++) {
         fill_output(&r->outputs[i], &w->items[i]);
         snprintf(w->kinds[i], sizeof w->kinds[i], "%s", slot_output_name(r->outputs[i].kind));
         w->items[i].kind = w->kinds[i];
         w->refs[i] = &w->items[i];
+        if (r->outputs[i].kind == SLOT_REPORT) ride_along(o, e, i, w);
     }
     offer->outputs = w->refs;
     offer->n_outputs = r->output_count;
@@ -74,7 +91,7 @@ void upload_offer(struct upload *u, struct outbox_entry *entry)
     Farm__Attempt attempt = attempt_name_wire(&name);
     Farm__Offer offer = FARM__OFFER__INIT;
     Farm__Envelope envelope = FARM__ENVELOPE__INIT;
-    fill_outputs(&entry->result, &outputs, &offer);
+    fill_outputs(u->options.outbox, entry, &outputs, &offer);
     offer.attempt = &attempt;
     offer.recipe_digest = codec_digest(&entry->recipe_digest);
     offer.model_digest = codec_digest(&entry->model);

@@ -20,6 +20,7 @@ struct reading {
     struct input_list inputs;
     uint64_t latents_bytes; /* about so many */
     uint64_t result_bytes;  /* at most; 0 = the recipe does not say */
+    bool report;            /* what the frames are is kept, not they */
 };
 
 /* ---- sizes ---- */
@@ -30,6 +31,7 @@ static void estimate(struct reading *r, const json_t *recipe)
 {
     const int64_t width = recipe_int(recipe, "width", 0), height = recipe_int(recipe, "height", 0);
     const uint64_t frames = r->task.frames, made = r->task.made_frames;
+    r->report = json_is_true(json_object_get(recipe, "report"));
     if (width < 1 || width > LIMIT_SIDE || height < 1 || height > LIMIT_SIDE ||
         frames > LIMIT_FRAMES)
         return;
@@ -104,9 +106,11 @@ static void add_input(struct worker *w, struct slot_work *work, const struct inp
 }
 
 /* What is not part of the video is there for other tasks only. */
-static void set_outputs(struct slot_work *work, const struct plan_task *task)
+static void set_outputs(struct slot_work *work, const struct plan_task *task, bool report)
 {
-    work->makes[SLOT_SEGMENT] = task->made_frames > 0;
+    work->makes[SLOT_FRAMES] = work->own;
+    work->makes[SLOT_REPORT] = report && !work->own;
+    work->makes[SLOT_SEGMENT] = task->made_frames > 0 && !report && !work->own;
     work->makes[SLOT_LATENTS] = task->latents;
     work->keeps[SLOT_SEGMENT] = !task->published;
     work->keeps[SLOT_LATENTS] = true;
@@ -118,11 +122,12 @@ static struct slot_work *work_of(struct worker *w, const Farm__Assign *assign,
     struct slot_work *work = xcalloc(1, sizeof *work);
     work->name = attempt_name_read(assign->attempt);
     work->canary = assign->canary;
+    work->own = assign->canary && assign->own;
     work->recipe = xstrdup(assign->recipe);
     work->recipe_digest = digest_of(assign->recipe, strlen(assign->recipe));
     work->limit_ns = (int64_t)assign->limit_ms * NS_PER_MS;
     work->checkpoint_bytes = r->latents_bytes;
-    set_outputs(work, &r->task);
+    set_outputs(work, &r->task, r->report);
     add_model(w, work, PART_MODEL, &assign->model_digest);
     for (size_t i = 0; i < assign->n_loras; i++)
         add_model(w, work, PART_LORA, &assign->loras[i]);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/path.h"
 #include "worker/report.h"
 #include "worker/worker_parts.h"
 
@@ -67,15 +68,44 @@ static void host_preempted(void *context, const struct attempt_name *name, const
         worker_left(w, name);
 }
 
-static void take_canary(struct worker *w, struct slot *slot, const struct slot_work *work,
-                        const struct slot_result *result)
+static uint32_t index_of(const struct worker *w, const struct slot *slot)
 {
     uint32_t index = 0;
     while (w->slots[index] != slot)
         index++;
+    return index;
+}
+
+/* What does not fit, or cannot be read again, is told by its digest alone. */
+static void add_frame(struct worker *w, const struct slot_work *work,
+                      const struct slot_output *frames, struct buf *rgb,
+                      struct report_canary *answer)
+{
+    char *path = outbox_part_path(&w->outbox, &work->name, SLOT_FRAMES);
+    const bool fits = frames->frames == 1 && frames->size_bytes <= LIMIT_CANARY_BYTES &&
+                      frames->width <= CANARY_SIDE && frames->height <= CANARY_SIDE;
+    if (fits && path_read(path, LIMIT_CANARY_BYTES, rgb, NULL)) {
+        answer->rgb = (struct bytes){rgb->data, rgb->size};
+        answer->width = frames->width;
+        answer->height = frames->height;
+    }
+    free(path);
+}
+
+static void take_canary(struct worker *w, struct slot *slot, const struct slot_work *work,
+                        const struct slot_result *result)
+{
+    const struct slot_output *made = &result->outputs[0];
+    struct buf rgb = BUF_INIT;
+    struct report_canary answer = {.slot = index_of(w, slot),
+                                   .fingerprint = slot_fingerprint(slot),
+                                   .frames_sha256 = &made->frames_sha256,
+                                   .message = "",
+                                   .model = work->own ? &work->parts[0].digest : NULL};
+    if (work->own) add_frame(w, work, made, &rgb, &answer);
     outbox_discard_parts(&w->outbox, &work->name);
-    report_canary(&work->name, index, &result->outputs[0].frames_sha256, slot_fingerprint(slot), "",
-                  worker_report, w);
+    report_canary(&work->name, &answer, worker_report, w);
+    buf_finish(&rgb);
 }
 
 static void lose_result(struct worker *w, const struct slot_work *work, const struct error *err)

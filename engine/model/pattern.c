@@ -6,6 +6,7 @@
  * it; never black (every channel >= LEVEL_MIN), never still (the drift is at least 1/48 of the
  * colour circle a frame). The recipe's `pattern` object makes steps slow, failing, hanging or wrong
  * on purpose. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -223,6 +224,7 @@ static bool run_faults(const struct pattern_request *r, int step, int steps, str
         return error_set(err, ERROR_FAILED, "step %d of %d: failed, as the recipe asks", step,
                          steps);
     if (r->faults.hang_step == step) return hang(ops, err);
+    if (r->faults.crash_step == step) raise(SIGKILL);
     return sleep_step(ops, r->faults.step_ms, err);
 }
 

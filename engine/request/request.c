@@ -19,6 +19,7 @@ static bool read_pattern(struct request_pattern *p, const json_t *recipe, struct
            (json_get_int_or(pattern, "step_ms", 0, &p->step_ms, "pattern", err) &&
             json_get_int_or(pattern, "fail_step", 0, &p->fail_step, "pattern", err) &&
             json_get_int_or(pattern, "hang_step", 0, &p->hang_step, "pattern", err) &&
+            json_get_int_or(pattern, "crash_step", 0, &p->crash_step, "pattern", err) &&
             json_get_int_or(pattern, "garbage_step", 0, &p->garbage_step, "pattern", err));
 }
 

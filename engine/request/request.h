@@ -21,6 +21,7 @@ struct request_pattern {
     int64_t step_ms;
     int64_t fail_step;    /* this step fails */
     int64_t hang_step;    /* this step never ends, and reports nothing */
+    int64_t crash_step;   /* this step kills the process */
     int64_t garbage_step; /* from this step on the frames are wrong */
 };
 

@@ -40,9 +40,9 @@ static void operations_of_modelscope_are_counted(void **state)
         struct engine_size size;
         double step, frame;
     } rows[] = {
-        {{256, 256, 16, 25, false}, 4.886e12, 0.622e12},
-        {{576, 320, 24, 25, false}, 21.394e12, 1.76e12},
-        {{1024, 576, 24, 25, false}, 78.486e12, 5.75e12},
+        {{256, 256, 16, 25, false, false}, 4.886e12, 0.622e12},
+        {{576, 320, 24, 25, false, false}, 21.394e12, 1.76e12},
+        {{1024, 576, 24, 25, false, false}, 78.486e12, 5.75e12},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -60,8 +60,8 @@ static void operations_of_modelscope_are_counted(void **state)
 static void guidance_costs_less_than_double(void **state)
 {
     (void)state;
-    json_t *plain = estimate(FULL_SIZE, (struct engine_size){256, 256, 16, 25, false});
-    json_t *guided = estimate(FULL_SIZE, (struct engine_size){256, 256, 16, 25, true});
+    json_t *plain = estimate(FULL_SIZE, (struct engine_size){256, 256, 16, 25, false, false});
+    json_t *guided = estimate(FULL_SIZE, (struct engine_size){256, 256, 16, 25, true, false});
     const double ratio = number(guided, "flops", "step") / number(plain, "flops", "step");
     assert_true(ratio > 1.9 && ratio < 1.98);
     assert_true(number(guided, "memory", "live") > 1.5 * number(plain, "memory", "live"));
@@ -73,7 +73,7 @@ static void guidance_costs_less_than_double(void **state)
 static void plans_waste_little(void **state)
 {
     (void)state;
-    json_t *facts = estimate(FULL_SIZE, (struct engine_size){576, 320, 24, 25, true});
+    json_t *facts = estimate(FULL_SIZE, (struct engine_size){576, 320, 24, 25, true, false});
     assert_true(number(facts, "memory", "tensors") >= number(facts, "memory", "live"));
     assert_true(number(facts, "memory", "tensors") < 1.05 * number(facts, "memory", "live"));
     json_decref(facts);
@@ -104,7 +104,7 @@ static void an_estimate_is_what_a_render_takes(void **state)
     (void)state;
     for (int i = 0; i < 2; i++) {
         const struct engine_memory m = render(models[i]);
-        json_t *facts = estimate(models[i], (struct engine_size){64, 64, 4, 2, true});
+        json_t *facts = estimate(models[i], (struct engine_size){64, 64, 4, 2, true, false});
         assert_string_equal(json_string_value(json_object_get(facts, "weights")), "found");
         expect_within(facts, "memory", "stored", (double)m.stored, 0);
         expect_within(facts, "memory", "weights", (double)m.weights, 0);
@@ -118,10 +118,10 @@ static void an_estimate_is_what_a_render_takes(void **state)
 
 static void impossible_sizes_are_refused(void **state)
 {
-    static const struct engine_size sizes[] = {{60, 64, 4, 2, true},
-                                               {64, 0, 4, 2, true},
-                                               {64, 64, 100000, 2, true},
-                                               {64, 64, 4, 1000, true}};
+    static const struct engine_size sizes[] = {{60, 64, 4, 2, true, false},
+                                               {64, 0, 4, 2, true, false},
+                                               {64, 64, 100000, 2, true, false},
+                                               {64, 64, 4, 1000, true, false}};
     (void)state;
     const struct engine_options options = {.threads = 1};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {

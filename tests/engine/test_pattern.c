@@ -2,7 +2,10 @@
 #include "tiny_copy.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/digest.h"
@@ -175,6 +178,22 @@ static void a_step_fails_as_asked(void **state)
     assert_int_equal(err.code, ERROR_FAILED);
     assert_non_null(strstr(err.message, "step 3 of 4"));
     engine_job_free(job);
+    engine_close(model);
+}
+
+static void a_crash_takes_the_process(void **state)
+{
+    (void)state;
+    struct engine_model *model = open_pattern();
+    int status;
+    const pid_t child = fork();
+    if (child == 0) {
+        struct error err = {0};
+        (void)run_steps(open_job(model, "{\"pattern\": {\"crash_step\": 3}}"), &err);
+        _exit(0);
+    }
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     engine_close(model);
 }
 
@@ -365,6 +384,7 @@ int main(void)
         cmocka_unit_test(frames_may_be_taken_one_by_one),
         cmocka_unit_test(odd_shapes_are_honoured),
         cmocka_unit_test(a_step_fails_as_asked),
+        cmocka_unit_test(a_crash_takes_the_process),
         cmocka_unit_test(garbage_is_other_frames),
         cmocka_unit_test(steps_take_their_time),
         cmocka_unit_test(progress_is_told_within_steps),

@@ -6,13 +6,15 @@
  *       task's own, each once, in the plan's order; none is leased before its inputs are stored
  *   I2  what is acknowledged was committed before
  *   T1  an Assign leaves after its lease was committed; T3 an attempt ends exactly once
+ *   T9  what is black or still is stored only after a result was set aside before
+ *   S4  at most one copy of a task is given beside its first attempt
  *   T4  a clip fails for a bad recipe, or after two ends that count, or in stitching
  *   S7  nothing of two fingerprints is stored of one clip, and nothing goes on from another's
  *   T6  one checkpoint a task, each with more steps than the one before
  *   I7  fences only grow, whatever crashes and restarts happen
  *   B2  nothing is renamed before publishing(sha256) is committed, and nothing but that file
  *   B4, D1, W2: nothing is leased of a batch that is over or paused, while the disk is low, or to
- *       a worker that was not admitted */
+ *       a worker that was not admitted, or was not given its model's canary before */
 #ifndef ZOE_TESTS_SIMULATION_CHECKER_H
 #define ZOE_TESTS_SIMULATION_CHECKER_H
 
@@ -26,35 +28,6 @@ static inline bool checker_may_lease(const struct farm *f, const char *batch)
     struct batch_record record;
     if (!farm_batch_record(f, batch, &record)) return false;
     return record.state == BATCH_QUEUED || record.state == BATCH_RUNNING;
-}
-
-/* How many outputs a task has. Others than whole clips have no choice. */
-static inline uint32_t checker_outputs(const struct task_key *key)
-{
-    struct plan_task task = nature_task(key);
-    return (uint32_t)(task.made_frames > 0) + (uint32_t)task.latents;
-}
-
-static inline bool checker_all_stored(struct checker *c, const struct task_key *key)
-{
-    struct plan plan = nature_plan(key);
-    struct task_key each = *key;
-    for (each.task = 0; each.task < plan_task_count(&plan); each.task++) {
-        if (checker_task(c, &each)->output_count != checker_outputs(&each)) return false;
-    }
-    return true;
-}
-
-static inline bool checker_has_inputs(struct checker *c, const struct task_key *key)
-{
-    struct plan_task plan = nature_task(key);
-    for (uint32_t i = 0; i < plan.input_count; i++) {
-        struct task_key input = *key;
-        input.task = plan.inputs[i].task;
-        const struct checker_task *t = checker_task(c, &input);
-        if (t->output_count != checker_outputs(&input)) return false;
-    }
-    return true;
 }
 
 static inline void checker_add_lease(struct checker_task *t, const struct attempt_record *a)
@@ -81,9 +54,12 @@ static inline void checker_see_lease(struct checker *c, const struct farm *f,
     if (b->clips == 0 || b->removed) checker_say(c, "B1", "leased of an unknown batch", &a->task);
     if (is_fresh && !checker_may_lease(f, a->task.batch))
         checker_say(c, "B4", "leased of a batch that is paused or over", &a->task);
+    if (is_fresh && checker_live(t) > 1) checker_say(c, "S4", "leased a third time", &a->task);
     if (is_fresh && c->disk_is_low) checker_say(c, "D1", "leased on a low disk", &a->task);
     if (is_fresh && !checker_worker(c, a->worker)->admitted)
         checker_say(c, "W2", "leased to a worker that was not admitted", &a->task);
+    if (is_fresh && !checker_has_shown(c, a))
+        checker_say(c, "W2", "leased before its worker showed that it can", &a->task);
     if (a->resumed_step != 0 && a->resumed_step != t->checkpoint_step)
         checker_say(c, "T6", "resumes from what is not stored", &a->task);
     clip->failed = false;
@@ -93,17 +69,20 @@ static inline void checker_see_lease(struct checker *c, const struct farm *f,
 static inline void checker_count(struct checker_clip *clip, enum attempt_end end)
 {
     clip->counted += end == END_HUNG || end == END_FAILED || end == END_REJECTED;
+    clip->losses += end == END_LOST;
     clip->nonsense = clip->nonsense || end == END_RECIPE;
 }
 
-/* Neither loss nor preemption fails a clip, and no single failure does. */
+/* No preemption fails a clip, no single failure, and no fewer than four losses (T5). */
 static inline void checker_see_failed(struct checker *c, struct checker_clip *clip,
                                       const struct task_key *key)
 {
-    if (!clip->nonsense && clip->counted < 2 && !checker_all_stored(c, key))
+    bool has_cause = clip->nonsense || clip->counted >= 2 || clip->losses >= 4;
+    if (!has_cause && !checker_all_stored(c, key))
         checker_say(c, "T4", "a clip failed without cause", key);
     clip->failed = true;
     clip->counted = 0;
+    clip->losses = 0;
     clip->nonsense = false;
 }
 
@@ -121,33 +100,10 @@ static inline void checker_see_end(struct checker *c, const struct attempt_end_r
             checker_say(c, "I2", "done without outputs", &end->task);
         l->ended = true;
         l->end = end->end;
+        t->set_aside += end->end == END_SUSPECT || end->end == END_COMPARED;
         return;
     }
     checker_say(c, "T3", "an attempt ended that never began", &end->task);
-}
-
-static inline bool checker_has_live(const struct checker_task *t)
-{
-    for (size_t i = 0; i < t->lease_count; i++) {
-        if (!t->leases[i].ended) return true;
-    }
-    return false;
-}
-
-/* A stored output of another task of the same clip, made with another fingerprint. */
-static inline bool checker_is_mixed(const struct checker *c, const struct digest *sha256,
-                                    const struct task_key *key)
-{
-    struct plan plan = nature_plan(key);
-    if (plan_task_count(&plan) == 1) return false;
-    for (size_t i = 0; i < c->task_count; i++) {
-        const struct checker_task *t = &c->tasks[i];
-        bool same = t->key.clip == key->clip && strcmp(t->key.batch, key->batch) == 0;
-        if (!same || t->output_count == 0) continue;
-        if (t->outputs[0].bytes[NATURE_FINGERPRINT] != sha256->bytes[NATURE_FINGERPRINT])
-            return true;
-    }
-    return false;
 }
 
 static inline void checker_see_checkpoint(struct checker *c, struct checker_task *t,
@@ -166,7 +122,7 @@ static inline void checker_see_output(struct checker *c, const struct output_rec
     const struct digest *sha256 = &o->output.sha256;
     if (!sha256->bytes[NATURE_GOOD]) checker_say(c, "I1", "a bad output was stored", &o->task);
     if (!nature_is_of(sha256, &o->task)) checker_say(c, "I1", "an output of another", &o->task);
-    if (!checker_has_live(t)) checker_say(c, "I1", "stored without a lease", &o->task);
+    if (checker_live(t) == 0) checker_say(c, "I1", "stored without a lease", &o->task);
     if (sha256->bytes[NATURE_MIXED])
         checker_say(c, "S7", "it went on from another fingerprint", &o->task);
     if (checker_clip(c, &o->task)->published)
@@ -175,6 +131,8 @@ static inline void checker_see_output(struct checker *c, const struct output_rec
         checker_see_checkpoint(c, t, &o->output);
         return;
     }
+    if (checker_asks_twice(&o->output, &o->task) && t->set_aside == 0)
+        checker_say(c, "T9", "odd frames were taken without a second look", &o->task);
     if (checker_is_mixed(c, sha256, &o->task))
         checker_say(c, "S7", "two fingerprints in one clip", &o->task);
     if (o->index != t->output_count || o->index >= LIMIT_OUTPUTS)
@@ -195,11 +153,12 @@ static inline void checker_see_drop(struct checker *c, const struct farm *f,
     struct checker_task *t = checker_task(c, key);
     const struct checker_clip *clip = checker_clip(c, key);
     bool may = clip->published || t->missing || clip->repinned_in == c->commits ||
-               checker_is_canceled(f, key->batch);
+               clip->disowned_in == c->commits || checker_is_canceled(f, key->batch);
     if (!may) checker_say(c, "I2", "outputs were dropped that are needed", key);
     t->output_count = 0;
     t->checkpoint_step = 0;
     t->missing = false;
+    t->set_aside = 0;
     t->dropped_in = c->commits;
 }
 
@@ -260,15 +219,24 @@ static inline void checker_see_batch(struct checker *c, const struct farm *f, co
 
 static inline void checker_see_worker(struct checker *c, const struct worker_record *row)
 {
-    checker_worker(c, row->name)->admitted = row->admitted;
+    struct checker_worker *w = checker_worker(c, row->name);
+    bool is_new = memcmp(w->boot, row->boot_id, sizeof(w->boot)) != 0;
+    w->admitted = row->admitted;
+    memcpy(w->boot, row->boot_id, sizeof(w->boot));
+    if (is_new) w->shown = 0;
 }
 
 static inline void checker_see_event(struct checker *c, const struct event_record *event)
 {
     struct task_key key = {.clip = event->clip};
-    if (strcmp(event->kind, "clip.repinned") != 0) return;
+    bool repinned = strcmp(event->kind, "clip.repinned") == 0;
+    bool disowned = strcmp(event->kind, "clip.disowned") == 0;
+    if (strcmp(event->kind, "canary.useless") == 0) c->canaries_are_useless = true;
+    if (!repinned && !disowned) return;
     (void)snprintf(key.batch, sizeof(key.batch), "%s", event->batch);
-    checker_clip(c, &key)->repinned_in = c->commits;
+    struct checker_clip *clip = checker_clip(c, &key);
+    if (repinned) clip->repinned_in = c->commits;
+    if (disowned) clip->disowned_in = c->commits;
 }
 
 static inline void checker_see_write(struct checker *c, const struct farm *f,
@@ -304,7 +272,10 @@ static inline void checker_see_number(struct checker *c, const struct effect_mes
 static inline void checker_see_assign(struct checker *c, const struct effect_message *m)
 {
     const struct task_key *key = &m->attempt.task;
-    if (m->canary) return;
+    if (m->canary) {
+        checker_worker(c, m->worker)->shown |= (uint16_t)(1U << m->model.bytes[0]);
+        return;
+    }
     const struct checker_lease *l =
         checker_lease(checker_task(c, key), m->worker, m->attempt.fence);
     if (l == NULL) checker_say(c, "T1", "assigned without a committed lease", key);
@@ -369,6 +340,18 @@ static inline void checker_see_file(struct checker *c, const struct task_key *ke
         checker_say(c, "B2", "a final name before its commit", key);
 }
 
+/* After a power cut: what stands under a final name is damaged. */
+static inline void checker_see_damage(struct checker *c, const struct task_key *key)
+{
+    checker_say(c, "I8", "what stands under a final name is not whole", key);
+}
+
+/* After a power cut: a clip's file lost its final name. */
+static inline void checker_see_no_file(struct checker *c, const struct task_key *key)
+{
+    if (checker_clip(c, key)->published) checker_say(c, "I2", "a published clip is gone", key);
+}
+
 /* ---- at the end ---- */
 
 static inline void checker_see_over(struct checker *c, const struct checker_batch *b)
@@ -384,7 +367,7 @@ static inline void checker_see_over(struct checker *c, const struct checker_batc
     for (size_t i = 0; i < c->task_count; i++) {
         const struct checker_task *t = &c->tasks[i];
         if (strcmp(t->key.batch, b->id) != 0) continue;
-        if (checker_has_live(t)) checker_say(c, "T3", "an attempt never ended", &t->key);
+        if (checker_live(t) > 0) checker_say(c, "T3", "an attempt never ended", &t->key);
         if (t->checkpoint_step != 0) checker_say(c, "T6", "a checkpoint was left", &t->key);
     }
     if (!batch_state_is_terminal(b->state)) checker_say(c, "B3", "a batch never ended", &key);

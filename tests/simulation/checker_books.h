@@ -25,6 +25,7 @@ struct checker_task {
     uint32_t checkpoint_step; /* of the stored one; 0 = none */
     bool missing;             /* somebody said that a stored output is damaged */
     uint64_t dropped_in;      /* the commit in which it was dropped for that */
+    uint32_t set_aside;       /* results that were rendered once more since it was dropped */
 };
 
 struct checker_clip {
@@ -34,8 +35,10 @@ struct checker_clip {
     bool published;
     bool failed;
     uint32_t counted;     /* ends that count against it, since it last failed */
+    uint32_t losses;      /* alike */
     bool nonsense;        /* the engine refused its recipe, since then */
     uint64_t repinned_in; /* the commit in which it started over (S7) */
+    uint64_t disowned_in; /* ... in which who made some of it was found to lie (W8) */
 };
 
 struct checker_batch {
@@ -49,6 +52,8 @@ struct checker_batch {
 struct checker_worker {
     char name[CHECKER_NAME];
     bool admitted;
+    uint8_t boot[ID_BOOT_BYTES];
+    uint16_t shown; /* models whose canary it was given in this boot and life of the farm */
     uint64_t session;
     uint64_t last_number;
 };
@@ -60,6 +65,7 @@ struct checker {
     struct checker_worker *workers;
     size_t task_count, clip_count, batch_count, worker_count;
     bool disk_is_low;
+    bool canaries_are_useless; /* somebody could not render one: nothing is sure of them */
     uint64_t commits;
     struct attempt_key owed; /* assigned though it had ended: its Cancel must follow at once */
     uint64_t owed_in;        /* session; 0 = nothing is owed */
@@ -135,6 +141,40 @@ static inline struct checker_lease *checker_lease(struct checker_task *t, const 
     return NULL;
 }
 
+/* Attempts that have not ended. */
+static inline uint32_t checker_live(const struct checker_task *t)
+{
+    uint32_t live = 0;
+    for (size_t i = 0; i < t->lease_count; i++)
+        live += !t->leases[i].ended;
+    return live;
+}
+
+/* T9. Segments that do not move may belong to a clip that does. */
+static inline bool checker_asks_twice(const struct output *o, const struct task_key *key)
+{
+    struct plan plan = nature_plan(key);
+    enum suspect seen = nature_suspect(&o->sha256);
+    if (strcmp(o->kind, "segment") != 0) return false;
+    return seen == SUSPECT_BLACK || (seen == SUSPECT_STILL && plan_task_count(&plan) == 1);
+}
+
+/* A stored output of another task of the same clip, made with another fingerprint. */
+static inline bool checker_is_mixed(const struct checker *c, const struct digest *sha256,
+                                    const struct task_key *key)
+{
+    struct plan plan = nature_plan(key);
+    if (plan_task_count(&plan) == 1) return false;
+    for (size_t i = 0; i < c->task_count; i++) {
+        const struct checker_task *t = &c->tasks[i];
+        bool same = t->key.clip == key->clip && strcmp(t->key.batch, key->batch) == 0;
+        if (!same || t->output_count == 0) continue;
+        if (t->outputs[0].bytes[NATURE_FINGERPRINT] != sha256->bytes[NATURE_FINGERPRINT])
+            return true;
+    }
+    return false;
+}
+
 static inline void checker_accepted(struct checker *c, const struct batch_spec *spec)
 {
     struct checker_batch *b = checker_batch(c, spec->id);
@@ -151,6 +191,51 @@ static inline void checker_finish(struct checker *c)
     free(c->batches);
     free(c->workers);
     *c = (struct checker){0};
+}
+
+/* ---- questions ---- */
+
+/* How many outputs a task has. Others than whole clips have no choice. */
+static inline uint32_t checker_outputs(const struct task_key *key)
+{
+    struct plan_task task = nature_task(key);
+    return (uint32_t)(task.made_frames > 0) + (uint32_t)task.latents;
+}
+
+static inline bool checker_all_stored(struct checker *c, const struct task_key *key)
+{
+    struct plan plan = nature_plan(key);
+    struct task_key each = *key;
+    for (each.task = 0; each.task < plan_task_count(&plan); each.task++) {
+        if (checker_task(c, &each)->output_count != checker_outputs(&each)) return false;
+    }
+    return true;
+}
+
+static inline bool checker_has_inputs(struct checker *c, const struct task_key *key)
+{
+    struct plan_task plan = nature_task(key);
+    for (uint32_t i = 0; i < plan.input_count; i++) {
+        struct task_key input = *key;
+        input.task = plan.inputs[i].task;
+        const struct checker_task *t = checker_task(c, &input);
+        if (t->output_count != checker_outputs(&input)) return false;
+    }
+    return true;
+}
+
+static inline bool checker_has_shown(struct checker *c, const struct attempt_record *a)
+{
+    uint16_t model = (uint16_t)(1U << nature_model(&a->task));
+    return c->canaries_are_useless || (checker_worker(c, a->worker)->shown & model) != 0;
+}
+
+/* The coordinator starts: it knows nothing of what was shown. */
+static inline void checker_see_start(struct checker *c)
+{
+    for (size_t i = 0; i < c->worker_count; i++)
+        c->workers[i].shown = 0;
+    c->canaries_are_useless = false;
 }
 
 #endif

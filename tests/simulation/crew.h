@@ -4,7 +4,7 @@
 #ifndef ZOE_TESTS_SIMULATION_CREW_H
 #define ZOE_TESTS_SIMULATION_CREW_H
 
-#include "simulation/chance.h"
+#include "simulation/accidents.h"
 #include "simulation/ledger.h"
 #include "simulation/nature.h"
 
@@ -13,7 +13,7 @@
 #define CREW_BEAT_NS (2 * NS_PER_S)
 
 enum temper { HONEST, SLOW, CRASHING, HANGING, LYING, FAILING, CUT_OFF, TEMPER_COUNT };
-enum fate { FATE_GOOD, FATE_BAD, FATE_FAIL, FATE_HANG, FATE_RECIPE };
+enum fate { FATE_GOOD, FATE_BAD, FATE_FAIL, FATE_HANG, FATE_RECIPE, FATE_FELL };
 enum stage { STAGE_FREE, STAGE_NEXT, STAGE_RUNNING, STAGE_RESULT };
 
 enum up_kind {
@@ -38,7 +38,7 @@ struct up { /* worker -> coordinator */
     struct farm_held held[CREW_HELD];
     uint32_t held_count;
     uint64_t last_session, last_message;
-    bool draining, matches, right;
+    bool draining, matches, right, failed;
     enum hand_back_reason reason;
     enum attempt_end end;
     uint32_t output, output_count;
@@ -64,6 +64,7 @@ struct crew_job {
     enum stage stage;
     struct attempt_key key;
     bool canary;
+    uint8_t model; /* a canary's own; 0 = `pattern` */
     uint32_t slot;
     uint32_t step, steps, resumed_step;
     int64_t next_ns, limit_ns, moved_ns;
@@ -84,8 +85,9 @@ struct member {
     uint32_t slots;
     bool alive, connected, draining, leaving;
     uint8_t boot[ID_BOOT_BYTES];
-    uint64_t link;    /* of its connection, never reused */
-    uint64_t session; /* 0 = not welcomed yet */
+    int64_t deaf_ns, dumb_ns; /* until then nothing reaches it, nothing is heard of it */
+    uint64_t link;            /* of its connection, never reused */
+    uint64_t session;         /* 0 = not welcomed yet */
     uint64_t last_session, last_message;
     int64_t again_ns; /* restart, reconnect or next Hello */
     int64_t beat_ns;
@@ -95,6 +97,7 @@ struct member {
 
 struct crew {
     struct chance *chance;
+    struct accidents *accidents;
     int64_t now_ns;
     uint64_t last_link;
     struct attempt_key gossip; /* what some worker was given lately: liars speak of it */
@@ -182,11 +185,12 @@ static inline void member_cut(struct crew *c, struct member *w)
     struct up u;
     while (w->ups.count > 0) {
         queue_take(&w->ups, chance_below(c->chance, (uint32_t)w->ups.count), sizeof(u), &u);
-        if (u.kind == UP_HELLO || chance_one_in(c->chance, 2)) continue;
+        if (u.kind == UP_HELLO || !accident_hits(c->accidents, LATE_UP, 2)) continue;
         for (uint32_t copies = 1 + chance_below(c->chance, 2); copies > 0; copies--)
             *(struct up *)queue_add(&w->limbo, sizeof(u)) = u;
     }
     w->downs.count = 0;
+    w->deaf_ns = w->dumb_ns = 0;
     w->connected = false;
     w->link = 0;
     w->session = 0;
@@ -215,8 +219,10 @@ static inline void member_start(struct crew *c, struct member *w)
     w->alive = true;
 }
 
+/* Also while an older connection stands: what was said on that one comes late. */
 static inline void member_connect(struct crew *c, struct member *w)
 {
+    if (w->connected) member_cut(c, w);
     w->connected = true;
     w->link = ++c->last_link;
     member_hello(c, w);
@@ -245,20 +251,30 @@ static inline bool member_slot_runs(const struct member *w, uint32_t slot)
 
 static inline enum fate fate_of(struct crew *c, const struct member *w, const struct attempt_key *k)
 {
+    struct accidents *all = c->accidents;
     if (nature_is_nonsense(&k->task)) return FATE_RECIPE;
     if (nature_kills(&k->task)) return FATE_FAIL;
-    if (w->temper == FAILING && chance_one_in(c->chance, 3)) return FATE_FAIL;
-    if (w->temper == HANGING && chance_one_in(c->chance, 3)) return FATE_HANG;
-    if (w->temper == LYING && chance_one_in(c->chance, 2)) return FATE_BAD;
-    return chance_one_in(c->chance, 40) ? FATE_FAIL : FATE_GOOD;
+    if (nature_fells(&k->task) && accident_hits(all, TASK_FELLS, 1)) return FATE_FELL;
+    if (w->temper == HANGING && accident_hits(all, ENGINE_HANGS, 3)) return FATE_HANG;
+    if (w->temper == LYING && accident_hits(all, WRONG_FRAMES, 2)) return FATE_BAD;
+    return accident_hits(all, ENGINE_EXITS, w->temper == FAILING ? 3 : 40) ? FATE_FAIL : FATE_GOOD;
 }
 
-static inline void job_begin(struct crew *c, struct crew_job *j)
+static inline void job_say(struct member *w, const struct crew_job *j)
+{
+    if (w->session == 0 || (j->canary && j->model == 0)) return;
+    struct up *u = member_say(w, UP_PROGRESS, &j->key);
+    u->offset = j->step;
+    u->size_bytes = j->steps;
+}
+
+static inline void job_begin(struct crew *c, struct member *w, struct crew_job *j)
 {
     j->stage = STAGE_RUNNING;
     j->step = j->resumed_step;
     j->moved_ns = c->now_ns;
     j->next_ns = c->now_ns + chance_between(c->chance, NS_PER_S / 20, NS_PER_S);
+    job_say(w, j);
 }
 
 static inline void job_resume(struct crew_job *j, const struct down *d)
@@ -282,16 +298,24 @@ static inline void member_take(struct crew *c, struct member *w, const struct do
         member_back(w, &m->attempt, j == NULL ? HAND_BACK_DISK : HAND_BACK_DRAINING);
         return;
     }
+    uint8_t model = m->canary ? m->model.bytes[0] : 0;
+    bool is_work = !m->canary || model != 0;
+    bool may_refuse = is_work && w->temper != HONEST; /* a refusal is never forgotten */
+    if (may_refuse && accident_hits(c->accidents, REFUSAL, 60)) {
+        member_back(w, &m->attempt, HAND_BACK_MEMORY);
+        return;
+    }
     *j = (struct crew_job){.stage = STAGE_NEXT,
                            .key = m->attempt,
                            .canary = m->canary,
+                           .model = model,
                            .slot = m->slot,
                            .limit_ns = m->limit_ns,
                            .polite = chance_one_in(c->chance, 2)};
     j->fate = m->canary ? FATE_GOOD : fate_of(c, w, &m->attempt);
     j->steps = m->canary ? NATURE_STEPS : nature_steps(&m->attempt.task);
     job_resume(j, d);
-    if (!member_slot_runs(w, m->slot)) job_begin(c, j);
+    if (!member_slot_runs(w, m->slot)) job_begin(c, w, j);
 }
 
 /* ---- hearing ---- */
@@ -359,7 +383,7 @@ static inline void member_hear(struct crew *c, struct member *w, const struct do
         member_hello(c, w);
     }
     if (m->session != w->session || w->session == 0) return;
-    if (m->number > 0) w->last_message = m->number;
+    if (m->number > w->last_message) w->last_message = m->number;
     if (d->kind == EFFECT_CLOSE_SESSION) member_cut(c, w);
     if (d->kind == EFFECT_ASSIGN) member_take(c, w, d);
     if (d->kind == EFFECT_RECALL) hear_recall(w, &m->attempt);

@@ -2,12 +2,8 @@
 #ifndef ZOE_TESTS_SIMULATION_HEARING_H
 #define ZOE_TESTS_SIMULATION_HEARING_H
 
+#include "coordinator/farm_canary.h"
 #include "simulation/post.h"
-
-static inline bool accident(struct world *w, uint32_t one_in)
-{
-    return !w->calm && chance_one_in(&w->chance, one_in);
-}
 
 static inline void who_are_you(struct member *m)
 {
@@ -80,6 +76,15 @@ static inline void hear_offer(struct world *w, const struct member *m, const str
     if (u->output_count > 0) world_hash_if_complete(w, t);
 }
 
+static inline bool was_answered(const struct effects *list, size_t before)
+{
+    for (size_t i = before; i < list->count; i++) {
+        enum effect_kind kind = list->items[i].kind;
+        if (kind == EFFECT_CHECKPOINT_SEEN || kind == EFFECT_DISCARD_CHECKPOINT) return true;
+    }
+    return false;
+}
+
 static inline void hear_checkpoint(struct world *w, const struct member *m, const struct up *said)
 {
     struct up u = *said;
@@ -92,8 +97,10 @@ static inline void hear_checkpoint(struct world *w, const struct member *m, cons
                                          .output = u.outputs[0],
                                          .received = t->received[0],
                                          .leaving = u.leaving};
+    size_t before = farm_effects(w->f)->count;
     farm_checkpoint(w->f, u.session, &checkpoint, w->now_ns);
-    if (farm_has_checkpoint(w->f, m->name, &u.key)) world_hash_if_complete(w, t);
+    if (!was_answered(farm_effects(w->f), before) && farm_has_checkpoint(w->f, m->name, &u.key))
+        world_hash_if_complete(w, t);
 }
 
 static inline void hear_chunk(struct world *w, const struct member *m, const struct up *u)
@@ -105,6 +112,7 @@ static inline void hear_chunk(struct world *w, const struct member *m, const str
     if (t == NULL || index >= t->output_count) return;
     if (!farm_upload_window(w->f, u->session, &u->key, u->output, &from, &end)) return;
     if (u->offset > from || chunk_end <= from || chunk_end > end) return;
+    if (accident(w, UPLOAD_WRITE_FAILS, 60)) return; /* nothing of it stays */
     t->received[index] = chunk_end;
     (void)farm_received(w->f, u->session, &u->key, u->output, chunk_end, w->now_ns);
     world_hash_if_complete(w, t);
@@ -128,8 +136,34 @@ static inline void hear_progress(struct world *w, const struct up *u)
     farm_progress(w->f, u->session, &at, w->now_ns);
 }
 
-static inline void hear_canary(struct world *w, const struct up *u)
+static inline void tell_canaries(struct world *w)
 {
+    for (size_t i = 0; i < NATURE_MODELS; i++)
+        farm_model_canary(w->f, &(struct digest){{nature_models[i]}}, "a model");
+}
+
+/* No two that lie say the same. */
+static inline void hear_model_canary(struct world *w, const struct member *m, const struct up *u,
+                                     const struct canary_out *out)
+{
+    uint8_t model = out->model.bytes[0];
+    struct digest frames = nature_canary(model, out->fingerprint);
+    if (!u->right) frames.bytes[3] = (uint8_t)(1 + world_index(w, m->name));
+    struct farm_model_frame frame = {.number = u->key.fence,
+                                     .frames_sha256 = u->failed ? NULL : &frames,
+                                     .message = "it failed",
+                                     .said = CANARY_UNKNOWN};
+    if (model == NATURE_MODEL) frame.said = u->right && !u->failed ? CANARY_RIGHT : CANARY_WRONG;
+    farm_model_canary_done(w->f, u->session, &frame, w->now_ns);
+}
+
+static inline void hear_canary(struct world *w, const struct member *m, const struct up *u)
+{
+    struct canary_out out;
+    if (farm_canary_out(w->f, u->session, u->key.fence, &out)) {
+        hear_model_canary(w, m, u, &out);
+        return;
+    }
     struct digest frames = w->config.canary_answer;
     frames.bytes[1] ^= u->right ? 0 : 1;
     farm_canary_done(w->f, u->session, u->key.fence, &frames, "", w->now_ns);
@@ -155,33 +189,65 @@ static inline void world_hear(struct world *w, struct member *m, const struct up
     if (u->kind == UP_BACK)
         farm_handed_back(w->f, u->session, &u->key, u->reason, "not now", w->now_ns);
     if (u->kind == UP_ENDED) hear_ended(w, u);
-    if (u->kind == UP_CANARY) hear_canary(w, u);
+    if (u->kind == UP_CANARY) hear_canary(w, m, u);
     if (u->kind == UP_LEAVING) farm_leaving(w->f, u->session, "bye", true, w->now_ns);
     if (u->kind == UP_OFFER) hear_offer(w, m, u);
     if (u->kind == UP_CHECKPOINT) hear_checkpoint(w, m, u);
     if (u->kind == UP_CHUNK) hear_chunk(w, m, u);
 }
 
-/* Messages arrive in order, and some moments none does. */
-static inline void world_deliver(struct world *w, struct member *m)
+/* ---- the way of messages ---- */
+
+/* The next message of a queue: now and then it is the one behind it, or none, or it stays for a
+ * second time. `kinds` are those of this direction. */
+enum luck { LUCK_LOST, LUCK_DOUBLED, LUCK_OVERTAKES, LUCK_COUNT };
+static const enum accident_kind luck_up[] = {UP_LOST, UP_DOUBLED, UP_OVERTAKES};
+static const enum accident_kind luck_down[] = {DOWN_LOST, DOWN_DOUBLED, DOWN_OVERTAKES};
+
+static inline bool next_message(struct world *w, struct queue *q, size_t size, void *out,
+                                const enum accident_kind kinds[LUCK_COUNT])
+{
+    bool overtakes = q->count > 1 && accident(w, kinds[LUCK_OVERTAKES], 300);
+    queue_take(q, overtakes ? 1 : 0, size, out);
+    if (accident(w, kinds[LUCK_LOST], 500)) return false;
+    if (accident(w, kinds[LUCK_DOUBLED], 300)) memcpy(queue_add(q, size), out, size);
+    return true;
+}
+
+static inline bool goes_on(const struct world *w)
+{
+    return w->dying == LIVING && !world_is_red(w);
+}
+
+static inline void deliver_ups(struct world *w, struct member *m)
 {
     struct up u;
-    struct down d;
-    if (accident(w, 6)) return;
-    while (m->ups.count > 0 && !world_is_red(w) && !accident(w, 40)) {
-        queue_take(&m->ups, 0, sizeof(u), &u);
+    while (m->ups.count > 0 && goes_on(w) && !accident(w, UPS_DELAYED, 40)) {
+        if (!next_message(w, &m->ups, sizeof(u), &u, luck_up)) continue;
         world_hear(w, m, &u);
         world_check(w);
     }
-    while (m->limbo.count > 0 && chance_one_in(&w->chance, 2)) {
+    while (m->limbo.count > 0 && goes_on(w) && chance_one_in(&w->chance, 2)) {
         queue_take(&m->limbo, chance_below(&w->chance, (uint32_t)m->limbo.count), sizeof(u), &u);
         world_hear(w, m, &u);
         world_check(w);
     }
-    while (m->downs.count > 0 && m->connected && !accident(w, 40)) {
-        queue_take(&m->downs, 0, sizeof(d), &d);
-        member_hear(&w->crew, m, &d);
+}
+
+static inline void deliver_downs(struct world *w, struct member *m)
+{
+    struct down d;
+    while (m->downs.count > 0 && m->connected && !accident(w, DOWNS_DELAYED, 40)) {
+        if (next_message(w, &m->downs, sizeof(d), &d, luck_down)) member_hear(&w->crew, m, &d);
     }
+}
+
+/* Messages arrive in order, and some moments none does. */
+static inline void world_deliver(struct world *w, struct member *m)
+{
+    bool late = accident(w, UPS_DELAYED, 6);
+    if (!late && w->now_ns >= m->dumb_ns) deliver_ups(w, m);
+    if (!late && w->now_ns >= m->deaf_ns) deliver_downs(w, m);
 }
 
 #endif

@@ -3,11 +3,10 @@
 #ifndef ZOE_TESTS_SIMULATION_HISTORY_H
 #define ZOE_TESTS_SIMULATION_HISTORY_H
 
-#include "simulation/hearing.h"
+#include "simulation/people.h"
 
 #define HISTORY_STORMY_STEPS 900
 #define HISTORY_CALM_STEPS 20000
-#define HISTORY_BATCHES 8
 #define HISTORY_GIB (UINT64_C(1) << 30)
 
 /* ---- the coordinator's starts and ends ---- */
@@ -34,16 +33,21 @@ static inline void world_reload(struct world *w)
 {
     farm_free(w->f);
     w->kills++;
+    w->dying = LIVING;
     w->works.count = 0;
     w->fresh.clips = 0;
     w->config.first_session += 1000000;
     memset(w->routes, 0, sizeof(w->routes));
     use_old_store(w);
+    disk_sweep(&w->disk, &w->store, true);
+    if (!world_is_red(w)) (void)disk_check(&w->disk, &w->store, &w->red);
+    checker_see_start(&w->checker);
     w->f = reload_farm(&w->store, &w->config, w->now_ns, &w->red);
     if (w->f == NULL) {
         w->f = farm_new(&w->config);
         return;
     }
+    tell_canaries(w);
     world_check(w);
     tell_disk(w);
 }
@@ -53,6 +57,47 @@ static inline void world_kill(struct world *w)
     for (uint32_t i = 0; i < w->member_count; i++)
         member_cut(&w->crew, &w->members[i]);
     world_reload(w);
+}
+
+/* What was not synced may be gone: uploads under way, videos that were not announced. */
+static inline void cut_files(struct world *w, struct chance *how)
+{
+    for (size_t i = 0; i < w->temp_count; i++) {
+        for (int k = 0; k < 2 && w->temps[i].received[k] > 0; k++)
+            w->temps[i].received[k] =
+                (uint64_t)chance_between(how, 0, (int64_t)w->temps[i].received[k] + 1);
+    }
+    for (size_t i = 0; i < w->file_count; i++) {
+        struct video_file *file = &w->files[i];
+        if (file->key.batch[0] == '\0') continue;
+        bool is_damaged = !file->content_synced && chance_one_in(how, 2);
+        bool returns = file->is_final && !file->name_synced && chance_one_in(how, 2);
+        if (is_damaged && file->is_final) checker_see_damage(&w->checker, &file->key);
+        if (returns) checker_see_no_file(&w->checker, &file->key);
+        if (returns) file->is_final = false;
+        if (is_damaged) file->key.batch[0] = '\0';
+        file->content_synced = true;
+        file->name_synced = file->is_final;
+    }
+}
+
+static inline void world_cut_power(struct world *w)
+{
+    struct chance how = w->accidents.how;
+    cut_files(w, &how);
+    disk_cut(&w->disk, &how);
+    world_kill(w);
+}
+
+/* Kills it when its time has come. */
+static inline bool world_dies(struct world *w)
+{
+    if (w->dying == LIVING || world_is_red(w)) return false;
+    if (w->dying == DYING)
+        world_kill(w);
+    else
+        world_cut_power(w);
+    return true;
 }
 
 /* ---- turns ---- */
@@ -68,133 +113,106 @@ static inline void send_then_commit(struct world *w)
     effects_clear(farm_effects(w->f));
 }
 
+static inline bool store_fails(struct world *w)
+{
+    bool is_full = accident(w, COMMIT_IS_FULL, 500);
+    return accident(w, COMMIT_IO_ERROR, 500) || is_full;
+}
+
+/* D2: nothing is sent, the process goes on with what is stored, and for a while takes nothing. */
+static inline void commit_failed(struct world *w)
+{
+    w->store_down_ns = w->now_ns + chance_between(&w->accidents.how, 0, 20 * NS_PER_S);
+    world_half_commit(w);
+    if (w->mutation != MUTATION_DEAF_COMMIT) {
+        world_reload(w);
+        return;
+    }
+    world_send(w);
+    effects_clear(farm_effects(w->f));
+}
+
+static inline void finish_turn(struct world *w)
+{
+    if (accident(w, DIES_AFTER_COMMIT, 300)) {
+        world_kill(w); /* before anything is sent */
+        return;
+    }
+    world_send(w);
+    if (world_dies(w)) return;
+    effects_clear(farm_effects(w->f));
+    if (!accident(w, POWER_CUT, 300)) return;
+    w->dying = DYING_IN_THE_DARK;
+    (void)world_dies(w);
+}
+
 static inline void world_turn(struct world *w)
 {
-    farm_wall(w->f, w->now_ns / NS_PER_MS);
-    farm_turn(w->f, w->now_ns, w->calm || !chance_one_in(&w->chance, 5));
+    farm_wall(w->f, w->now_ns / NS_PER_MS + w->wall_ms);
+    farm_turn(w->f, w->now_ns, w->accidents.calm || !chance_one_in(&w->chance, 5));
     world_check(w);
+    unlink_first(w);
     if (w->mutation == MUTATION_SEND_FIRST) {
         send_then_commit(w);
-    } else if (accident(w, 300)) {
-        world_kill(w); /* before the commit */
-    } else if (accident(w, 300)) {
-        world_reload(w); /* the commit fails: the process goes on with what is stored */
+    } else if (accident(w, DIES_BEFORE_COMMIT, 300)) {
+        world_kill(w);
+    } else if (accident(w, DIES_IN_COMMIT, 300)) {
+        world_half_commit(w);
+        world_kill(w);
+    } else if (store_fails(w)) {
+        commit_failed(w);
     } else {
         world_commit(w);
-        if (accident(w, 300)) {
-            world_kill(w); /* after the commit, before anything is sent */
-            return;
-        }
-        world_send(w);
-        effects_clear(farm_effects(w->f));
+        finish_turn(w);
     }
-}
-
-/* ---- people ---- */
-
-static inline void name_batch(char id[ID_BATCH_SIZE], uint32_t sequence)
-{
-    (void)snprintf(id, ID_BATCH_SIZE, "b00000000%u", (unsigned)(sequence % 10));
-}
-
-static inline struct shape shape_of(const char *batch, uint32_t clip)
-{
-    struct task_key key = {.clip = clip};
-    memcpy(key.batch, batch, sizeof(key.batch));
-    struct shape shape = {.model = {{(uint8_t)(1 + clip)}},
-                          .width = 64,
-                          .height = 64,
-                          .steps = NATURE_STEPS,
-                          .fps = 8,
-                          .plan = nature_plan(&key)};
-    shape.frames = shape.plan.frames;
-    if (plan_stages(&shape.plan) == 1) return shape;
-    shape.second_model = (struct digest){{9}};
-    shape.second_width = shape.second_height = 128;
-    shape.second_steps = shape.plan.upscale_steps;
-    return shape;
-}
-
-static inline void submit(struct world *w)
-{
-    struct chance *c = &w->chance;
-    struct batch_spec *spec = &w->fresh;
-    if (w->sequence >= HISTORY_BATCHES || spec->clips > 0 || w->disk_low) return;
-    *spec = (struct batch_spec){.name = "sim",
-                                .owner = "me",
-                                .priority = (int32_t)chance_below(c, 5) - 2,
-                                .sequence = ++w->sequence,
-                                .shapes = w->fresh_shapes,
-                                .groups = 2,
-                                .runs = w->fresh_runs,
-                                .run_count = 3};
-    name_batch(spec->id, (uint32_t)spec->sequence);
-    for (uint32_t i = 0; i < 2; i++) {
-        w->fresh_shapes[i] = shape_of(spec->id, i == 0 ? 0 : NATURE_LONG_FIRST);
-        w->fresh_runs[2 * i] = (struct clip_run){i == 0 ? 0 : NATURE_LONG_END, 0};
-    }
-    w->fresh_runs[1] = (struct clip_run){NATURE_LONG_FIRST, 1};
-    spec->clips = NATURE_LONG_END + 1 + chance_below(c, 20);
-    if (!farm_batch_add(w->f, spec, &w->red)) return;
-}
-
-static inline const char *some_batch(struct world *w)
-{
-    static char id[ID_BATCH_SIZE];
-    name_batch(id, 1 + chance_below(&w->chance, (uint32_t)w->sequence + 1));
-    return id;
-}
-
-static inline void people_act(struct world *w)
-{
-    struct error why = {0};
-    const char *id = some_batch(w);
-    switch (chance_below(&w->chance, 9)) {
-    case 0:
-        (void)farm_batch_pause(w->f, id, &why);
-        break;
-    case 1:
-    case 2:
-    case 3:
-        (void)farm_batch_resume(w->f, id, &why);
-        break;
-    case 4:
-        if (chance_one_in(&w->chance, 4)) (void)farm_batch_cancel(w->f, id, w->now_ns, &why);
-        break;
-    case 5:
-        (void)farm_batch_retry(w->f, id, &why);
-        break;
-    case 6:
-        if (chance_one_in(&w->chance, 4)) (void)farm_batch_remove(w->f, id, &why);
-        break;
-    default:
-        submit(w);
-        break;
-    }
-    world_check(w);
-}
-
-static inline void resume_all(struct world *w)
-{
-    struct batch_info info;
-    for (uint64_t i = 0; farm_batch_at(w->f, i, &info); i++) {
-        char id[ID_BATCH_SIZE];
-        memcpy(id, info.id, sizeof(id));
-        if (info.state == BATCH_PAUSED) (void)farm_batch_resume(w->f, id, NULL);
-    }
-    world_check(w);
 }
 
 /* ---- accidents ---- */
 
+static inline void befall_link(struct world *w, struct member *m)
+{
+    struct chance *how = &w->accidents.how;
+    if (!m->connected) return;
+    if (accident(w, LINK_BREAKS, m->temper == CUT_OFF ? 40 : 300)) member_cut(&w->crew, m);
+    if (m->connected && accident(w, SESSION_REPLACED, 400)) member_connect(&w->crew, m);
+    if (accident(w, PARTITION, 600))
+        m->deaf_ns = m->dumb_ns = w->now_ns + chance_between(how, NS_PER_S, 60 * NS_PER_S);
+    if (accident(w, PARTITION_UP, 600))
+        m->dumb_ns = w->now_ns + chance_between(how, NS_PER_S, 60 * NS_PER_S);
+    if (accident(w, PARTITION_DOWN, 600))
+        m->deaf_ns = w->now_ns + chance_between(how, NS_PER_S, 60 * NS_PER_S);
+}
+
+static inline bool is_quarantined(struct world *w, const struct member *m)
+{
+    struct worker_info info;
+    return farm_worker_info(w->f, m->name, w->now_ns, &info) && info.state == WORKER_QUARANTINED;
+}
+
 static inline void befall(struct world *w, struct member *m)
 {
-    if (m->connected && accident(w, m->temper == CUT_OFF ? 40 : 300)) member_cut(&w->crew, m);
-    if (m->alive && accident(w, m->temper == CRASHING ? 60 : 600)) member_die(&w->crew, m);
-    if (accident(w, 800)) (void)farm_drain(w->f, m->name, 0, "me", w->now_ns, NULL);
-    if (accident(w, 1500)) farm_revoke(w->f, m->name, w->now_ns);
-    if (accident(w, 400)) twin_says_hello(w, m);
+    befall_link(w, m);
+    if (m->alive && accident(w, WORKER_DIES, m->temper == CRASHING ? 60 : 600))
+        member_die(&w->crew, m);
+    if (accident(w, DRAIN, 800)) (void)farm_drain(w->f, m->name, 0, "me", w->now_ns, NULL);
+    if (accident(w, REVOKED, 1500)) farm_revoke(w->f, m->name, w->now_ns);
+    if (accident(w, QUARANTINED, 800))
+        (void)farm_quarantine(w->f, m->name, "odd", "me", w->now_ns, NULL);
+    if (is_quarantined(w, m) && accident(w, READMITTED, 100))
+        (void)farm_readmit(w->f, m->name, "me", NULL);
+    if (accident(w, TWIN, 400)) twin_says_hello(w, m);
     world_check(w);
+}
+
+/* Many are cut off at once, and come back together. */
+static inline void befall_many(struct world *w)
+{
+    int64_t until_ns = w->now_ns + chance_between(&w->accidents.how, NS_PER_S, 60 * NS_PER_S);
+    for (uint32_t i = 0; i < w->member_count; i++) {
+        struct member *m = &w->members[i];
+        if (m->connected && !chance_one_in(&w->accidents.how, 3))
+            m->deaf_ns = m->dumb_ns = until_ns;
+    }
 }
 
 /* A file that was stored is found to be gone. */
@@ -210,25 +228,38 @@ static inline void lose_file(struct world *w)
     world_check(w);
 }
 
+static inline void change_clocks(struct world *w)
+{
+    struct chance *how = &w->accidents.how;
+    if (accident(w, CLOCK_JUMPS, 300))
+        w->now_ns += chance_between(how, 5 * NS_PER_S, 600 * NS_PER_S);
+    if (accident(w, WALL_AHEAD, 300)) w->wall_ms += chance_between(how, 1, 7200000);
+    if (accident(w, WALL_BACK, 300)) w->wall_ms -= chance_between(how, 1, 7200000);
+}
+
 static inline void weather(struct world *w)
 {
-    if (accident(w, 150)) lose_file(w);
-    if (accident(w, w->disk_low ? 15 : 250)) {
+    if (accident(w, FILE_LOST, 150)) lose_file(w);
+    if (w->disk_low ? accident(w, DISK_FREE, 15) : accident(w, DISK_FULL, 250)) {
         w->disk_low = !w->disk_low;
         tell_disk(w);
     }
-    if (accident(w, 300)) w->now_ns += chance_between(&w->chance, 5 * NS_PER_S, 600 * NS_PER_S);
-    if (accident(w, 20)) people_act(w);
+    change_clocks(w);
+    if (accident(w, PARTITION_MANY, 500)) befall_many(w);
+    if (accident(w, PEOPLE, 20)) people_act(w);
 }
 
 static inline void be_calm(struct world *w)
 {
-    w->calm = true;
+    w->accidents.calm = true;
     if (w->disk_low) {
         w->disk_low = false;
         tell_disk(w);
     }
     resume_all(w);
+    for (uint32_t i = 0; i < w->member_count; i++)
+        (void)farm_readmit(w->f, w->members[i].name, "me", NULL);
+    world_check(w);
 }
 
 /* ---- I6 ---- */
@@ -250,7 +281,7 @@ static inline void check_idleness_from_outside(struct world *w)
     struct worker_info info;
     bool idle = m->session != 0 && !m->draining && member_is_empty(m) && clip_waits(w) &&
                 farm_worker_info(w->f, m->name, w->now_ns, &info) && info.state == WORKER_IDLE;
-    if (!w->calm || !idle) {
+    if (!w->accidents.calm || !idle) {
         w->idle_ns = 0;
         return;
     }
@@ -261,19 +292,30 @@ static inline void check_idleness_from_outside(struct world *w)
 
 /* ---- a history ---- */
 
+/* Each step has chances of its own: what an accident changed in one does not change all others. */
+static inline void begin_step(struct world *w)
+{
+    accidents_step(&w->accidents);
+    chance_seed(&w->chance, w->accidents.seed * UINT64_C(0xd1342543de82ef95) + w->accidents.step);
+}
+
 static inline void world_step(struct world *w)
 {
+    begin_step(w);
     w->now_ns += chance_between(&w->chance, NS_PER_S / 50, NS_PER_S / 2);
     w->crew.now_ns = w->now_ns;
-    weather(w);
-    for (uint32_t i = 0; i < w->member_count && !world_is_red(w); i++) {
-        befall(w, &w->members[i]);
+    bool answers = w->now_ns >= w->store_down_ns; /* else it takes nothing in */
+    if (answers) weather(w);
+    for (uint32_t i = 0; i < w->member_count && goes_on(w); i++) {
+        if (answers) befall(w, &w->members[i]);
         member_act(&w->crew, &w->members[i]);
-        world_deliver(w, &w->members[i]);
+        if (answers) world_deliver(w, &w->members[i]);
     }
-    world_do_works(w);
-    if (!world_is_red(w)) world_turn(w);
-    if (!world_is_red(w)) check_idleness_from_outside(w);
+    if (!answers) return;
+    if (goes_on(w)) world_do_works(w);
+    if (world_dies(w)) return;
+    if (goes_on(w)) world_turn(w);
+    if (goes_on(w)) check_idleness_from_outside(w);
 }
 
 static inline void world_populate(struct world *w)
@@ -289,15 +331,22 @@ static inline void world_populate(struct world *w)
     }
 }
 
-static inline struct world *world_new(uint64_t seed, enum mutation mutation)
+/* `only`: NULL, or the accidents that may happen; it outlives the world. */
+static inline struct world *world_new(uint64_t seed, enum mutation mutation,
+                                      const struct accident_list *only)
 {
     struct world *w = xcalloc(1, sizeof(*w));
     chance_seed(&w->chance, seed);
     w->mutation = mutation;
-    w->config = (struct farm_config){.seed = seed, .first_session = 1, .canary_answer = {{42}}};
+    w->config = (struct farm_config){.seed = seed,
+                                     .first_session = 1,
+                                     .canary_answer = {{42}},
+                                     .compare_one_in = (uint32_t)(seed % 4)};
     w->f = farm_new(&w->config);
-    w->now_ns = 1000 * NS_PER_S;
-    w->crew = (struct crew){.chance = &w->chance, .now_ns = w->now_ns};
+    tell_canaries(w);
+    w->now_ns = WORLD_START_NS;
+    w->accidents = (struct accidents){.seed = seed, .only = only};
+    w->crew = (struct crew){.chance = &w->chance, .accidents = &w->accidents, .now_ns = w->now_ns};
     world_populate(w);
     submit(w);
     return w;
@@ -311,6 +360,8 @@ static inline void world_free(struct world *w)
     ledger_finish(&w->store);
     ledger_finish(&w->old);
     checker_finish(&w->checker);
+    accident_list_finish(&w->accidents.hits);
+    free(w->disk.files);
     free(w->works.items);
     free(w->temps);
     free(w->files);

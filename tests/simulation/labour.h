@@ -19,6 +19,15 @@ static inline void job_mark(const struct member *w, const struct crew_job *j, st
     d->bytes[NATURE_MIXED] = mixed;
 }
 
+/* Whole files of frames that are not what was asked for. */
+static inline void job_spoil(struct crew *c, const struct member *w, struct digest *d)
+{
+    if (w->temper != LYING && w->temper != FAILING) return;
+    if (accident_hits(c->accidents, BLACK_FRAMES, 6)) d->bytes[NATURE_SUSPECT] = 2;
+    if (w->temper == LYING && accident_hits(c->accidents, OTHER_FRAMES, 3))
+        d->bytes[NATURE_FALSE] = (uint8_t)w->name[1];
+}
+
 static inline void job_output(struct crew *c, const struct member *w, struct crew_job *j,
                               const char *kind)
 {
@@ -29,6 +38,7 @@ static inline void job_output(struct crew *c, const struct member *w, struct cre
                          .frames = NATURE_FRAMES};
     (void)snprintf(o->kind, sizeof(o->kind), "%s", kind);
     job_mark(w, j, &o->sha256);
+    job_spoil(c, w, &o->sha256);
     if (chance_one_in(c->chance, 20)) o->size_bytes = 5 * CREDIT_WINDOW_BYTES;
 }
 
@@ -47,9 +57,11 @@ static inline void job_checkpoint(struct crew *c, struct member *w, const struct
     struct up *u = member_say(w, UP_CHECKPOINT, &j->key);
     struct output *o = &u->outputs[0];
     *o = (struct output){.kind = "checkpoint", .frames = j->step};
-    o->sha256 = nature_output(&j->key, CHECKPOINT_OUTPUT, !chance_one_in(c->chance, 8));
+    bool bad = accident_hits(c->accidents, BAD_CHECKPOINT, 8);
+    o->sha256 = nature_output(&j->key, CHECKPOINT_OUTPUT, !bad);
     o->sha256.bytes[NATURE_STEP] = (uint8_t)j->step;
-    o->sha256.bytes[NATURE_POISON] = w->temper == LYING && chance_one_in(c->chance, 2);
+    o->sha256.bytes[NATURE_POISON] =
+        w->temper == LYING && accident_hits(c->accidents, POISONED_CHECKPOINT, 2);
     job_mark(w, j, &o->sha256);
     o->size_bytes = (uint64_t)chance_between(c->chance, 1, 4000);
     if (chance_one_in(c->chance, 10)) o->size_bytes = 5 * CREDIT_WINDOW_BYTES;
@@ -61,7 +73,9 @@ static inline void job_checkpoint(struct crew *c, struct member *w, const struct
 static inline void job_canary(struct crew *c, struct member *w, struct crew_job *j)
 {
     struct up *u = member_say(w, UP_CANARY, &j->key);
-    u->right = w->temper != LYING || chance_one_in(c->chance, 2);
+    u->right = w->temper != LYING || !accident_hits(c->accidents, WRONG_CANARY, 2);
+    bool may_fail = j->model != 0 && (w->temper == FAILING || w->temper == CRASHING);
+    u->failed = may_fail && accident_hits(c->accidents, CANARY_FAILS, 2);
     j->stage = STAGE_FREE;
 }
 
@@ -81,11 +95,9 @@ static inline void job_step(struct crew *c, struct member *w, struct crew_job *j
             job_canary(c, w, j);
         else
             job_result(c, w, j);
-    } else if (w->session != 0 && !j->canary) {
-        struct up *u = member_say(w, UP_PROGRESS, &j->key);
-        u->offset = j->step;
-        u->size_bytes = j->steps;
-        if (chance_one_in(c->chance, 4)) job_checkpoint(c, w, j);
+    } else if (w->session != 0) {
+        job_say(w, j);
+        if (!j->canary && chance_one_in(c->chance, 4)) job_checkpoint(c, w, j);
     }
 }
 
@@ -118,7 +130,11 @@ static inline void job_run(struct crew *c, struct member *w, struct crew_job *j)
         if (late && j->polite) job_end(w, j, END_HUNG);
         return;
     }
-    if (c->now_ns >= j->next_ns) job_step(c, w, j);
+    if (c->now_ns < j->next_ns) return;
+    if (j->fate == FATE_FELL)
+        member_die(c, w);
+    else
+        job_step(c, w, j);
 }
 
 static inline void member_offer(struct member *w, struct crew_job *j)
@@ -138,7 +154,7 @@ static inline void member_work(struct crew *c, struct member *w)
         struct crew_job *j = &w->jobs[i];
         if (j->stage == STAGE_RUNNING) job_run(c, w, j);
         if (j->stage == STAGE_NEXT && !w->draining && !member_slot_runs(w, j->slot)) {
-            job_begin(c, j);
+            job_begin(c, w, j);
             (void)member_say(w, UP_STARTED, &j->key);
         }
         if (j->stage == STAGE_RESULT && w->session != 0 && j->offered_in != w->session)
@@ -203,7 +219,7 @@ static inline void member_lie(struct crew *c, struct member *w)
 {
     const struct attempt_key *own = &w->jobs[chance_below(c->chance, CREW_JOBS)].key;
     const struct attempt_key *about = chance_one_in(c->chance, 2) ? own : &c->gossip;
-    if (chance_one_in(c->chance, 5) && about->task.batch[0] != '\0')
+    if (about->task.batch[0] != '\0' && accident_hits(c->accidents, LIE, 5))
         lie_about(c, w, about); /* also of what it had once, or never */
 }
 

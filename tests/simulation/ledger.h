@@ -326,6 +326,10 @@ static inline void ledger_write(struct ledger *l, const struct farm *f, const st
     case EFFECT_SAVE_BATCH:
         ledger_save_batch(l, f, e->batch);
         break;
+    case EFFECT_SAVE_PRIORITY:
+        if (ledger_batch(l, e->priority.batch) != NULL)
+            ledger_batch(l, e->priority.batch)->spec.priority = e->priority.value;
+        break;
     case EFFECT_SAVE_PAGE:
         ledger_save_page(l, f, e->page.batch, e->page.index);
         break;

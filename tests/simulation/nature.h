@@ -11,10 +11,11 @@ enum { /* bytes of a digest */
        NATURE_GOOD = 0,
        NATURE_CLIP = 1, /* 4 bytes */
        NATURE_OUTPUT = 5,
-       NATURE_SUSPECT = 6,
-       NATURE_MAKER = 7,  /* which attempt made it: 8 bytes */
-       NATURE_BATCH = 16, /* the id: 10 bytes */
-       NATURE_TASK = 26,  /* 2 bytes */
+       NATURE_SUSPECT = 6, /* 1 = still, as it should be, 2 = black */
+       NATURE_MAKER = 7,   /* which attempt made it: 8 bytes */
+       NATURE_FALSE = 15,  /* other frames than the recipe asks for: whose */
+       NATURE_BATCH = 16,  /* the id: 10 bytes */
+       NATURE_TASK = 26,   /* 2 bytes */
        NATURE_FINGERPRINT = 28,
        NATURE_MIXED = 29, /* it goes on from something of another fingerprint */
        NATURE_STEP = 30,  /* of a checkpoint */
@@ -67,6 +68,12 @@ static inline bool nature_kills(const struct task_key *key)
     return (key->clip * 7 + (uint8_t)key->batch[9]) % 23 == 0;
 }
 
+/* Whoever renders it dies of it. */
+static inline bool nature_fells(const struct task_key *key)
+{
+    return (key->clip * 3 + (uint8_t)key->batch[9]) % 61 == 7;
+}
+
 static inline bool nature_is_nonsense(const struct task_key *key)
 {
     return (key->clip * 5 + (uint8_t)key->batch[9]) % 31 == 1;
@@ -90,6 +97,48 @@ static inline bool nature_is_of(const struct digest *d, const struct task_key *k
     return memcmp(d->bytes + NATURE_CLIP, &key->clip, 4) == 0 &&
            memcmp(d->bytes + NATURE_TASK, &key->task, 2) == 0 &&
            memcmp(d->bytes + NATURE_BATCH, key->batch, ID_BATCH_LENGTH) == 0;
+}
+
+/* ---- models and their canaries ---- */
+
+#define NATURE_MODEL 1      /* of short clips: its canary.json is known */
+#define NATURE_LONG_MODEL 4 /* of long ones: nobody knows the answer before two agree */
+#define NATURE_SECOND_MODEL 9
+
+static const uint8_t nature_models[] = {NATURE_MODEL, NATURE_LONG_MODEL, NATURE_SECOND_MODEL};
+#define NATURE_MODELS (sizeof(nature_models) / sizeof(nature_models[0]))
+
+static inline uint8_t nature_model(const struct task_key *key)
+{
+    bool is_long = key->clip >= NATURE_LONG_FIRST && key->clip < NATURE_LONG_END;
+    if (!is_long) return NATURE_MODEL;
+    return nature_task(key).stage == 0 ? NATURE_LONG_MODEL : NATURE_SECOND_MODEL;
+}
+
+/* What a sound worker of this fingerprint renders. */
+static inline struct digest nature_canary(uint8_t model, const char *fingerprint)
+{
+    return (struct digest){{100, model, (uint8_t)fingerprint[0]}};
+}
+
+/* What a check sees. */
+static inline enum suspect nature_suspect(const struct digest *sha256)
+{
+    static const enum suspect seen[] = {SUSPECT_NONE, SUSPECT_STILL, SUSPECT_BLACK};
+    return seen[sha256->bytes[NATURE_SUSPECT]];
+}
+
+/* What was rendered, whoever did. */
+static inline struct digest nature_content(const struct digest *outputs, uint32_t count)
+{
+    struct digest content = {{0}};
+    for (uint32_t i = 0; i < count; i++) {
+        struct digest d = outputs[i];
+        memset(d.bytes + NATURE_MAKER, 0, 8);
+        for (size_t k = 0; k < sizeof(content.bytes); k++)
+            content.bytes[k] = (uint8_t)(content.bytes[k] * 31 + d.bytes[k] + 1);
+    }
+    return content;
 }
 
 /* The video that stitching makes of a clip's segments: `video` is zero before the first. */

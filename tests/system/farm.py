@@ -73,6 +73,7 @@ class Farm:
         for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "ZOE_COORDINATOR", "ZOE_SERVER_KEY", "ZOE_CLIENT_KEY"):
             self.env.pop(name, None)
         (self.folder / "home").mkdir(exist_ok=True)
+        self.programs = {"zoe": BIN, "zoe-coordinator": BIN}   # folders: some tests mix builds
         self.coordinator = None
         self.ready = None
         self.workers = {}
@@ -105,7 +106,7 @@ class Farm:
 
     def start_coordinator(self, env=None, expect_ready=True, extra=()):
         workers, clients = ("tcp://127.0.0.1:*", "tcp://127.0.0.1:*") if not self.ready else (self.ready["workers"], self.ready["clients"])
-        arguments = [BIN / "zoe-coordinator", "--state", self.state, "--listen-workers", workers, "--listen-clients", clients, "--json", *extra]
+        arguments = [self.programs["zoe-coordinator"] / "zoe-coordinator", "--state", self.state, "--listen-workers", workers, "--listen-clients", clients, "--json", *extra]
         for model in self.models:
             arguments += ["--models", model]
         self.coordinator = self.spawn("coordinator", arguments, env, subprocess.PIPE)
@@ -128,9 +129,9 @@ class Farm:
             self.zoe("worker", "allow", public, "--name", name)
         return folder
 
-    def start_worker(self, name, *extra, env=None, prefix=()):
+    def start_worker(self, name, *extra, env=None, prefix=(), programs=BIN):
         folder = self.worker_key(name)
-        arguments = [*prefix, BIN / "zoe-worker", "--connect", self.ready["workers"], "--server-key", self.ready["public_key"], "--state", folder, *extra]
+        arguments = [*prefix, programs / "zoe-worker", "--connect", self.ready["workers"], "--server-key", self.ready["public_key"], "--state", folder, *extra]
         for model in self.models:
             arguments += ["--models", model]
         self.workers[name] = self.spawn(f"worker-{name}", arguments, env)
@@ -180,7 +181,7 @@ class Farm:
     # -- command line --------------------------------------------------------------------------------
 
     def run(self, *arguments, stdin=None, timeout=300, env=None):
-        return subprocess.run([str(BIN / "zoe"), *map(str, arguments)], env=dict(self.env, **(env or {})), input=stdin, capture_output=True, text=True, timeout=timeout * SLOW)
+        return subprocess.run([str(self.programs["zoe"] / "zoe"), *map(str, arguments)], env=dict(self.env, **(env or {})), input=stdin, capture_output=True, text=True, timeout=timeout * SLOW)
 
     def zoe(self, *arguments, stdin=None, code=0, json_out=False, timeout=300):
         """Runs zoe; its stdout (parsed when json_out) if it ends with `code`."""

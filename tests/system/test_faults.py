@@ -124,24 +124,33 @@ class Faults(unittest.TestCase):
                 farm.start_coordinator()
             self.finish(farm, accepted, orphans=2)
 
-    def stop_an_engine(self, farm):
-        """Stops an engine in mid-batch; its pid if an attempt was caught in it, None if it had just ended."""
+    def stop_an_engine(self, farm, kind):
+        """Stops an engine in mid-batch; its pid if that led to an event of this kind, None if it had just ended its task."""
         accepted = farm.submit(LINES, *SMALL, "--again")
         farm.wait_published(accepted["batch"], 1)
         stopped = eventually(lambda: engines(farm), 30, "an engine runs")[0]
         os.kill(stopped, signal.SIGSTOP)
         self.finish(farm, accepted)
         kinds = [e["kind"] for e in farm.zoe("events", "--batch", accepted["batch"], json_out=True)["events"]]
-        if "attempt.hung" in kinds:
+        if kind in kinds:
             return stopped
         os.kill(stopped, signal.SIGKILL)
         return None
 
+    def stop_engines_until(self, farm, kind):
+        stopped = next(filter(None, (self.stop_an_engine(farm, kind) for _ in range(5))), None)
+        self.assertIsNotNone(stopped, f"five batches, and no {kind}")
+        eventually(lambda: not pathlib.Path(f"/proc/{stopped}/exe").exists(), 30, "the stopped engine is ended")
+
     def test_engine_stopped_is_hung(self):
+        """Nobody else could take a copy: the lease's limit finds it."""
+        with Farm().start(workers=1) as farm:
+            self.stop_engines_until(farm, "attempt.hung")
+
+    def test_engine_stopped_is_outrun(self):
+        """Another worker is idle at the end of the batch: its copy wins before the limit."""
         with Farm().start(workers=2) as farm:
-            stopped = next(filter(None, (self.stop_an_engine(farm) for _ in range(5))), None)
-            self.assertIsNotNone(stopped, "no attempt was caught in five batches")
-            self.assertFalse(pathlib.Path(f"/proc/{stopped}/exe").exists())
+            self.stop_engines_until(farm, "attempt.copied")
 
     def test_worker_drains_on_sigterm(self):
         with Farm().start(workers=2) as farm:

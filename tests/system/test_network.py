@@ -5,9 +5,13 @@ import random
 import shutil
 import socket
 import subprocess
+import sys
 import unittest
 
-from farm import BIN, SOURCE, Farm, eventually
+from farm import BIN, SLOW, SOURCE, Farm, eventually
+
+sys.path.insert(0, str(SOURCE / "tests/chaos"))
+from proxy import Proxy  # noqa: E402
 
 TAG = f"zt{os.getpid() % 10000}"
 
@@ -40,6 +44,25 @@ class Network:
         for n in range(self.count):
             subprocess.run(["ip", "netns", "del", f"{TAG}n{n}"], capture_output=True)
         subprocess.run(["ip", "link", "del", f"{TAG}br"], capture_output=True)
+
+
+class DeadLine(unittest.TestCase):
+    def test_a_worker_on_a_dead_line_dials_anew(self):
+        """Something between the two forgot the connection without a word to either: both ends stay open, and one way is deaf for good."""
+        with Farm() as farm:
+            farm.start_coordinator()
+            with Proxy(farm.ready["workers"], half_open_s=100000) as proxy:
+                folder = farm.worker_key("far")
+                farm.workers["far"] = farm.spawn("worker-far", [BIN / "zoe-worker", "--connect", proxy.url, "--server-key", farm.ready["public_key"], "--state", folder])
+                state = lambda: next((w["state"] for w in farm.zoe("worker", "list", json_out=True)["workers"]), None)
+                eventually(lambda: state() == "idle", 30 * SLOW, "it joins")
+                proxy.set(half_open_every_s=0.05)
+                eventually(lambda: proxy.counts().get("half_open", 0) == 1, 10 * SLOW, "the line is dead")
+                proxy.set(half_open_every_s=0)
+                log = farm.folder / "worker-far.log"
+                eventually(lambda: "dialling anew" in log.read_text(), 90 * SLOW, "the worker gives the line up")
+                accepted = farm.submit(["one"], "--model", "pattern", "--frames", "4", "--steps", "2")
+                farm.wait(accepted["batch"], seconds=120)
 
 
 def can_make_namespaces():

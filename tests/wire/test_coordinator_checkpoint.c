@@ -1,22 +1,26 @@
 /* Checkpoints of a task at a real coordinator: which are kept, and who goes on from them. */
 #include "wire/plan_peer.h"
 
-/* As an engine leaves it: the state, then the latents. */
-static struct buf make_checkpoint(const struct labour *w, uint32_t step)
+#include <glob.h>
+
+/* As an engine leaves it: the state, then the latents, 64 values of each channel and frame in rows
+ * of `width`. */
+static struct buf make_checkpoint_of(const struct labour *w, uint32_t step, uint32_t width)
 {
+    uint32_t height = 64 / width;
     char recipe[DIGEST_TEXT_SIZE];
     static const float values[4 * 8 * 8 * 8];
     struct buf out = BUF_INIT;
     digest_text(&cast.recipe, recipe);
     char *state = xasprintf("{\"schema\":1,\"kind\":\"checkpoint\",\"recipe\":\"%s\",\"task\":%u,"
-                            "\"first\":%u,\"frames\":8,\"channels\":4,\"height\":8,\"width\":8,"
+                            "\"first\":%u,\"frames\":8,\"channels\":4,\"height\":%u,\"width\":%u,"
                             "\"step\":%u,\"steps\":4,\"fingerprint\":\"a test\"}",
-                            recipe, w->task, w->task * 6, step);
-    char *header =
-        xasprintf("{\"state\":{\"dtype\":\"U8\",\"shape\":[%zu],\"data_offsets\":[0,"
-                  "%zu]},\"latents.0\":{\"dtype\":\"F32\",\"shape\":[4,8,8,8],"
-                  "\"data_offsets\":[%zu,%zu]}}",
-                  strlen(state), strlen(state), strlen(state), strlen(state) + sizeof(values));
+                            recipe, w->task, w->task * 6, height, width, step);
+    char *header = xasprintf("{\"state\":{\"dtype\":\"U8\",\"shape\":[%zu],\"data_offsets\":[0,"
+                             "%zu]},\"latents.0\":{\"dtype\":\"F32\",\"shape\":[4,8,%u,%u],"
+                             "\"data_offsets\":[%zu,%zu]}}",
+                             strlen(state), strlen(state), height, width, strlen(state),
+                             strlen(state) + sizeof(values));
     const uint64_t size = strlen(header);
     for (int i = 0; i < 8; i++)
         buf_append_char(&out, (char)(size >> (8 * i)));
@@ -26,6 +30,11 @@ static struct buf make_checkpoint(const struct labour *w, uint32_t step)
     free(header);
     free(state);
     return out;
+}
+
+static struct buf make_checkpoint(const struct labour *w, uint32_t step)
+{
+    return make_checkpoint_of(w, step, 8);
 }
 
 static void say_checkpoint(const struct labour *w, uint32_t step, const struct buf *bytes)
@@ -90,10 +99,11 @@ static void checkpoints_of_something_else_are_not_kept(void **state)
     (void)state;
     struct labour w = take_task(0), other = {.task = 1};
     struct buf foreign = make_checkpoint(&other, 2), early = make_checkpoint(&w, 1);
-    struct buf noise = BUF_INIT;
+    struct buf odd = make_checkpoint_of(&w, 2, 16), noise = BUF_INIT;
     buf_append(&noise, cast.made[0].segment.data, 5000);
     assert_false(send_checkpoint(&w, 2, &foreign)); /* another task's */
     assert_false(send_checkpoint(&w, 2, &early));   /* of another step than was said */
+    assert_false(send_checkpoint(&w, 2, &odd));     /* not of the model's shape */
     assert_false(send_checkpoint(&w, 2, &noise));
     assert_false(send_checkpoint(&w, 2, &cast.made[0].latents)); /* no checkpoint */
     restart();
@@ -101,6 +111,7 @@ static void checkpoints_of_something_else_are_not_kept(void **state)
     assert_int_equal(w.input_count, 0);
     buf_finish(&foreign);
     buf_finish(&early);
+    buf_finish(&odd);
     buf_finish(&noise);
 }
 
@@ -118,12 +129,47 @@ static void a_checkpoint_that_is_gone_is_forgotten(void **state)
     buf_finish(&bytes);
 }
 
+static json_int_t sidecar_steps(const char *name)
+{
+    struct error err = {0};
+    glob_t found;
+    char *pattern = path_join(cast.farm.folder, "state/renders/*/*_s*.json");
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1);
+    json_t *file = json_parse_file(found.gl_pathv[0], 1 << 20, &err);
+    if (file == NULL) fail_msg("%s", err.message);
+    json_int_t number = json_integer_value(json_object_get(json_object_get(file, "steps"), name));
+    json_decref(file);
+    globfree(&found);
+    free(pattern);
+    return number;
+}
+
+/* Its worker was started anew and offers what it had finished: another had gone on meanwhile. */
+static void a_late_result_leaves_the_steps_of_its_checkpoint_as_waste(void **state)
+{
+    (void)state;
+    struct labour first = take_task(0);
+    struct buf bytes = make_checkpoint(&first, 2);
+    assert_true(send_checkpoint(&first, 2, &bytes));
+    restart();
+    struct labour second = take_task(0);
+    assert_int_equal(second.input_count, 1);
+    deliver(&first);
+    deliver_tasks(1, TASKS);
+    await_published();
+    assert_int_equal(sidecar_steps("computed"), 4 * TASKS + 2);
+    assert_int_equal(sidecar_steps("wasted"), 2);
+    buf_finish(&bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         FARM_TEST(a_lost_attempt_goes_on_from_its_checkpoint),
         FARM_TEST(checkpoints_of_something_else_are_not_kept),
         FARM_TEST(a_checkpoint_that_is_gone_is_forgotten),
+        FARM_TEST(a_late_result_leaves_the_steps_of_its_checkpoint_as_waste),
     };
     return cmocka_run_group_tests(tests, NULL, free_made);
 }

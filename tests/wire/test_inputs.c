@@ -150,6 +150,18 @@ static void one_past_the_limits(void **state)
         if (clock_now_ns() > until_ns) fail_msg("bad messages are not counted");
 }
 
+/* The digests are the sender's words: that they begin alike must not confuse two transfers. */
+static void digests_that_begin_alike(void **state)
+{
+    (void)state;
+    struct digest one = digest_of("alike", 5), other = one;
+    other.bytes[DIGEST_BYTES - 1] ^= 1;
+    open_input(&cast.client, &one, 2 * CHUNK);
+    (void)expect_credit(&cast.client, &one, 0);
+    open_input(&cast.client, &other, 2 * CHUNK);
+    (void)expect_credit(&cast.client, &other, 0);
+}
+
 /* Another connection of the same key goes on where the first one stopped. */
 static void a_sender_that_comes_back(void **state)
 {
@@ -249,6 +261,7 @@ int main(void)
         cmocka_unit_test(what_is_no_picture_is_refused),
         cmocka_unit_test(bytes_that_were_not_granted),
         cmocka_unit_test(one_past_the_limits),
+        cmocka_unit_test(digests_that_begin_alike),
         cmocka_unit_test(a_sender_that_comes_back),
         cmocka_unit_test(a_recipe_that_names_nothing_known),
         cmocka_unit_test(stored_files_are_read_by_their_digests),

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -615,6 +616,65 @@ static void addresses_are_checked(void **state)
     pair_close(&p);
 }
 
+struct back {
+    struct pair *pair;
+    zsock_peer before;
+};
+
+/* The old connection is closed, the new one is another peer. */
+static bool is_back(void *context)
+{
+    const struct back *b = context;
+    return b->pair->client.ready == 2 &&
+           zsock_send(b->pair->server.socket, b->before, wire_text("x"), (struct bytes){0}) ==
+               ZSOCK_GONE;
+}
+
+static void a_dealer_dials_anew_when_it_is_told_to(void **state)
+{
+    (void)state;
+    struct pair p;
+    pair_open(&p);
+    pair_still_works(&p);
+    struct back back = {&p, p.server.peer};
+    zsock_redial(p.client.socket);
+    wire_until(&p.wire, is_back, &back, 10);
+    pair_still_works(&p);
+    assert_int_not_equal(p.server.peer, back.before);
+    pair_close(&p);
+}
+
+static int tcp_option(int level, int name)
+{
+    int found[2] = {0}; /* of the two ends of the one connection */
+    size_t count = 0;
+    for (int fd = 0; fd < 256; fd++) {
+        struct sockaddr_in peer;
+        socklen_t length = sizeof(peer), size = sizeof(int);
+        if (getpeername(fd, (struct sockaddr *)&peer, &length) != 0) continue;
+        if (peer.sin_family != AF_INET || count == 2) continue;
+        assert_int_equal(getsockopt(fd, level, name, &found[count++], &size), 0);
+    }
+    assert_int_equal(count, 2);
+    assert_int_equal(found[0], found[1]);
+    return found[0];
+}
+
+/* A ROUTER is told of no end: the kernel is what lets go of peers that vanished without a word. */
+static void the_kernel_watches_idle_connections(void **state)
+{
+    (void)state;
+    struct pair p;
+    pair_open(&p);
+    pair_still_works(&p);
+    assert_int_equal(tcp_option(SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(tcp_option(IPPROTO_TCP, TCP_KEEPIDLE), SOCKET_KEEPALIVE_IDLE_S);
+    assert_int_equal(tcp_option(IPPROTO_TCP, TCP_KEEPINTVL), SOCKET_KEEPALIVE_INTERVAL_S);
+    assert_int_equal(tcp_option(IPPROTO_TCP, TCP_KEEPCNT), SOCKET_KEEPALIVE_COUNT);
+    assert_int_equal(tcp_option(IPPROTO_TCP, TCP_USER_TIMEOUT), SOCKET_UNSENT_MS);
+    pair_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -634,6 +694,8 @@ int main(void)
         cmocka_unit_test(a_slow_peer_gets_everything_that_was_taken),
         cmocka_unit_test(after_a_restart_the_dealer_comes_back_under_another_number),
         cmocka_unit_test(addresses_are_checked),
+        cmocka_unit_test(a_dealer_dials_anew_when_it_is_told_to),
+        cmocka_unit_test(the_kernel_watches_idle_connections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

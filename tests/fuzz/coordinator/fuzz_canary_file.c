@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error err = {0};
     struct digest digest = {{1}};
     fuzz_put("canary.json", data, size);
-    if (canary_file_read(&canary, fuzz_folder(), &err)) {
+    if (canary_file_read(&canary, fuzz_folder(), NULL, &err)) {
         ZOE_ASSERT(canary.recipe != NULL);
         (void)canary_file_judge(&canary, "a fingerprint", &digest);
         canary_file_finish(&canary);

@@ -8,8 +8,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct latents_wanted wanted = {
-        "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", 7, 24, 3,
-        LATENTS_STEP_ANY};
+        "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+        7,
+        24,
+        3,
+        LATENTS_STEP_ANY,
+        0,
+        0,
+        0};
     struct error err = {0};
     struct latents_info info;
     fuzz_put("x.latents", data, size);

@@ -502,6 +502,44 @@ static void listings_are_sorted(void **state)
     assert_int_equal(err.code, ERROR_IO);
 }
 
+/* What is asked for by name and comes from outside stays below the folder, whatever was planted. */
+static void opening_below_follows_no_link(void **state)
+{
+    (void)state;
+    static const char *const hostile[] = {"link",          "out/secret", "a/out/secret", "a/link",
+                                          "../secret",     "a/../../s",  "/etc/passwd",  "a//b",
+                                          "a/./inner",     "",           "a/",           ".",
+                                          "a/inner/below", "none"};
+    char *inside = path_join(folder, "inside"), *a = path_join(inside, "a");
+    char *secret = path_join(folder, "secret"), *inner = path_join(a, "inner");
+    char *links[] = {path_join(inside, "link"), path_join(inside, "out"), path_join(a, "out"),
+                     path_join(a, "link")};
+    char found[8] = "";
+    assert_true(path_make_folders(a, 0700, NULL));
+    write_text(secret, "secret");
+    write_text(inner, "inner");
+    assert_int_equal(symlink(secret, links[0]), 0);
+    assert_int_equal(symlink("..", links[1]), 0);
+    assert_int_equal(symlink(folder, links[2]), 0);
+    assert_int_equal(symlink("inner", links[3]), 0); /* even one that would stay inside */
+    int fd = path_open_below(inside, "a/inner");
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, found, sizeof(found)), 5);
+    assert_string_equal(found, "inner");
+    assert_int_equal(close(fd), 0);
+    for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
+        errno = 0;
+        if (path_open_below(inside, hostile[i]) >= 0) fail_msg("%s was opened", hostile[i]);
+        assert_true(errno == ELOOP || errno == ENOTDIR || errno == EINVAL || errno == ENOENT);
+    }
+    for (size_t i = 0; i < 4; i++)
+        free(links[i]);
+    free(inner);
+    free(secret);
+    free(a);
+    free(inside);
+}
+
 #define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -511,6 +549,7 @@ int main(void)
         cmocka_unit_test(safe_relative_names),
         IN_SCRATCH(folders_are_made_and_removed),
         IN_SCRATCH(removal_does_not_follow_links),
+        IN_SCRATCH(opening_below_follows_no_link),
         IN_SCRATCH(reading_has_a_limit),
         IN_SCRATCH(large_files_come_whole),
         cmocka_unit_test(a_full_disk_is_said),

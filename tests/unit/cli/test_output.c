@@ -61,10 +61,18 @@ static void test_width(void **state)
     assert_int_equal(output_width("abc"), 3);
 }
 
+static void a_time_that_cannot_be_is_now(void **state)
+{
+    (void)state;
+    char text[64];
+    output_age(UINT64_C(1) << 63, text, sizeof(text)); /* as a broken peer may say */
+    assert_string_equal(text, "0 s ago");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_units),
-                                       cmocka_unit_test(test_enums_bytes_and_lists),
-                                       cmocka_unit_test(test_width)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_time_that_cannot_be_is_now), cmocka_unit_test(test_units),
+        cmocka_unit_test(test_enums_bytes_and_lists), cmocka_unit_test(test_width)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

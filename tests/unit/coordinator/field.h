@@ -43,6 +43,7 @@ struct field {
     struct farm_config config;
     struct ledger store;
     int64_t now_ns;
+    const char *owner; /* of the next batches; NULL = "me" */
     uint64_t sequence;
     struct hand hands[FIELD_HANDS];
     uint32_t hand_count;
@@ -215,7 +216,7 @@ static inline void field_batch_with(struct field *s, const char *id, uint32_t cl
     struct error err = {0};
     struct clip_run run = {0};
     struct batch_spec spec = {.name = "test",
-                              .owner = "me",
+                              .owner = s->owner != NULL ? s->owner : "me",
                               .priority = priority,
                               .sequence = ++s->sequence,
                               .prompts = clips,

@@ -1,8 +1,8 @@
 /* Queues of deadlines, paces, and when a disk is low. */
 #include "ground.h"
 
+#include "base/disk.h"
 #include "coordinator/deadline.h"
-#include "coordinator/disk.h"
 #include "coordinator/pace.h"
 
 #define GIB (UINT64_C(1) << 30)

@@ -78,11 +78,77 @@ static void a_name_is_one_worker_and_a_key_one_row(void **state)
     keyring_finish(&k);
 }
 
+static void names_are_made_unique(void **state)
+{
+    (void)state;
+    struct keyring k;
+    char name[LIMIT_NAME_BYTES + 1], longest[LIMIT_NAME_BYTES + 1];
+    uint8_t key[KEY_BYTES];
+    keyring_init(&k);
+    memset(longest, 'n', LIMIT_NAME_BYTES);
+    longest[LIMIT_NAME_BYTES] = '\0';
+    const char *const taken[] = {"ann", "gpu-1", "gpu-2", longest};
+    for (uint8_t i = 0; i < 4; i++) {
+        key_of(i, key);
+        keyring_set(&k, key, i == 0 ? "submit" : "worker", taken[i]);
+    }
+    keyring_free_name(&k, "ben", false, name);
+    assert_string_equal(name, "ben");
+    keyring_free_name(&k, "ann", false, name); /* whatever the role is */
+    assert_string_equal(name, "ann-2");
+    keyring_free_name(&k, "gpu", true, name);
+    assert_string_equal(name, "gpu-3");
+    keyring_free_name(&k, longest, false, name);
+    assert_int_equal(strncmp(name, "nnnn", 4), 0);
+    assert_string_not_equal(name, longest);
+    keyring_finish(&k);
+}
+
+static void keys_are_chosen_by_name_or_digits(void **state)
+{
+    (void)state;
+    struct keyring k;
+    struct error err = {0};
+    uint8_t key[KEY_BYTES];
+    char hex[KEY_TEXT_SIZE];
+    bool existed = false;
+    keyring_init(&k);
+    const char *const roles[] = {"admin", "submit", "submit"};
+    const char *const names[] = {"root", "ann", "ann"};
+    for (uint8_t i = 0; i < 3; i++) {
+        key_of(i, key);
+        keyring_set(&k, key, roles[i], names[i]);
+    }
+    const struct keyring_entry *root = keyring_choose(&k, "root", &err);
+    assert_non_null(root);
+    assert_true(keyring_is_last_admin(&k, root));
+    assert_null(keyring_choose(&k, "ann", &err));
+    assert_int_equal(err.code, ERROR_USAGE);
+    keys_text(key, hex);
+    assert_string_equal(keyring_choose(&k, hex, &err)->name, "ann");
+    assert_null(keyring_choose(&k, "none", &err));
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+    const struct keyring_entry *page[2];
+    assert_int_equal(keyring_page(&k, NULL, page, 2), 2);
+    assert_int_equal(page[1]->key[0], 1);
+    assert_int_equal(keyring_page(&k, page[1]->key, page, 2), 1);
+    assert_int_equal(page[0]->key[0], 2);
+    keyring_remove(&k, key);
+    assert_null(keyring_find(&k, key));
+    keyring_set(&k, key, "admin", "second");
+    assert_false(keyring_is_last_admin(&k, root));
+    key_of(9, key);
+    assert_false(keyring_check(&k, key, "submit", "join:me", &existed, &err));
+    keyring_finish(&k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ground_test(rows_come_back_and_are_found),
         ground_test(a_name_is_one_worker_and_a_key_one_row),
+        cmocka_unit_test(names_are_made_unique),
+        cmocka_unit_test(keys_are_chosen_by_name_or_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -646,30 +646,6 @@ static void a_verdict_that_nobody_asked_for_changes_nothing(void **state)
     field_end(s);
 }
 
-static void a_suspect_result_is_published_with_its_mark(void **state)
-{
-    (void)state;
-    struct hand *w;
-    struct attempt_key key;
-    struct batch_info info;
-    struct field *s = with_one_running(&w, &key);
-    struct farm_video video = field_video();
-    struct farm_verdict verdict = {.kind = VERDICT_SOUND, .suspect = SUSPECT_BLACK};
-    field_offer(s, w, &key, 10);
-    field_upload(s, w, &key);
-    farm_verdict(s->f, w->name, &key, &verdict, s->now_ns);
-    farm_clip_stitched(s->f, BATCH, 0, &video, s->now_ns);
-    farm_clip_renamed(s->f, BATCH, 0, &video, s->now_ns);
-    field_turn(s);
-    assert_true(farm_batch_info(s->f, BATCH, &info));
-    assert_int_equal(info.counts.suspect, 1);
-    assert_int_equal(field_last(s, EFFECT_SAVE_CLIP)->e.clip.suspect, SUSPECT_BLACK);
-    field_restart(s);
-    assert_true(farm_batch_info(s->f, BATCH, &info));
-    assert_int_equal(info.counts.suspect, 1);
-    field_end(s);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -704,7 +680,6 @@ int main(void)
         cmocka_unit_test(two_deaths_on_one_artifact_reject_it),
         cmocka_unit_test(a_deferred_verdict_is_asked_for_in_five_seconds),
         cmocka_unit_test(a_verdict_that_nobody_asked_for_changes_nothing),
-        cmocka_unit_test(a_suspect_result_is_published_with_its_mark),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

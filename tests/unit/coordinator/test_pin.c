@@ -337,6 +337,32 @@ static void who_has_a_part_need_not_wait(void **state)
     field_end(s);
 }
 
+/* The last stored part is lost, whose own task cannot go on yet: another one of the clip can. */
+static void who_was_kept_out_may_begin_when_all_parts_are_lost(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *a = reel_worker(s, "w1", "f");
+    reel_batch(s, 1, reel_plan(PLAN_CHAIN));
+    field_turn(s);
+    reel_render(s, a, 0, 0, 1);
+    struct attempt_key third = reel_assigned(s, a, 0, 2);
+    assert_true(farm_drain(s->f, a->name, 0, "me", s->now_ns, NULL));
+    field_turn(s);
+    field_hand_back(s, a, &third, HAND_BACK_DRAINING);
+    struct hand *b = reel_worker(s, "w2", "g");
+    field_turn(s);
+    for (uint32_t task = 0; task < 2; task++) {
+        struct task_key lost = reel_key(0, task);
+        assert_false(field_has_assign(s, b));
+        farm_output_missing(s->f, &lost, false, s->now_ns);
+        field_check(s);
+        field_turn(s);
+    }
+    (void)reel_assigned(s, b, 0, 0);
+    field_end(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +383,7 @@ int main(void)
         cmocka_unit_test(it_waits_no_longer_than_a_median_task),
         cmocka_unit_test(nobody_waits_for_who_drains),
         cmocka_unit_test(who_has_a_part_need_not_wait),
+        cmocka_unit_test(who_was_kept_out_may_begin_when_all_parts_are_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

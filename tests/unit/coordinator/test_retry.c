@@ -306,6 +306,29 @@ static void a_third_worker_that_comes_late_gets_its_try(void **state)
     field_end(s);
 }
 
+/* Two failed, the third rendered it; then its file is gone, and the third too. */
+static void what_was_rendered_once_can_be_rendered(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *hands[3] = {field_worker(s, "w1", 1), field_worker(s, "w2", 1),
+                             field_worker(s, "w3", 1)};
+    struct attempt_key key;
+    field_batch(s, BATCH, 1);
+    field_turn(s);
+    fail_times(s, hands, 3, 2);
+    struct hand *third = holder(s, hands, 3, &key);
+    field_store(s, third, &key);
+    farm_leaving(s->f, third->session, "bye", true, s->now_ns);
+    field_forget(s);
+    farm_output_missing(s->f, &key.task, false, s->now_ns);
+    field_turn(s);
+    third = holder(s, hands, 3, &key);
+    field_publish(s, third, &key);
+    assert_int_equal(field_state(s, BATCH), BATCH_DONE);
+    field_end(s);
+}
+
 static void two_failures_of_one_worker_are_one_worker(void **state)
 {
     (void)state;
@@ -397,8 +420,10 @@ static int64_t wait_after_losses(int losses)
         field_forget(s);
         began = s->now_ns;
         field_hand_back(s, w, &key, HAND_BACK_UNKNOWN);
-        while (field_count(s, EFFECT_ASSIGN) == 0)
-            field_run(s, NS_PER_S / 10);
+        while (!field_has_assign(s, w)) {
+            if (field_worker_state(s, w) == WORKER_CANARY) field_canary(s, w, true); /* W3 */
+            if (!field_has_assign(s, w)) field_run(s, NS_PER_S / 10);
+        }
         key = field_assigned(s, w);
     }
     int64_t waited = s->now_ns - began;
@@ -519,6 +544,7 @@ int main(void)
         cmocka_unit_test(a_wrong_canary_acquits_the_task),
         cmocka_unit_test(two_workers_fail_it_when_both_have_shown_canaries),
         cmocka_unit_test(a_third_worker_that_comes_late_gets_its_try),
+        cmocka_unit_test(what_was_rendered_once_can_be_rendered),
         cmocka_unit_test(two_failures_of_one_worker_are_one_worker),
         cmocka_unit_test(a_canary_counts_though_the_task_was_leased_meanwhile),
         cmocka_unit_test(the_other_worker_leaves_and_the_one_decides),

@@ -1,4 +1,5 @@
 /* Which slot does what next: S1, S2, prefetching, W4, I6. */
+#include "coordinator/farm_explain.h"
 #include "field.h"
 
 #define ONE "b000000001"
@@ -343,6 +344,31 @@ static void a_retry_that_waits_says_so(void **state)
     field_end(s);
 }
 
+/* What was canceled still fills the slot: sent again at once it would come back at once, for as
+ * long as that lasts. */
+static void who_has_no_room_yet_is_asked_again_after_a_heartbeat(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_worker(s, "w1", 1);
+    struct explanation why;
+    struct farm_heartbeat beat = {0};
+    field_batch(s, "b000000001", 1);
+    field_turn(s);
+    struct attempt_key key = field_assigned(s, w);
+    field_forget(s);
+    field_hand_back(s, w, &key, HAND_BACK_RECALLED);
+    field_run(s, NS_PER_S);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+    assert_true(farm_explain_worker(s->f, "w1", s->now_ns, &why));
+    assert_string_equal(why.code, "crowded");
+    beat.last_message = UINT64_MAX;
+    farm_heartbeat(s->f, w->session, &beat, s->now_ns);
+    field_turn(s);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 1);
+    field_end(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +387,7 @@ int main(void)
         cmocka_unit_test(what_is_about_to_begin_is_not_recalled),
         cmocka_unit_test(a_pause_recalls_prefetched_work),
         cmocka_unit_test(nothing_is_leased_while_the_disk_is_low),
+        cmocka_unit_test(who_has_no_room_yet_is_asked_again_after_a_heartbeat),
         cmocka_unit_test(every_wait_has_a_reason),
         cmocka_unit_test(a_retry_that_waits_says_so),
     };

@@ -9,8 +9,8 @@ static void a_session_is_found_by_epoch_and_connection(void **state)
     (void)state;
     struct sessions s;
     sessions_init(&s);
-    struct session *a = session_add(&s, 10, "w1", 100);
-    struct session *b = session_add(&s, 11, "w2", 200);
+    struct session *a = session_add(&s, 10, "w1", 100, 4);
+    struct session *b = session_add(&s, 11, "w2", 200, 4);
     assert_ptr_equal(session_find(&s, 10), a);
     assert_ptr_equal(session_of_peer(&s, 200), b);
     assert_null(session_of_peer(&s, 300));
@@ -33,14 +33,15 @@ static void one_connection_has_one_session(void **state)
     (void)state;
     struct sessions s;
     sessions_init(&s);
-    (void)session_add(&s, 10, "w1", 100);
-    struct session *again = session_add(&s, 12, "w1", 100); /* said hello twice */
+    (void)session_add(&s, 10, "w1", 100, 4);
+    struct session *again = session_add(&s, 12, "w1", 100, 4); /* said hello twice */
     assert_null(session_find(&s, 10));
     assert_ptr_equal(session_of_peer(&s, 100), again);
     session_join(&s, again, 100); /* the control connection is no bulk one */
     assert_int_equal(again->bulk, 0);
     session_join(&s, again, 101);
-    struct session *other = session_add(&s, 13, "w1", 101); /* the bulk one became a control one */
+    struct session *other =
+        session_add(&s, 13, "w1", 101, 4); /* the bulk one became a control one */
     assert_ptr_equal(session_of_peer(&s, 101), other);
     assert_ptr_equal(session_find(&s, 12), again);
     assert_int_equal(again->bulk, 0);
@@ -52,11 +53,12 @@ static void silent_clients_are_gone(void **state)
     (void)state;
     struct audience a;
     zsock_peer gone = 0;
+    const uint8_t ann[KEY_BYTES] = {1}, ben[KEY_BYTES] = {2};
     audience_init(&a);
     assert_true(audience_next(&a) == INT64_MAX);
     assert_false(audience_heard(&a, 1, 0));
-    audience_greet(&a, 1, 0);
-    audience_greet(&a, 2, 5);
+    audience_greet(&a, 1, ann, 0);
+    audience_greet(&a, 2, ann, 5);
     assert_int_equal(audience_count(&a), 2);
     assert_true(audience_next(&a) == AUDIENCE_SILENCE_NS);
     assert_false(audience_expire(&a, AUDIENCE_SILENCE_NS - 1, &gone));
@@ -66,6 +68,12 @@ static void silent_clients_are_gone(void **state)
     assert_int_equal(gone, 2);
     assert_false(audience_expire(&a, AUDIENCE_SILENCE_NS + 5, &gone));
     assert_false(audience_heard(&a, 2, 20));
+    audience_greet(&a, 3, ben, 20);
+    assert_true(audience_dismiss(&a, ben, &gone)); /* its key was revoked */
+    assert_int_equal(gone, 3);
+    assert_false(audience_dismiss(&a, ben, &gone));
+    assert_true(audience_dismiss(&a, ann, &gone));
+    assert_int_equal(gone, 1);
     audience_finish(&a);
 }
 

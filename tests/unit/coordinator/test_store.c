@@ -7,6 +7,7 @@
 
 #include "base/id.h"
 #include "coordinator/store.h"
+#include "coordinator/store_check.h"
 
 #define BATCH "0123456789"
 #define OTHER "abcdefghjk"
@@ -204,7 +205,7 @@ static struct task_key key_of(uint32_t clip)
 static struct task_record task_of(uint32_t clip, bool is_open)
 {
     struct task_record t = {.key = key_of(clip),
-                            .state = is_open ? TASK_WAITING : TASK_DONE,
+                            .state = is_open ? TASK_WAITING : TASK_FAILED,
                             .open = is_open,
                             .fence = (UINT64_C(5) << 32) + clip,
                             .attempts = 4,
@@ -290,6 +291,56 @@ static void tasks_come_back(void **state)
     store_close(s);
 }
 
+static int64_t rows_of(void **state, const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    char *path = ground_path(state, "farm.db");
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    int64_t rows = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    free(path);
+    return rows;
+}
+
+/* A task that is over needs no row: its attempts tell who made it, under which fence. */
+static void a_task_that_is_over_is_told_by_its_attempts(void **state)
+{
+    struct error err;
+    struct store *s = open_store(state);
+    struct task_record t = task_of(3, true), back;
+    const struct task_key key = key_of(3);
+    add_batch(s, BATCH, 1, "k", true, BATCH_QUEUED);
+    for (uint64_t fence = 1; fence <= 3; fence++) {
+        const struct attempt_record a = {.task = key,
+                                         .fence = fence,
+                                         .worker_fence = fence == 2 ? 9 : fence,
+                                         .worker = fence == 2 ? "winner" : "other"};
+        const struct attempt_end_record end = {
+            .task = key, .fence = fence, .end = fence == 2 ? END_DONE : END_LOST};
+        store_attempt_save(s, &a, 1000);
+        store_attempt_end(s, &end, 2000);
+    }
+    t.state = TASK_DONE;
+    t.winner = "winner";
+    store_task_save(s, &t);
+    t.open = false;
+    store_task_save(s, &t);
+    commit(s);
+    assert_int_equal(rows_of(state, "SELECT count(*) FROM task"), 0);
+    assert_ok(store_task(s, &key, &back, &err), err);
+    assert_int_equal(back.state, TASK_DONE);
+    assert_false(back.open);
+    assert_string_equal(back.winner, "winner");
+    assert_true(back.winner_fence == 9);
+    assert_true(back.fence == 3);
+    assert_int_equal(back.attempts, 3);
+    store_close(s);
+}
+
 struct seen_attempts {
     struct attempt_record live[4];
     struct store_attempt history[4];
@@ -319,7 +370,6 @@ static void attempts_live_and_end(void **state)
     struct store *s = open_store(state);
     add_batch(s, BATCH, 1, "k", true, BATCH_QUEUED);
     struct attempt_record a = {.task = key_of(7), .fence = 1, .worker_fence = 1, .worker = "w1"};
-    memset(a.boot_id, 0xab, sizeof a.boot_id);
     a.slot = 2;
     store_attempt_save(s, &a, 1000);
     a.fence = 2;
@@ -346,7 +396,6 @@ static void attempts_live_and_end(void **state)
     assert_int_equal(live.live[0].fence, 2);
     assert_int_equal(live.live[0].worker_fence, 40);
     assert_string_equal(live.texts[0][0], "w2");
-    assert_memory_equal(live.live[0].boot_id, a.boot_id, sizeof a.boot_id);
     assert_int_equal(live.live[0].slot, 0);
     struct task_key key = key_of(7);
     assert_ok(store_each_attempt(s, &key, see_history, &past, &err), err);
@@ -790,22 +839,7 @@ static void only_what_is_committed_stays(void **state)
     free(path);
 }
 
-static int64_t rows_of(void **state, const char *sql)
-{
-    sqlite3 *db;
-    sqlite3_stmt *stmt;
-    char *path = ground_path(state, "farm.db");
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-    int64_t rows = sqlite3_column_int64(stmt, 0);
-    sqlite3_finalize(stmt);
-    sqlite3_close(db);
-    free(path);
-    return rows;
-}
-
-static void finish_task(struct store *s, uint32_t clip)
+static void finish_attempt(struct store *s, uint32_t clip)
 {
     struct attempt_record a = {.task = key_of(clip), .fence = 1, .worker_fence = 1, .worker = "w1"};
     struct attempt_end_record end = {.task = key_of(clip),
@@ -814,22 +848,94 @@ static void finish_task(struct store *s, uint32_t clip)
                                      .steps_computed = 25,
                                      .render_ms = 61234};
     struct task_record t = {.key = key_of(clip),
-                            .state = TASK_DONE,
+                            .state = TASK_LEASED,
+                            .open = true,
                             .fence = 1,
                             .attempts = 1,
-                            .winner = "w1",
-                            .winner_fence = 1,
                             .output_bytes = 345678};
+    store_task_save(s, &t);
+    store_attempt_save(s, &a, 1700000000000);
+    store_attempt_end(s, &end, 1700000061234);
+    t.state = TASK_DONE;
+    t.open = false;
+    t.winner = "w1";
+    t.winner_fence = 1;
+    store_task_save(s, &t);
+}
+
+static void finish_task(struct store *s, uint32_t clip)
+{
     struct clip_record c = clip_of(clip, CLIP_PUBLISHED);
     c.why = c.message = "";
     c.suspect = SUSPECT_NONE;
-    store_attempt_save(s, &a, 1700000000000);
-    store_attempt_end(s, &end, 1700000061234);
-    store_task_save(s, &t);
+    finish_attempt(s, clip);
     store_clip_save(s, &c);
 }
 
 #define MANY 5000
+
+static void fill_report(uint8_t *out, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        out[i] = (uint8_t)(i * 7 + size);
+}
+
+static void report_task(struct store *s, uint32_t clip, size_t size)
+{
+    uint8_t data[LIMIT_INLINE_BYTES];
+    const struct task_key key = key_of(clip);
+    struct clip_record c = clip_of(clip, CLIP_PUBLISHED);
+    c.file = c.why = c.message = "";
+    c.suspect = SUSPECT_NONE;
+    c.sidecar_bytes = 0;
+    c.attempts = 1;
+    c.size_bytes = size;
+    fill_report(data, size);
+    store_report_save(s, &key, data, size);
+    store_clip_save(s, &c);
+}
+
+static void assert_report(struct store *s, uint32_t clip, size_t size)
+{
+    struct error err;
+    uint8_t wanted[LIMIT_INLINE_BYTES];
+    struct buf found = BUF_INIT;
+    fill_report(wanted, size);
+    assert_ok(store_report(s, BATCH, clip, &found, &err), err);
+    assert_int_equal(found.size, size);
+    assert_memory_equal(found.data, wanted, size);
+    buf_finish(&found);
+}
+
+static void reports_come_back(void **state)
+{
+    static const size_t sizes[] = {1, 255, 256, 257, 1024, LIMIT_INLINE_BYTES};
+    const uint32_t count = sizeof sizes / sizeof sizes[0];
+    struct error err;
+    struct buf found = BUF_INIT;
+    struct clip_record c;
+    struct store *s = open_store(state);
+    add_batch(s, BATCH, 1, "k", true, BATCH_DONE);
+    for (uint32_t i = 0; i < count; i++)
+        report_task(s, count - i, sizes[i]); /* any order */
+    finish_task(s, 20);
+    commit(s);
+    for (uint32_t i = 0; i < count; i++)
+        assert_report(s, count - i, sizes[i]);
+    assert_false(store_report(s, BATCH, 20, &found, &err)); /* a video */
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+    assert_ok(store_clip(s, BATCH, 20, &c, &err), err);
+    assert_int_equal(c.size_bytes, 5020);
+    buf_finish(&found);
+    store_close(s);
+}
+
+static void see_removal(void *context, const char *batch, const char *folder)
+{
+    assert_string_equal(batch, BATCH);
+    assert_true(folder[0] != '\0');
+    ++*(int *)context;
+}
 
 static void removing_takes_everything_in_pieces(void **state)
 {
@@ -837,12 +943,23 @@ static void removing_takes_everything_in_pieces(void **state)
     struct store *s = open_store(state);
     add_batch(s, BATCH, 1, "k", true, BATCH_DONE);
     for (uint32_t clip = 0; clip < MANY; clip++)
-        finish_task(s, clip);
+        if (clip % 3 == 0)
+            report_task(s, clip, 1 + clip % LIMIT_INLINE_BYTES);
+        else
+            finish_task(s, clip);
     commit(s);
     store_batch_remove(s, BATCH);
     commit(s);
     struct store_known known;
     assert_false(store_batch_by_key(s, "ann", "k", false, &known, &err));
+    assert_false(store_clean_some(s)); /* its files are still there */
+    int folders = 0;
+    assert_ok(store_each_removal(s, see_removal, &folders, &err), err);
+    assert_int_equal(folders, 1);
+    store_removal_done(s, BATCH);
+    commit(s);
+    assert_ok(store_each_removal(s, see_removal, &folders, &err), err);
+    assert_int_equal(folders, 1);
     assert_true(rows_of(state, "SELECT count(*) FROM clip") > 0); /* not all at once */
     for (int i = 0; i < 5; i++) {
         store_meta_set(s, "turn", "x");
@@ -850,43 +967,140 @@ static void removing_takes_everything_in_pieces(void **state)
     }
     store_close(s);
     s = open_store(state); /* goes on after a restart */
-    for (int i = 0; i < 15; i++) {
-        store_meta_set(s, "turn", "x");
+    while (store_clean_some(s))
         commit(s);
-    }
     store_close(s);
-    assert_int_equal(rows_of(state, "SELECT (SELECT count(*) FROM clip) + (SELECT count(*) FROM"
-                                    " task) + (SELECT count(*) FROM attempt) + (SELECT count(*)"
-                                    " FROM removal) + (SELECT count(*) FROM spec)"),
-                     0);
+    assert_int_equal(
+        rows_of(state,
+                "SELECT (SELECT count(*) FROM clip) + (SELECT count(*) FROM"
+                " task) + (SELECT count(*) FROM attempt) + (SELECT count(*)"
+                " FROM piece) + (SELECT count(*) FROM removal) + (SELECT count(*) FROM spec)"),
+        0);
     s = open_store(state);
     assert_int_equal(store_last_sequence(s), 1); /* never given again */
     store_close(s);
 }
 
-static void a_finished_task_is_small(void **state)
+static void see_keep(void *context, const char *batch, int64_t keep_s)
+{
+    assert_string_equal(batch, BATCH);
+    *(int64_t *)context = keep_s;
+}
+
+static void a_batch_s_own_time_goes_with_it(void **state)
+{
+    struct error err;
+    int64_t keep_s = -1;
+    struct store *s = open_store(state);
+    add_batch(s, BATCH, 1, "k", true, BATCH_DONE);
+    store_keep_save(s, BATCH, 90);
+    store_keep_save(s, BATCH, 7);
+    commit(s);
+    assert_ok(store_each_keep(s, see_keep, &keep_s, &err), err);
+    assert_int_equal(keep_s, 7);
+    store_batch_remove(s, BATCH);
+    commit(s);
+    keep_s = -1;
+    assert_ok(store_each_keep(s, see_keep, &keep_s, &err), err);
+    assert_int_equal(keep_s, -1);
+    store_close(s);
+}
+
+static void back_up(struct store *s, const char *path)
+{
+    struct error err;
+    bool done = false;
+    struct store_backup *b = store_backup_begin(s, path, &err);
+    if (b == NULL) fail_msg("%s", err.message);
+    while (!done)
+        assert_ok(store_backup_step(b, 0, &done, &err), err);
+    store_backup_end(b);
+}
+
+/* What is written between two steps is in the copy, and nothing of a copy broken off stays. */
+static void a_copy_is_made_while_rows_are_written(void **state)
+{
+    struct error err;
+    struct store *s = open_store(state);
+    char *path = ground_path(state, "copy.db");
+    bool done = false;
+    add_batch(s, BATCH, 1, "k", true, BATCH_DONE);
+    for (uint32_t clip = 0; clip < MANY; clip++)
+        finish_task(s, clip);
+    commit(s);
+    struct store_backup *b = store_backup_begin(s, path, &err);
+    assert_non_null(b);
+    assert_ok(store_backup_step(b, 0, &done, &err), err);
+    assert_false(done);
+    store_meta_set(s, "written", "late");
+    assert_false(store_backup_step(b, 0, &done, &err)); /* in the middle of a turn */
+    assert_int_equal(err.code, ERROR_STATE);
+    commit(s);
+    while (!done) {
+        finish_task(s, MANY);
+        commit(s);
+        assert_ok(store_backup_step(b, 0, &done, &err), err);
+    }
+    store_backup_end(b);
+    assert_ok(store_check_copy(path, &err), err);
+    struct store *copy = store_open(path, NULL, &err);
+    assert_non_null(copy);
+    char *value = store_meta(copy, "written");
+    assert_string_equal(value, "late");
+    free(value);
+    store_close(copy);
+    assert_int_equal(unlink(path), 0);
+    b = store_backup_begin(s, path, &err);
+    assert_non_null(b);
+    store_backup_end(b);
+    assert_false(path_exists(path));
+    free(path);
+    store_close(s);
+}
+
+/* Bytes in the file for each of MANY tasks. */
+static int growth(void **state, void (*finish)(struct store *s, uint32_t clip))
 {
     struct error err;
     struct store *s = open_store(state);
     add_batch(s, BATCH, 1, "k", true, BATCH_DONE);
     commit(s);
     char *before = ground_path(state, "before.db"), *after = ground_path(state, "after.db");
-    assert_ok(store_backup(s, before, &err), err);
+    back_up(s, before);
     for (uint32_t clip = 0; clip < MANY; clip++)
-        finish_task(s, clip);
+        finish(s, clip);
     commit(s);
-    assert_ok(store_backup(s, after, &err), err);
-    assert_false(store_backup(s, after, &err));
+    back_up(s, after);
+    assert_null(store_backup_begin(s, after, &err));
     assert_int_equal(err.code, ERROR_REFUSED);
     struct stat a, b;
     assert_int_equal(stat(before, &a), 0);
     assert_int_equal(stat(after, &b), 0);
-    int64_t each = (b.st_size - a.st_size) / MANY;
-    print_message("a finished task takes %d bytes\n", (int)each);
-    assert_true(each <= 180);
     free(before);
     free(after);
     store_close(s);
+    return (int)((b.st_size - a.st_size) / MANY);
+}
+
+static void a_finished_task_is_small(void **state)
+{
+    const int each = growth(state, finish_task);
+    print_message("a finished task takes %d bytes\n", each);
+    assert_true(each <= 150);
+}
+
+static void report_whole_task(struct store *s, uint32_t clip)
+{
+    finish_attempt(s, clip);
+    report_task(s, clip, 1024);
+}
+
+/* The goal is 150 bytes beside the report itself. */
+static void a_report_is_hardly_more_than_its_bytes(void **state)
+{
+    const int each = growth(state, report_whole_task);
+    print_message("a task with a report of 1024 bytes takes %d\n", each);
+    assert_true(each <= 1024 + 150);
 }
 
 static void every_table_is_checked_in_turn(void **state)
@@ -954,7 +1168,12 @@ int main(void)
         ground_test(settings_come_back),
         ground_test(only_what_is_committed_stays),
         ground_test(removing_takes_everything_in_pieces),
+        ground_test(a_batch_s_own_time_goes_with_it),
+        ground_test(a_copy_is_made_while_rows_are_written),
         ground_test(a_finished_task_is_small),
+        ground_test(a_report_is_hardly_more_than_its_bytes),
+        ground_test(reports_come_back),
+        ground_test(a_task_that_is_over_is_told_by_its_attempts),
         ground_test(every_table_is_checked_in_turn),
         ground_test(a_damaged_file_is_never_marked_clean),
     };

@@ -399,12 +399,14 @@ static void black_is_a_clip_of_black_segments(void **state)
         reel_batch(s, 1, reel_plan(PLAN_CHAIN));
         field_turn(s);
         for (uint32_t i = 0; i < REEL_TASKS; i++) {
-            struct attempt_key key = reel_assigned(s, w, 0, i);
-            struct farm_verdict verdict = {.kind = VERDICT_SOUND};
-            verdict.suspect = i < black ? SUSPECT_BLACK : SUSPECT_NONE;
-            reel_offer(s, w, &key);
-            farm_verdict(s->f, w->name, &key, &verdict, s->now_ns);
-            field_turn(s);
+            for (int looks = i < black ? 2 : 1; looks > 0; looks--) { /* T9 */
+                struct attempt_key key = reel_assigned(s, w, 0, i);
+                struct farm_verdict verdict = {.kind = VERDICT_SOUND};
+                verdict.suspect = i < black ? SUSPECT_BLACK : SUSPECT_NONE;
+                reel_offer(s, w, &key);
+                farm_verdict(s->f, w->name, &key, &verdict, s->now_ns);
+                field_turn(s);
+            }
         }
         reel_publish(s, 0);
         assert_int_equal(reel_info(s).counts.suspect, black == REEL_TASKS);

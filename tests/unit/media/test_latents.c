@@ -21,7 +21,7 @@ static json_t *good_state(const char *kind)
                      "1/cpu/avx2");
 }
 
-static const struct latents_wanted wanted = {RECIPE, 7, 24, FRAMES, LATENTS_STEP_ANY};
+static const struct latents_wanted wanted = {RECIPE, 7, 24, FRAMES, LATENTS_STEP_ANY, 0, 0, 0};
 
 /* A file of `state` and `count` values under `name`, of the given shape. */
 struct part {
@@ -100,11 +100,14 @@ static void the_place_must_agree(void **state)
         struct latents_wanted want;
         const char *why;
     } rows[] = {
-        {{OTHER, 7, 24, FRAMES, -1}, "of another clip"},
-        {{RECIPE, 8, 24, FRAMES, -1}, "its task is 7, not 8"},
-        {{RECIPE, 7, 12, FRAMES, -1}, "its first frame is 24, not 12"},
-        {{RECIPE, 7, 24, 4, -1}, "its number of frames is 3, not 4"},
-        {{RECIPE, 7, 24, FRAMES, 11}, "its step is 10, not 11"},
+        {{OTHER, 7, 24, FRAMES, -1, 0, 0, 0}, "of another clip"},
+        {{RECIPE, 8, 24, FRAMES, -1, 0, 0, 0}, "its task is 7, not 8"},
+        {{RECIPE, 7, 12, FRAMES, -1, 0, 0, 0}, "its first frame is 24, not 12"},
+        {{RECIPE, 7, 24, 4, -1, 0, 0, 0}, "its number of frames is 3, not 4"},
+        {{RECIPE, 7, 24, FRAMES, 11, 0, 0, 0}, "its step is 10, not 11"},
+        {{RECIPE, 7, 24, FRAMES, -1, CHANNELS + 1, HEIGHT, WIDTH}, "its number of channels is"},
+        {{RECIPE, 7, 24, FRAMES, -1, CHANNELS, HEIGHT * 2, WIDTH}, "its height is"},
+        {{NULL, 0, 0, 0, -1, CHANNELS, HEIGHT, WIDTH * 2}, "its width is"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         refused(path, &rows[i].want, rows[i].why);

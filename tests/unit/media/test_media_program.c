@@ -75,6 +75,20 @@ static void latents_answers(void **state)
     free(bad);
 }
 
+/* Then it is made again, as a damaged one is; a failure of the stitcher would fail the clip. */
+static void stitch_rejects_a_missing_segment(void **state)
+{
+    char *mp4 = in_folder(*state, "never.mp4");
+    char *line =
+        xasprintf("stitch --out %s --fps 8 --frames 2 --width 32 --height 32 %s.gone", mp4, mp4);
+    struct answer a = run(*state, line);
+    failed(&a, 1, "rejected");
+    assert_non_null(strstr(text_of(&a, "message"), "does not exist"));
+    forget(&a);
+    free(line);
+    free(mp4);
+}
+
 static void stitch_and_probe_agree(void **state)
 {
     char *segment = in_folder(*state, "a.mkv");
@@ -265,6 +279,7 @@ int main(void)
         cmocka_unit_test(check_answers),
         cmocka_unit_test(check_compares_the_place),
         cmocka_unit_test(latents_answers),
+        cmocka_unit_test(stitch_rejects_a_missing_segment),
         cmocka_unit_test(stitch_and_probe_agree),
         cmocka_unit_test(joined_and_cut_into_parts),
         cmocka_unit_test(title_may_look_like_an_option),

@@ -174,6 +174,59 @@ static void sizes_at_and_past_the_limit(void **state)
     buf_finish(&packed);
 }
 
+/* A canary's answer with a frame that says it is so wide and high, of `size` bytes. */
+static void frame_of(struct buf *packed, uint32_t width, uint32_t height, size_t size)
+{
+    uint8_t *rgb = xcalloc(size + 1, 1);
+    Farm__CanaryDone done = FARM__CANARY_DONE__INIT;
+    Farm__Envelope e = FARM__ENVELOPE__INIT;
+    done.number = 1;
+    done.width = width;
+    done.height = height;
+    done.frames = (ProtobufCBinaryData){size, rgb};
+    e.version = 1;
+    e.body_case = FARM__ENVELOPE__BODY_CANARY_DONE;
+    e.canary_done = &done;
+    buf_clear(packed);
+    buf_reserve(packed, farm__envelope__get_packed_size(&e));
+    packed->size = farm__envelope__pack(&e, packed->data);
+    free(rgb);
+}
+
+static void a_frame_is_as_large_as_it_says(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t width, height;
+        size_t size;
+        const char *field; /* NULL: it is right */
+    } rows[] = {
+        {CANARY_SIDE, CANARY_SIDE, LIMIT_CANARY_BYTES, NULL},
+        {0, 0, 0, NULL},
+        {16, 8, 384, NULL},
+        {CANARY_SIDE, CANARY_SIDE, LIMIT_CANARY_BYTES + 1, "CanaryDone.frames"},
+        {CANARY_SIDE + 1, 1, (CANARY_SIDE + 1) * 3, "CanaryDone.width"},
+        {1, CANARY_SIDE + 1, (CANARY_SIDE + 1) * 3, "CanaryDone.height"},
+        {CANARY_SIDE, CANARY_SIDE, LIMIT_CANARY_BYTES - 1, "frames are not"},
+        {CANARY_SIDE, CANARY_SIDE, 0, "frames are not"},
+        {0, 0, 3, "frames are not"},
+    };
+    struct buf packed = BUF_INIT;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct error err = {0};
+        frame_of(&packed, rows[i].width, rows[i].height, rows[i].size);
+        if (rows[i].field != NULL) {
+            assert_non_null(strstr(refusal(view(&packed), none, MESSAGE_FROM_WORKER, ERROR_INVALID),
+                                   rows[i].field));
+            continue;
+        }
+        struct message *m = codec_decode(view(&packed), none, MESSAGE_FROM_WORKER, &err);
+        if (m == NULL) fail_msg("%s", err.message);
+        message_free(m);
+    }
+    buf_finish(&packed);
+}
+
 static void a_small_kind_has_a_small_limit(void **state)
 {
     (void)state;
@@ -302,6 +355,22 @@ static void versions_overlap_or_not(void **state)
     assert_int_equal(codec_version_choose(0, PROTOCOL_MIN - 1), 0);
 }
 
+/* Both ranges, and the side to upgrade. */
+static void a_refusal_names_the_older(void **state)
+{
+    struct error err;
+    char ranges[64];
+    (void)state;
+    (void)snprintf(ranges, sizeof ranges, "protocol 1 to 2, the coordinator %d to %d", PROTOCOL_MIN,
+                   PROTOCOL_MAX);
+    assert_false(codec_version_refuse("worker", 1, 2, &err));
+    assert_int_equal(error_exit_code(err.code), 8);
+    assert_non_null(strstr(err.message, ranges));
+    assert_non_null(strstr(err.message, "upgrade the worker"));
+    assert_false(codec_version_refuse("client", PROTOCOL_MAX + 1, PROTOCOL_MAX + 2, &err));
+    assert_non_null(strstr(err.message, "upgrade the coordinator"));
+}
+
 static void a_refused_request_still_has_its_number(void **state)
 {
     (void)state;
@@ -337,6 +406,7 @@ int main(void)
         cmocka_unit_test(empty_and_unknown_envelopes_are_refused),
         cmocka_unit_test(a_payload_belongs_to_some_messages_only),
         cmocka_unit_test(sizes_at_and_past_the_limit),
+        cmocka_unit_test(a_frame_is_as_large_as_it_says),
         cmocka_unit_test(a_small_kind_has_a_small_limit),
         cmocka_unit_test(amplification_stops_at_the_budget),
         cmocka_unit_test(a_nul_inside_text_is_seen),
@@ -344,6 +414,7 @@ int main(void)
         cmocka_unit_test(digests),
         cmocka_unit_test(clean_text_passes_for_a_field),
         cmocka_unit_test(versions_overlap_or_not),
+        cmocka_unit_test(a_refusal_names_the_older),
         cmocka_unit_test(a_refused_request_still_has_its_number),
         cmocka_unit_test(problems_carry_their_code),
     };

@@ -47,14 +47,21 @@ static void roles_are_kept_apart(void **state)
     assert_false(may(FARM__ENVELOPE__BODY_KEY_ALLOW, MESSAGE_FROM_SUBMIT));
     assert_true(may(FARM__ENVELOPE__BODY_KEY_ALLOW, MESSAGE_FROM_ADMIN));
     assert_false(may(FARM__ENVELOPE__BODY_WORKER_ACTION, MESSAGE_FROM_SUBMIT));
+    assert_true(may(FARM__ENVELOPE__BODY_WORKER_ACTION, MESSAGE_FROM_OPERATE));
+    assert_false(may(FARM__ENVELOPE__BODY_TOKEN_CREATE, MESSAGE_FROM_OPERATE));
+    assert_true(may(FARM__ENVELOPE__BODY_JOIN, MESSAGE_FROM_JOINER));
+    assert_false(may(FARM__ENVELOPE__BODY_HELLO, MESSAGE_FROM_JOINER));
     assert_false(may(FARM__ENVELOPE__BODY_ASSIGN, MESSAGE_TO_CLIENT));
     size_t count = 0;
     const struct message_kind *kinds = message_kinds(&count);
     for (size_t i = 0; i < count; i++) { /* nobody says both what is asked and what is answered */
-        bool up = (kinds[i].from & 7U) != 0;
-        bool down = (kinds[i].from & 24U) != 0;
+        bool down = (kinds[i].from & (MESSAGE_TO_WORKER | MESSAGE_TO_CLIENT)) != 0;
+        bool up = (kinds[i].from & ~(unsigned)(MESSAGE_TO_WORKER | MESSAGE_TO_CLIENT)) != 0;
         assert_true(up != down);
         if (message_may_send(&kinds[i], MESSAGE_FROM_SUBMIT)) {
+            assert_true(message_may_send(&kinds[i], MESSAGE_FROM_OPERATE));
+        }
+        if (message_may_send(&kinds[i], MESSAGE_FROM_OPERATE)) {
             assert_true(message_may_send(&kinds[i], MESSAGE_FROM_ADMIN));
         }
     }

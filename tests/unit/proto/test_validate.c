@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "farm.pb-c.h"
+#include "proto/codec.h"
 #include "proto/limits.h"
 #include "proto/message.h"
 #include "proto/validate.h"
@@ -47,7 +49,8 @@ static bool kind_fits(const struct validate_rule *rule, const ProtobufCFieldDesc
                rule->kind == VALIDATE_BATCH_REF;
     case PROTOBUF_C_TYPE_BYTES:
         if (repeated) return rule->kind == VALIDATE_MANY_DIGEST;
-        return rule->kind == VALIDATE_DIGEST || rule->kind == VALIDATE_BYTES;
+        return rule->kind == VALIDATE_DIGEST || rule->kind == VALIDATE_BYTES ||
+               rule->kind == VALIDATE_SOME_BYTES;
     case PROTOBUF_C_TYPE_MESSAGE:
         return rule->kind == (repeated ? VALIDATE_MANY : VALIDATE_SUB);
     case PROTOBUF_C_TYPE_ENUM:
@@ -138,6 +141,24 @@ static void texts_have_limits(void **state)
     refuses(m, "Bye.code");
     m.code = NULL;
     refuses(m, "Bye.code");
+}
+
+static void small_results_are_bounded(void **state)
+{
+    (void)state;
+    static uint8_t data[LIMIT_INLINE_BYTES + 1];
+    struct error err = {0};
+    char kind[] = "report";
+    const struct digest digest = digest_of("x", 1);
+    Farm__Output output = FARM__OUTPUT__INIT;
+    output.kind = kind;
+    output.sha256 = codec_digest(&digest);
+    output.size_bytes = LIMIT_INLINE_BYTES;
+    output.data = (ProtobufCBinaryData){LIMIT_INLINE_BYTES, data};
+    assert_true(validate_message(&output.base, false, &err));
+    output.data.len++;
+    assert_false(validate_message(&output.base, false, &err));
+    assert_non_null(strstr(err.message, "Output.data"));
 }
 
 static void ids_and_paths(void **state)
@@ -381,6 +402,7 @@ int main(void)
         cmocka_unit_test(no_type_contains_itself),
         cmocka_unit_test(every_field_has_a_rule_that_fits),
         cmocka_unit_test(texts_have_limits),
+        cmocka_unit_test(small_results_are_bounded),
         cmocka_unit_test(ids_and_paths),
         cmocka_unit_test(exactly_one_of_two),
         cmocka_unit_test(numbers_have_ranges),

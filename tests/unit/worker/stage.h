@@ -210,6 +210,7 @@ struct stage_task {
     const char *recipe; /* instead of one of the pattern family */
     bool prefetch;
     bool canary;
+    bool own; /* of the model */
     uint32_t limit_ms;
 };
 
@@ -225,6 +226,7 @@ static inline void stage_assign(struct stage *s, const struct stage_task *task)
     assign.attempt = &attempt;
     assign.prefetch = task->prefetch;
     assign.canary = task->canary;
+    assign.own = task->own;
     assign.recipe = recipe;
     assign.model = model;
     assign.model_digest = codec_digest(&s->model);

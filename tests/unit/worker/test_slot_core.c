@@ -122,6 +122,34 @@ static void a_canary_with_too_much_memory_has_failed(void **state)
     slot_core_finish(&s.core);
 }
 
+/* Of its model: another worker may have what it takes. */
+static void a_models_canary_with_too_much_memory_is_handed_back(void **state)
+{
+    struct scene s;
+    (void)state;
+    set(&s, true);
+    s.core.running->own = true;
+    DO(&s, slot_core_overgrown(core, T0, out));
+    DO(&s, slot_core_exited(core, "was killed", T0, out));
+    assert_null(action(&s, SLOT_CANARY_FAILED));
+    assert_int_equal(action(&s, SLOT_HANDED_BACK)->reason,
+                     FARM__HAND_BACK_REASON__HAND_BACK_MEMORY);
+    slot_core_finish(&s.core);
+}
+
+static void a_models_canary_that_fails_says_of_which(void **state)
+{
+    struct scene s;
+    (void)state;
+    set(&s, true);
+    s.core.running->own = true;
+    s.core.running->parts[0].digest = (struct digest){{7}};
+    DO(&s, slot_core_exited(core, "was killed by signal 11", T0, out));
+    assert_true(action(&s, SLOT_CANARY_FAILED)->own);
+    assert_int_equal(action(&s, SLOT_CANARY_FAILED)->part.bytes[0], 7);
+    slot_core_finish(&s.core);
+}
+
 static void a_cancel_is_polite_for_five_seconds(void **state)
 {
     struct scene s;
@@ -414,6 +442,8 @@ int main(void)
         cmocka_unit_test(kill_at_eight_tenths_of_the_limit),
         cmocka_unit_test(too_much_memory),
         cmocka_unit_test(a_canary_with_too_much_memory_has_failed),
+        cmocka_unit_test(a_models_canary_with_too_much_memory_is_handed_back),
+        cmocka_unit_test(a_models_canary_that_fails_says_of_which),
         cmocka_unit_test(a_cancel_is_polite_for_five_seconds),
         cmocka_unit_test(a_dying_engine_comes_back_more_slowly_each_time),
         cmocka_unit_test(what_does_not_fit_goes_back),

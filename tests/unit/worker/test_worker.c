@@ -123,6 +123,42 @@ static void test_canary_leaves_nothing(void **state)
     stop(&s);
 }
 
+/* Of a model: with its picture, if it is one and small. */
+static void test_a_models_canary_brings_its_frame(void **state)
+{
+    static const char format[] =
+        "{\"eta\":0,\"fps\":8,\"guidance_scale\":1,\"height\":64,\"model\":\"pattern\","
+        "\"negative_prompt\":\"\",\"noise\":\"torch-cpu\",\"num_frames\":%d,"
+        "\"num_inference_steps\":2,\"prompt\":\"x\",\"scheduler\":\"ddim\",\"seed\":1,"
+        "\"width\":%d}";
+    static const struct {
+        int frames, width;
+        bool rides;
+    } rows[] = {{1, 64, true}, {1, 72, false}, {2, 64, false}};
+    struct stage s;
+    (void)state;
+    start(&s, NULL);
+    for (size_t i = 0; i < 3; i++) {
+        char *recipe = xasprintf(format, rows[i].frames, rows[i].width);
+        stage_assign(&s, &(struct stage_task){
+                             .fence = 5 + i, .canary = true, .own = true, .recipe = recipe});
+        struct message *m = stage_expect(&s, FARM__ENVELOPE__BODY_CANARY_DONE);
+        const Farm__CanaryDone *done = m->envelope->canary_done;
+        struct digest told, model;
+        assert_true(codec_digest_get(&done->frames_sha256, &told));
+        assert_true(codec_digest_get(&done->model_digest, &model));
+        assert_true(digest_equal(&model, &s.model));
+        assert_int_equal(done->frames.len, rows[i].rides ? 64 * 64 * 3 : 0);
+        assert_int_equal(done->width, rows[i].rides ? 64 : 0);
+        const struct digest seen = digest_of(done->frames.data, done->frames.len);
+        if (rows[i].rides) assert_true(digest_equal(&seen, &told));
+        assert_int_equal(stage_outbox(&s, ""), 0);
+        message_free(m);
+        free(recipe);
+    }
+    stop(&s);
+}
+
 static void test_cancel_recall_and_unknown(void **state)
 {
     struct stage s;
@@ -419,17 +455,16 @@ static void test_a_missing_model_is_fetched(void **state)
     stop(&s);
 }
 
-static void test_a_model_that_nobody_has_is_handed_back(void **state)
+static void hands_back_without_model(bool canary)
 {
     struct stage s;
     zsock_peer peer;
-    (void)state;
     stage_open(&s);
     char *empty = empty_folder(&s);
     const char *const extra[] = {"--models", empty, NULL};
     stage_start_worker(&s, extra);
     message_free(stage_join(&s));
-    stage_assign(&s, &(struct stage_task){.clip = 0});
+    stage_assign(&s, &(struct stage_task){.clip = 0, .canary = canary, .own = canary});
     struct message *m = stage_expect_from(&s, FARM__ENVELOPE__BODY_MODEL_WANTED, &peer);
     char code[] = "not_found", words[] = "no such model";
     Farm__Problem problem = FARM__PROBLEM__INIT;
@@ -449,6 +484,19 @@ static void test_a_model_that_nobody_has_is_handed_back(void **state)
     stop(&s);
 }
 
+static void test_a_model_that_nobody_has_is_handed_back(void **state)
+{
+    (void)state;
+    hands_back_without_model(false);
+}
+
+/* Its own canary too; not that of `pattern`, whose absence is an answer. */
+static void test_a_canary_of_a_model_that_nobody_has_is_handed_back(void **state)
+{
+    (void)state;
+    hands_back_without_model(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,6 +504,7 @@ int main(void)
         cmocka_unit_test(test_renders_offers_and_forgets),
         cmocka_unit_test(test_prefetched_starts_when_the_slot_is_free),
         cmocka_unit_test(test_canary_leaves_nothing),
+        cmocka_unit_test(test_a_models_canary_brings_its_frame),
         cmocka_unit_test(test_cancel_recall_and_unknown),
         cmocka_unit_test(test_failures_are_told_apart),
         cmocka_unit_test(test_killed_engine_is_a_failure_and_comes_back),
@@ -467,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_version_refusal_ends_it),
         cmocka_unit_test(test_a_missing_model_is_fetched),
         cmocka_unit_test(test_a_model_that_nobody_has_is_handed_back),
+        cmocka_unit_test(test_a_canary_of_a_model_that_nobody_has_is_handed_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,25 @@
+#include "cli/question.h"
+
+#include "cli/output.h"
+
+/* Each body of the oneof is a pointer to a message that begins with its base. */
+static const ProtobufCMessage *body_of(const Farm__Envelope *e)
+{
+    return &e->problem->base;
+}
+
+int question_run(struct call *call, Farm__Envelope *request, Farm__Envelope__BodyCase expected,
+                 const char *schema, question_print print)
+{
+    struct error err = {0};
+    struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
+    struct message *answer = client ? client_ask(client, request, expected, &err) : NULL;
+    if (answer && call->json)
+        output_print_message(body_of(answer->envelope), schema);
+    else if (answer)
+        print(call, answer->envelope);
+    int code = answer ? 0 : call_fail(call, &err);
+    message_free(answer);
+    if (client) zclient_close(client);
+    return code;
+}

@@ -1,0 +1,18 @@
+/* expel: a key is not allowed any more, from this moment on: it finds no entry at its next message
+ * or handshake, its session ends, its questions are forgotten, what its worker runs is lost. What
+ * it made and was published stays. Loop thread. */
+#ifndef ZOE_COORDINATOR_EXPEL_H
+#define ZOE_COORDINATOR_EXPEL_H
+
+#include <stdbool.h>
+
+#include "coordinator/keyring.h"
+
+struct coordinator;
+
+/* `entry` is gone afterwards. */
+void expel_key(struct coordinator *c, const struct keyring_entry *entry);
+/* Ephemeral keys whose workers have left. True: there are others, look again later. */
+bool expel_tick(struct coordinator *c);
+
+#endif

@@ -1,0 +1,205 @@
+/* One entry a key, from its handshake to its first message. */
+#include "coordinator/joining.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "coordinator/audit.h"
+#include "coordinator/dispatch.h"
+#include "coordinator/mail.h"
+#include "coordinator/reply.h"
+#include "coordinator/shell.h"
+#include "proto/codec.h"
+
+#define KEY_DIGITS 8 /* of a joiner's name */
+
+struct joiner {
+    int64_t until_ns;
+};
+
+void joining_init(struct joining *j)
+{
+    table_init(&j->waiting);
+}
+
+void joining_finish(struct joining *j)
+{
+    struct joiner *joiner = NULL;
+    for (size_t i = 0; (joiner = table_next(&j->waiting, &i, NULL, NULL)) != NULL;)
+        free(joiner);
+    table_finish(&j->waiting);
+}
+
+static void forget_late(struct joining *j, int64_t now_ns)
+{
+    const void *key = NULL;
+    size_t size = 0;
+    struct joiner *joiner = NULL;
+    for (size_t i = 0; (joiner = table_next(&j->waiting, &i, &key, &size)) != NULL;) {
+        if (now_ns < joiner->until_ns) continue;
+        (void)table_remove(&j->waiting, key, size);
+        free(joiner);
+    }
+}
+
+bool joining_admit(struct coordinator *c, bool to_client, const uint8_t key[KEY_BYTES],
+                   char user_out[LIMIT_NAME_BYTES + 1])
+{
+    const int64_t now_ns = clock_now_ns();
+    struct joining *j = &c->joining;
+    char text[KEY_TEXT_SIZE];
+    if (!tokens_invite(&c->tokens, to_client, clock_wall_ms())) return false;
+    if (j->waiting.count >= LIMIT_JOINERS) forget_late(j, now_ns);
+    if (j->waiting.count >= LIMIT_JOINERS) return false;
+    struct joiner *joiner = xcalloc(1, sizeof(*joiner));
+    joiner->until_ns = now_ns + JOIN_WITHIN_NS;
+    free(table_set(&j->waiting, key, KEY_BYTES, joiner));
+    keys_text(key, text);
+    (void)snprintf(user_out, LIMIT_NAME_BYTES + 1, KEYRING_JOINER "%.*s", KEY_DIGITS, text);
+    return true;
+}
+
+/* ---- a good Join ---- */
+
+/* What people type: names become arguments of commands and columns of tables. */
+static void clean_name(const char *asked, const char *fallback, char out[LIMIT_NAME_BYTES + 1])
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "._@-";
+    const char *from = asked[0] != '\0' ? asked : fallback;
+    size_t size = 0;
+    for (; from[size] != '\0' && size < LIMIT_NAME_BYTES; size++)
+        out[size] = strchr(plain, from[size]) != NULL ? from[size] : '-';
+    out[size] = '\0';
+    if (out[0] == '-' || out[0] == '.') out[0] = 'x';
+}
+
+static void answer(struct coordinator *c, bool to_client, zsock_peer peer, uint64_t request,
+                   const char *name, const char *role)
+{
+    struct reply r;
+    Farm__Joined m = FARM__JOINED__INIT;
+    reply_init(&r);
+    m.name = reply_name(&r, name, LIMIT_NAME_BYTES);
+    m.role = reply_name(&r, role, LIMIT_BACKEND_BYTES);
+    (void)outbound_reply(&c->outbound, to_client, peer, request, FARM__ENVELOPE__BODY_JOINED,
+                         &m.base, OUTBOUND_COMMITTED);
+    reply_finish(&r);
+}
+
+static void tell(struct coordinator *c, const struct token_entry *token, const char *name)
+{
+    char message[LIMIT_TEXT_BYTES];
+    const bool worker = token->role == MESSAGE_FROM_WORKER;
+    (void)snprintf(message, sizeof(message), "%s %s joined with token %s of %s (use %u of %u)",
+                   token->role_name, name, token->id, token->by, (unsigned)token->used,
+                   (unsigned)token->uses);
+    struct event_record event = {.kind = "key.joined",
+                                 .batch = "",
+                                 .worker = worker ? name : "",
+                                 .message = message,
+                                 .at_ms = clock_wall_ms()};
+    shell_event(c, &event);
+    log_info("%s", message);
+    audit_note(c, &(struct audit_note){.by = name,
+                                       .role = token->role_name,
+                                       .action = "key.join",
+                                       .subject = name,
+                                       .detail = message,
+                                       .allowed = true});
+}
+
+/* The key, the use of the token and what is told of it are one transaction. */
+static void let_in(struct coordinator *c, const struct token_entry *token,
+                   const uint8_t key[KEY_BYTES], const char *asked, char name[LIMIT_NAME_BYTES + 1])
+{
+    char wanted[LIMIT_NAME_BYTES + 1];
+    struct store_token used;
+    const bool named = token->name[0] != '\0';
+    clean_name(named ? token->name : asked, token->role_name, wanted);
+    keyring_free_name(&c->keyring, wanted, named, name);
+    struct store_key row = {.role = token->role_name,
+                            .name = name,
+                            .allowed_ms = clock_wall_ms(),
+                            .token = token->id,
+                            .ephemeral = token->ephemeral};
+    memcpy(row.key, key, KEY_BYTES);
+    store_key_allow(c->store, &row);
+    keyring_put(&c->keyring, &row);
+    if (tokens_use(&c->tokens, token->id, &used)) store_token_save(c->store, &used);
+    tell(c, token, name);
+}
+
+static bool try_join(struct coordinator *c, const struct zsock_received *m, bool to_client,
+                     const uint8_t key[KEY_BYTES], const Farm__Envelope *e, struct error *err)
+{
+    char name[LIMIT_NAME_BYTES + 1];
+    if (e->version < PROTOCOL_MIN || e->version > PROTOCOL_MAX) {
+        return error_set(err, ERROR_VERSION, "this coordinator speaks protocol %d to %d",
+                         PROTOCOL_MIN, PROTOCOL_MAX);
+    }
+    if (!shell_is_well(c, err)) return false;
+    const struct token_entry *token =
+        tokens_check(&c->tokens, e->join->token.data, e->join->proof.data, key,
+                     c->server_key.public_key, to_client, clock_wall_ms(), err);
+    if (token == NULL) return false;
+    let_in(c, token, key, e->join->name, name);
+    answer(c, to_client, m->peer, e->request, name, token->role_name);
+    return true;
+}
+
+/* ---- whatever comes ---- */
+
+/* False: it had its one word, or came too late. */
+static bool may_speak(struct coordinator *c, const uint8_t key[KEY_BYTES])
+{
+    struct joiner *joiner = table_remove(&c->joining.waiting, key, KEY_BYTES);
+    const bool ok = joiner != NULL && clock_now_ns() < joiner->until_ns;
+    free(joiner);
+    return ok;
+}
+
+static void refuse(struct coordinator *c, const struct zsock_received *m, bool to_client,
+                   uint64_t request, const struct error *why)
+{
+    mail_bye(c, to_client, m->peer, request, why);
+    log_warn("refused to let %s join from=%s: %s", m->user, m->address, why->message);
+    audit_note(c, &(struct audit_note){.by = m->user,
+                                       .role = "",
+                                       .action = "key.join",
+                                       .subject = m->key,
+                                       .detail = why->message,
+                                       .allowed = false});
+}
+
+void joining_take(struct coordinator *c, const struct zsock_received *m, bool to_client)
+{
+    struct error err = {0};
+    uint8_t key[KEY_BYTES];
+    struct bytes payload = m->has_payload ? m->payload : (struct bytes){NULL, 0};
+    if (strlen(m->key) != 2 * KEY_BYTES || !hex_decode(m->key, key, KEY_BYTES) ||
+        !may_speak(c, key)) {
+        c->bad_messages++;
+        return;
+    }
+    struct message *message = codec_decode(m->envelope, payload, MESSAGE_FROM_JOINER, &err);
+    uint64_t request = message != NULL ? message->envelope->request : codec_request_of(m->envelope);
+    if (message == NULL) {
+        c->bad_messages++;
+        error_set(&err, ERROR_AUTH, "this key is not allowed yet: Join is all that it may say");
+    }
+    if (message == NULL || !try_join(c, m, to_client, key, message->envelope, &err))
+        refuse(c, m, to_client, request, &err);
+    message_free(message);
+}
+
+void joining_again(struct dispatch *d)
+{
+    answer(d->c, d->sender->role != MESSAGE_FROM_WORKER, d->peer, d->envelope->request,
+           d->sender->name, d->sender->role_name);
+}

@@ -1,0 +1,88 @@
+/* Counters of the core, added up by owner. */
+#include "coordinator/quota.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "coordinator/shell.h"
+
+static uint64_t unfinished(const struct clip_counts *counts)
+{
+    const uint64_t *n = counts->by_state;
+    return n[CLIP_WAITING] + n[CLIP_RETRY] + n[CLIP_LEASED];
+}
+
+static void add_batch(struct coordinator *c, const struct batch_info *info, struct quota_use *out)
+{
+    struct group_info group;
+    const uint32_t groups = info->groups;
+    const char *id = info->id;
+    out->batches++;
+    out->running += (uint32_t)info->counts.by_state[CLIP_LEASED];
+    for (uint32_t i = 0; i < groups && farm_group_info(c->farm, id, i, &group); i++)
+        out->tasks += unfinished(&group.counts) * plan_task_count(&group.shape.plan);
+}
+
+void quota_used(struct coordinator *c, const char *owner, struct quota_use *out)
+{
+    struct batch_info info;
+    *out = (struct quota_use){.bytes = owners_get(&c->owners, owner)->bytes};
+    for (uint64_t i = 0; farm_batch_at(c->farm, i, &info); i++) {
+        if (batch_state_is_terminal(info.state) || strcmp(info.owner, owner) != 0) continue;
+        add_batch(c, &info, out);
+    }
+}
+
+static uint64_t tasks_of(const struct submit_result *wanted)
+{
+    uint64_t tasks = 0;
+    for (uint32_t i = 0; i < wanted->group_count; i++)
+        tasks += wanted->groups[i].clips * plan_task_count(&wanted->groups[i].plan);
+    return tasks;
+}
+
+static bool check_bytes(const struct owner_entry *o, struct error *err)
+{
+    char used[32], allowed[32];
+    if (o->max_bytes == 0 || o->bytes < o->max_bytes) return true;
+    text_size(o->bytes, used, sizeof(used));
+    text_size(o->max_bytes, allowed, sizeof(allowed));
+    return error_set(err, ERROR_REFUSED,
+                     "%s has %s of published videos here, %s are allowed: fetch and remove some "
+                     "(`zoe batch remove`)",
+                     o->name, used, allowed);
+}
+
+bool quota_allows(struct coordinator *c, const char *owner, const struct submit_result *wanted,
+                  struct error *err)
+{
+    struct quota_use use;
+    const struct owner_entry *o = owners_get(&c->owners, owner);
+    if (!check_bytes(o, err)) return false;
+    if (o->max_batches == 0 && o->max_tasks == 0) return true;
+    quota_used(c, owner, &use);
+    if (o->max_batches > 0 && use.batches >= o->max_batches)
+        return error_set(err, ERROR_REFUSED,
+                         "%s has %" PRIu64 " unfinished batches, %" PRIu64
+                         " are allowed: wait for one or cancel one",
+                         owner, use.batches, o->max_batches);
+    const uint64_t tasks = tasks_of(wanted);
+    if (o->max_tasks > 0 && (use.tasks > o->max_tasks || tasks > o->max_tasks - use.tasks))
+        return error_set(err, ERROR_REFUSED,
+                         "%s has %" PRIu64 " unfinished tasks, %" PRIu64 " are allowed: %" PRIu64
+                         " more are too many",
+                         owner, use.tasks, o->max_tasks, tasks);
+    return true;
+}
+
+bool quota_pace(struct coordinator *c, const char *owner, struct error *err)
+{
+    struct owner_entry *o = owners_get(&c->owners, owner);
+    if (bucket_take(&o->submits, shell_now(c))) return true;
+    return error_set(err, ERROR_REFUSED,
+                     "%s submits too often: at most %d at once and %d a second in the long run; "
+                     "put more prompts into one file",
+                     owner, SUBMITS_BURST, SUBMITS_PER_S);
+}

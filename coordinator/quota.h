@@ -1,0 +1,25 @@
+/* quota: how much an owner has under way, and whether more is allowed. Loop thread. */
+#ifndef ZOE_COORDINATOR_QUOTA_H
+#define ZOE_COORDINATOR_QUOTA_H
+
+#include "base/error.h"
+#include "coordinator/submit_file.h"
+
+struct coordinator;
+
+struct quota_use {
+    uint64_t batches; /* unfinished */
+    uint64_t tasks;   /* of their unfinished clips */
+    uint64_t bytes;   /* published and still here */
+    uint32_t running; /* clips that a worker has */
+};
+
+/* Walks the batches: for people, and for owners with limits. */
+void quota_used(struct coordinator *c, const char *owner, struct quota_use *out);
+/* ERROR_REFUSED says what is used and allowed. */
+bool quota_allows(struct coordinator *c, const char *owner, const struct submit_result *wanted,
+                  struct error *err);
+/* The pace of submissions. */
+bool quota_pace(struct coordinator *c, const char *owner, struct error *err);
+
+#endif

@@ -1,0 +1,229 @@
+#include "coordinator/store_rebuild.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xalloc.h"
+#include "coordinator/store_db.h"
+
+#define COLUMNS_MAX 64
+
+void store_rebuild_clip(struct store *s, const char *batch, uint32_t clip)
+{
+    static const char attempts[] =
+        "UPDATE attempt SET end = ?3, boot = NULL, lasted_ms = 0 WHERE end = 0 AND"
+        " batch = " BATCH_NUMBER " AND clip = ?2";
+    static const char tasks[] =
+        "UPDATE task SET open = 0, state = ?3 WHERE batch = " BATCH_NUMBER " AND clip = ?2";
+    static const char outputs[] = "DELETE FROM output WHERE batch = " BATCH_NUMBER " AND clip = ?2";
+    STORE_WRITE(s, attempts, store_text(batch), store_int(clip), store_int(END_SUPERSEDED));
+    STORE_WRITE(s, tasks, store_text(batch), store_int(clip), store_int(TASK_DONE));
+    STORE_WRITE(s, outputs, store_text(batch), store_int(clip));
+}
+
+void store_rebuild_bytes(struct store *s, const char *batch)
+{
+    static const char sql[] =
+        "INSERT OR REPLACE INTO published SELECT batch, sum(size) FROM clip WHERE state = ?2 AND"
+        " size IS NOT NULL AND batch = " BATCH_NUMBER " GROUP BY batch";
+    STORE_WRITE(s, sql, store_text(batch), store_int(CLIP_PUBLISHED));
+}
+
+/* ---- salvage ---- */
+
+/* `word` first: others hold its numbers. A table that a build does not have is passed over. */
+static const char *const kept[] = {"word",  "key",   "worker", "owner",
+                                   "token", "audit", "event",  "input"};
+#define KEPT (sizeof kept / sizeof kept[0])
+_Static_assert(KEPT <= STORE_SALVAGE_MAX, "room for all");
+
+static sqlite3 *open_damaged(const char *path)
+{
+    sqlite3 *db = NULL;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
+        sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL) == SQLITE_OK &&
+        sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL) == SQLITE_OK)
+        return db;
+    sqlite3_close(db);
+    return NULL;
+}
+
+struct columns {
+    char *names[COLUMNS_MAX];
+    int count;
+    char *backwards; /* " ORDER BY ... DESC" over the primary key */
+};
+
+static void finish_columns(struct columns *c)
+{
+    for (int i = 0; i < c->count; i++)
+        free(c->names[i]);
+    free(c->backwards);
+}
+
+static bool is_plain(const char *name)
+{
+    return name[0] != '\0' && strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789") == strlen(name);
+}
+
+/* Columns that the new table has; whether the old one has them shows when it is asked. */
+static void read_columns(sqlite3 *db, const char *table, struct columns *out)
+{
+    sqlite3_stmt *stmt = NULL;
+    char *sql = sqlite3_mprintf("SELECT name, pk FROM pragma_table_info(%Q)", table);
+    struct buf order = BUF_INIT;
+    if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK) stmt = NULL;
+    while (stmt != NULL && out->count < COLUMNS_MAX && sqlite3_step(stmt) == SQLITE_ROW) {
+        const char *name = store_db_text(stmt, 0);
+        if (!is_plain(name)) continue;
+        out->names[out->count++] = xstrdup(name);
+        if (sqlite3_column_int(stmt, 1) == 0) continue;
+        buf_append_text(&order, order.size > 0 ? ", " : " ORDER BY ");
+        buf_append_text(&order, name);
+        buf_append_text(&order, " DESC");
+    }
+    sqlite3_finalize(stmt);
+    sqlite3_free(sql);
+    out->backwards = xstrdup(buf_text(&order));
+    buf_finish(&order);
+}
+
+/* Columns of both, as "a, b, c"; their number in *count. */
+static char *shared_columns(sqlite3 *from, sqlite3 *to, const char *table, int *count)
+{
+    struct columns old = {0}, new = {0};
+    struct buf list = BUF_INIT;
+    *count = 0;
+    read_columns(from, table, &old);
+    read_columns(to, table, &new);
+    for (int i = 0; i < new.count; i++) {
+        for (int k = 0; k < old.count; k++) {
+            if (strcmp(new.names[i], old.names[k]) != 0) continue;
+            if ((*count)++ > 0) buf_append_text(&list, ", ");
+            buf_append_text(&list, new.names[i]);
+        }
+    }
+    char *text = xstrdup(buf_text(&list));
+    buf_finish(&list);
+    finish_columns(&old);
+    finish_columns(&new);
+    return text;
+}
+
+/* A row that the new table refuses (a damaged text, a role that is none) is left out. */
+static bool copy_row(sqlite3_stmt *row, sqlite3_stmt *insert, int columns)
+{
+    for (int i = 0; i < columns; i++)
+        sqlite3_bind_value(insert, i + 1, sqlite3_column_value(row, i));
+    int code = sqlite3_step(insert);
+    sqlite3_reset(insert);
+    return code == SQLITE_DONE;
+}
+
+/* False when the reading stopped before the end. */
+static bool copy_rows(sqlite3 *from, const char *select, sqlite3_stmt *insert, int columns,
+                      sqlite3 *to, uint64_t *rows)
+{
+    sqlite3_stmt *stmt = NULL;
+    int code = sqlite3_prepare_v2(from, select, -1, &stmt, NULL);
+    while (code == SQLITE_OK && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
+        code = SQLITE_OK;
+        if (copy_row(stmt, insert, columns) && sqlite3_changes(to) > 0) ++*rows;
+    }
+    sqlite3_finalize(stmt);
+    return code == SQLITE_DONE;
+}
+
+static char *insert_sql(const char *table, const char *list, int columns)
+{
+    struct buf sql = BUF_INIT;
+    buf_append_text(&sql, "INSERT OR IGNORE INTO ");
+    buf_append_text(&sql, table);
+    buf_append_text(&sql, "(");
+    buf_append_text(&sql, list);
+    buf_append_text(&sql, ") VALUES(?");
+    for (int i = 1; i < columns; i++)
+        buf_append_text(&sql, ", ?");
+    buf_append_text(&sql, ")");
+    char *text = xstrdup(buf_text(&sql));
+    buf_finish(&sql);
+    return text;
+}
+
+static bool copy_table(sqlite3 *from, sqlite3 *to, const char *table, struct store_salvaged *out)
+{
+    int count = 0;
+    struct columns columns = {0};
+    sqlite3_stmt *insert = NULL;
+    char *list = shared_columns(from, to, table, &count);
+    read_columns(to, table, &columns);
+    char *sql = count > 0 ? insert_sql(table, list, count) : NULL;
+    bool ok = sql != NULL && sqlite3_prepare_v2(to, sql, -1, &insert, NULL) == SQLITE_OK;
+    if (ok) {
+        char *forwards = xasprintf("SELECT %s FROM %s", list, table);
+        char *backwards = xasprintf("SELECT %s FROM %s%s", list, table, columns.backwards);
+        *out = (struct store_salvaged){.table = table};
+        if (!copy_rows(from, forwards, insert, count, to, &out->rows)) {
+            out->damaged = true;
+            (void)copy_rows(from, backwards, insert, count, to, &out->rows);
+        }
+        free(forwards);
+        free(backwards);
+    }
+    sqlite3_finalize(insert);
+    finish_columns(&columns);
+    free(list);
+    free(sql);
+    return ok;
+}
+
+size_t store_salvage(struct store *s, const char *damaged,
+                     struct store_salvaged out[STORE_SALVAGE_MAX])
+{
+    size_t count = 0;
+    sqlite3 *from = open_damaged(damaged);
+    if (from == NULL) return 0;
+    (void)sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    for (size_t i = 0; i < KEPT; i++)
+        if (copy_table(from, s->db, kept[i], &out[count])) count++;
+    (void)sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
+    sqlite3_close(from);
+    return count;
+}
+
+void store_salvage_batches(const char *damaged,
+                           void (*each)(void *context, const char *batch, enum batch_state state,
+                                        uint32_t round),
+                           void *context)
+{
+    static const char *const sql[] = {"SELECT id, state, round FROM batch",
+                                      "SELECT id, state, round FROM batch ORDER BY sequence DESC"};
+    sqlite3 *from = open_damaged(damaged);
+    for (size_t i = 0; from != NULL && i < sizeof sql / sizeof sql[0]; i++) {
+        sqlite3_stmt *stmt = NULL;
+        if (sqlite3_prepare_v2(from, sql[i], -1, &stmt, NULL) != SQLITE_OK) stmt = NULL;
+        while (stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW) {
+            const int state = sqlite3_column_int(stmt, 1);
+            if (state >= 0 && state < BATCH_STATE_COUNT && id_is_batch(store_db_text(stmt, 0)))
+                each(context, store_db_text(stmt, 0), (enum batch_state)state,
+                     store_db_u32(stmt, 2));
+        }
+        sqlite3_finalize(stmt);
+    }
+    sqlite3_close(from);
+}
+
+uint32_t store_salvage_generation(const char *damaged)
+{
+    uint32_t generation = 0;
+    sqlite3_stmt *stmt = NULL;
+    sqlite3 *from = open_damaged(damaged);
+    if (from != NULL &&
+        sqlite3_prepare_v2(from, "SELECT value FROM meta WHERE key = 'generation'", -1, &stmt,
+                           NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW)
+        generation = (uint32_t)strtoul(store_db_text(stmt, 0), NULL, 10);
+    sqlite3_finalize(stmt);
+    sqlite3_close(from);
+    return generation;
+}

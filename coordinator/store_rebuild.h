@@ -1,0 +1,34 @@
+/* store_rebuild: rows made anew from what the published tree says, by `zoe recover` and `restore`.
+ * Nobody else has the database open. */
+#ifndef ZOE_COORDINATOR_STORE_REBUILD_H
+#define ZOE_COORDINATOR_STORE_REBUILD_H
+
+#include "coordinator/store.h"
+
+/* What a clip still had under way is over: its attempts are superseded, its tasks done, the uses of
+ * its stored files dropped. */
+void store_rebuild_clip(struct store *s, const char *batch, uint32_t clip);
+
+/* After all its clips: the bytes that count for its owner's quota. */
+void store_rebuild_bytes(struct store *s, const char *batch);
+
+struct store_salvaged {
+    const char *table;
+    uint64_t rows;
+    bool damaged; /* some of it could not be read */
+};
+#define STORE_SALVAGE_MAX 16
+/* Copies from a damaged file, row by row and from both ends, what the published tree does not know:
+ * keys, workers, owners, tokens, the audit log, events, inputs. Returns how many tables there were;
+ * 0 when nothing of the file can be read. */
+size_t store_salvage(struct store *s, const char *damaged,
+                     struct store_salvaged out[STORE_SALVAGE_MAX]);
+/* What it says of a batch: `each` gets its id, state and round. */
+void store_salvage_batches(const char *damaged,
+                           void (*each)(void *context, const char *batch, enum batch_state state,
+                                        uint32_t round),
+                           void *context);
+/* Its generation; 0 when it says none. */
+uint32_t store_salvage_generation(const char *damaged);
+
+#endif

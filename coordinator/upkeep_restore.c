@@ -1,0 +1,256 @@
+/* restore and recover: a new database in the place of the old one. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "base/xalloc.h"
+#include "coordinator/reconcile.h"
+#include "coordinator/store_access.h"
+#include "coordinator/store_check.h"
+#include "coordinator/store_rebuild.h"
+#include "coordinator/upkeep_verbs.h"
+#include "proto/keys.h"
+
+#define GENERATION "farm.generation"
+#define GENERATION_MAX 32767
+#define OLD_SIZE 32
+
+static bool must_be_alone(const struct upkeep *u, const char *verb, struct error *err)
+{
+    if (!u->running) return true;
+    return error_set(err, ERROR_STATE,
+                     "a coordinator runs on %s: stop it (`zoe farm down`, or SIGTERM), then %s",
+                     u->state, verb);
+}
+
+/* ---- a new database in the place of the old one ---- */
+
+static bool move_if_there(const struct upkeep *u, const char *name, const char *suffix,
+                          const char *to, struct error *err)
+{
+    char *from = xasprintf("%s/%s%s", u->state, name, suffix);
+    char *target = xasprintf("%s/%s%s", u->state, to, suffix);
+    bool ok = rename(from, target) == 0 || errno == ENOENT ||
+              error_set_errno(err, errno, "cannot rename %s to %s", from, target);
+    free(from);
+    free(target);
+    return ok;
+}
+
+/* The log goes first: it would be read into whatever has the name then. While the new file has its
+ * own name, no coordinator starts (upkeep_may_start). */
+static bool swap_in(const struct upkeep *u, char old[OLD_SIZE], struct error *err)
+{
+    char *new = upkeep_path(u, UPKEEP_NEW), *now = upkeep_path(u, UPKEEP_DATABASE);
+    const bool there = path_exists(now);
+    (void)snprintf(old, OLD_SIZE, UPKEEP_DATABASE ".old-%lld", (long long)(clock_wall_ms() / 1000));
+    bool ok = move_if_there(u, UPKEEP_DATABASE, "-wal", old, err) &&
+              move_if_there(u, UPKEEP_DATABASE, "-shm", old, err) &&
+              move_if_there(u, UPKEEP_DATABASE, "", old, err) && path_fsync_folder(u->state, err) &&
+              path_rename_durable(new, now, err);
+    if (!there) old[0] = '\0';
+    free(new);
+    free(now);
+    return ok;
+}
+
+static void drop_new(const struct upkeep *u)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        char *path = xasprintf("%s/%s%s", u->state, UPKEEP_NEW, suffixes[i]);
+        (void)unlink(path);
+        free(path);
+    }
+}
+
+/* ---- generations (T2) ---- */
+
+static uint32_t parse_generation(const char *text)
+{
+    int64_t number = 0;
+    return text != NULL && text_parse_i64(text, 0, GENERATION_MAX, &number) ? (uint32_t)number : 0;
+}
+
+/* The highest that was ever used here: a file beside the database tells it when that cannot. */
+static uint32_t last_generation(const struct upkeep *u, struct store *s)
+{
+    struct buf text = BUF_INIT;
+    char *path = upkeep_path(u, GENERATION), *old = upkeep_path(u, UPKEEP_DATABASE);
+    uint32_t highest = path_read(path, 64, &text, NULL) ? parse_generation(buf_text(&text)) : 0;
+    const uint32_t damaged = store_salvage_generation(old);
+    char *own = store_meta(s, "generation");
+    if (parse_generation(own) > highest) highest = parse_generation(own);
+    if (damaged > highest && damaged <= GENERATION_MAX) highest = damaged;
+    free(own);
+    free(path);
+    free(old);
+    buf_finish(&text);
+    return highest;
+}
+
+static bool raise_generation(struct upkeep *u, struct store *s, struct error *err)
+{
+    char text[16];
+    const uint32_t last = last_generation(u, s);
+    if (last >= GENERATION_MAX)
+        return error_set(err, ERROR_REFUSED, "this farm was restored %d times", GENERATION_MAX);
+    int size = snprintf(text, sizeof text, "%u", (unsigned)last + 1);
+    store_meta_set(s, "generation", text);
+    char *path = upkeep_path(u, GENERATION);
+    bool ok = store_commit(s, err) && path_write_atomic(path, text, (size_t)size, 0600, err);
+    free(path);
+    return ok;
+}
+
+/* ---- restore and recover ---- */
+
+static void note_admin(void *context, const struct store_key *key)
+{
+    if (strcmp(key->role, "admin") == 0) *(bool *)context = true;
+}
+
+/* Whoever has the state folder has its admin key; one that was revoked stays out while there is
+ * another. */
+static bool allow_admin(const struct upkeep *u, struct store *s, struct error *err)
+{
+    struct key_pair admin;
+    bool known = false;
+    struct store_key row = {.role = "admin", .name = "admin", .allowed_ms = clock_wall_ms()};
+    char *path = upkeep_path(u, "keys/admin.key");
+    bool ok = store_each_key(s, note_admin, &known, err);
+    bool there = ok && !known && path_exists(path);
+    ok = ok && (!there || keys_load(path, &admin, err));
+    if (there && ok) {
+        memcpy(row.key, admin.public_key, KEY_BYTES);
+        store_key_allow(s, &row);
+        keys_wipe(&admin);
+        ok = store_commit(s, err);
+    }
+    free(path);
+    return ok;
+}
+
+static json_t *about_work(const struct reconcile *r, const char *old)
+{
+    return json_pack("{sIsIsIsIss}", "batches_taken_in", (json_int_t)r->batches_new,
+                     "batches_dropped", (json_int_t)r->batches_gone, "clips_found",
+                     (json_int_t)r->clips_found, "clips_waiting", (json_int_t)r->clips_waiting,
+                     "old_database", old);
+}
+
+static void tell_work(const struct upkeep *u, const char *schema, const struct reconcile *r,
+                      const char *old)
+{
+    char words[PATH_MAX + 512];
+    char *where =
+        old[0] != '\0' ? xasprintf("The old database is %s/%s.\n", u->state, old) : xstrdup("");
+    (void)snprintf(words, sizeof words,
+                   "%llu batches taken in, %llu dropped that were removed since; %llu published "
+                   "clips found, %llu left to render.\n%sStart the coordinator to go on.",
+                   (unsigned long long)r->batches_new, (unsigned long long)r->batches_gone,
+                   (unsigned long long)r->clips_found, (unsigned long long)r->clips_waiting, where);
+    free(where);
+    upkeep_report(u, schema, about_work(r, old), words);
+}
+
+static bool finish(struct upkeep *u, struct store *s, struct reconcile *r, const char *schema,
+                   struct error *err)
+{
+    char old[OLD_SIZE] = "";
+    bool ok = raise_generation(u, s, err) && reconcile_tree(r, err) && allow_admin(u, s, err);
+    if (ok) store_published_recount(s);
+    ok = ok && store_commit(s, err);
+    store_close(s);
+    if (!ok || !swap_in(u, old, err)) {
+        drop_new(u);
+        return false;
+    }
+    tell_work(u, schema, r, old);
+    return u->findings.counts[FINDING_FAIL] == 0 ||
+           error_set(err, ERROR_FAILED, "not everything could be taken in: see above");
+}
+
+static struct store *open_new(const struct upkeep *u, struct error *err)
+{
+    char *path = upkeep_path(u, UPKEEP_NEW);
+    struct store *s = store_open(path, NULL, err);
+    free(path);
+    return s;
+}
+
+bool upkeep_restore(struct upkeep *u, struct error *err)
+{
+    char *path = upkeep_path(u, UPKEEP_NEW);
+    bool ok = must_be_alone(u, "restore", err) && store_check_copy(u->file, err);
+    if (ok) drop_new(u);
+    ok = ok && store_copy(u->file, path, err);
+    struct store *s = ok ? open_new(u, err) : NULL;
+    free(path);
+    if (s == NULL) {
+        if (ok) drop_new(u);
+        return false;
+    }
+    struct reconcile r = {
+        .state = u->state, .s = s, .fast = u->fast, .paused = u->paused, .findings = &u->findings};
+    return finish(u, s, &r, "zoe.restore.v1", err);
+}
+
+static void note_hint(void *context, const char *batch, enum batch_state state, uint32_t round)
+{
+    struct table *hints = context;
+    if (table_get_text(hints, batch) != NULL) return;
+    struct reconcile_hint *hint = xcalloc(1, sizeof *hint);
+    *hint = (struct reconcile_hint){state, round};
+    table_set_text(hints, batch, hint);
+}
+
+static void salvage(struct upkeep *u, struct store *s, struct table *hints)
+{
+    struct store_salvaged tables[STORE_SALVAGE_MAX];
+    char *old = upkeep_path(u, UPKEEP_DATABASE);
+    const size_t count = path_exists(old) ? store_salvage(s, old, tables) : 0;
+    uint64_t keys = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(tables[i].table, "key") == 0) keys = tables[i].rows;
+        findings_add(&u->findings, tables[i].damaged ? FINDING_WARN : FINDING_OK, "salvage",
+                     tables[i].table, NULL, "%llu rows of the old database%s",
+                     (unsigned long long)tables[i].rows,
+                     tables[i].damaged ? "; some could not be read" : "");
+    }
+    if (keys == 0)
+        findings_add(&u->findings, FINDING_WARN, "keys", u->state,
+                     "allow them again: `zoe worker allow KEY --name NAME`, `zoe client allow ...`",
+                     "no key of a worker or client could be found; the admin key still works");
+    if (count > 0) store_salvage_batches(old, note_hint, hints);
+    free(old);
+}
+
+bool upkeep_recover(struct upkeep *u, struct error *err)
+{
+    struct table hints;
+    if (!must_be_alone(u, "recover", err)) return false;
+    drop_new(u);
+    struct store *s = open_new(u, err);
+    if (s == NULL) return false;
+    table_init(&hints);
+    salvage(u, s, &hints);
+    struct reconcile r = {.state = u->state,
+                          .s = s,
+                          .fast = u->fast,
+                          .paused = u->paused,
+                          .findings = &u->findings,
+                          .hints = &hints};
+    bool ok = finish(u, s, &r, "zoe.recover.v1", err);
+    void *hint = NULL;
+    for (size_t i = 0; (hint = table_next(&hints, &i, NULL, NULL)) != NULL;)
+        free(hint);
+    table_finish(&hints);
+    return ok;
+}

@@ -1,0 +1,31 @@
+/* upkeep_verbs: what the upkeep_*.c files share. Room-internal. */
+#ifndef ZOE_COORDINATOR_UPKEEP_VERBS_H
+#define ZOE_COORDINATOR_UPKEEP_VERBS_H
+
+#include <jansson.h>
+
+#include "base/error.h"
+#include "base/finding.h"
+
+#define UPKEEP_DATABASE "farm.db"
+#define UPKEEP_NEW "farm.db.new" /* while it has this name, no coordinator starts */
+
+struct upkeep {
+    char *state; /* the folder, absolute */
+    const char *file;
+    bool deep, fast, paused, json;
+    int lock_fd;
+    bool running; /* a coordinator has the folder */
+    struct findings findings;
+};
+
+char *upkeep_path(const struct upkeep *u, const char *name); /* caller frees */
+/* `about` is taken; for people the findings and `words`. */
+void upkeep_report(const struct upkeep *u, const char *schema, json_t *about, const char *words);
+
+bool upkeep_about(struct upkeep *u, struct error *err);
+bool upkeep_check(struct upkeep *u, struct error *err);
+bool upkeep_restore(struct upkeep *u, struct error *err);
+bool upkeep_recover(struct upkeep *u, struct error *err);
+
+#endif

@@ -1,0 +1,138 @@
+"""A rolling upgrade under load, and back: coordinator, workers and clients of this build and of one that speaks the next protocol number, in every mixture. Meanwhile the workers'
+wall clocks are an hour wrong, and the coordinator's is stepped. Nothing is lost, no lease ends by the wall clock, submissions are answered or cleanly sent again."""
+import os
+import signal
+import struct
+import time
+
+import chaos_load
+import chaos_verdict
+from built import built
+from chaos_run import CannotRun, Scenario
+from farm import BIN
+
+STEPS, STEP_MS = 6, 80
+NEXT, CLOCKS = built("next/bin"), built("tests/libzoe_clock.so")
+BUILDS = {"this": BIN, "next": NEXT}
+HOUR_NS, STEP_NS = 3600 * 10**9, 30 * 10**9
+
+
+class Clock:
+    """The wall clock of one process."""
+
+    def __init__(self, run, name, offset_ns=0):
+        self.path = run.farm.folder / f"{name}.clock"
+        self.offset_ns = offset_ns
+        self.path.write_bytes(struct.pack("=q", offset_ns))
+
+    def env(self):
+        checks = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+        return {"LD_PRELOAD": str(CLOCKS), "ZOE_CLOCK_FILE": str(self.path), **checks}
+
+    def step(self, by_ns):
+        """In place: running programs have it mapped."""
+        self.offset_ns += by_ns
+        with open(self.path, "r+b") as file:
+            file.write(struct.pack("=q", self.offset_ns))
+
+
+class Upgrade:
+    """Every few seconds something is replaced by the other build, or the coordinator's clock steps."""
+
+    def __init__(self, run, clock, rounds):
+        self.run, self.clock, self.left = run, clock, rounds
+        self.coordinator, self.workers = "this", {name: "this" for name in run.names()}
+        self.next = time.monotonic() + 2
+        self.acts = [self.replace_coordinator, self.replace_worker, self.step_clock]
+        self.turn = 0
+
+    def tick(self):
+        if self.left > 0 and time.monotonic() >= self.next:
+            self.acts[self.turn % len(self.acts)]()
+            self.turn += 1
+            self.left -= 1
+            self.next = time.monotonic() + self.run.draw.uniform(1.5, 3)
+
+    def struck(self, what, hit):
+        self.run.tried[what] += 1
+        self.run.hits[what] += bool(hit)
+
+    def running(self):
+        return [a for a in self.run.facts().attempts if a.end == "live"]
+
+    def replace_coordinator(self):
+        farm, live = self.run.farm, self.running()
+        other = "next" if self.coordinator == "this" else "this"
+        farm.kill_coordinator(signal.SIGTERM if self.run.draw.random() < 0.7 else signal.SIGKILL)
+        self.coordinator = other
+        farm.programs["zoe-coordinator"] = BUILDS[other]
+        begun = time.monotonic()
+        farm.start_coordinator(env=self.clock.env())
+        self.run.measured.setdefault("coordinator_up_after_s", []).append(round(time.monotonic() - begun, 1))
+        self.struck(f"coordinator replaced: {other} build", live)
+
+    def replace_worker(self):
+        farm, name = self.run.farm, self.run.draw.choice(self.run.names())
+        other = "next" if self.workers[name] == "this" else "this"
+        held = [a for a in self.running() if a.worker == name]
+        extra, options = farm.arguments[name]
+        if name in farm.workers:
+            farm.kill_worker(name, signal.SIGTERM)
+        farm.worker(name, *extra, **{**options, "programs": BUILDS[other]})
+        self.workers[name] = other
+        self.struck(f"worker replaced: {other} build", held)
+
+    def step_clock(self):
+        by_ns = STEP_NS if self.run.draw.random() < 0.5 else -STEP_NS
+        live = self.running()
+        self.clock.step(by_ns)
+        self.struck(f"coordinator's clock steps by {by_ns // 10**9} s", live)
+
+
+class Submitter:
+    """Submits in turns with the client of each build, with a key each, until it is answered."""
+
+    def __init__(self, run, batches):
+        self.run, self.waiting, self.next = run, list(batches), time.monotonic()
+        self.tries, self.answered = 0, {"this": 0, "next": 0}
+
+    def tick(self):
+        if not self.waiting or time.monotonic() < self.next:
+            return
+        farm, batch = self.run.farm, self.waiting[0]
+        build = ("this", "next")[self.tries % 2]
+        self.tries += 1
+        farm.programs["zoe"] = BUILDS[build]
+        answer = farm.offer(batch, timeout="20s")
+        farm.programs["zoe"] = BIN
+        if answer is None:
+            self.run.expect(batch["refused"][0] in (4, 124), "a submission is answered, or fails so that it can be sent again", batch["refused"])
+            return
+        self.answered[build] += 1
+        self.run.accepted(self.waiting.pop(0), answer)
+        self.next = time.monotonic() + self.run.draw.uniform(0.5, 2)
+
+
+def run_it(run):
+    missing = [str(path) for path in (NEXT / "zoe-coordinator", CLOCKS) if not path.exists()]
+    if missing:
+        raise CannotRun(f"{', '.join(missing)} not built: build the targets zoe-next and zoe_clock")
+    run.attempts_max = 8
+    clock = Clock(run, "coordinator")
+    run.start(names=[], coordinator={"env": clock.env()})
+    for number, name in enumerate(run.names()):
+        run.farm.worker(name, "--threads", "1", env=Clock(run, name, HOUR_NS if number % 2 else -HOUR_NS).env())
+    upgrade, submitter = Upgrade(run, clock, 9 if run.short else 60), Submitter(run, chaos_load.make(run.draw, run.tasks, steps=STEPS, step_ms=STEP_MS))
+    run.go(upgrade.tick, submitter.tick, until=lambda: not submitter.waiting and run.over())
+    chaos_verdict.judge_keys(run)
+    facts = run.facts()
+    lost = facts.ended("lost", "hung")
+    run.expect(not lost, "no lease ends because of an upgrade or a wall clock", chaos_verdict.told_of(lost))
+    chaos_verdict.nobody_blamed(run, facts)
+    run.expect(all(submitter.answered.values()), "clients of both builds are served", submitter.answered)
+    kinds = {fault.split(":")[0] for fault, count in run.hits.items() if count}
+    run.expect({"coordinator replaced", "worker replaced"} <= kinds, "coordinator and workers were replaced while they had work", dict(run.hits))
+    run.measured.update(submissions=len(run.batches), submissions_sent=submitter.tries, rounds_left=upgrade.left)
+
+
+SCENARIO = Scenario(12, "a rolling upgrade to the next protocol number and back, with wrong clocks", run_it, short_tasks=60)

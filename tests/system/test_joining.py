@@ -1,0 +1,201 @@
+"""Machines and people that join with a token, owners that see their own only, quotas, revocation, the log of it all."""
+import json
+import os
+import stat
+import subprocess
+import unittest
+
+from farm import BIN, Farm, Failed, eventually
+
+FLAGS = ("--model", "pattern", "--frames", "4", "--steps", "2")
+
+
+def token(farm, *arguments):
+    return farm.zoe("token", "create", "-q", *arguments).strip()
+
+
+def join_worker(farm, name, text, *extra, env=None, stdin=None):
+    """A worker with nothing but a token."""
+    arguments = [BIN / "zoe-worker", "--state", farm.folder / name, *extra]
+    for model in farm.models:
+        arguments += ["--models", model]
+    farm.workers[name] = farm.spawn(f"worker-{name}", arguments, dict({"ZOE_JOIN": text} if text else {}, **(env or {})))
+    return farm.workers[name]
+
+
+def person(farm, name, role="submit"):
+    """Joins as a client; the environment with which zoe is that person."""
+    home = farm.folder / f"home-{name}"
+    home.mkdir()
+    env = {k: v for k, v in farm.env.items() if not k.startswith("ZOE_")}
+    env["HOME"] = str(home)
+    done = subprocess.run([BIN / "zoe", "client", "join", "-", "--name", name, "--json"], env=env, input=token(farm, "--role", role) + "\n", text=True, capture_output=True, timeout=60)
+    if done.returncode:
+        raise Failed(done.stdout + done.stderr)
+    return env, json.loads(done.stdout)
+
+
+def zoe(env, *arguments, stdin=None, code=0):
+    done = subprocess.run([BIN / "zoe", *map(str, arguments), "--json"], env=env, input=stdin, text=True, capture_output=True, timeout=120)
+    if done.returncode != code:
+        raise Failed(f"{arguments} ended {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}")
+    return json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout
+
+
+def states(farm):
+    return {w["name"]: w["state"] for w in farm.zoe("worker", "list", json_out=True)["workers"]}
+
+
+class Workers(unittest.TestCase):
+    def test_a_token_brings_one_worker_for_good(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            text = token(farm, "--name", "gpu")
+            worker = join_worker(farm, "first", text)
+            eventually(lambda: states(farm).get("gpu-1") == "idle", what="the worker has joined")
+            with open(f"/proc/{worker.pid}/environ", "rb") as environ:
+                self.assertNotIn(text.encode(), environ.read())
+            for file in ("worker.key", "coordinator.json"):
+                self.assertEqual(stat.S_IMODE((farm.folder / "first" / file).stat().st_mode), 0o600)
+            self.assertNotIn(text, "".join(p.read_text(errors="replace") for p in (farm.folder / "first").glob("*.json")))
+            # A restart needs no token; the work gets done.
+            farm.kill_worker("first")
+            join_worker(farm, "first", None)
+            batch = farm.submit(["a", "b"], *FLAGS)["batch"]
+            farm.wait(batch)
+            # The second use is refused, in words.
+            second = join_worker(farm, "second", text)
+            self.assertEqual(second.wait(60), 5)
+            self.assertIn("ask for a new one", (farm.folder / "worker-second.log").read_text())
+            self.assertEqual(set(states(farm)), {"gpu-1"})
+
+    def test_a_token_from_a_file(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            file = farm.folder / "token"
+            file.write_text(token(farm, "--name", "file") + "\n")
+            join_worker(farm, "w", None, env={"ZOE_JOIN_FILE": str(file)})
+            eventually(lambda: states(farm).get("file-1") == "idle", what="the worker has joined")
+
+    def test_a_revoked_worker_stops_at_once(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            join_worker(farm, "bad", token(farm, "--name", "bad"))
+            eventually(lambda: states(farm).get("bad-1") == "idle", what="the worker has joined")
+            batch = farm.submit([json.dumps({"prompt": "slow", "pattern": {"step_ms": 200}, "seed": n}) for n in range(4)], "--model", "pattern", "--frames", "4", "--steps", "50")["batch"]
+            eventually(lambda: farm.batch(batch)["running"], what="it renders")
+            farm.zoe("key", "revoke", "bad-1")
+            self.assertEqual(states(farm)["bad-1"], "offline")
+            self.assertEqual(farm.batch(batch)["running"], [])
+            eventually(lambda: "not allowed" in (farm.folder / "worker-bad.log").read_text(), what="it is told so")
+            self.assertEqual(farm.batch(batch)["running"], [])
+
+    def test_an_ephemeral_key_goes_with_its_worker(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            worker = join_worker(farm, "spot", token(farm, "--name", "spot", "--ephemeral"))
+            eventually(lambda: states(farm).get("spot-1") == "idle", what="the worker has joined")
+            worker.terminate()
+            worker.wait(60)
+            keys = lambda: [k["name"] for k in farm.zoe("key", "list", json_out=True)["keys"]]
+            eventually(lambda: "spot-1" not in keys(), what="its key is forgotten")
+
+
+class People(unittest.TestCase):
+    def test_owners_see_their_own(self):
+        with Farm().start(workers=1) as farm:
+            ann, joined = person(farm, "ann")
+            ben, _ = person(farm, "ben")
+            op, _ = person(farm, "op", "operate")
+            self.assertEqual((joined["name"], joined["role"]), ("ann", "submit"))
+            batch = zoe(ann, "submit", "-", *FLAGS, stdin="one\ntwo\n")["batch"]
+            zoe(ann, "batch", "wait", batch, "--timeout", "120s")
+            self.assertEqual([b["id"] for b in zoe(ann, "batch", "list")["batches"]], [batch])
+            # To another it does not exist, in the very words of one that never did.
+            self.assertEqual(zoe(ben, "batch", "list")["batches"], [])
+            for what in (("batch", "show"), ("batch", "cancel"), ("batch", "fetch"), ("explain",), ("events", "--batch")):
+                more = (farm.folder / "got",) if what[-1] == "fetch" else ()
+                theirs = zoe(ben, *what, batch, *more, code=3)["message"]
+                nobodys = zoe(ben, *what, "zzzzzzzzzz", *more, code=3)["message"]
+                self.assertEqual(theirs.replace(batch, "ID"), nobodys.replace("zzzzzzzzzz", "ID"), what)
+            zoe(ben, "batch", "show", "last", code=3)
+            kinds = zoe(ann, "events")
+            self.assertIn(batch, str(kinds))
+            self.assertNotIn(batch, str(zoe(ben, "events")))
+            self.assertIn(batch, str(zoe(op, "events")))
+            zoe(op, "batch", "remove", batch)
+            self.assertEqual(zoe(ann, "batch", "list")["batches"], [])
+            zoe(ben, "key", "list", code=5)
+            zoe(op, "token", "create", code=5)
+            log = farm.zoe("audit", json_out=True)["entries"]
+            told = [(e["by"], e["action"], e["allowed"]) for e in log]
+            for entry in (("op", "batch.remove", True), ("ben", "batch.cancel", False), ("ben", "keys_wanted", False), ("op", "token.create", False), ("ann", "key.join", True), ("admin", "token.create", True)):
+                self.assertIn(entry, told)
+            self.assertEqual([e["subject"] for e in log if e["action"] == "batch.remove"], [batch])
+
+    def test_quotas(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            ann, _ = person(farm, "ann")
+            farm.zoe("owner", "set", "ann", "--max-batches", "2", "--max-tasks", "5")
+            zoe(ann, "submit", "-", *FLAGS, "--key", "k1", stdin="1\n2\n3\n")
+            said = zoe(ann, "submit", "-", *FLAGS, stdin="1\n2\n3\n", code=6)["message"]
+            self.assertIn("3 unfinished tasks, 5 are allowed", said)
+            zoe(ann, "submit", "-", *FLAGS, stdin="1\n2\n")
+            said = zoe(ann, "submit", "-", *FLAGS, stdin="1\n", code=6)["message"]
+            self.assertIn("2 unfinished batches, 2 are allowed", said)
+            self.assertTrue(zoe(ann, "submit", "-", *FLAGS, "--key", "k1", stdin="1\n2\n3\n")["existed"])  # nothing new
+            row = farm.zoe("owner", "list", "ann", json_out=True)["owners"][0]
+            self.assertEqual((row["batches"], row["tasks"], row["bytes"]), (2, 5, 0))
+            zoe(ann, "batch", "cancel", "last")
+            zoe(ann, "submit", "-", *FLAGS, stdin="9\n")
+            farm.submit(["as many as it likes"] * 9, *FLAGS)  # of another owner
+
+    def test_published_bytes_count_while_they_are_here(self):
+        with Farm().start(workers=1) as farm:
+            ann, _ = person(farm, "ann")
+            batch = zoe(ann, "submit", "-", *FLAGS, stdin="1\n2\n")["batch"]
+            zoe(ann, "batch", "wait", batch, "--timeout", "120s")
+            sizes = sum(p.stat().st_size for p in (farm.state / "renders").glob(f"{batch}*/*.mp4"))
+            used = lambda: farm.zoe("owner", "list", "ann", json_out=True)["owners"][0]["bytes"]
+            self.assertEqual(used(), sizes)
+            farm.zoe("owner", "set", "ann", "--max-bytes", str(sizes))
+            self.assertIn("of published videos here", zoe(ann, "submit", "-", *FLAGS, stdin="3\n", code=6)["message"])
+            farm.kill_coordinator()
+            farm.start_coordinator()
+            self.assertEqual(used(), sizes)
+            zoe(ann, "batch", "remove", batch)
+            self.assertEqual(used(), 0)
+            zoe(ann, "submit", "-", *FLAGS, stdin="3\n")
+
+
+class Files(unittest.TestCase):
+    def test_symlinks_in_the_published_tree_lead_nowhere(self):
+        with Farm().start(workers=1) as farm:
+            secret = farm.folder / "secret"
+            secret.mkdir()
+            (secret / "evil.mp4").write_text("secret")
+            accepted = farm.submit(["one"], *FLAGS)
+            farm.wait(accepted["batch"])
+            folder = next((farm.state / "renders").glob(f"{accepted['batch']}*"))
+            video = next(folder.glob("*.mp4"))
+            content = video.read_bytes()
+            video.unlink()
+            os.symlink(secret / "evil.mp4", video)
+            got = farm.folder / "got"
+            farm.run("batch", "fetch", accepted["batch"], got)
+            self.assertNotIn("secret", "".join(p.read_text(errors="replace") for p in got.rglob("*.mp4")))
+            video.unlink()
+            video.write_bytes(content)
+            # A folder of the tree that leads elsewhere.
+            moved = farm.folder / "elsewhere"
+            folder.rename(moved)
+            os.symlink(moved, folder)
+            self.assertNotEqual(farm.run("batch", "fetch", accepted["batch"], farm.folder / "none").returncode, 0)
+            folder.unlink()
+            moved.rename(folder)
+            farm.zoe("batch", "fetch", accepted["batch"], got)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,195 @@
+"""Backup, restore, check and recover: nothing that was published is lost, made twice or touched."""
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import unittest
+
+from farm import Farm, eventually
+
+PROMPTS = [f"prompt number {i}" for i in range(20)]
+FAST = ("--model", "pattern", "--frames", "4", "--steps", "2", "--size", "64x64")
+
+
+def published(farm):
+    """{path: (mtime, bytes)} of all that is published."""
+    root = farm.state / "renders"
+    return {str(p.relative_to(root)): (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted(root.rglob("*")) if p.is_file() and not p.name.startswith(".")}
+
+
+def clips_of(tree):
+    return sorted(name for name in tree if name.endswith(".mp4"))
+
+
+class Upkeep(unittest.TestCase):
+    def untouched(self, before, after):
+        for name, what in before.items():
+            self.assertEqual(after.get(name), what, f"{name} was touched")
+
+    def half_way(self, farm, seeds=3):
+        """A batch of 60 clips of which some are published; everything killed."""
+        farm.start(2)
+        batch = farm.submit(PROMPTS, *FAST, "--seeds", str(seeds), "--key", "k1")["batch"]
+        farm.wait_published(batch, 10)
+        for name in list(farm.workers):
+            farm.kill_worker(name)
+        farm.kill_coordinator()
+        return batch
+
+    def finish(self, farm, batch, before, count):
+        """Starts again and looks at the end of it."""
+        farm.start_coordinator()
+        for name in ("v1", "v2"):  # whether the keys of the first two were found or not
+            farm.start_worker(name)
+        farm.wait(batch)
+        after = published(farm)
+        self.untouched(before, after)
+        self.assertEqual(len(clips_of(after)), count)
+        numbers = [os.path.basename(n).split("_")[0] for n in clips_of(after)]
+        self.assertEqual(len(set(numbers)), count)
+        self.assertEqual(farm.strays(), [])
+        self.assertEqual(farm.zoe("coordinator", "check", "--state", farm.state, "--deep", json_out=True)["findings"][0]["level"], "ok")
+        return after
+
+    def recovered(self, damage):
+        with Farm() as farm:
+            batch = self.half_way(farm)
+            before = published(farm)
+            damage(farm.state / "farm.db")
+            report = farm.zoe("recover", "--state", farm.state, json_out=True)
+            self.assertEqual(report["batches_taken_in"], 1)
+            self.assertEqual(report["clips_found"], len(clips_of(before)))
+            self.assertEqual(report["clips_found"] + report["clips_waiting"], 60)
+            self.untouched(before, published(farm))
+            self.finish(farm, batch, before, 60)
+            again = farm.submit(PROMPTS, *FAST, "--seeds", "3", "--key", "k1")
+            self.assertTrue(again["existed"])
+            self.assertEqual(again["batch"], batch)
+
+    def test_a_deleted_database_is_rebuilt(self):
+        def delete(path):
+            for suffix in ("", "-wal", "-shm"):
+                (path.parent / (path.name + suffix)).unlink(missing_ok=True)
+        self.recovered(delete)
+
+    def test_a_damaged_database_is_rebuilt(self):
+        def flip(path):
+            connection = sqlite3.connect(path)
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.close()
+            chance, data = random.Random(6), bytearray(path.read_bytes())
+            for _ in range(200):
+                data[chance.randrange(4096, len(data))] ^= 1 << chance.randrange(8)
+            path.write_bytes(bytes(data))
+        self.recovered(flip)
+
+    def test_a_coordinator_says_what_to_do(self):
+        with Farm() as farm:
+            farm.start(1)
+            batch = farm.submit(PROMPTS[:2], *FAST)["batch"]
+            farm.wait(batch)
+            farm.kill_coordinator(signal.SIGTERM)
+            data = bytearray((farm.state / "farm.db").read_bytes())
+            data[4096:] = b"\xa5" * (len(data) - 4096)
+            (farm.state / "farm.db").write_bytes(bytes(data))
+            self.assertIsNone(farm.start_coordinator(expect_ready=False))
+            log = (farm.folder / "coordinator.log").read_text()
+            self.assertIn("zoe coordinator restore", log)
+            self.assertIn("zoe recover", log)
+            self.assertIn('"sound": false', farm.zoe("coordinator", "check", "--state", farm.state, "--json", code=1))
+            farm.kill_coordinator()
+            (farm.state / "farm.db").unlink()
+            self.assertIsNone(farm.start_coordinator(expect_ready=False))
+            self.assertEqual(len(list((farm.state / "prompts").iterdir())), 1)
+            self.assertIn("is gone, but 1 batches", (farm.folder / "coordinator.log").read_text())
+
+    def test_an_older_backup_takes_in_what_came_since(self):
+        with Farm() as farm:
+            farm.start(2)
+            first = farm.submit(PROMPTS, *FAST, "--seeds", "2", "--name", "first")["batch"]
+            farm.wait(farm.submit(["a", "b"], *FAST, "--report")["batch"])  # rows, no files
+            farm.wait_published(first, 10)
+            copy = farm.folder / "copy.db"
+            made = farm.zoe("coordinator", "backup", copy, json_out=True)
+            self.assertEqual(made["size_bytes"], copy.stat().st_size)
+            self.assertEqual(farm.run("coordinator", "backup", copy).returncode, 6)  # never over a file
+            late = farm.submit(PROMPTS[:3], *FAST, "--name", "late")["batch"]
+            farm.wait_published(first, 20)
+            farm.wait(late)
+            done = farm.run("coordinator", "restore", copy, "--state", farm.state)
+            self.assertEqual(done.returncode, 7, done.stderr)  # it runs
+            for name in list(farm.workers):
+                farm.kill_worker(name)
+            farm.kill_coordinator()
+            before = published(farm)
+            report = farm.zoe("coordinator", "restore", copy, "--state", farm.state, json_out=True)
+            self.assertEqual(report["batches_taken_in"], 1)
+            self.assertEqual(len(list(farm.state.glob("farm.db.old-*"))) > 0, True)
+            self.assertEqual((farm.state / "farm.generation").read_text(), "1")
+            self.finish(farm, first, before, 43)
+            self.assertEqual(farm.batch(late)["state"], "done")
+
+    def test_a_result_of_before_is_taken_after_a_restore(self):
+        """A worker that went on without its coordinator hands over what it has: once."""
+        with Farm() as farm:
+            farm.start(1)
+            copy = farm.folder / "copy.db"
+            farm.zoe("coordinator", "backup", copy)
+            batch = farm.submit(PROMPTS[:10], *FAST)["batch"]
+            farm.wait_published(batch, 2)
+            farm.kill_coordinator()
+            farm.zoe("coordinator", "restore", copy, "--state", farm.state)
+            before = published(farm)
+            farm.start_coordinator()
+            farm.wait(batch)
+            after = published(farm)
+            self.untouched(before, after)
+            self.assertEqual(len(clips_of(after)), 10)
+
+    def test_a_removed_batch_stays_removed(self):
+        with Farm() as farm:
+            farm.start(1)
+            gone = farm.submit(PROMPTS[:2], *FAST)["batch"]
+            farm.wait(gone)
+            copy = farm.folder / "copy.db"
+            farm.zoe("coordinator", "backup", copy)
+            farm.zoe("batch", "remove", gone)
+            eventually(lambda: not list((farm.state / "renders").iterdir()), 20, "its folder goes")
+            farm.kill_coordinator()
+            self.assertEqual(farm.zoe("coordinator", "restore", copy, "--state", farm.state, json_out=True)["batches_dropped"], 1)
+            farm.start_coordinator()
+            farm.zoe("batch", "show", gone, code=3)
+
+    def test_the_drill(self):
+        """The commands of docs/operations.md, on a copy without artifacts, while the farm works."""
+        with Farm() as farm:
+            farm.start(2)
+            batch = farm.submit(PROMPTS, *FAST, "--seeds", "2")["batch"]
+            farm.wait_published(batch, 10)
+            drill, copy = farm.folder / "drill", farm.folder / "copy.db"
+            drill.mkdir()
+            farm.zoe("coordinator", "backup", copy)
+            for name in ("prompts", "renders", "keys"):
+                shutil.copytree(farm.state / name, drill / name, ignore=shutil.ignore_patterns(".tmp-*"))
+            said = farm.zoe("coordinator", "restore", copy, "--state", drill, "--paused")
+            self.assertNotIn("The old database", said)
+            wrong = farm.run("coordinator", "check", "--deep", "--state", drill, "--json").stdout
+            self.assertLessEqual({f["topic"] for f in json.loads(wrong)["findings"] if f["level"] == "fail"}, {"artifacts"})
+            for path in drill.glob("farm.db*"):
+                path.unlink()
+            farm.zoe("recover", "--state", drill, "--paused")
+            self.assertIn("all is well", farm.zoe("coordinator", "check", "--deep", "--state", drill))
+            farm.wait(batch)  # it was only a drill
+
+    def test_unfinished_batches_may_wait(self):
+        with Farm() as farm:
+            batch = self.half_way(farm, 1)
+            farm.zoe("recover", "--paused", "--fast", "--state", farm.state)
+            farm.start_coordinator()
+            self.assertEqual(farm.batch(batch)["state"], "paused")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,168 @@
+/* What a worker's ends say about it (W3), and operators who put it into quarantine and let it out.
+ */
+#include "field.h"
+
+#define BATCH "b000000001"
+
+/* The n-th task that it was ever given: it runs when those before have ended. */
+static struct attempt_key given(const struct field *s, const struct hand *w, uint32_t n)
+{
+    for (size_t i = 0; i < s->note_count; i++) {
+        const struct note *each = &s->notes[i];
+        bool task = each->e.kind == EFFECT_ASSIGN && !each->e.message.canary;
+        if (task && strcmp(each->worker, w->name) == 0 && n-- == 0) return each->e.message.attempt;
+    }
+    fail_msg("%s was not given so much", w->name);
+    return (struct attempt_key){.fence = 0};
+}
+
+static void fail_some(struct field *s, struct hand *w, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct attempt_key key = given(s, w, i);
+        field_fails(s, w, &key, END_FAILED);
+        field_turn(s);
+    }
+}
+
+static void three_in_a_row_ask_for_a_canary(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *bad = field_worker(s, "w1", 1);
+    (void)field_worker(s, "w2", 1); /* who could do what this one does not */
+    field_batch(s, BATCH, 50);
+    field_turn(s);
+    fail_some(s, bad, 4); /* the fourth had been given in advance */
+    assert_int_equal(field_events(s, "worker.suspected"), 1);
+    assert_int_equal(field_worker_state(s, bad), WORKER_CANARY);
+    field_canary(s, bad, true);
+    assert_int_equal(field_worker_state(s, bad), WORKER_BUSY);
+    field_end(s);
+}
+
+static void a_finish_in_between_makes_it_good(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_worker(s, "w1", 1);
+    field_batch(s, BATCH, 50);
+    field_turn(s);
+    for (uint32_t i = 0; i < 12; i++) {
+        const struct attempt_key key = given(s, w, i);
+        if (i % 3 == 0)
+            field_fails(s, w, &key, END_FAILED);
+        else
+            field_store(s, w, &key);
+        field_turn(s);
+    }
+    assert_int_equal(field_events(s, "worker.suspected"), 0);
+    field_end(s);
+}
+
+static void a_wrong_canary_strikes_what_it_said(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *bad = field_worker(s, "w1", 1);
+    (void)field_worker(s, "w2", 1); /* who could do what this one does not */
+    field_batch(s, BATCH, 50);
+    field_turn(s);
+    const struct attempt_key first = given(s, bad, 0);
+    fail_some(s, bad, 4);
+    struct task_record row;
+    assert_true(farm_task_record(s->f, &first.task, &row));
+    assert_int_equal(row.counted, 1);
+    field_canary(s, bad, false);
+    assert_int_equal(field_worker_state(s, bad), WORKER_QUARANTINED);
+    assert_true(farm_task_record(s->f, &first.task, &row));
+    assert_int_equal(row.counted, 0);
+    assert_int_equal(row.blamed_count, 0);
+    field_end(s);
+}
+
+static void an_operator_holds_it_until_he_lets_it_go(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct field *s = field_new();
+    struct hand *w = field_worker(s, "w1", 1);
+    struct hand *other = field_worker(s, "w2", 1);
+    field_batch(s, BATCH, 2);
+    field_turn(s);
+    const struct attempt_key key = field_assigned(s, w);
+    assert_true(farm_quarantine(s->f, "w1", "smells of smoke", "boss", s->now_ns, &err));
+    field_check(s);
+    field_turn(s);
+    assert_int_equal(field_worker_state(s, w), WORKER_QUARANTINED);
+    struct task_record row;
+    assert_true(farm_task_record(s->f, &key.task, &row));
+    assert_int_equal(row.counted, 0); /* nothing counts against the task */
+    (void)other;
+    struct worker_info info;
+    assert_true(farm_worker_info(s->f, "w1", s->now_ns, &info));
+    assert_string_equal(info.reason, "smells of smoke");
+    assert_string_equal(info.by, "boss");
+    field_run(s, 3600 * NS_PER_S);
+    assert_int_equal(field_worker_state(s, w), WORKER_QUARANTINED);
+    assert_true(farm_quarantine(s->f, "w1", "again", "boss", s->now_ns, &err)); /* idempotent */
+    assert_true(farm_readmit(s->f, "w1", "boss", &err));
+    field_turn(s);
+    assert_int_not_equal(field_worker_state(s, w), WORKER_QUARANTINED);
+    assert_false(farm_quarantine(s->f, "nobody", "", "boss", s->now_ns, &err));
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+    field_end(s);
+}
+
+/* Others finish what it did not, while it still renders the canary that it was asked for. */
+static void an_older_canary_does_not_lead_out(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *bad = field_worker(s, "w1", 1);
+    struct hand *good = field_worker(s, "w2", 1);
+    field_batch(s, BATCH, 50);
+    field_turn(s);
+    fail_some(s, bad, 4);
+    for (uint32_t i = 0; i < 12 && field_worker_state(s, bad) != WORKER_QUARANTINED; i++) {
+        const struct attempt_key key = given(s, good, i);
+        field_store(s, good, &key);
+        field_turn(s);
+    }
+    assert_int_equal(field_worker_state(s, bad), WORKER_QUARANTINED);
+    field_canary(s, bad, true);
+    assert_int_equal(field_worker_state(s, bad), WORKER_QUARANTINED);
+    field_run(s, 61 * NS_PER_S);
+    field_canary(s, bad, true);
+    assert_int_not_equal(field_worker_state(s, bad), WORKER_QUARANTINED);
+    field_end(s);
+}
+
+static void a_restart_keeps_an_operators_word(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct field *s = field_new();
+    struct hand *w = field_worker(s, "w1", 1);
+    assert_true(farm_quarantine(s->f, "w1", "why", "boss", s->now_ns, &err));
+    field_turn(s);
+    field_restart(s);
+    field_hello(s, w, NULL, 0);
+    field_turn(s);
+    assert_int_equal(field_worker_state(s, w), WORKER_QUARANTINED);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 0); /* no canary either */
+    field_end(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(three_in_a_row_ask_for_a_canary),
+        cmocka_unit_test(a_finish_in_between_makes_it_good),
+        cmocka_unit_test(a_wrong_canary_strikes_what_it_said),
+        cmocka_unit_test(an_operator_holds_it_until_he_lets_it_go),
+        cmocka_unit_test(an_older_canary_does_not_lead_out),
+        cmocka_unit_test(a_restart_keeps_an_operators_word),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

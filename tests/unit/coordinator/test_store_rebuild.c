@@ -1,0 +1,173 @@
+/* What can be had from a damaged database: rows on both sides of a damaged page, nothing of a
+ * damaged header, and never a row that the new table would not take. */
+#include "ground.h"
+
+#include <sqlite3.h>
+
+#include "coordinator/store_check.h"
+#include "coordinator/store_rebuild.h"
+
+#define KEYS 500
+
+static void allow(struct store *s, uint32_t i)
+{
+    char name[32];
+    struct digest digest = digest_of(&i, sizeof i);
+    (void)snprintf(name, sizeof name, "worker-%u", (unsigned)i);
+    struct store_key key = {.role = i == 0 ? "admin" : "worker", .name = name, .allowed_ms = i};
+    memcpy(key.key, digest.bytes, sizeof key.key);
+    store_key_allow(s, &key);
+}
+
+static char *old_database(void **state)
+{
+    struct error err;
+    char *path = ground_path(state, "old.db");
+    struct store *s = store_open(path, NULL, &err);
+    assert_non_null(s);
+    for (uint32_t i = 0; i < KEYS; i++)
+        allow(s, i);
+    store_meta_set(s, "generation", "3");
+    const struct worker_record worker = {.name = "worker-7",
+                                         .host = "h",
+                                         .machine_id = "m",
+                                         .build = "b",
+                                         .reason = "",
+                                         .by = "",
+                                         .finished = 11};
+    store_worker_save(s, &worker);
+    assert_ok(store_commit(s, &err), err);
+    store_close(s);
+    return path;
+}
+
+/* The number of the page that the middle of a table's rows stands on. */
+static int page_of(const char *path, const char *table)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT rootpage FROM sqlite_schema WHERE name = ?1",
+                                        -1, &stmt, NULL),
+                     SQLITE_OK);
+    sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    int page = sqlite3_column_int(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return page;
+}
+
+static void spoil(const char *path, size_t offset, size_t size)
+{
+    struct buf bytes = ground_read(path);
+    assert_true(offset + size <= bytes.size);
+    memset(bytes.data + offset, 0xa5, size);
+    ground_write(path, bytes.data, bytes.size);
+    buf_finish(&bytes);
+}
+
+static void count_key(void *context, const struct store_key *key)
+{
+    (void)key;
+    ++*(int *)context;
+}
+
+static uint64_t rows_of(const struct store_salvaged *list, size_t count, const char *table,
+                        bool *damaged)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(list[i].table, table) != 0) continue;
+        *damaged = list[i].damaged;
+        return list[i].rows;
+    }
+    fail_msg("no table %s", table);
+    return 0;
+}
+
+/* Salvages from `old`; how many keys and whether their table was said to be damaged. */
+static int salvage(void **state, const char *old, bool *damaged)
+{
+    struct error err;
+    struct store_salvaged list[STORE_SALVAGE_MAX];
+    int keys = 0;
+    char *path = ground_path(state, "new.db");
+    struct store *s = store_open(path, NULL, &err);
+    assert_non_null(s);
+    size_t count = store_salvage(s, old, list);
+    if (count > 0) {
+        uint64_t rows = rows_of(list, count, "key", damaged);
+        assert_ok(store_each_key(s, count_key, &keys, &err), err);
+        assert_int_equal(keys, rows);
+    }
+    store_close(s);
+    assert_ok(store_check_copy(path, &err), err);
+    assert_int_equal(unlink(path), 0);
+    free(path);
+    return count > 0 ? keys : -1;
+}
+
+static void all_of_a_sound_file_is_had(void **state)
+{
+    bool damaged = true;
+    char *old = old_database(state);
+    assert_int_equal(salvage(state, old, &damaged), KEYS);
+    assert_false(damaged);
+    assert_int_equal(store_salvage_generation(old), 3);
+    free(old);
+}
+
+static void another_table_s_damage_costs_no_key(void **state)
+{
+    bool damaged = true;
+    char *old = old_database(state);
+    spoil(old, (size_t)(page_of(old, "batch") - 1) * 4096, 4096);
+    spoil(old, (size_t)(page_of(old, "task") - 1) * 4096, 4096);
+    assert_int_equal(salvage(state, old, &damaged), KEYS);
+    assert_false(damaged);
+    free(old);
+}
+
+/* Some leaf in the middle: what stands before and behind it is had from both ends. */
+static void rows_on_both_sides_are_had(void **state)
+{
+    bool damaged = false;
+    char *old = old_database(state);
+    struct buf bytes = ground_read(old);
+    const uint8_t *root = bytes.data + (size_t)(page_of(old, "key") - 1) * 4096;
+    const size_t cells = (size_t)root[3] << 8 | root[4];
+    const size_t pointers = root[0] == 2 ? 12 : 8; /* an inner page of an index */
+    assert_int_equal(root[0], 2);
+    const size_t middle = pointers + 2 * (cells / 2);
+    const size_t cell = (size_t)root[middle] << 8 | root[middle + 1];
+    const uint8_t *child = root + cell;
+    const size_t page =
+        (size_t)child[0] << 24 | (size_t)child[1] << 16 | (size_t)child[2] << 8 | (size_t)child[3];
+    buf_finish(&bytes);
+    spoil(old, (page - 1) * 4096, 4096);
+    const int keys = salvage(state, old, &damaged);
+    assert_true(damaged);
+    assert_in_range(keys, KEYS / 2, KEYS - 1);
+    free(old);
+}
+
+static void a_damaged_header_yields_nothing(void **state)
+{
+    bool damaged = false;
+    char *old = old_database(state);
+    spoil(old, 0, 100);
+    assert_true(salvage(state, old, &damaged) <= 0);
+    assert_int_equal(store_salvage_generation(old), 0);
+    free(old);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ground_test(all_of_a_sound_file_is_had),
+        ground_test(another_table_s_damage_costs_no_key),
+        ground_test(rows_on_both_sides_are_had),
+        ground_test(a_damaged_header_yields_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,464 @@
+/* Who gets in and who may do what: joining with tokens, roles, owners, revocation, the audit log;
+ * a real coordinator and peers that try everything. */
+#include "wire/smallest.h"
+
+#include "proto/token.h"
+
+static struct farm_process farm;
+static struct peer admin;
+
+static int open_farm(void **state)
+{
+    (void)state;
+    farm_open(&farm);
+    admin = peer_client(&farm, &farm.admin);
+    return 0;
+}
+
+static int close_farm(void **state)
+{
+    (void)state;
+    peer_close(&admin);
+    farm_close(&farm);
+    return 0;
+}
+
+/* ---- tokens ---- */
+
+struct plea { /* a token, and a key that would like to come in */
+    struct token token;
+    char id[TOKEN_ID_TEXT_SIZE];
+    struct key_pair keys;
+};
+
+static void create(struct plea *p, const char *role, unsigned uses, unsigned ttl_s,
+                   const char *name)
+{
+    struct error err = {0};
+    char role_text[16], name_text[64];
+    Farm__TokenCreate body = FARM__TOKEN_CREATE__INIT;
+    (void)snprintf(role_text, sizeof(role_text), "%s", role);
+    (void)snprintf(name_text, sizeof(name_text), "%s", name);
+    body.role = role_text;
+    body.name = name_text;
+    body.uses = uses;
+    body.ttl_s = ttl_s;
+    PEER_SAY(&admin, TOKEN_CREATE, token_create, &body);
+    struct message *m = peer_expect(&admin, FARM__ENVELOPE__BODY_TOKEN_CREATED);
+    if (!token_parse(m->envelope->token_created->token, &p->token, &err))
+        fail_msg("%s", err.message);
+    (void)snprintf(p->id, sizeof(p->id), "%s", m->envelope->token_created->id);
+    message_free(m);
+    keys_generate(&p->keys);
+}
+
+static void revoke_token(const struct plea *p)
+{
+    char id[TOKEN_ID_TEXT_SIZE];
+    Farm__TokenRevoke body = FARM__TOKEN_REVOKE__INIT;
+    memcpy(id, p->id, sizeof(id));
+    body.id = id;
+    PEER_SAY(&admin, TOKEN_REVOKE, token_revoke, &body);
+    peer_skip(&admin, FARM__ENVELOPE__BODY_TOKENS);
+}
+
+static void say_join(struct peer *peer, const struct plea *p, bool rightly)
+{
+    uint8_t id[TOKEN_ID_BYTES], key[TOKEN_KEY_BYTES], proof[TOKEN_PROOF_BYTES];
+    char name[] = "host name/..";
+    Farm__Join join = FARM__JOIN__INIT;
+    memcpy(id, p->token.id, sizeof(id));
+    token_key(p->token.secret, key);
+    token_proof(key, p->keys.public_key, p->token.server_key, proof);
+    proof[7] ^= rightly ? 0 : 1;
+    join.token = (ProtobufCBinaryData){sizeof(id), id};
+    join.proof = (ProtobufCBinaryData){sizeof(proof), proof};
+    join.name = name;
+    PEER_SAY(peer, JOIN, join, &join);
+}
+
+static void expect_joined(struct peer *peer, const char *name, const char *role)
+{
+    struct message *m = peer_expect(peer, FARM__ENVELOPE__BODY_JOINED);
+    assert_string_equal(m->envelope->joined->name, name);
+    assert_string_equal(m->envelope->joined->role, role);
+    message_free(m);
+}
+
+static void expect_bye(struct peer *peer, const char *says)
+{
+    struct message *m = peer_expect(peer, FARM__ENVELOPE__BODY_BYE);
+    assert_string_equal(m->envelope->bye->code, "auth");
+    if (strstr(m->envelope->bye->message, says) == NULL) fail_msg("%s", m->envelope->bye->message);
+    message_free(m);
+}
+
+static void a_worker_joins_and_says_hello_on_the_same_connection(void **state)
+{
+    (void)state;
+    struct plea p;
+    create(&p, "worker", 1, 3600, "gpu");
+    struct peer worker = peer_open(&farm, false, &p.keys);
+    say_join(&worker, &p, true);
+    expect_joined(&worker, "gpu-1", "worker");
+    say_join(&worker, &p, true); /* its Joined might have been lost */
+    expect_joined(&worker, "gpu-1", "worker");
+    uint64_t session = peer_join(&worker);
+    peer_beat(&worker, session);
+    peer_close(&worker);
+}
+
+static void a_client_joins_under_a_name_of_its_own(void **state)
+{
+    (void)state;
+    struct plea p;
+    create(&p, "submit", 2, 3600, "");
+    struct peer client = peer_open(&farm, true, &p.keys);
+    say_join(&client, &p, true);
+    expect_joined(&client, "host-name-..", "submit");
+    peer_close(&client);
+    keys_generate(&p.keys);
+    client = peer_open(&farm, true, &p.keys);
+    say_join(&client, &p, true);
+    expect_joined(&client, "host-name-..-2", "submit"); /* nobody becomes somebody else's owner */
+    peer_close(&client);
+    client = peer_client(&farm, &p.keys);
+    peer_close(&client);
+}
+
+/* Without a token in force nobody unknown gets a word in; with one, a used one is told so. */
+static void a_token_is_used_as_often_as_it_says(void **state)
+{
+    (void)state;
+    struct plea once, other;
+    create(&once, "worker", 1, 3600, "once");
+    struct peer worker = peer_open(&farm, false, &once.keys);
+    say_join(&worker, &once, true);
+    expect_joined(&worker, "once-1", "worker");
+    peer_close(&worker);
+    keys_generate(&once.keys);
+    worker = peer_open(&farm, false, &once.keys);
+    say_join(&worker, &once, true);
+    peer_expect_silence(&worker, 500);
+    peer_close(&worker);
+    create(&other, "worker", 1, 3600, "other");
+    worker = peer_open(&farm, false, &once.keys);
+    say_join(&worker, &once, true);
+    expect_bye(&worker, "used up (1 of 1)");
+    peer_close(&worker);
+    revoke_token(&once);
+    worker = peer_open(&farm, false, &once.keys);
+    say_join(&worker, &once, true);
+    expect_bye(&worker, "not known here");
+    peer_close(&worker);
+    revoke_token(&other);
+}
+
+static void an_expired_token_is_told_so(void **state)
+{
+    (void)state;
+    struct plea brief, open;
+    create(&open, "worker", 1, 3600, "open");
+    create(&brief, "worker", 1000, 1, "brief");
+    for (bool joined = true; joined;) { /* until the second is over */
+        struct peer worker = peer_open(&farm, false, &brief.keys);
+        say_join(&worker, &brief, true);
+        struct message *m = peer_receive(&worker, WIRE_PATIENCE_MS);
+        assert_non_null(m);
+        joined = m->envelope->body_case == FARM__ENVELOPE__BODY_JOINED;
+        if (!joined) assert_non_null(strstr(m->envelope->bye->message, "has expired"));
+        message_free(m);
+        peer_close(&worker);
+        keys_generate(&brief.keys);
+    }
+    revoke_token(&open);
+    revoke_token(&brief);
+}
+
+static void a_joiner_has_one_word(void **state)
+{
+    (void)state;
+    struct plea p;
+    Farm__StatusWanted wanted = FARM__STATUS_WANTED__INIT;
+    create(&p, "submit", 9, 3600, "word");
+    struct peer peer = peer_open(&farm, true, &p.keys);
+    PEER_SAY(&peer, STATUS_WANTED, status_wanted, &wanted);
+    expect_bye(&peer, "Join is all that it may say");
+    say_join(&peer, &p, true); /* too late for this connection */
+    peer_expect_silence(&peer, 300);
+    peer_close(&peer);
+    keys_generate(&p.keys);
+    peer = peer_open(&farm, true, &p.keys);
+    say_join(&peer, &p, false); /* a wrong proof */
+    expect_bye(&peer, "not known here");
+    say_join(&peer, &p, true);
+    peer_expect_silence(&peer, 300);
+    peer_close(&peer);
+    peer = peer_open(&farm, true, &p.keys); /* a new handshake, a new word */
+    say_join(&peer, &p, true);
+    expect_joined(&peer, "word-1", "submit");
+    peer_close(&peer);
+    struct peer worker = peer_open(&farm, false, &p.keys);
+    say_join(&worker, &p, true); /* a client's token and key on the workers' socket */
+    peer_expect_silence(&worker, 300);
+    peer_close(&worker);
+    revoke_token(&p);
+}
+
+/* The limit is on the clock of the coordinator: JOIN_WITHIN_NS after the handshake. */
+static void who_says_nothing_is_forgotten(void **state)
+{
+    (void)state;
+    struct plea p;
+    create(&p, "worker", 1, 3600, "late");
+    struct peer peer = peer_open(&farm, false, &p.keys);
+    peer_expect_silence(&peer, (int)(JOIN_WITHIN_NS / NS_PER_MS) + 1000);
+    say_join(&peer, &p, true);
+    peer_expect_silence(&peer, 500);
+    peer_close(&peer);
+    revoke_token(&p);
+}
+
+/* ---- roles ---- */
+
+static struct key_pair keys_for(const char *role, const char *name)
+{
+    struct key_pair keys;
+    char role_text[16], name_text[32];
+    (void)snprintf(role_text, sizeof(role_text), "%s", role);
+    (void)snprintf(name_text, sizeof(name_text), "%s", name);
+    keys_generate(&keys);
+    peer_allow(&admin, &keys, role_text, name_text);
+    return keys;
+}
+
+/* Whether the message was refused for the role, when the one after it is answered. */
+static bool is_refused(struct peer *p, const struct message_kind *kind)
+{
+    Farm__StatusWanted wanted = FARM__STATUS_WANTED__INIT;
+    bool refused = false, done = false;
+    smallest_send(p, kind);
+    const uint64_t asked = p->request;
+    PEER_SAY(p, STATUS_WANTED, status_wanted, &wanted);
+    while (!done) {
+        struct message *m = peer_receive(p, WIRE_PATIENCE_MS);
+        if (m == NULL) fail_msg("no answer after %s", kind->name);
+        const Farm__Envelope *e = m->envelope;
+        done = e->body_case == FARM__ENVELOPE__BODY_STATUS && e->request == p->request;
+        if (e->body_case == FARM__ENVELOPE__BODY_PROBLEM && e->request == asked) {
+            const char *code = e->problem->code;
+            refused = strcmp(code, "auth") == 0 || strstr(e->problem->message, "may not") != NULL;
+        }
+        message_free(m);
+    }
+    return refused;
+}
+
+static void each_message_is_for_its_roles(void **state)
+{
+    (void)state;
+    static const char *const roles[] = {"submit", "operate", "admin"};
+    size_t count = 0, tried = 0;
+    const struct message_kind *kinds = message_kinds(&count);
+    for (size_t r = 0; r < 3; r++) {
+        enum message_from from;
+        assert_true(message_role_parse(roles[r], &from));
+        char name[32];
+        (void)snprintf(name, sizeof(name), "walks-%s", roles[r]);
+        struct key_pair keys = keys_for(roles[r], name);
+        struct peer p = peer_client(&farm, &keys);
+        for (size_t i = 0; i < count; i++) {
+            if ((kinds[i].from & ~(unsigned)(MESSAGE_TO_WORKER | MESSAGE_TO_CLIENT)) == 0) continue;
+            const bool may = message_may_send(&kinds[i], from);
+            if (is_refused(&p, &kinds[i]) == may)
+                fail_msg("%s from a key with the role %s", kinds[i].name, roles[r]);
+            tried++;
+        }
+        peer_close(&p);
+    }
+    assert_true(tried > 3 * 30);
+}
+
+static void a_worker_says_what_workers_say(void **state)
+{
+    (void)state;
+    size_t count = 0, wrong = 0;
+    const struct message_kind *kinds = message_kinds(&count);
+    struct key_pair keys = keys_for("worker", "walks-worker");
+    struct peer p = peer_open(&farm, false, &keys);
+    uint64_t before = peer_bad_messages(&admin);
+    for (size_t i = 0; i < count; i++) {
+        smallest_send(&p, &kinds[i]);
+        wrong += !message_may_send(&kinds[i], MESSAGE_FROM_WORKER);
+    }
+    peer_beat(&p, peer_join(&p)); /* all of it was handled */
+    assert_true(wrong > 50);
+    assert_int_equal(peer_bad_messages(&admin) - before, wrong);
+    peer_close(&p);
+}
+
+/* ---- revocation ---- */
+
+static void revoke_key(struct peer *by, const char *name)
+{
+    char text[LIMIT_NAME_BYTES + 1];
+    Farm__KeyRevoke body = FARM__KEY_REVOKE__INIT;
+    (void)snprintf(text, sizeof(text), "%s", name);
+    body.key = text;
+    PEER_SAY(by, KEY_REVOKE, key_revoke, &body);
+}
+
+static void a_revoked_key_is_out_at_once(void **state)
+{
+    (void)state;
+    Farm__StatusWanted wanted = FARM__STATUS_WANTED__INIT;
+    Farm__EventsWanted events = FARM__EVENTS_WANTED__INIT;
+    struct key_pair operator_keys = keys_for("operate", "op"), keys = keys_for("worker", "w");
+    struct peer client = peer_client(&farm, &operator_keys);
+    struct peer worker = peer_open(&farm, false, &keys);
+    uint64_t session = peer_join(&worker);
+    peer_beat(&worker, session);
+    events.tail = true;
+    events.wait_ms = 60000;
+    PEER_SAY(&client, EVENTS_WANTED, events_wanted, &events);
+    (void)peer_bad_messages(&client); /* the question was heard */
+    revoke_key(&admin, "op");
+    peer_skip(&admin, FARM__ENVELOPE__BODY_KEY_REVOKED);
+    revoke_key(&admin, "w");
+    peer_skip(&admin, FARM__ENVELOPE__BODY_KEY_REVOKED);
+    peer_skip(&worker, FARM__ENVELOPE__BODY_BYE); /* its session ends */
+    PEER_SAY(&client, STATUS_WANTED, status_wanted, &wanted);
+    /* Neither the event of the revocations nor the status. */
+    struct message *m = peer_receive(&client, WIRE_PATIENCE_MS);
+    assert_non_null(m);
+    assert_int_equal(m->envelope->body_case, FARM__ENVELOPE__BODY_BYE);
+    message_free(m);
+    peer_expect_silence(&client, 300);
+    peer_close(&client);
+    client = peer_open(&farm, true, &operator_keys);
+    PEER_SAY(&client, STATUS_WANTED, status_wanted, &wanted);
+    peer_expect_silence(&client, 300); /* nor does it come in again */
+    peer_close(&client);
+    peer_close(&worker);
+    revoke_key(&admin, "op");
+    peer_expect_problem(&admin, "not_found");
+    revoke_key(&admin, "admin"); /* the last one: refused */
+    peer_expect_problem(&admin, "refused");
+    struct key_pair second = keys_for("admin", "second");
+    struct peer other = peer_client(&farm, &second);
+    revoke_key(&other, "second"); /* it may go by itself */
+    peer_skip(&other, FARM__ENVELOPE__BODY_KEY_REVOKED);
+    peer_close(&other);
+}
+
+/* ---- limits ---- */
+
+/* Whether the submission with this number was refused for its pace. */
+static bool is_too_often(struct peer *p)
+{
+    char format[] = "text";
+    uint8_t sha256[DIGEST_BYTES] = {0};
+    Farm__SubmitOpen open = FARM__SUBMIT_OPEN__INIT;
+    Farm__StatusWanted wanted = FARM__STATUS_WANTED__INIT;
+    bool often = false, done = false;
+    open.sha256 = (ProtobufCBinaryData){sizeof(sha256), sha256};
+    open.size_bytes = 1;
+    open.format = format;
+    open.dry_run = true;
+    PEER_SAY(p, SUBMIT_OPEN, submit_open, &open);
+    PEER_SAY(p, STATUS_WANTED, status_wanted, &wanted);
+    while (!done) {
+        struct message *m = peer_receive(p, WIRE_PATIENCE_MS);
+        assert_non_null(m);
+        const Farm__Envelope *e = m->envelope;
+        done = e->body_case == FARM__ENVELOPE__BODY_STATUS && e->request == p->request;
+        if (e->body_case == FARM__ENVELOPE__BODY_PROBLEM &&
+            strstr(e->problem->message, "submits too often") != NULL)
+            often = true;
+        message_free(m);
+    }
+    return often;
+}
+
+static void an_owner_submits_at_a_bounded_pace(void **state)
+{
+    (void)state;
+    struct key_pair keys = keys_for("submit", "hasty"), other = keys_for("submit", "calm");
+    struct peer p = peer_client(&farm, &keys), q = peer_client(&farm, &other);
+    int allowed = 0;
+    const int64_t began_ns = clock_now_ns();
+    while (!is_too_often(&p))
+        allowed++;
+    const int64_t took_s = (clock_now_ns() - began_ns) / NS_PER_S + 1;
+    assert_true(allowed >= SUBMITS_BURST);
+    assert_true(allowed <= SUBMITS_BURST + SUBMITS_PER_S * took_s);
+    assert_false(is_too_often(&q)); /* another owner is not held up */
+    peer_close(&p);
+    peer_close(&q);
+}
+
+static uint64_t audit_entries(const char *by, uint64_t *left_out)
+{
+    uint64_t count = 0, after = 0;
+    for (bool more = true; more;) {
+        Farm__AuditWanted wanted = FARM__AUDIT_WANTED__INIT;
+        wanted.after = after;
+        wanted.limit = LIMIT_PAGE;
+        PEER_SAY(&admin, AUDIT_WANTED, audit_wanted, &wanted);
+        struct message *m = peer_expect(&admin, FARM__ENVELOPE__BODY_AUDIT);
+        const Farm__Audit *page = m->envelope->audit;
+        for (size_t i = 0; i < page->n_entries; i++) {
+            const Farm__AuditEntry *e = page->entries[i];
+            const char *told = strstr(e->detail, "(");
+            unsigned long long number = 0;
+            after = e->sequence;
+            count += strcmp(e->by, by) == 0 && !e->allowed;
+            if (told && strstr(told, "refusals before it") && sscanf(told, "(%llu", &number) == 1)
+                *left_out += number;
+        }
+        more = page->truncated;
+        message_free(m);
+    }
+    return count;
+}
+
+/* A flood of refusals does not fill the disk, and none is lost from the count. */
+static void refusals_are_listed_at_a_bounded_pace(void **state)
+{
+    (void)state;
+    struct key_pair keys = keys_for("submit", "curious");
+    struct peer p = peer_client(&farm, &keys);
+    Farm__KeysWanted wanted = FARM__KEYS_WANTED__INIT;
+    const uint64_t tries = AUDIT_REFUSALS_BURST + 100;
+    uint64_t left_out = 0;
+    const int64_t began_ns = clock_now_ns();
+    for (uint64_t i = 0; i < tries; i++) {
+        PEER_SAY(&p, KEYS_WANTED, keys_wanted, &wanted);
+        peer_expect_problem(&p, "auth");
+    }
+    const uint64_t took_s = (uint64_t)((clock_now_ns() - began_ns) / NS_PER_S) + 1;
+    (void)keys_for("submit", "next"); /* an entry that tells of those left out */
+    const uint64_t listed = audit_entries("curious", &left_out);
+    assert_true(listed <= AUDIT_REFUSALS_BURST + AUDIT_REFUSALS_PER_S * took_s);
+    assert_true(left_out > 0);
+    assert_int_equal(listed + left_out, tries);
+    peer_close(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_worker_joins_and_says_hello_on_the_same_connection),
+        cmocka_unit_test(a_client_joins_under_a_name_of_its_own),
+        cmocka_unit_test(a_token_is_used_as_often_as_it_says),
+        cmocka_unit_test(an_expired_token_is_told_so),
+        cmocka_unit_test(a_joiner_has_one_word),
+        cmocka_unit_test(who_says_nothing_is_forgotten),
+        cmocka_unit_test(a_revoked_key_is_out_at_once),
+        cmocka_unit_test(refusals_are_listed_at_a_bounded_pace),
+        cmocka_unit_test(an_owner_submits_at_a_bounded_pace),
+        cmocka_unit_test(each_message_is_for_its_roles),
+        cmocka_unit_test(a_worker_says_what_workers_say),
+    };
+    return cmocka_run_group_tests(tests, open_farm, close_farm);
+}
