@@ -5,6 +5,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import time
 import unittest
 
 from farm import Farm, eventually
@@ -38,8 +39,19 @@ class Upkeep(unittest.TestCase):
         farm.kill_coordinator()
         return batch
 
+    def tidied(self, farm, orphans):
+        """No stray is left but files that lost their rows, and those go at a start when they are an hour old (lifecycle A3)."""
+        eventually(lambda: set(farm.strays()) <= orphans, 30, "nothing new is left behind")
+        for path in farm.strays():
+            os.utime(path, (time.time() - 3700,) * 2)
+        farm.kill_coordinator()
+        farm.start_coordinator()
+        self.assertEqual(farm.strays(), [])
+
     def finish(self, farm, batch, before, count):
         """Starts again and looks at the end of it."""
+        # Checkpoints, for one: no other attempt may ever send the same bytes.
+        orphans = {p for p in farm.strays() if "/artifacts/" in p and "/artifacts/tmp/" not in p}
         farm.start_coordinator()
         for name in ("v1", "v2"):  # whether the keys of the first two were found or not
             farm.start_worker(name)
@@ -49,7 +61,7 @@ class Upkeep(unittest.TestCase):
         self.assertEqual(len(clips_of(after)), count)
         numbers = [os.path.basename(n).split("_")[0] for n in clips_of(after)]
         self.assertEqual(len(set(numbers)), count)
-        self.assertEqual(farm.strays(), [])
+        self.tidied(farm, orphans)
         self.assertEqual(farm.zoe("coordinator", "check", "--state", farm.state, "--deep", json_out=True)["findings"][0]["level"], "ok")
         return after
 
