@@ -45,7 +45,7 @@ struct attempt {
     uint32_t steps;
     uint32_t resumed_step; /* 0 = it began anew */
     bool resumed_other;    /* from the checkpoint of another worker */
-    bool outdated;         /* what it went on from was made anew since */
+    bool outdated;         /* what it went on from was made anew since, or may have been */
     uint32_t inherited;    /* steps of earlier attempts that stand nowhere else any more */
     char *fingerprint;     /* of its slot; NULL = not known since the start */
     uint64_t amount;

@@ -224,6 +224,7 @@ static void adopt(struct farm *f, struct worker *w, struct batch *b, const struc
     uint64_t fence = task_next_fence(f, t);
     struct attempt *a = attempt_new(t, w, fence, offer->attempt.fence, 0);
     attempt_set_fingerprint(a, fingerprint_of(offer));
+    a->outdated = true; /* nobody knows any more what it went on from */
     attempt_take_task(f, t);
     attempt_save(f, a);
     if (is_first) work_begin(f, t->work);
@@ -247,13 +248,6 @@ static const char *why_not(const struct farm *f, const struct worker *w, const s
     return NULL;
 }
 
-static bool is_root(const struct batch *b, const struct task_key *key)
-{
-    struct plan_task plan;
-    plan_task(&clip_group(b, key->clip)->shape.plan, key->task, &plan);
-    return plan.input_count == 0;
-}
-
 /* Of a task that is neither done nor over. */
 static void take_wanted(struct farm *f, struct worker *w, struct batch *b, const struct task *t,
                         const struct farm_offer *offer, int64_t now_ns)
@@ -261,7 +255,8 @@ static void take_wanted(struct farm *f, struct worker *w, struct batch *b, const
     const struct attempt_key *key = &offer->attempt;
     const struct work *work = work_find(b, key->task.clip);
     const char *why = why_not(f, w, work, t, offer);
-    if (why == NULL && work == NULL && !is_root(b, &key->task))
+    if (why == NULL && work == NULL &&
+        task_has_inputs(clip_group(b, key->task.clip), key->task.task))
         why = "what it goes on from is not stored";
     if (!offer->matches)
         drop(f, w, key, DROP_MISMATCH, "not what the task asks for");

@@ -87,6 +87,13 @@ void task_prefer(struct farm *f, struct task *t, struct worker *w, int64_t now_n
     deadline_set(&f->timers, &t->patience, now_ns + wait_ns);
 }
 
+bool task_has_inputs(const struct group *group, uint32_t number)
+{
+    struct plan_task plan;
+    plan_task(&group->shape.plan, number, &plan);
+    return plan.input_count > 0;
+}
+
 static void place(struct task *t)
 {
     struct plan_task plan;

@@ -61,6 +61,8 @@ struct task {
     } checkpoint;
 };
 
+/* Does the group's plan give it the outputs of other tasks to go on from? */
+bool task_has_inputs(const struct group *group, uint32_t number);
 struct task *task_find(const struct batch *b, uint32_t clip, uint32_t number);
 /* Makes the object, waiting, its fence at the start of the batch's round. */
 struct task *task_open(struct farm *f, struct work *w, uint32_t number);

@@ -409,16 +409,22 @@ static void what_the_liar_stored_is_rendered_again(void **state)
 }
 
 /* A result of a long clip's task with such frames. */
+static void bring_result(struct field *s, const struct hand *w, const struct attempt_key *key,
+                         uint32_t number, uint8_t content)
+{
+    struct farm_verdict verdict = {.kind = VERDICT_SOUND, .content = {{content}}};
+    assert_int_equal(key->task.task, number);
+    field_forget(s);
+    reel_offer(s, w, key);
+    farm_verdict(s->f, w->name, key, &verdict, s->now_ns);
+    field_check(s);
+    field_turn(s);
+}
+
 static void bring_part(struct table_of *t, struct hand *w, uint32_t number, uint8_t content)
 {
     struct attempt_key key = field_assigned(t->s, w);
-    struct farm_verdict verdict = {.kind = VERDICT_SOUND, .content = {{content}}};
-    assert_int_equal(key.task.task, number);
-    field_forget(t->s);
-    reel_offer(t->s, w, &key);
-    farm_verdict(t->s->f, w->name, &key, &verdict, t->s->now_ns);
-    field_check(t->s);
-    field_turn(t->s);
+    bring_result(t->s, w, &key, number, content);
 }
 
 /* What others made from a part of it is not to be believed either. */
@@ -445,32 +451,92 @@ static void a_long_clip_of_a_liar_begins_anew(void **state)
     field_end(t.s);
 }
 
-/* The input it had was a lie, and was lost and made anew meanwhile. */
-static void who_went_on_from_what_is_made_anew_is_not_judged(void **state)
+/* ---- what it went on from was a lie, and was lost and made anew meanwhile ---- */
+
+/* w1 rendered the first part, a lie, while nobody was there to compare it with, and is at the next
+ * one. */
+static struct table_of with_a_false_input(struct attempt_key *running)
 {
-    (void)state;
     struct table_of t = {.s = new_field(1), .count = 1};
     t.hands[0] = field_worker(t.s, "w1", 1);
     reel_batch(t.s, 1, reel_plan(PLAN_CHAIN));
     field_turn(t.s);
-    bring_part(&t, t.hands[0], 0, FALSE_ONE); /* nobody is there to compare with */
-    struct attempt_key running = field_assigned(t.s, t.hands[0]);
-    field_progress(t.s, t.hands[0], &running, 2);
-    t.hands[t.count++] = field_worker(t.s, "w2", 1);
-    t.hands[t.count++] = field_worker(t.s, "w3", 1);
+    bring_part(&t, t.hands[0], 0, FALSE_ONE);
+    *running = field_assigned(t.s, t.hands[0]);
+    field_progress(t.s, t.hands[0], running, 2);
+    return t;
+}
+
+/* w2 and w3 render the part and agree. */
+static void two_others_bring(struct table_of *t, uint32_t part)
+{
+    struct table_of others = {.s = t->s, .hands = {t->hands[1], t->hands[2]}, .count = 2};
+    for (int i = 0; i < 2; i++) {
+        struct attempt_key key;
+        struct hand *w = holder(&others, &key);
+        bring_result(t->s, w, &key, part, GOOD);
+    }
+}
+
+static void the_input_is_made_anew(struct table_of *t)
+{
     struct task_key input = reel_key(0, 0);
-    farm_output_missing(t.s->f, &input, false, t.s->now_ns);
+    t->hands[t->count++] = field_worker(t->s, "w2", 1);
+    t->hands[t->count++] = field_worker(t->s, "w3", 1);
+    field_forget(t->s);
+    farm_output_missing(t->s->f, &input, false, t->s->now_ns);
+    field_turn(t->s);
+    two_others_bring(t, 0);
+}
+
+static void what_it_made_of_it_is_not_held_against(struct table_of *t,
+                                                   const struct attempt_key *running)
+{
+    field_forget(t->s);
+    reel_offer(t->s, t->hands[0], running);
+    bring(t->s, t->hands[0], running, SUSPECT_NONE, FALSE_ONE);
+    two_others_bring(t, 1);
+    assert_int_equal(reel_done(t->s, 0), 2);
+    assert_false(is_quarantined(t->s, t->hands[0]));
+    field_end(t->s);
+}
+
+static void who_went_on_from_what_is_made_anew_is_not_judged(void **state)
+{
+    (void)state;
+    struct attempt_key running;
+    struct table_of t = with_a_false_input(&running);
+    the_input_is_made_anew(&t);
+    what_it_made_of_it_is_not_held_against(&t, &running);
+}
+
+/* Its attempt had ended when the input was made anew. */
+static void nor_is_who_was_away_meanwhile(void **state)
+{
+    (void)state;
+    struct attempt_key running;
+    struct table_of t = with_a_false_input(&running);
+    field_silence(t.s, 26 * NS_PER_S);
     field_turn(t.s);
-    for (int i = 0; i < 2; i++)
-        bring_part(&t, t.hands[field_has_assign(t.s, t.hands[1]) ? 1 : 2], 0, GOOD);
-    field_forget(t.s);
-    reel_offer(t.s, t.hands[0], &running);
-    bring(t.s, t.hands[0], &running, SUSPECT_NONE, FALSE_ONE);
-    for (int i = 0; i < 2; i++)
-        bring_part(&t, t.hands[field_has_assign(t.s, t.hands[1]) ? 1 : 2], 1, GOOD);
-    assert_int_equal(reel_done(t.s, 0), 2);
-    assert_false(is_quarantined(t.s, t.hands[0]));
-    field_end(t.s);
+    the_input_is_made_anew(&t);
+    field_hello(t.s, t.hands[0], NULL, 0);
+    field_turn(t.s);
+    what_it_made_of_it_is_not_held_against(&t, &running);
+}
+
+/* Nobody knows after a start of the coordinator what was made anew before. */
+static void nor_is_who_began_before_a_start(void **state)
+{
+    (void)state;
+    struct attempt_key running;
+    struct table_of t = with_a_false_input(&running);
+    the_input_is_made_anew(&t);
+    field_restart(t.s);
+    struct farm_held held = {.attempt = running, .phase = PHASE_RENDERING, .step = 2};
+    for (size_t i = 0; i < t.count; i++)
+        field_hello(t.s, t.hands[i], &held, i == 0);
+    field_turn(t.s);
+    what_it_made_of_it_is_not_held_against(&t, &running);
 }
 
 static void where_no_third_is_both_render_canaries(void **state)
@@ -614,6 +680,8 @@ int main(void)
         cmocka_unit_test(what_the_liar_stored_is_rendered_again),
         cmocka_unit_test(a_long_clip_of_a_liar_begins_anew),
         cmocka_unit_test(who_went_on_from_what_is_made_anew_is_not_judged),
+        cmocka_unit_test(nor_is_who_was_away_meanwhile),
+        cmocka_unit_test(nor_is_who_began_before_a_start),
         cmocka_unit_test(where_no_third_is_both_render_canaries),
         cmocka_unit_test(two_that_never_agree_come_to_an_end),
         cmocka_unit_test(other_fingerprints_are_not_compared),
