@@ -57,11 +57,11 @@ def joins_of(run):
 
 
 def judge_kill(run, facts, joins, name, at_ms):
-    """The attempts that a killed worker held ended `lost`, in time: at its return or after silence and grace."""
+    """The attempts that a killed worker held ended `lost`, in time: at its return or after silence and grace. Those whose result was in its outbox are offered again when it is back."""
     back_ms = next((ms for ms in joins.get(name, ()) if ms >= at_ms), 1 << 62) - at_ms
-    held = [a for a in facts.of_worker(name) if a.lived_at(at_ms) and a.end == "lost"]
+    held = [a for a in facts.of_worker(name) if a.lived_at(at_ms)]
     run.hits[FAULT] += bool(held)
-    for attempt in held:
+    for attempt in (a for a in held if a.end == "lost"):
         took_ms = attempt.ended_ms - at_ms
         run.expect(took_ms <= min(SILENT_AND_GRACE_MS, back_ms) + LATE_MS * SLOW, "what a killed worker held is lost within the rules of leases",
                    f"{name}: {took_ms} ms, back after {back_ms} ms")
