@@ -54,6 +54,15 @@ static json_t *make(const Farm__Model *m, const char *path, struct error *err)
     return NULL;
 }
 
+/* Asked for its models, the coordinator looks at their folders: what waits is judged by it too. */
+static bool make_known(struct zclient *client, const Farm__Model *m, struct error *err)
+{
+    struct message *answer = models_asked(client, m->name, SCAN_LIMIT_NS, err);
+    const bool ok = answer != NULL;
+    message_free(answer);
+    return ok;
+}
+
 static void say(const struct call *call, const Farm__Model *m, const char *path,
                 const json_t *canary)
 {
@@ -79,8 +88,9 @@ static int run_canary(struct call *call)
     const Farm__Model *m = answer ? answer->envelope->models->models[0] : NULL;
     char *path = m ? path_join(m->path, "canary.json") : NULL;
     json_t *canary = m ? make(m, path, &err) : NULL;
-    if (canary) say(call, m, path, canary);
-    int code = canary ? 0 : call_fail(call, &err);
+    const bool ok = canary && make_known(client, m, &err);
+    if (ok) say(call, m, path, canary);
+    int code = ok ? 0 : call_fail(call, &err);
     json_decref(canary);
     free(path);
     message_free(answer);

@@ -1,4 +1,5 @@
 """Models' own canaries (W2): before its first task of a model a worker shows that it renders it right."""
+import hashlib
 import json
 import pathlib
 import shutil
@@ -85,6 +86,71 @@ class OwnCanary(unittest.TestCase):
             farm.submit(PROMPTS, *QUICK)
             self.assertIn("canary of model shapes wrong", wait_state(farm, "sick", "quarantined")["reason"])
             self.assertEqual(worker(farm, "sick")["finished"], 0)
+
+
+class KeptCanary(unittest.TestCase):
+    """zoe model canary: what this machine renders judges the workers from then on."""
+
+    def farm_without(self):
+        farm = ChaosFarm()
+        self.addCleanup(shutil.rmtree, farm.folder, True)
+        farm.own = False
+        farm.models = shapes_without_canary(farm.folder / "models")
+        return farm, farm.folder / "models" / "shapes" / "canary.json"
+
+    def test_the_next_worker_is_judged_by_it(self):
+        farm, path = self.farm_without()
+        with farm:
+            farm.start_coordinator()
+            batch = farm.submit(PROMPTS[:1], *QUICK)["batch"]   # nobody makes the coordinator look at its models after this
+            made = farm.zoe("model", "canary", "shapes", json_out=True)
+            kept = json.loads(path.read_text())
+            self.assertEqual(made, {"schema": "zoe.model-canary.v1", "name": "shapes", "path": str(path), "frames_sha256": kept["frames_sha256"]})
+            (digest,) = kept["frames_sha256"].values()
+            self.assertEqual(hashlib.sha256(bytes.fromhex(kept["frame"]["rgb"])).hexdigest(), digest)
+            self.assertEqual([kept["frame"][k] for k in ("width", "height")], [64, 64])
+            self.assertEqual([kept["recipe"][k] for k in ("model", "num_frames", "num_inference_steps")], ["shapes", 1, 2])
+            sick = farm.sick_worker("sick")
+            sick.order("tint", canaries=True)
+            self.assertIn("canary of model shapes wrong", wait_state(farm, "sick", "quarantined")["reason"])
+            self.assertEqual(farm.batch(batch)["attempts"], 0)
+            farm.worker("sound")
+            farm.wait(batch)
+            self.assertEqual(worker(farm, "sound")["finished"], 1)
+
+    def test_made_again_it_keeps_what_other_machines_made(self):
+        farm, path = self.farm_without()
+        with farm:
+            farm.start_coordinator()
+            self.assertEqual(farm.zoe("model", "canary", "shapes", "-q").strip(), str(path))
+            first = json.loads(path.read_text())
+            path.write_text(json.dumps(dict(first, frames_sha256={**first["frames_sha256"], "another/machine": "ab" * 32})))
+            self.assertIn("known for 2 fingerprints, and within a tolerance for others", farm.zoe("model", "canary", "shapes"))
+            again = json.loads(path.read_text())
+            self.assertEqual(again["frames_sha256"].pop("another/machine"), "ab" * 32)
+            self.assertEqual(again, first)
+            path.write_text(json.dumps(dict(first, model_sha256="cd" * 32, frames_sha256={"another/machine": "ab" * 32})))
+            farm.zoe("model", "canary", "shapes")   # the model was exchanged: theirs were of the old one
+            self.assertEqual(json.loads(path.read_text()), first)
+
+    def test_what_cannot_be_made_changes_nothing(self):
+        farm, path = self.farm_without()
+        bad = farm.folder / "models" / "bad"
+        bad.mkdir()
+        (bad / "model_index.json").write_text("{")
+        path.write_text("not JSON")
+        with farm:
+            farm.start_coordinator()
+            for words, code, said in ((["shape"], 3, "did you mean shapes?"), (["bad"], 7, "bad cannot be used"), (["shapes"], 2, "canary.json"), ([], 2, "MODEL")):
+                done = farm.run("model", "canary", *words)
+                self.assertEqual((done.returncode, done.stdout), (code, ""), done)
+                self.assertIn(said, done.stderr)
+            failed = farm.zoe("model", "canary", "bad", json_out=True, code=7)
+            self.assertEqual((failed["schema"], failed["code"]), ("zoe.error.v1", "state"), failed)
+            self.assertEqual(path.read_text(), "not JSON")
+            self.assertFalse((bad / "canary.json").exists())
+            farm.kill_coordinator()
+            self.assertEqual(farm.run("model", "canary", "shapes", "--timeout", "1s").returncode, 4)
 
 
 class WrittenCanary(unittest.TestCase):
