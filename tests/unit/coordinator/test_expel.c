@@ -1,0 +1,159 @@
+/* Ephemeral keys: which of them an hour is over for, whatever times their rows say. */
+#include "ground.h"
+
+#include "base/clock.h"
+#include "coordinator/expel.h"
+#include "coordinator/shell.h"
+
+struct door { /* as much of a coordinator as keys need */
+    struct coordinator c;
+    struct farm_config config;
+    uint8_t keys; /* so many were allowed */
+};
+
+static struct door *door_open(void **state)
+{
+    struct error err = {0};
+    char *path = ground_path(state, "farm.db");
+    struct door *d = xcalloc(1, sizeof(*d));
+    d->c.store = store_open(path, NULL, &err);
+    if (d->c.store == NULL) fail_msg("%s", err.message);
+    d->c.farm = farm_new(&d->config);
+    keyring_init(&d->c.keyring);
+    audit_init(&d->c.audit);
+    free(path);
+    return d;
+}
+
+static void door_close(struct door *d)
+{
+    keyring_finish(&d->c.keyring);
+    farm_free(d->c.farm);
+    store_close(d->c.store);
+    free(d);
+}
+
+static void allow(struct door *d, const char *name, const char *role, bool ephemeral,
+                  int64_t allowed_ms)
+{
+    struct store_key row = {
+        .role = role, .name = name, .allowed_ms = allowed_ms, .ephemeral = ephemeral};
+    memset(row.key, ++d->keys, sizeof(row.key));
+    store_key_allow(d->c.store, &row);
+}
+
+static void know(struct door *d, const char *name, enum worker_state state, int64_t since_ms)
+{
+    struct error err = {0};
+    const struct worker_record row = {.name = name,
+                                      .machine_id = "",
+                                      .host = "",
+                                      .build = "",
+                                      .reason = "",
+                                      .by = "",
+                                      .state = state,
+                                      .since_ms = since_ms};
+    assert_ok(farm_load_worker(d->c.farm, &row, &err), err);
+}
+
+/* What the rows say, read as at a start, and then one tick. True: it wants to look again. */
+static bool tick(struct door *d)
+{
+    struct error err = {0};
+    farm_loaded(d->c.farm, 0);
+    assert_ok(store_commit(d->c.store, &err), err);
+    assert_ok(keyring_load(&d->c.keyring, d->c.store, &err), err);
+    const bool again = expel_tick(&d->c);
+    assert_ok(store_commit(d->c.store, &err), err);
+    return again;
+}
+
+static void see_key(void *context, const struct store_key *key)
+{
+    char *names = context;
+    const size_t used = strlen(names);
+    (void)snprintf(names + used, 256 - used, "%s%s", used > 0 ? " " : "", key->name);
+}
+
+/* In memory and in the database alike. */
+static void assert_left(struct door *d, const char *expected)
+{
+    struct error err = {0};
+    char names[256] = "", hex[KEY_TEXT_SIZE];
+    assert_ok(store_each_key(d->c.store, see_key, names, &err), err);
+    assert_string_equal(names, expected);
+    size_t count = *names != '\0';
+    for (const char *at = names; *at != '\0'; at++)
+        count += *at == ' ';
+    assert_int_equal(d->c.keyring.entries.count, count);
+    if (count == 1) assert_true(keyring_worker_key(&d->c.keyring, expected, hex));
+}
+
+/* A damaged row may say any time: it is long ago, or still to come, and nothing else happens. */
+static void any_time_of_a_row_is_before_or_after(void **state)
+{
+    struct door *d = door_open(state);
+    allow(d, "first", "worker", true, INT64_MIN);
+    allow(d, "second", "worker", true, INT64_MIN + EPHEMERAL_AWAY_MS);
+    allow(d, "third", "worker", true, 0);
+    allow(d, "w", "worker", true, INT64_MAX);
+    assert_true(tick(d));
+    assert_left(d, "w");
+    door_close(d);
+}
+
+static void any_time_of_a_worker_is_before_or_after(void **state)
+{
+    struct door *d = door_open(state);
+    allow(d, "first", "worker", true, INT64_MIN);
+    allow(d, "second", "worker", true, 0);
+    allow(d, "w", "worker", true, INT64_MIN);
+    know(d, "first", WORKER_OFFLINE, INT64_MIN);
+    know(d, "second", WORKER_OFFLINE, INT64_MIN);
+    know(d, "w", WORKER_OFFLINE, INT64_MAX);
+    assert_true(tick(d));
+    assert_left(d, "w");
+    door_close(d);
+}
+
+static void an_hour_away_is_over(void **state)
+{
+    const int64_t hour_ago_ms = clock_wall_ms() - EPHEMERAL_AWAY_MS;
+    struct door *d = door_open(state);
+    allow(d, "away", "worker", true, 0);
+    allow(d, "drained", "worker", true, clock_wall_ms());
+    allow(d, "never", "worker", true, hour_ago_ms);
+    know(d, "away", WORKER_OFFLINE, hour_ago_ms);
+    know(d, "drained", WORKER_DRAINED, clock_wall_ms());
+    assert_false(tick(d));
+    assert_left(d, "");
+    door_close(d);
+}
+
+static void who_is_here_or_was_lately_stays(void **state)
+{
+    const int64_t lately_ms = clock_wall_ms() - EPHEMERAL_AWAY_MS + 60 * 1000;
+    struct door *d = door_open(state);
+    allow(d, "away", "worker", true, 0);
+    allow(d, "client", "submit", true, 0);
+    allow(d, "here", "worker", true, 0);
+    allow(d, "lasting", "worker", false, INT64_MIN);
+    allow(d, "never", "worker", true, lately_ms);
+    know(d, "away", WORKER_OFFLINE, lately_ms);
+    know(d, "here", WORKER_IDLE, 0);
+    know(d, "lasting", WORKER_OFFLINE, INT64_MIN);
+    assert_true(tick(d));
+    assert_left(d, "away client here lasting never");
+    door_close(d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ground_test(any_time_of_a_row_is_before_or_after),
+        ground_test(any_time_of_a_worker_is_before_or_after),
+        ground_test(an_hour_away_is_over),
+        ground_test(who_is_here_or_was_lately_stays),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
