@@ -1,4 +1,4 @@
-/* What a worker that was killed leaves in its outbox. */
+/* What a worker that was killed, or whose power was cut, leaves in its outbox. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +36,7 @@ static void what_was_half_written_goes_at_the_next_start(void **state)
                                        "0f7t2szj3d.25.0.1.segment", "0f7t2szj3d.25.0.1.latents",
                                        ".0f7t2szj3d.25.0.1.latents.part.tmp.31771.554d13b7b9097e71",
                                        ".0f7t2szj3d.25.0.1.json.tmp.31771.554d13b7b9097e71"};
-    static const char *const foreign[] = {"notes.txt", ".notes.tmp.1"};
+    static const char *const foreign[] = {"a stranger's.txt", ".notes.tmp.1"};
     struct error err = {0};
     struct outbox o;
     char folder[] = "/tmp/zoe-outbox-XXXXXX";

@@ -473,36 +473,6 @@ static void test_an_older_record_is_read(void **state)
     end(&s, &store);
 }
 
-/* What a power cut leaves of results that nobody was told of goes at the next start; a stranger's
- * file stays. */
-static void test_what_was_half_written_goes(void **state)
-{
-    static const char *const left[] = {
-        STAGE_BATCH ".5.0.3.segment.part",
-        STAGE_BATCH ".5.0.3.latents",
-        "." STAGE_BATCH ".5.0.3.latents.part.tmp.4711.00112233aabbccdd",
-        "." STAGE_BATCH ".5.0.3.json.tmp.4711.00112233aabbccdd",
-        "a stranger's.txt",
-    };
-    struct stage s;
-    struct error err = {0};
-    (void)state;
-    stage_open(&s);
-    char *outbox = path_join(s.state, "outbox");
-    assert_true(path_make_folders(outbox, 0700, &err));
-    for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
-        char *path = path_join(outbox, left[i]);
-        assert_true(path_write_atomic(path, "half", 4, 0600, &err));
-        free(path);
-    }
-    stage_start_worker(&s, NULL);
-    message_free(stage_join(&s));
-    assert_int_equal(stage_outbox(&s, ""), 1);
-    assert_int_equal(stage_outbox(&s, ".txt"), 1);
-    free(outbox);
-    stage_close(&s);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -519,7 +489,6 @@ int main(void)
         cmocka_unit_test(test_a_second_signal_does_not_wait),
         cmocka_unit_test(test_a_restart_offers_both_files_again),
         cmocka_unit_test(test_an_older_record_is_read),
-        cmocka_unit_test(test_what_was_half_written_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
