@@ -55,5 +55,7 @@ bool client_requests_find(struct dispatch *d, const char *text, struct batch_inf
 
 /* A page of a list ends when it holds so much. */
 #define CLIENT_PAGE_BYTES (LIMIT_REPLY_BYTES * 3 / 4)
+/* So many may wait for a model scan, each of which is answered by up to a page. */
+#define CLIENT_MODELS_QUESTIONS_MAX 64
 
 #endif

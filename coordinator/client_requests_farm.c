@@ -15,7 +15,6 @@
 #include "proto/codec.h"
 
 #define EVENTS_DEFAULT 100
-#define MODELS_QUESTIONS_MAX 64 /* each is answered by up to a page */
 
 void client_requests_hello(struct dispatch *d)
 {
@@ -183,7 +182,7 @@ static bool may_ask_models(struct dispatch *d)
     int count = 0;
     for (const struct models_question *q = d->c->questions; q != NULL; q = q->next)
         count++;
-    if (count < MODELS_QUESTIONS_MAX) return true;
+    if (count < CLIENT_MODELS_QUESTIONS_MAX) return true;
     error_set(&err, ERROR_REFUSED, "too many ask for the models at once: try again");
     dispatch_problem(d, &err);
     return false;
