@@ -9,6 +9,7 @@
 #include "coordinator/pin.h"
 #include "coordinator/retry.h"
 #include "coordinator/scheduler.h"
+#include "coordinator/standing.h"
 
 static bool broken(struct error *err, const char *rule, const char *what, const char *subject)
 {
@@ -224,7 +225,8 @@ static bool is_listed_right(const struct farm *f, const struct slot *s)
 {
     const struct heap *h = &f->roster.running;
     bool accepts = worker_accepts(s->worker), runs = s->running != NULL;
-    bool has_room = worker_slot_is_free(s) || (runs && s->next == NULL);
+    bool is_hungry = runs && s->next == NULL && !standing_is_shaky(s->worker);
+    bool has_room = worker_slot_is_free(s) || is_hungry;
     bool in_heap = s->by_end.index != HEAP_OUT && h->nodes[s->by_end.index] == &s->by_end;
     return s->is_open == accepts && in_heap == runs &&
            (accepts && has_room) == !chain_is_empty(&s->in_places);

@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "coordinator/canary.h"
+#include "coordinator/standing.h"
 #include "coordinator/worker_core.h"
 
 static void init_places(struct places *p)
@@ -95,7 +96,7 @@ void roster_place(struct farm *f, struct slot *s)
     set_ends(f, s);
     if (open && worker_slot_is_free(s))
         chain_append(&f->roster.idle.fresh, &s->in_places);
-    else if (open && s->running != NULL && s->next == NULL)
+    else if (open && s->running != NULL && s->next == NULL && !standing_is_shaky(s->worker))
         chain_append(&f->roster.hungry.fresh, &s->in_places);
 }
 

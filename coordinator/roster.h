@@ -18,12 +18,12 @@ struct places {          /* slots that could take something */
 };
 
 struct roster {
-    struct chain touched;      /* workers */
-    struct chain canaries;     /* workers that want one, and have none */
-    struct places idle;        /* slots that hold nothing */
-    struct places hungry;      /* slots that run something with nothing behind it */
-    struct heap recallable;    /* slots whose prefetched work may be taken back, latest end first */
-    struct heap running;       /* slots that run something, latest expected end first */
+    struct chain touched;   /* workers */
+    struct chain canaries;  /* workers that want one, and have none */
+    struct places idle;     /* slots that hold nothing */
+    struct places hungry;   /* slots that run something with nothing behind it, and may have more */
+    struct heap recallable; /* slots whose prefetched work may be taken back, latest end first */
+    struct heap running;    /* slots that run something, latest expected end first */
     struct table fingerprints; /* -> number of slots that take work, as a pointer's value */
     uint32_t recalls;          /* on their way */
     uint32_t slots;            /* of workers that take work */

@@ -64,6 +64,12 @@ void standing_note(struct farm *f, struct worker *w, enum attempt_end end)
     if (why != NULL) suspect(f, w, why);
 }
 
+bool standing_is_shaky(const struct worker *w)
+{
+    const struct standing *s = &w->standing;
+    return s->in_a_row + 1 >= IN_A_ROW || counted_of_ten(s) + 1 >= OF_TEN;
+}
+
 /* ---- disproof ---- */
 
 void standing_disprove(struct farm *f, const struct task *t, const struct worker *w, int64_t now_ns)

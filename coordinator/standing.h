@@ -10,6 +10,9 @@
 
 /* An attempt of the worker ended so. */
 void standing_note(struct farm *f, struct worker *w, enum attempt_end end);
+/* One more bad end and it renders a canary: it is given nothing in advance, which it would fail too
+ * before it could be told. */
+bool standing_is_shaky(const struct worker *w);
 /* `w` stored the result of a task that these others may have counted against. */
 void standing_disprove(struct farm *f, const struct task *t, const struct worker *w,
                        int64_t now_ns);
