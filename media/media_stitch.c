@@ -100,6 +100,70 @@ static bool stitch_words(struct media_call *call, struct stitch_job *job, const 
     return stitch(call, job, comment_path, err);
 }
 
+/* ---- options ---- */
+
+struct stitch_options { /* of the command line, as they came */
+    const char *comment_path, *manifest_path, *size;
+    int64_t width, height;
+};
+
+static struct media_option text_option(const char *name, bool required, const char **out,
+                                       const char *value, const char *summary)
+{
+    return (struct media_option){.name = name,
+                                 .kind = MEDIA_ARGS_TEXT,
+                                 .required = required,
+                                 .out = {.text = out},
+                                 .value = value,
+                                 .summary = summary};
+}
+
+static struct media_option number_option(const char *name, int64_t most, int64_t *out,
+                                         const char *value, const char *summary)
+{
+    return (struct media_option){.name = name,
+                                 .kind = MEDIA_ARGS_INT,
+                                 .required = true,
+                                 .least = 1,
+                                 .most = most,
+                                 .out = {.number = out},
+                                 .value = value,
+                                 .summary = summary};
+}
+
+static struct media_option rate_option(const char *name, bool required, struct frames_rate *out,
+                                       const char *summary)
+{
+    return (struct media_option){.name = name,
+                                 .kind = MEDIA_ARGS_RATE,
+                                 .required = required,
+                                 .out = {.rate = out},
+                                 .value = "R",
+                                 .summary = summary};
+}
+
+static bool read_options(struct media_call *call, struct stitch_job *job, struct stitch_options *o,
+                         struct error *err)
+{
+    struct frames_shape *shape = &job->shape;
+    const struct media_option options[] = {
+        text_option("out", true, &job->out_path, "FILE", "the .mp4 or .png to write"),
+        rate_option("fps", true, &shape->rate, "frames per second"),
+        number_option("frames", FRAMES_COUNT_MAX, &shape->count, "N", "frames of the whole clip"),
+        number_option("width", FRAMES_SIDE_MAX, &o->width, "W", "of the segments, in pixels"),
+        number_option("height", FRAMES_SIDE_MAX, &o->height, "H", "of the segments, in pixels"),
+        text_option("manifest", false, &o->manifest_path, "FILE",
+                    "which segments, instead of words"),
+        text_option("audio", false, &job->audio, "FILE", "whose sound the clip gets"),
+        rate_option("output-fps", false, &job->output_rate, "of the file: frames are interpolated"),
+        text_option("output-size", false, &o->size, "WxH", "of the file, even: frames are scaled"),
+        text_option("comment-file", false, &o->comment_path, "FILE", "text for the comment"),
+        text_option("title", false, &job->tags.title, "TEXT", "text for the title tag"),
+        {.name = NULL},
+    };
+    return media_call_parse(call, options, 0, INT_MAX, err);
+}
+
 static bool read_size(const char *text, struct stitch_job *job, struct error *err)
 {
     int64_t width = 0, height = 0;
@@ -112,102 +176,22 @@ static bool read_size(const char *text, struct stitch_job *job, struct error *er
     return true;
 }
 
+static bool set_job(const struct media_call *call, struct stitch_job *job,
+                    const struct stitch_options *o, struct error *err)
+{
+    if ((call->argc > 0) == (o->manifest_path != NULL))
+        return error_set(err, ERROR_USAGE, "stitch needs either SEGMENT... or --manifest");
+    if (!read_size(o->size, job, err)) return false;
+    job->shape.width = (int)o->width;
+    job->shape.height = (int)o->height;
+    return true;
+}
+
 bool media_stitch_run(struct media_call *call, struct error *err)
 {
-    const char *comment_path = NULL, *manifest_path = NULL, *size = NULL;
-    int64_t width = 0, height = 0;
     struct stitch_job job = {.tags = {.title = "", .comment = ""}};
-    struct frames_shape *shape = &job.shape;
-    const struct media_option options[] = {
-        {"out",
-         MEDIA_ARGS_TEXT,
-         true,
-         0,
-         0,
-         {.text = &job.out_path},
-         "FILE",
-         "the .mp4 or .png to write"},
-        {"fps", MEDIA_ARGS_RATE, true, 0, 0, {.rate = &shape->rate}, "R", "frames per second"},
-        {"frames",
-         MEDIA_ARGS_INT,
-         true,
-         1,
-         FRAMES_COUNT_MAX,
-         {.number = &shape->count},
-         "N",
-         "frames of the whole clip"},
-        {"width",
-         MEDIA_ARGS_INT,
-         true,
-         1,
-         FRAMES_SIDE_MAX,
-         {.number = &width},
-         "W",
-         "of the segments, in pixels"},
-        {"height",
-         MEDIA_ARGS_INT,
-         true,
-         1,
-         FRAMES_SIDE_MAX,
-         {.number = &height},
-         "H",
-         "of the segments, in pixels"},
-        {"manifest",
-         MEDIA_ARGS_TEXT,
-         false,
-         0,
-         0,
-         {.text = &manifest_path},
-         "FILE",
-         "which segments, instead of words"},
-        {"audio",
-         MEDIA_ARGS_TEXT,
-         false,
-         0,
-         0,
-         {.text = &job.audio},
-         "FILE",
-         "whose sound the clip gets"},
-        {"output-fps",
-         MEDIA_ARGS_RATE,
-         false,
-         0,
-         0,
-         {.rate = &job.output_rate},
-         "R",
-         "of the file: frames are interpolated"},
-        {"output-size",
-         MEDIA_ARGS_TEXT,
-         false,
-         0,
-         0,
-         {.text = &size},
-         "WxH",
-         "of the file, even: frames are scaled"},
-        {"comment-file",
-         MEDIA_ARGS_TEXT,
-         false,
-         0,
-         0,
-         {.text = &comment_path},
-         "FILE",
-         "text for the comment"},
-        {"title",
-         MEDIA_ARGS_TEXT,
-         false,
-         0,
-         0,
-         {.text = &job.tags.title},
-         "TEXT",
-         "text for the title tag"},
-        {.name = NULL},
-    };
-    if (!media_call_parse(call, options, 0, INT_MAX, err)) return false;
-    if ((call->argc > 0) == (manifest_path != NULL))
-        return error_set(err, ERROR_USAGE, "stitch needs either SEGMENT... or --manifest");
-    if (!read_size(size, &job, err)) return false;
-    shape->width = (int)width;
-    shape->height = (int)height;
-    if (manifest_path == NULL) return stitch_words(call, &job, comment_path, err);
-    return stitch_manifest(call, &job, manifest_path, comment_path, err);
+    struct stitch_options o = {.size = NULL};
+    if (!read_options(call, &job, &o, err) || !set_job(call, &job, &o, err)) return false;
+    if (o.manifest_path == NULL) return stitch_words(call, &job, o.comment_path, err);
+    return stitch_manifest(call, &job, o.manifest_path, o.comment_path, err);
 }
