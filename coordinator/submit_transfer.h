@@ -20,28 +20,13 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "coordinator/publish.h"
-#include "coordinator/submit_file.h"
+#include "coordinator/submit_request.h"
 
 struct models;
 
 #define SUBMIT_TRANSFERS_MAX 64
 #define SUBMIT_CROWD_MAX 64            /* who waits for one transfer, in one way or the other */
 #define SUBMIT_STALL_NS (5 * NS_PER_S) /* a silent sender yields to another opener */
-
-struct submit_request { /* SubmitOpen and who sent it; borrowed */
-    uint64_t client;    /* the caller's name for the session */
-    uint64_t request;   /* and for the question; both come back in the answer */
-    const char *owner;
-    const char *key; /* "" = default key */
-    struct digest sha256;
-    uint64_t size_bytes;
-    enum submit_format format;
-    const char *name;
-    int priority;
-    const char *options; /* JSON object text or "" */
-    bool again;          /* match no earlier batch by a default key */
-    bool dry_run;
-};
 
 struct submit_answer { /* borrowed during the call */
     uint64_t client, request;
@@ -129,9 +114,9 @@ void submit_transfers_gone(struct submit_transfers *s, uint64_t client);
 /* Expires and rotates; about once a second. */
 void submit_transfers_tick(struct submit_transfers *s, int64_t now_ns);
 
-/* After the commit: places the batch's folder and answers everybody. */
-/* Before that: Accepted will warn of it. */
+/* Before the commit: Accepted will warn of it. */
 void submit_transfer_warn(struct submit_transfer *transfer, const char *text);
+/* After it: places the batch's folder and answers everybody. */
 void submit_transfer_accepted(struct submit_transfers *s, struct submit_transfer *t);
 /* The commit failed: everything prepared is removed, everybody is told. */
 void submit_transfer_failed(struct submit_transfers *s, struct submit_transfer *t,

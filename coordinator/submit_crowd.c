@@ -1,0 +1,91 @@
+/* submit_crowd: see the header. */
+#include "coordinator/submit_crowd.h"
+
+#include <stdlib.h>
+
+#include "base/xalloc.h"
+
+struct submit_listener {
+    uint64_t client, request;
+    struct submit_listener *next;
+};
+
+struct submit_waiting {
+    struct submit_request request; /* texts owned */
+    struct submit_waiting *next;
+};
+
+void submit_crowd_clear(struct submit_crowd *c)
+{
+    struct submit_request r;
+    while (c->listeners != NULL) {
+        struct submit_listener *l = c->listeners;
+        c->listeners = l->next;
+        free(l);
+    }
+    while (submit_crowd_next(c, &r))
+        submit_request_free(&r);
+}
+
+int submit_crowd_count(const struct submit_crowd *c)
+{
+    int count = 0;
+    for (const struct submit_listener *l = c->listeners; l != NULL; l = l->next)
+        count++;
+    for (const struct submit_waiting *w = c->waiting; w != NULL; w = w->next)
+        count++;
+    return count;
+}
+
+void submit_crowd_listen(struct submit_crowd *c, uint64_t client, uint64_t request)
+{
+    for (struct submit_listener *l = c->listeners; l != NULL; l = l->next)
+        if (l->client == client && l->request == request) return;
+    struct submit_listener *l = xcalloc(1, sizeof *l);
+    *l = (struct submit_listener){client, request, c->listeners};
+    c->listeners = l;
+}
+
+void submit_crowd_gone(struct submit_crowd *c, uint64_t client)
+{
+    for (struct submit_listener **at = &c->listeners; *at != NULL;) {
+        struct submit_listener *l = *at;
+        if (l->client != client) {
+            at = &l->next;
+            continue;
+        }
+        *at = l->next;
+        free(l);
+    }
+}
+
+void submit_crowd_answer(const struct submit_crowd *c, const struct submit_callbacks *callbacks,
+                         const struct submit_answer *answer)
+{
+    struct submit_answer one = *answer;
+    for (const struct submit_listener *l = c->listeners; l != NULL; l = l->next) {
+        one.client = l->client;
+        one.request = l->request;
+        callbacks->answer(callbacks->context, &one);
+    }
+}
+
+void submit_crowd_wait(struct submit_crowd *c, const struct submit_request *r)
+{
+    struct submit_waiting *w = xcalloc(1, sizeof *w);
+    submit_request_copy(&w->request, r);
+    struct submit_waiting **at = &c->waiting;
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = w;
+}
+
+bool submit_crowd_next(struct submit_crowd *c, struct submit_request *out)
+{
+    struct submit_waiting *w = c->waiting;
+    if (w == NULL) return false;
+    c->waiting = w->next;
+    *out = w->request;
+    free(w);
+    return true;
+}
