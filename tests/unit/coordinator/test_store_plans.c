@@ -1,45 +1,20 @@
 /* What the store keeps of clips of several tasks: plans, fingerprints, checkpoints, outputs that
  * stay for a while; and that a database of the schema before knows nothing of all that and goes on.
  */
-#include "ground.h"
+#include "drawer.h"
 
 #include <sqlite3.h>
 
-#include "base/path.h"
-#include "coordinator/store.h"
-
-#define BATCH "0123456789"
 #define HOUR_MS (INT64_C(3600) * 1000)
-
-static struct store *open_store(void **state)
-{
-    struct error err;
-    char *path = ground_path(state, "farm.db");
-    struct store *s = store_open(path, NULL, &err);
-    if (s == NULL) fail_msg("%s", err.message);
-    free(path);
-    return s;
-}
-
-static void commit(struct store *s)
-{
-    struct error err;
-    assert_ok(store_commit(s, &err), err);
-}
-
-static struct digest digest_from(uint64_t n)
-{
-    return digest_of(&n, sizeof n);
-}
 
 static struct task_key key_of(uint32_t clip, uint32_t task)
 {
-    return (struct task_key){.batch = BATCH, .clip = clip, .task = task};
+    return (struct task_key){.batch = DRAWER_BATCH, .clip = clip, .task = task};
 }
 
 static struct shape shape_of(const struct plan *plan)
 {
-    struct shape shape = {.model = digest_from(1),
+    struct shape shape = {.model = drawer_digest(1),
                           .model_name = "shapes",
                           .width = 64,
                           .height = 48,
@@ -55,7 +30,7 @@ static void add_batch(struct store *s, const struct shape *shapes, uint32_t grou
     static const struct clip_run runs[] = {{0, 0}};
     struct clip_counts counts[4] = {{{0}, 0}};
     struct store_batch b = {.folder = "f", .key = "k", .options = "{}"};
-    memcpy(b.spec.id, BATCH, sizeof b.spec.id);
+    memcpy(b.spec.id, DRAWER_BATCH, sizeof b.spec.id);
     b.spec.name = b.spec.owner = "ann";
     b.spec.sequence = 1;
     b.spec.prompts = b.spec.clips = 10;
@@ -86,7 +61,7 @@ static void plans_come_back(void **state)
 {
     struct error err;
     struct seen_shapes seen = {.groups = 0};
-    struct store *s = open_store(state);
+    struct store *s = drawer_open(state);
     struct plan plans[] = {plan_whole(16, 4), plan_whole(16, 2), plan_whole(64, 4),
                            plan_whole(200, 30)};
     plans[2].method = PLAN_CHAIN;
@@ -103,13 +78,13 @@ static void plans_come_back(void **state)
     struct shape shapes[4];
     for (int i = 0; i < 4; i++)
         shapes[i] = shape_of(&plans[i]);
-    shapes[3].second_model = digest_from(2);
+    shapes[3].second_model = drawer_digest(2);
     snprintf(shapes[3].second_name, sizeof shapes[3].second_name, "large");
     shapes[3].second_width = 1024;
     shapes[3].second_height = 576;
     shapes[3].second_steps = 20;
     add_batch(s, shapes, 4);
-    commit(s);
+    drawer_commit(s);
     assert_ok(store_each_batch(s, see_shapes, &seen, &err), err);
     assert_int_equal(seen.groups, 4);
     for (int i = 0; i < 4; i++) {
@@ -143,7 +118,7 @@ static void impossible_plans_are_damage(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct error err;
         struct seen_shapes seen = {.groups = 0};
-        struct store *s = open_store(state);
+        struct store *s = drawer_open(state);
         struct plan plan = plan_whole(64, 4);
         plan.method = PLAN_CHAIN;
         plan.window = 16;
@@ -151,15 +126,15 @@ static void impossible_plans_are_damage(void **state)
         plan.cut_count = 1;
         plan.cuts[0] = 30;
         struct shape shape = shape_of(&plan);
-        store_batch_remove(s, BATCH);
+        store_batch_remove(s, DRAWER_BATCH);
         add_batch(s, &shape, 1);
-        commit(s);
+        drawer_commit(s);
         assert_ok(store_each_batch(s, see_shapes, &seen, &err), err);
         store_close(s);
         char *sql = xasprintf("UPDATE spec SET shapes = json_set(shapes, %s)", wrong[i]);
         change(state, sql);
         free(sql);
-        s = open_store(state);
+        s = drawer_open(state);
         if (store_each_batch(s, see_shapes, &seen, &err)) fail_msg("%s went through", wrong[i]);
         assert_int_equal(err.code, ERROR_CORRUPT);
         store_close(s);
@@ -182,7 +157,7 @@ static void sum_attempts(void *context, const struct store_attempt *a)
 static void tasks_tell_of_checkpoints(void **state)
 {
     struct error err;
-    struct store *s = open_store(state);
+    struct store *s = drawer_open(state);
     struct plan plan = plan_whole(16, 4);
     struct shape shape = shape_of(&plan);
     struct task_record t = {.key = key_of(0, 3),
@@ -216,7 +191,7 @@ static void tasks_tell_of_checkpoints(void **state)
     assert_ok(store_each_live_attempt(s, see_attempt, &sum, &err), err);
     assert_int_equal(sum, 7);
     sum = 0;
-    assert_ok(store_each_clip_attempt(s, BATCH, 0, sum_attempts, &sum, &err), err);
+    assert_ok(store_each_clip_attempt(s, DRAWER_BATCH, 0, sum_attempts, &sum, &err), err);
     assert_int_equal(sum, 1235); /* task 1 from step 2, task 3 from step 5 */
     store_close(s);
 }
@@ -228,7 +203,7 @@ static void save_output(struct store *s, uint32_t task, uint32_t index, const ch
 {
     struct output_record o = {.task = key_of(0, task), .index = index, .fingerprint = "fp"};
     snprintf(o.output.kind, sizeof o.output.kind, "%s", kind);
-    o.output.sha256 = digest_from(n);
+    o.output.sha256 = drawer_digest(n);
     o.output.size_bytes = n;
     o.output.frames = 16;
     store_output_save(s, &o);
@@ -250,7 +225,7 @@ static const char *outputs(struct store *s, struct list *list)
 {
     struct error err;
     list->text[0] = '\0';
-    assert_ok(store_each_clip_output(s, BATCH, 0, note_output, list, &err), err);
+    assert_ok(store_each_clip_output(s, DRAWER_BATCH, 0, note_output, list, &err), err);
     return list->text;
 }
 
@@ -267,13 +242,13 @@ static void add_upscaled_clip(struct store *s)
     save_output(s, 3, 0, "segment", 40);
     save_output(s, 3, 1, "latents", 41);
     save_output(s, 3, CHECKPOINT_OUTPUT, "checkpoint", 44);
-    commit(s);
+    drawer_commit(s);
 }
 
 static void outputs_of_a_clip_in_order(void **state)
 {
     struct list list;
-    struct store *s = open_store(state);
+    struct store *s = drawer_open(state);
     add_upscaled_clip(s);
     assert_string_equal(outputs(s, &list), "0.0=s10 0.1=l11 1.0=l20 2.0=s30 2.1=l31 3.0=s40 "
                                            "3.1=l41 3.4=c44 ");
@@ -289,14 +264,14 @@ static void outputs_of_a_clip_in_order(void **state)
 static void published_parts_stay_for_their_time(void **state)
 {
     struct list list;
-    struct store *s = open_store(state);
+    struct store *s = drawer_open(state);
     const struct store_retirement kept = {.first_segment = 2,
                                           .latents = 3,
                                           .segments_until_ms = 24 * HOUR_MS,
                                           .latents_until_ms = 168 * HOUR_MS};
     add_upscaled_clip(s);
-    store_clip_retire(s, BATCH, 0, &kept);
-    commit(s);
+    store_clip_retire(s, DRAWER_BATCH, 0, &kept);
+    drawer_commit(s);
     assert_string_equal(outputs(s, &list), "2.0=s30 3.0=s40 3.1=l41 ");
     assert_false(store_outputs_expire(s, 24 * HOUR_MS));
     assert_true(store_outputs_expire(s, 24 * HOUR_MS + 1));
@@ -309,13 +284,13 @@ static void published_parts_stay_for_their_time(void **state)
 static void parts_can_stay_with_their_batch(void **state)
 {
     struct list list;
-    struct store *s = open_store(state);
+    struct store *s = drawer_open(state);
     const struct store_retirement kept = {.first_segment = 2, .latents = 3};
     add_upscaled_clip(s);
-    store_clip_retire(s, BATCH, 0, &kept);
+    store_clip_retire(s, DRAWER_BATCH, 0, &kept);
     assert_false(store_outputs_expire(s, INT64_MAX));
     assert_string_equal(outputs(s, &list), "2.0=s30 3.0=s40 3.1=l41 ");
-    store_batch_remove(s, BATCH);
+    store_batch_remove(s, DRAWER_BATCH);
     assert_string_equal(outputs(s, &list), "");
     store_close(s);
 }
@@ -325,10 +300,10 @@ static void parts_can_stay_with_their_batch(void **state)
 static void inputs_tell_of_sound_and_latents(void **state)
 {
     struct error err;
-    struct store *s = open_store(state);
+    struct store *s = drawer_open(state);
     struct input_record sound = {
-        .sha256 = digest_from(1), .size_bytes = 5, .format = "WAV", .audio_ms = 2500};
-    struct input_record latents = {.sha256 = digest_from(2),
+        .sha256 = drawer_digest(1), .size_bytes = 5, .format = "WAV", .audio_ms = 2500};
+    struct input_record latents = {.sha256 = drawer_digest(2),
                                    .size_bytes = 6,
                                    .kind = INPUT_LATENTS,
                                    .frames = 16,
@@ -381,7 +356,7 @@ static void version_2_goes_on(void **state)
     int tasks = 0;
     uint32_t history = 0;
     load_version_2(state);
-    struct store *s = open_store(state);
+    struct store *s = drawer_open(state);
     const struct plan whole = plan_whole(16, 4);
     assert_ok(store_each_batch(s, see_shapes, &seen, &err), err);
     assert_int_equal(seen.groups, 1);
@@ -389,9 +364,9 @@ static void version_2_goes_on(void **state)
     assert_true(digest_is_zero(&seen.shapes[0].second_model));
     assert_ok(store_each_open_task(s, see_open_task, &tasks, &err), err);
     assert_int_equal(tasks, 1);
-    assert_ok(store_each_clip_attempt(s, BATCH, 1, sum_attempts, &history, &err), err);
+    assert_ok(store_each_clip_attempt(s, DRAWER_BATCH, 1, sum_attempts, &history, &err), err);
     list.text[0] = '\0';
-    assert_ok(store_each_clip_output(s, BATCH, 1, note_output, &list, &err), err);
+    assert_ok(store_each_clip_output(s, DRAWER_BATCH, 1, note_output, &list, &err), err);
     assert_string_equal(list.text, "0.0=s678 ");
     assert_false(store_outputs_expire(s, INT64_MAX)); /* nothing of old has a time */
     struct digest sha256;
@@ -399,8 +374,8 @@ static void version_2_goes_on(void **state)
     assert_ok(store_input(s, &sha256, &input, &err), err);
     assert_int_equal(input.kind, INPUT_MEDIA);
     assert_int_equal(input.audio_ms, 0);
-    store_batch_remove(s, BATCH);
-    commit(s);
+    store_batch_remove(s, DRAWER_BATCH);
+    drawer_commit(s);
     store_close(s);
 }
 

@@ -1,0 +1,169 @@
+/* What the store keeps of the farm itself: workers, events, keys, settings. */
+#include "drawer.h"
+
+static void check_worker(void *context, const struct worker_record *w)
+{
+    (*(int *)context)++;
+    assert_string_equal(w->name, "w1");
+    assert_int_equal(w->boot_id[15], 0x77);
+    assert_string_equal(w->machine_id, "m");
+    assert_string_equal(w->host, "host");
+    assert_string_equal(w->build, "b");
+    assert_true(w->admitted);
+    assert_int_equal(w->state, WORKER_DRAINING);
+    assert_string_equal(w->reason, "asked");
+    assert_string_equal(w->by, "ann");
+    assert_int_equal(w->since_ms, 5);
+    assert_int_equal(w->finished, 6);
+    assert_int_equal(w->failed, 7);
+    assert_int_equal(w->lost, 8);
+}
+
+static void workers_come_back(void **state)
+{
+    struct error err;
+    struct store *s = drawer_open(state);
+    int seen = 0;
+    struct worker_record w = {.name = "w1",
+                              .machine_id = "m",
+                              .host = "other",
+                              .build = "b",
+                              .state = WORKER_CANARY,
+                              .reason = "",
+                              .by = ""};
+    memset(w.boot_id, 0x77, sizeof w.boot_id);
+    store_worker_save(s, &w);
+    w.host = "host";
+    w.admitted = true;
+    w.state = WORKER_DRAINING;
+    w.reason = "asked";
+    w.by = "ann";
+    w.since_ms = 5;
+    w.finished = 6;
+    w.failed = 7;
+    w.lost = 8;
+    store_worker_save(s, &w);
+    drawer_commit(s);
+    assert_ok(store_each_worker(s, check_worker, &seen, &err), err);
+    assert_int_equal(seen, 1);
+    store_close(s);
+}
+
+struct seen_events {
+    uint64_t numbers[8];
+    int count;
+    bool has_clip;
+    uint32_t clip;
+};
+
+static void see_event(void *context, uint64_t sequence, const struct event_record *e)
+{
+    struct seen_events *seen = context;
+    seen->numbers[seen->count++] = sequence;
+    seen->has_clip = e->has_clip;
+    seen->clip = e->clip;
+    assert_string_equal(e->kind, "clip.published");
+    assert_string_equal(e->message, "m");
+}
+
+static void events_are_numbered_for_ever(void **state)
+{
+    struct error err;
+    struct store *s = drawer_open(state);
+    assert_int_equal(store_last_event(s), 0);
+    for (uint32_t i = 0; i < 6; i++) {
+        struct event_record e = {.kind = "clip.published",
+                                 .batch = i % 2 ? DRAWER_BATCH : "",
+                                 .has_clip = i % 2,
+                                 .clip = i,
+                                 .worker = i % 2 ? "w1" : "",
+                                 .message = "m",
+                                 .at_ms = 1000 + i};
+        assert_int_equal(store_event_add(s, &e), i + 1);
+    }
+    drawer_commit(s);
+    struct seen_events all = {.count = 0}, some = {.count = 0}, few = {.count = 0};
+    assert_ok(store_each_event(s, 2, NULL, 100, see_event, &all, &err), err);
+    assert_int_equal(all.count, 4);
+    assert_int_equal(all.numbers[0], 3);
+    assert_ok(store_each_event(s, 0, DRAWER_BATCH, 100, see_event, &some, &err), err);
+    assert_int_equal(some.count, 3);
+    assert_true(some.has_clip);
+    assert_int_equal(some.clip, 5);
+    assert_ok(store_each_event(s, 0, "", 2, see_event, &few, &err), err);
+    assert_int_equal(few.count, 2);
+    store_events_prune(s, 1004, 3); /* at most three of the four older ones */
+    struct seen_events left = {.count = 0};
+    assert_ok(store_each_event(s, 0, NULL, 100, see_event, &left, &err), err);
+    assert_int_equal(left.count, 3);
+    store_events_prune(s, 5000, 100);
+    drawer_commit(s);
+    store_close(s);
+    s = drawer_open(state);
+    struct event_record e = {.kind = "clip.published", .batch = "", .worker = "", .message = "m"};
+    assert_int_equal(store_last_event(s), 6);
+    assert_int_equal(store_event_add(s, &e), 7);
+    store_close(s);
+}
+
+static void check_key(void *context, const struct store_key *key)
+{
+    int *seen = context;
+    assert_int_equal(key->key[31], 9);
+    assert_string_equal(key->role, "admin");
+    assert_string_equal(key->name, "ann");
+    assert_int_equal(key->allowed_ms, 4);
+    (*seen)++;
+}
+
+static void keys_come_and_go(void **state)
+{
+    struct error err;
+    struct store *s = drawer_open(state);
+    int seen = 0;
+    struct store_key key = {.role = "submit", .name = "bob", .allowed_ms = 3};
+    memset(key.key, 9, sizeof key.key);
+    store_key_allow(s, &key);
+    key = (struct store_key){.role = "admin", .name = "ann", .allowed_ms = 4};
+    memset(key.key, 9, sizeof key.key);
+    store_key_allow(s, &key);
+    drawer_commit(s);
+    assert_ok(store_each_key(s, check_key, &seen, &err), err);
+    assert_int_equal(seen, 1);
+    store_key_revoke(s, key.key);
+    assert_ok(store_each_key(s, check_key, &seen, &err), err);
+    assert_int_equal(seen, 1);
+    key.role = "king";
+    store_key_allow(s, &key);
+    assert_false(store_commit(s, &err));
+    assert_int_equal(err.code, ERROR_INTERNAL);
+    seen = 0;
+    assert_ok(store_each_key(s, check_key, &seen, &err), err); /* the revocation is undone too */
+    assert_int_equal(seen, 1);
+    store_close(s);
+}
+
+static void settings_come_back(void **state)
+{
+    struct store *s = drawer_open(state);
+    assert_null(store_meta(s, "x"));
+    store_meta_set(s, "x", "1");
+    store_meta_set(s, "x", "2");
+    char *value = store_meta(s, "x");
+    assert_string_equal(value, "2");
+    free(value);
+    store_rollback(s);
+    assert_null(store_meta(s, "x"));
+    store_close(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ground_test(workers_come_back),
+        ground_test(events_are_numbered_for_ever),
+        ground_test(keys_come_and_go),
+        ground_test(settings_come_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
