@@ -6,20 +6,11 @@
 
 #include "base/clock.h"
 #include "base/id.h"
-#include "base/log.h"
 #include "coordinator/client_requests.h"
 #include "coordinator/expel.h"
 #include "coordinator/shell.h"
 
 #define SUBJECT(d, ...) ((void)snprintf((d)->subject, sizeof((d)->subject), __VA_ARGS__))
-
-static void tell(struct coordinator *c, const char *kind, const char *worker, const char *message)
-{
-    struct event_record event = {
-        .kind = kind, .batch = "", .worker = worker, .message = message, .at_ms = clock_wall_ms()};
-    shell_event(c, &event);
-    log_info("%s", message);
-}
 
 /* ---- keys ---- */
 
@@ -42,7 +33,7 @@ void client_requests_key_allow(struct dispatch *d)
         store_key_allow(c->store, &row);
         (void)snprintf(message, sizeof(message), "%s allowed the key of %s %s", d->sender->name,
                        m->role, m->name);
-        tell(c, "key.allowed", strcmp(m->role, "worker") == 0 ? m->name : "", message);
+        shell_key_event(c, "key.allowed", strcmp(m->role, "worker") == 0 ? m->name : "", message);
         keyring_put(&c->keyring, &row);
     }
     reply_init(&r);
@@ -114,7 +105,7 @@ void client_requests_key_revoke(struct dispatch *d)
     SUBJECT(d, "%s", entry->name);
     (void)snprintf(message, sizeof(message), "%s revoked the key of %s %s", d->sender->name,
                    entry->role_name, entry->name);
-    tell(c, "key.revoked", entry->role == MESSAGE_FROM_WORKER ? m.name : "", message);
+    shell_key_event(c, "key.revoked", entry->role == MESSAGE_FROM_WORKER ? m.name : "", message);
     dispatch_reply(d, FARM__ENVELOPE__BODY_KEY_REVOKED, &m.base);
     expel_key(c, entry);
     reply_finish(&r);

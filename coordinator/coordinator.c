@@ -63,6 +63,15 @@ void shell_event(struct coordinator *c, const struct event_record *event)
     shell_stir(c);
 }
 
+void shell_key_event(struct coordinator *c, const char *kind, const char *worker,
+                     const char *message)
+{
+    struct event_record event = {
+        .kind = kind, .batch = "", .worker = worker, .message = message, .at_ms = clock_wall_ms()};
+    shell_event(c, &event);
+    log_info("%s", message);
+}
+
 /* ---- ending
  * --------------------------------------------------------------------------------------------- */
 

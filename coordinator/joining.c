@@ -99,13 +99,7 @@ static void tell(struct coordinator *c, const struct token_entry *token, const c
     (void)snprintf(message, sizeof(message), "%s %s joined with token %s of %s (use %u of %u)",
                    token->role_name, name, token->id, token->by, (unsigned)token->used,
                    (unsigned)token->uses);
-    struct event_record event = {.kind = "key.joined",
-                                 .batch = "",
-                                 .worker = worker ? name : "",
-                                 .message = message,
-                                 .at_ms = clock_wall_ms()};
-    shell_event(c, &event);
-    log_info("%s", message);
+    shell_key_event(c, "key.joined", worker ? name : "", message);
     audit_note(c, &(struct audit_note){.by = name,
                                        .role = token->role_name,
                                        .action = "key.join",

@@ -130,6 +130,9 @@ void shell_stir(struct coordinator *c);
 bool shell_is_well(const struct coordinator *c, struct error *err);
 /* An event that the shell itself reports; stored in this turn. */
 void shell_event(struct coordinator *c, const struct event_record *event);
+/* One about who may come in, which is logged too. `worker`: whom it is about; "" for a client. */
+void shell_key_event(struct coordinator *c, const char *kind, const char *worker,
+                     const char *message);
 /* Ends the process after this turn. err NULL = as wished. */
 void shell_stop(struct coordinator *c, const struct error *err);
 
