@@ -19,13 +19,19 @@ static inline void job_mark(const struct member *w, const struct crew_job *j, st
     d->bytes[NATURE_MIXED] = mixed;
 }
 
-/* Whole files of frames that are not what was asked for. */
-static inline void job_spoil(struct crew *c, const struct member *w, struct digest *d)
+/* A result, all its files, that is not what was asked for. Black is what has frames: two that agree
+ * on other things than frames cannot be told from two that are right. */
+static inline void job_spoil(struct crew *c, const struct member *w, struct crew_job *j)
 {
     if (w->temper != LYING && w->temper != FAILING) return;
-    if (accident_hits(c->accidents, BLACK_FRAMES, 6)) d->bytes[NATURE_SUSPECT] = 2;
-    if (w->temper == LYING && accident_hits(c->accidents, OTHER_FRAMES, 3))
-        d->bytes[NATURE_FALSE] = (uint8_t)w->name[1];
+    bool has_frames = nature_task(&j->key.task).made_frames > 0;
+    bool black = has_frames && accident_hits(c->accidents, BLACK_FRAMES, 6);
+    bool other = w->temper == LYING && accident_hits(c->accidents, OTHER_FRAMES, 3);
+    for (uint32_t i = 0; i < j->output_count; i++) {
+        uint8_t *bytes = j->outputs[i].sha256.bytes;
+        if (black) bytes[NATURE_SUSPECT] = 2;
+        if (other) bytes[NATURE_FALSE] = (uint8_t)w->name[1];
+    }
 }
 
 static inline void job_output(struct crew *c, const struct member *w, struct crew_job *j,
@@ -38,7 +44,6 @@ static inline void job_output(struct crew *c, const struct member *w, struct cre
                          .frames = NATURE_FRAMES};
     (void)snprintf(o->kind, sizeof(o->kind), "%s", kind);
     job_mark(w, j, &o->sha256);
-    job_spoil(c, w, &o->sha256);
     if (chance_one_in(c->chance, 20)) o->size_bytes = 5 * CREDIT_WINDOW_BYTES;
 }
 
@@ -49,6 +54,7 @@ static inline void job_result(struct crew *c, const struct member *w, struct cre
     j->output_count = 0;
     if (task.made_frames > 0) job_output(c, w, j, "segment");
     if (task.latents) job_output(c, w, j, "latents");
+    job_spoil(c, w, j);
 }
 
 /* Latents of what it has done so far. */
