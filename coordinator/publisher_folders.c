@@ -33,7 +33,8 @@ static void on_removed(uv_work_t *work, int status)
     struct removal *r = work->data;
     struct publisher *p = r->owner;
     (void)status;
-    if (r->gone && !p->c->closed) { /* otherwise the next start goes on with it */
+    bool is_told = p->c != NULL && !p->c->closed; /* otherwise the next start goes on with it */
+    if (r->gone && is_told) {
         store_removal_done(p->c->store, r->batch);
         shell_stir(p->c);
     }

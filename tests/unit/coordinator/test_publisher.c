@@ -336,6 +336,20 @@ static void one_asked_for_after_a_clear_is_told(void **state)
     press_close(p);
 }
 
+/* The folder of a batch that was removed still goes when the coordinator stops: the next start sees
+ * to the rest. */
+static void a_removal_may_end_after_the_coordinator(void **state)
+{
+    struct error err = {0};
+    struct press *p = press_open(state);
+    char *folder = path_join(p->folder, FOLDER);
+    assert_ok(path_make_folders(folder, 0700, &err), err);
+    publisher_remove_batch(p->c.publisher, BATCH, FOLDER);
+    press_close(p);
+    assert_false(path_exists(folder));
+    free(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +358,7 @@ int main(void)
         ground_test(of_an_older_one_that_failed_nothing_is_told),
         ground_test(of_one_that_was_cleared_nothing_is_told),
         ground_test(one_asked_for_after_a_clear_is_told),
+        ground_test(a_removal_may_end_after_the_coordinator),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
