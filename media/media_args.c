@@ -9,6 +9,47 @@
 
 #define OPTIONS_MAX 32
 
+struct media_option media_args_text(const char *name, bool required, const char **out,
+                                    const char *value, const char *summary)
+{
+    return (struct media_option){.name = name,
+                                 .kind = MEDIA_ARGS_TEXT,
+                                 .required = required,
+                                 .out.text = out,
+                                 .value = value,
+                                 .summary = summary};
+}
+
+struct media_option media_args_int(const char *name, bool required, int64_t least, int64_t most,
+                                   int64_t *out, const char *value, const char *summary)
+{
+    return (struct media_option){.name = name,
+                                 .kind = MEDIA_ARGS_INT,
+                                 .required = required,
+                                 .least = least,
+                                 .most = most,
+                                 .out.number = out,
+                                 .value = value,
+                                 .summary = summary};
+}
+
+struct media_option media_args_rate(const char *name, bool required, struct frames_rate *out,
+                                    const char *value, const char *summary)
+{
+    return (struct media_option){.name = name,
+                                 .kind = MEDIA_ARGS_RATE,
+                                 .required = required,
+                                 .out.rate = out,
+                                 .value = value,
+                                 .summary = summary};
+}
+
+struct media_option media_args_flag(const char *name, bool *out, const char *summary)
+{
+    return (struct media_option){
+        .name = name, .kind = MEDIA_ARGS_FLAG, .out.flag = out, .value = "", .summary = summary};
+}
+
 static const struct media_option *find(const struct media_option *options, const char *name,
                                        size_t length)
 {

@@ -13,7 +13,7 @@
 /* A FLAG takes no value: it is there or not. */
 enum media_args_kind { MEDIA_ARGS_TEXT, MEDIA_ARGS_INT, MEDIA_ARGS_RATE, MEDIA_ARGS_FLAG };
 
-struct media_option {
+struct media_option { /* made by the four below */
     const char *name; /* without dashes; NULL ends a table */
     enum media_args_kind kind;
     bool required;
@@ -26,6 +26,16 @@ struct media_option {
     } out;                       /* left alone when the option is absent */
     const char *value, *summary; /* for --help */
 };
+
+/* A row of a table: `value` and `summary` are for --help, texts are borrowed, `out` is left alone
+ * when the option is absent. A flag takes no value and is never required. */
+struct media_option media_args_text(const char *name, bool required, const char **out,
+                                    const char *value, const char *summary);
+struct media_option media_args_int(const char *name, bool required, int64_t least, int64_t most,
+                                   int64_t *out, const char *value, const char *summary);
+struct media_option media_args_rate(const char *name, bool required, struct frames_rate *out,
+                                    const char *value, const char *summary);
+struct media_option media_args_flag(const char *name, bool *out, const char *summary);
 
 /* Left-over words are moved to the front of argv and counted. ERROR_USAGE names the option and, for
  * an unknown one, the nearest right name. */

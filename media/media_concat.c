@@ -8,7 +8,7 @@ bool media_concat_run(struct media_call *call, struct error *err)
 {
     const char *out_path = NULL;
     const struct media_option options[] = {
-        {"out", MEDIA_ARGS_TEXT, true, 0, 0, {.text = &out_path}, "FILE", "the .mkv to write"},
+        media_args_text("out", true, &out_path, "FILE", "the .mkv to write"),
         {.name = NULL},
     };
     if (!media_call_parse(call, options, 1, INT_MAX, err)) return false;

@@ -96,26 +96,13 @@ static bool read_options(struct media_call *call, struct frames_job *job, struct
     int64_t width, height;
     job->shape.rate = (struct frames_rate){8, 1};
     const struct media_option options[] = {
-        {"size", MEDIA_ARGS_TEXT, true, 0, 0, {.text = &size}, "WxH", "of the pictures made"},
-        {"first",
-         MEDIA_ARGS_INT,
-         false,
-         0,
-         FRAMES_COUNT_MAX,
-         {.number = &job->first},
-         "N",
-         "of the source's frames, at R a second (0)"},
-        {"frames",
-         MEDIA_ARGS_INT,
-         true,
-         1,
-         FRAMES_COUNT_MAX,
-         {.number = &job->shape.count},
-         "N",
-         "how many"},
-        {"fps", MEDIA_ARGS_RATE, false, 0, 0, {.rate = &job->shape.rate}, "R", "of the clip (8)"},
-        {"gray", MEDIA_ARGS_FLAG, false, 0, 0, {.flag = &job->gray}, "", "luma only: a mask"},
-        {"out", MEDIA_ARGS_TEXT, true, 0, 0, {.text = &job->out_path}, "RAW", "file to write"},
+        media_args_text("size", true, &size, "WxH", "of the pictures made"),
+        media_args_int("first", false, 0, FRAMES_COUNT_MAX, &job->first, "N",
+                       "of the source's frames, at R a second (0)"),
+        media_args_int("frames", true, 1, FRAMES_COUNT_MAX, &job->shape.count, "N", "how many"),
+        media_args_rate("fps", false, &job->shape.rate, "R", "of the clip (8)"),
+        media_args_flag("gray", &job->gray, "luma only: a mask"),
+        media_args_text("out", true, &job->out_path, "RAW", "file to write"),
         {.name = NULL},
     };
     if (!media_call_parse(call, options, 1, 1, err)) return false;

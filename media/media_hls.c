@@ -10,17 +10,11 @@ bool media_hls_run(struct media_call *call, struct error *err)
     const char *part = NULL, *folder = NULL;
     int64_t index = 0, offset = 0;
     const struct media_option options[] = {
-        {"part", MEDIA_ARGS_TEXT, true, 0, 0, {.text = &part}, "FILE", "the MP4"},
-        {"out", MEDIA_ARGS_TEXT, true, 0, 0, {.text = &folder}, "FOLDER", "of the stream"},
-        {"index", MEDIA_ARGS_INT, true, 0, HLS_INDEX_MAX, {.number = &index}, "N", "of the part"},
-        {"offset-frames",
-         MEDIA_ARGS_INT,
-         true,
-         0,
-         INT64_C(1000000000),
-         {.number = &offset},
-         "F",
-         "frames of the stream before it"},
+        media_args_text("part", true, &part, "FILE", "the MP4"),
+        media_args_text("out", true, &folder, "FOLDER", "of the stream"),
+        media_args_int("index", true, 0, HLS_INDEX_MAX, &index, "N", "of the part"),
+        media_args_int("offset-frames", true, 0, INT64_C(1000000000), &offset, "F",
+                       "frames of the stream before it"),
         {.name = NULL},
     };
     if (!media_call_parse(call, options, 0, 0, err)) return false;

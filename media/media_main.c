@@ -122,9 +122,9 @@ static bool take_limits(int argc, char **argv, struct sandbox_limits *out, struc
     int64_t memory_mib = 1024, cpu_s = 3600, file_mib = 16384;
     int words;
     const struct media_option options[] = {
-        {"memory-mib", MEDIA_ARGS_INT, false, 64, 1 << 20, {.number = &memory_mib}, "N", "memory"},
-        {"cpu-s", MEDIA_ARGS_INT, false, 1, 1000000, {.number = &cpu_s}, "N", "processor seconds"},
-        {"file-mib", MEDIA_ARGS_INT, false, 1, 1 << 30, {.number = &file_mib}, "N", "largest file"},
+        media_args_int("memory-mib", false, 64, 1 << 20, &memory_mib, "N", "memory"),
+        media_args_int("cpu-s", false, 1, 1000000, &cpu_s, "N", "processor seconds"),
+        media_args_int("file-mib", false, 1, 1 << 30, &file_mib, "N", "largest file"),
         {.name = NULL},
     };
     if (!media_args_parse(argc, argv, options, &words, err)) return false;

@@ -47,8 +47,8 @@ bool media_probe_run(struct media_call *call, struct error *err)
 {
     const char *mp4 = NULL, *png = NULL;
     const struct media_option options[] = {
-        {"mp4", MEDIA_ARGS_TEXT, false, 0, 0, {.text = &mp4}, "FILE", "the MP4"},
-        {"png", MEDIA_ARGS_TEXT, false, 0, 0, {.text = &png}, "FILE", "or the PNG"},
+        media_args_text("mp4", false, &mp4, "FILE", "the MP4"),
+        media_args_text("png", false, &png, "FILE", "or the PNG"),
         {.name = NULL},
     };
     if (!media_call_parse(call, options, 0, 0, err)) return false;

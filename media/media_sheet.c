@@ -6,8 +6,8 @@ bool media_sheet_run(struct media_call *call, struct error *err)
 {
     const char *manifest_path = NULL, *out_path = NULL;
     const struct media_option options[] = {
-        {"manifest", MEDIA_ARGS_TEXT, true, 0, 0, {.text = &manifest_path}, "FILE", "what to show"},
-        {"out", MEDIA_ARGS_TEXT, true, 0, 0, {.text = &out_path}, "FILE", "the PNG to write"},
+        media_args_text("manifest", true, &manifest_path, "FILE", "what to show"),
+        media_args_text("out", true, &out_path, "FILE", "the PNG to write"),
         {.name = NULL},
     };
     if (!media_call_parse(call, options, 0, 0, err)) return false;

@@ -107,58 +107,28 @@ struct stitch_options { /* of the command line, as they came */
     int64_t width, height;
 };
 
-static struct media_option text_option(const char *name, bool required, const char **out,
-                                       const char *value, const char *summary)
-{
-    return (struct media_option){.name = name,
-                                 .kind = MEDIA_ARGS_TEXT,
-                                 .required = required,
-                                 .out = {.text = out},
-                                 .value = value,
-                                 .summary = summary};
-}
-
-static struct media_option number_option(const char *name, int64_t most, int64_t *out,
-                                         const char *value, const char *summary)
-{
-    return (struct media_option){.name = name,
-                                 .kind = MEDIA_ARGS_INT,
-                                 .required = true,
-                                 .least = 1,
-                                 .most = most,
-                                 .out = {.number = out},
-                                 .value = value,
-                                 .summary = summary};
-}
-
-static struct media_option rate_option(const char *name, bool required, struct frames_rate *out,
-                                       const char *summary)
-{
-    return (struct media_option){.name = name,
-                                 .kind = MEDIA_ARGS_RATE,
-                                 .required = required,
-                                 .out = {.rate = out},
-                                 .value = "R",
-                                 .summary = summary};
-}
-
 static bool read_options(struct media_call *call, struct stitch_job *job, struct stitch_options *o,
                          struct error *err)
 {
     struct frames_shape *shape = &job->shape;
     const struct media_option options[] = {
-        text_option("out", true, &job->out_path, "FILE", "the .mp4 or .png to write"),
-        rate_option("fps", true, &shape->rate, "frames per second"),
-        number_option("frames", FRAMES_COUNT_MAX, &shape->count, "N", "frames of the whole clip"),
-        number_option("width", FRAMES_SIDE_MAX, &o->width, "W", "of the segments, in pixels"),
-        number_option("height", FRAMES_SIDE_MAX, &o->height, "H", "of the segments, in pixels"),
-        text_option("manifest", false, &o->manifest_path, "FILE",
-                    "which segments, instead of words"),
-        text_option("audio", false, &job->audio, "FILE", "whose sound the clip gets"),
-        rate_option("output-fps", false, &job->output_rate, "of the file: frames are interpolated"),
-        text_option("output-size", false, &o->size, "WxH", "of the file, even: frames are scaled"),
-        text_option("comment-file", false, &o->comment_path, "FILE", "text for the comment"),
-        text_option("title", false, &job->tags.title, "TEXT", "text for the title tag"),
+        media_args_text("out", true, &job->out_path, "FILE", "the .mp4 or .png to write"),
+        media_args_rate("fps", true, &shape->rate, "R", "frames per second"),
+        media_args_int("frames", true, 1, FRAMES_COUNT_MAX, &shape->count, "N",
+                       "frames of the whole clip"),
+        media_args_int("width", true, 1, FRAMES_SIDE_MAX, &o->width, "W",
+                       "of the segments, in pixels"),
+        media_args_int("height", true, 1, FRAMES_SIDE_MAX, &o->height, "H",
+                       "of the segments, in pixels"),
+        media_args_text("manifest", false, &o->manifest_path, "FILE",
+                        "which segments, instead of words"),
+        media_args_text("audio", false, &job->audio, "FILE", "whose sound the clip gets"),
+        media_args_rate("output-fps", false, &job->output_rate, "R",
+                        "of the file: frames are interpolated"),
+        media_args_text("output-size", false, &o->size, "WxH",
+                        "of the file, even: frames are scaled"),
+        media_args_text("comment-file", false, &o->comment_path, "FILE", "text for the comment"),
+        media_args_text("title", false, &job->tags.title, "TEXT", "text for the title tag"),
         {.name = NULL},
     };
     return media_call_parse(call, options, 0, INT_MAX, err);

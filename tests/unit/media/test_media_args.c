@@ -15,9 +15,9 @@ struct values {
 static int parse(struct values *out, struct error *err, const char *const *words)
 {
     const struct media_option options[] = {
-        {"segment", MEDIA_ARGS_TEXT, true, 0, 0, {.text = &out->text}, "FILE", ""},
-        {"frames", MEDIA_ARGS_INT, false, 1, 9, {.number = &out->number}, "N", ""},
-        {"fps", MEDIA_ARGS_RATE, false, 0, 0, {.rate = &out->rate}, "R", ""},
+        media_args_text("segment", true, &out->text, "FILE", ""),
+        media_args_int("frames", false, 1, 9, &out->number, "N", ""),
+        media_args_rate("fps", false, &out->rate, "R", ""),
         {.name = NULL},
     };
     char *argv[ARGUMENTS_MAX];
