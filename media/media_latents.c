@@ -17,6 +17,22 @@ static void reply(struct media_call *call, const struct latents_info *info)
     media_reply_text(call, "fingerprint", info->fingerprint);
 }
 
+static bool check_wanted(const struct latents_wanted *w, struct error *err)
+{
+    struct digest digest;
+    const bool whole = w->task != ABSENT && w->first != ABSENT && w->frames != ABSENT;
+    if (w->recipe != NULL ? !whole : w->task + w->first + w->frames != 3 * ABSENT)
+        return error_set(err, ERROR_USAGE,
+                         "--recipe, --task, --first and --frames say which latents: all or none");
+    const int sides = (w->channels > 0) + (w->height > 0) + (w->width > 0);
+    if (sides != 0 && sides != 3)
+        return error_set(err, ERROR_USAGE,
+                         "--channels, --height and --width say which shape: all or none");
+    if (w->recipe != NULL && !digest_parse(w->recipe, &digest))
+        return error_set(err, ERROR_USAGE, "--recipe: 64 hex digits are needed");
+    return true;
+}
+
 bool media_latents_run(struct media_call *call, struct error *err)
 {
     struct latents_wanted w = {
@@ -35,17 +51,7 @@ bool media_latents_run(struct media_call *call, struct error *err)
         {.name = NULL},
     };
     if (!media_call_parse(call, options, 1, 1, err)) return false;
-    struct digest digest;
-    const bool whole = w.task != ABSENT && w.first != ABSENT && w.frames != ABSENT;
-    if (w.recipe != NULL ? !whole : w.task + w.first + w.frames != 3 * ABSENT)
-        return error_set(err, ERROR_USAGE,
-                         "--recipe, --task, --first and --frames say which latents: all or none");
-    const int sides = (w.channels > 0) + (w.height > 0) + (w.width > 0);
-    if (sides != 0 && sides != 3)
-        return error_set(err, ERROR_USAGE,
-                         "--channels, --height and --width say which shape: all or none");
-    if (w.recipe != NULL && !digest_parse(w.recipe, &digest))
-        return error_set(err, ERROR_USAGE, "--recipe: 64 hex digits are needed");
+    if (!check_wanted(&w, err)) return false;
     struct latents_info info;
     if (!latents_check(call->argv[0], &w, &info, err)) return false;
     reply(call, &info);
