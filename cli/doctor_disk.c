@@ -1,5 +1,4 @@
 /* Whether what is said to be on the disk is on the disk. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +14,9 @@
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "cli/doctor.h"
+#include "cli/sync_probe.h"
 
 #define SYNCS 21
-#define BLOCK_BYTES 4096
 #define PLAUSIBLE_NS (15 * NS_PER_US)    /* of any device that keeps what it has */
 #define PLAUSIBLE_TURNING_NS (NS_PER_MS) /* a turn of 15,000 a minute takes 4 ms */
 #define SLOW_NS (50 * NS_PER_MS)
@@ -137,45 +136,12 @@ static bool is_rotational(dev_t device)
     return false;
 }
 
-static int compare(const void *a, const void *b)
-{
-    const int64_t *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
-/* Median of writing a block and syncing it; negative when it cannot be done. */
-static int64_t measure(const char *folder)
-{
-    int64_t took[SYNCS], median = -1;
-    char block[BLOCK_BYTES] = "zoe doctor";
-    char *path = xasprintf("%s/.zoe-doctor-XXXXXX", folder);
-    int fd = mkstemp(path), done = 0;
-    for (; fd >= 0 && done < SYNCS; done++) {
-        const int64_t begun_ns = clock_now_ns();
-        block[0] = (char)done;
-        if (pwrite(fd, block, sizeof block, (off_t)done * BLOCK_BYTES) != BLOCK_BYTES ||
-            fsync(fd) != 0)
-            break;
-        took[done] = clock_now_ns() - begun_ns;
-    }
-    if (fd >= 0) {
-        (void)close(fd);
-        (void)unlink(path);
-    }
-    if (done == SYNCS) {
-        qsort(took, SYNCS, sizeof *took, compare);
-        median = took[SYNCS / 2];
-    }
-    free(path);
-    return median;
-}
-
 static void look_at_syncs(struct doctor *d, const char *folder, dev_t device)
 {
     const char *words = "";
     const bool rotational = is_rotational(device);
-    const int64_t sync_ns = measure(folder);
-    if (sync_ns < 0) {
+    int64_t sync_ns = 0;
+    if (sync_probe(folder, fsync, SYNCS, &sync_ns) < SYNCS) {
         DOCTOR_SAY(d, FAIL, "disk", folder, "see its owner, its mode and its free space",
                    "nothing can be written and synced there");
         return;

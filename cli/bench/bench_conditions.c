@@ -1,6 +1,4 @@
 /* Where and how something was measured. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +6,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/xalloc.h"
 #include "cli/bench/bench_farm.h"
-#include "cli/bench/samples.h"
+#include "cli/sync_probe.h"
 
 #define SYNCS 50
 
@@ -29,22 +26,11 @@ static void put_processor(json_t *o)
     json_object_set_new(o, "processors", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
-/* Median of small synced writes, in milliseconds: what a commit cannot be faster than. */
 static void put_disk(json_t *o, const char *folder)
 {
-    struct samples times = {.count = 0};
-    char *path = xasprintf("%s/zoe-sync-XXXXXX", folder ? folder : "/tmp");
-    const int fd = mkstemp(path);
-    for (int i = 0; fd >= 0 && i < SYNCS; i++) {
-        const int64_t start_ns = clock_now_ns();
-        if (pwrite(fd, "synced", 6, (off_t)i * 4096) != 6 || fdatasync(fd) != 0) break;
-        samples_add(&times, (double)(clock_now_ns() - start_ns) / NS_PER_MS);
-    }
-    if (fd >= 0) (void)close(fd);
-    (void)unlink(path);
-    free(path);
-    json_object_set_new(o, "fdatasync_median_ms", json_real(samples_at(&times, 0.5)));
-    samples_finish(&times);
+    int64_t median_ns = 0;
+    (void)sync_probe(folder ? folder : "/tmp", fdatasync, SYNCS, &median_ns);
+    json_object_set_new(o, "fdatasync_median_ms", json_real((double)median_ns / NS_PER_MS));
 }
 
 void bench_conditions_load(json_t *o, const char *name)
