@@ -1,0 +1,212 @@
+/* Who gets in with a token: as often as it says, while it lasts, with one word; a real coordinator
+ * and peers that try everything. */
+#include "wire/admin_farm.h"
+
+#include "proto/token.h"
+
+struct plea { /* a token, and a key that would like to come in */
+    struct token token;
+    char id[TOKEN_ID_TEXT_SIZE];
+    struct key_pair keys;
+};
+
+static void create(struct plea *p, const char *role, unsigned uses, unsigned ttl_s,
+                   const char *name)
+{
+    struct error err = {0};
+    char role_text[16], name_text[64];
+    Farm__TokenCreate body = FARM__TOKEN_CREATE__INIT;
+    (void)snprintf(role_text, sizeof(role_text), "%s", role);
+    (void)snprintf(name_text, sizeof(name_text), "%s", name);
+    body.role = role_text;
+    body.name = name_text;
+    body.uses = uses;
+    body.ttl_s = ttl_s;
+    PEER_SAY(&admin, TOKEN_CREATE, token_create, &body);
+    struct message *m = peer_expect(&admin, FARM__ENVELOPE__BODY_TOKEN_CREATED);
+    if (!token_parse(m->envelope->token_created->token, &p->token, &err))
+        fail_msg("%s", err.message);
+    (void)snprintf(p->id, sizeof(p->id), "%s", m->envelope->token_created->id);
+    message_free(m);
+    keys_generate(&p->keys);
+}
+
+static void revoke_token(const struct plea *p)
+{
+    char id[TOKEN_ID_TEXT_SIZE];
+    Farm__TokenRevoke body = FARM__TOKEN_REVOKE__INIT;
+    memcpy(id, p->id, sizeof(id));
+    body.id = id;
+    PEER_SAY(&admin, TOKEN_REVOKE, token_revoke, &body);
+    peer_skip(&admin, FARM__ENVELOPE__BODY_TOKENS);
+}
+
+static void say_join(struct peer *peer, const struct plea *p, bool rightly)
+{
+    uint8_t id[TOKEN_ID_BYTES], key[TOKEN_KEY_BYTES], proof[TOKEN_PROOF_BYTES];
+    char name[] = "host name/..";
+    Farm__Join join = FARM__JOIN__INIT;
+    memcpy(id, p->token.id, sizeof(id));
+    token_key(p->token.secret, key);
+    token_proof(key, p->keys.public_key, p->token.server_key, proof);
+    proof[7] ^= rightly ? 0 : 1;
+    join.token = (ProtobufCBinaryData){sizeof(id), id};
+    join.proof = (ProtobufCBinaryData){sizeof(proof), proof};
+    join.name = name;
+    PEER_SAY(peer, JOIN, join, &join);
+}
+
+static void expect_joined(struct peer *peer, const char *name, const char *role)
+{
+    struct message *m = peer_expect(peer, FARM__ENVELOPE__BODY_JOINED);
+    assert_string_equal(m->envelope->joined->name, name);
+    assert_string_equal(m->envelope->joined->role, role);
+    message_free(m);
+}
+
+static void expect_bye(struct peer *peer, const char *says)
+{
+    struct message *m = peer_expect(peer, FARM__ENVELOPE__BODY_BYE);
+    assert_string_equal(m->envelope->bye->code, "auth");
+    if (strstr(m->envelope->bye->message, says) == NULL) fail_msg("%s", m->envelope->bye->message);
+    message_free(m);
+}
+
+static void a_worker_joins_and_says_hello_on_the_same_connection(void **state)
+{
+    (void)state;
+    struct plea p;
+    create(&p, "worker", 1, 3600, "gpu");
+    struct peer worker = peer_open(&farm, false, &p.keys);
+    say_join(&worker, &p, true);
+    expect_joined(&worker, "gpu-1", "worker");
+    say_join(&worker, &p, true); /* its Joined might have been lost */
+    expect_joined(&worker, "gpu-1", "worker");
+    uint64_t session = peer_join(&worker);
+    peer_beat(&worker, session);
+    peer_close(&worker);
+}
+
+static void a_client_joins_under_a_name_of_its_own(void **state)
+{
+    (void)state;
+    struct plea p;
+    create(&p, "submit", 2, 3600, "");
+    struct peer client = peer_open(&farm, true, &p.keys);
+    say_join(&client, &p, true);
+    expect_joined(&client, "host-name-..", "submit");
+    peer_close(&client);
+    keys_generate(&p.keys);
+    client = peer_open(&farm, true, &p.keys);
+    say_join(&client, &p, true);
+    expect_joined(&client, "host-name-..-2", "submit"); /* nobody becomes somebody else's owner */
+    peer_close(&client);
+    client = peer_client(&farm, &p.keys);
+    peer_close(&client);
+}
+
+/* Without a token in force nobody unknown gets a word in; with one, a used one is told so. */
+static void a_token_is_used_as_often_as_it_says(void **state)
+{
+    (void)state;
+    struct plea once, other;
+    create(&once, "worker", 1, 3600, "once");
+    struct peer worker = peer_open(&farm, false, &once.keys);
+    say_join(&worker, &once, true);
+    expect_joined(&worker, "once-1", "worker");
+    peer_close(&worker);
+    keys_generate(&once.keys);
+    worker = peer_open(&farm, false, &once.keys);
+    say_join(&worker, &once, true);
+    peer_expect_silence(&worker, 500);
+    peer_close(&worker);
+    create(&other, "worker", 1, 3600, "other");
+    worker = peer_open(&farm, false, &once.keys);
+    say_join(&worker, &once, true);
+    expect_bye(&worker, "used up (1 of 1)");
+    peer_close(&worker);
+    revoke_token(&once);
+    worker = peer_open(&farm, false, &once.keys);
+    say_join(&worker, &once, true);
+    expect_bye(&worker, "not known here");
+    peer_close(&worker);
+    revoke_token(&other);
+}
+
+static void an_expired_token_is_told_so(void **state)
+{
+    (void)state;
+    struct plea brief, open;
+    create(&open, "worker", 1, 3600, "open");
+    create(&brief, "worker", 1000, 1, "brief");
+    for (bool joined = true; joined;) { /* until the second is over */
+        struct peer worker = peer_open(&farm, false, &brief.keys);
+        say_join(&worker, &brief, true);
+        struct message *m = peer_receive(&worker, WIRE_PATIENCE_MS);
+        assert_non_null(m);
+        joined = m->envelope->body_case == FARM__ENVELOPE__BODY_JOINED;
+        if (!joined) assert_non_null(strstr(m->envelope->bye->message, "has expired"));
+        message_free(m);
+        peer_close(&worker);
+        keys_generate(&brief.keys);
+    }
+    revoke_token(&open);
+    revoke_token(&brief);
+}
+
+static void a_joiner_has_one_word(void **state)
+{
+    (void)state;
+    struct plea p;
+    Farm__StatusWanted wanted = FARM__STATUS_WANTED__INIT;
+    create(&p, "submit", 9, 3600, "word");
+    struct peer peer = peer_open(&farm, true, &p.keys);
+    PEER_SAY(&peer, STATUS_WANTED, status_wanted, &wanted);
+    expect_bye(&peer, "Join is all that it may say");
+    say_join(&peer, &p, true); /* too late for this connection */
+    peer_expect_silence(&peer, 300);
+    peer_close(&peer);
+    keys_generate(&p.keys);
+    peer = peer_open(&farm, true, &p.keys);
+    say_join(&peer, &p, false); /* a wrong proof */
+    expect_bye(&peer, "not known here");
+    say_join(&peer, &p, true);
+    peer_expect_silence(&peer, 300);
+    peer_close(&peer);
+    peer = peer_open(&farm, true, &p.keys); /* a new handshake, a new word */
+    say_join(&peer, &p, true);
+    expect_joined(&peer, "word-1", "submit");
+    peer_close(&peer);
+    struct peer worker = peer_open(&farm, false, &p.keys);
+    say_join(&worker, &p, true); /* a client's token and key on the workers' socket */
+    peer_expect_silence(&worker, 300);
+    peer_close(&worker);
+    revoke_token(&p);
+}
+
+/* The limit is on the clock of the coordinator: JOIN_WITHIN_NS after the handshake. */
+static void who_says_nothing_is_forgotten(void **state)
+{
+    (void)state;
+    struct plea p;
+    create(&p, "worker", 1, 3600, "late");
+    struct peer peer = peer_open(&farm, false, &p.keys);
+    peer_expect_silence(&peer, (int)(JOIN_WITHIN_NS / NS_PER_MS) + 1000);
+    say_join(&peer, &p, true);
+    peer_expect_silence(&peer, 500);
+    peer_close(&peer);
+    revoke_token(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_worker_joins_and_says_hello_on_the_same_connection),
+        cmocka_unit_test(a_client_joins_under_a_name_of_its_own),
+        cmocka_unit_test(a_token_is_used_as_often_as_it_says),
+        cmocka_unit_test(an_expired_token_is_told_so),
+        cmocka_unit_test(a_joiner_has_one_word),
+        cmocka_unit_test(who_says_nothing_is_forgotten),
+    };
+    return cmocka_run_group_tests(tests, admin_farm_open, admin_farm_close);
+}
