@@ -1,8 +1,5 @@
 #include "worker/engine_describe.h"
 
-#include <getopt.h>
-#include <stdio.h>
-
 #include "engine/engine.h"
 #include "worker/engine_report.h"
 
@@ -17,19 +14,5 @@ static int describe(const char *folder)
 
 int engine_describe_main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"model", required_argument, NULL, 'm'}, {"help", no_argument, NULL, 'h'}, {0}};
-    const char *folder = NULL;
-    int option;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(usage, stdout);
-            return 0;
-        }
-        if (option != 'm') return error_exit_code(ERROR_USAGE);
-        folder = optarg;
-    }
-    if (folder != NULL && optind == argc) return describe(folder);
-    fputs(usage, stderr);
-    return error_exit_code(ERROR_USAGE);
+    return engine_report_main(argc, argv, usage, describe);
 }
