@@ -246,6 +246,21 @@ bool path_write_fd(int fd, const void *data, size_t size_bytes, const char *what
     return true;
 }
 
+bool path_write_at(int fd, uint64_t offset, const void *data, size_t size_bytes, const char *words,
+                   struct error *err)
+{
+    const uint8_t *rest = data;
+    while (size_bytes > 0) {
+        ssize_t done = pwrite(fd, rest, size_bytes, (off_t)offset);
+        if (done < 0 && errno == EINTR) continue;
+        if (done < 0) return error_set_errno(err, errno, "%s", words);
+        rest += done;
+        offset += (uint64_t)done;
+        size_bytes -= (size_t)done;
+    }
+    return true;
+}
+
 static bool write_new_file(const char *path, const void *data, size_t size_bytes, mode_t mode,
                            bool synced, struct error *err)
 {

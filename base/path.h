@@ -38,6 +38,9 @@ bool path_read(const char *path, size_t limit_bytes, struct buf *out, struct err
  */
 bool path_write_fd(int fd, const void *data, size_t size_bytes, const char *what,
                    struct error *err);
+/* The same at an offset, whatever the descriptor's own; `words` are the error's. */
+bool path_write_at(int fd, uint64_t offset, const void *data, size_t size_bytes, const char *words,
+                   struct error *err);
 
 /* Writes beside (".NAME.tmp.PID.RANDOM"), fsyncs, renames over, fsyncs the folder. `mode` is
  * subject to the umask. After a failure the old file is untouched and nothing is left beside it. */

@@ -54,20 +54,6 @@ static bool folder_size(void *self, const char *upload, uint64_t *size_out, stru
     return ok;
 }
 
-static bool write_at(int fd, uint64_t offset, const uint8_t *data, size_t size, const char *path,
-                     struct error *err)
-{
-    while (size > 0) {
-        ssize_t put = pwrite(fd, data, size, (off_t)offset);
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return error_set_errno(err, errno, "%s", path);
-        data += put;
-        offset += (uint64_t)put;
-        size -= (size_t)put;
-    }
-    return true;
-}
-
 /* The file's length says how far an upload is: what did not fit as a whole is cut off again. */
 static bool folder_write(void *self, const char *upload, uint64_t offset, const void *data,
                          size_t size, struct error *err)
@@ -77,7 +63,7 @@ static bool folder_write(void *self, const char *upload, uint64_t offset, const 
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     bool ok = fd >= 0 || error_set_errno(err, errno, "%s", path);
     if (ok) {
-        ok = write_at(fd, offset, data, size, path, err);
+        ok = path_write_at(fd, offset, data, size, path, err);
         if (!ok && ftruncate(fd, (off_t)offset) != 0)
             error_set_errno(err, errno, "cutting %s", path);
         close(fd);

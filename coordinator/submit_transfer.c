@@ -231,19 +231,6 @@ void submit_transfers_open(struct submit_transfers *s, const struct submit_reque
     free(key);
 }
 
-static bool store_bytes(struct submit_transfer *t, uint64_t offset, const uint8_t *data,
-                        size_t size, struct error *err)
-{
-    size_t done = 0;
-    while (done < size) {
-        ssize_t n = pwrite(t->fd, data + done, size - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return error_set_errno(err, errno, "cannot keep the submission");
-        done += (size_t)n;
-    }
-    return true;
-}
-
 bool submit_transfers_chunk(struct submit_transfers *s, uint64_t client, const char *owner,
                             const char *key, uint64_t offset, const void *data, size_t size_bytes,
                             int64_t now_ns, struct error *err)
@@ -256,7 +243,8 @@ bool submit_transfers_chunk(struct submit_transfers *s, uint64_t client, const c
     if (offset + size_bytes <= t->received) return true; /* a doubled one */
     size_t skip = (size_t)(t->received - offset);
     struct error why;
-    if (!store_bytes(t, t->received, (const uint8_t *)data + skip, size_bytes - skip, &why)) {
+    if (!path_write_at(t->fd, t->received, (const uint8_t *)data + skip, size_bytes - skip,
+                       "cannot keep the submission", &why)) {
         submit_transfer_refuse(s, t, &why);
         submit_transfer_end(s, t);
         return true;

@@ -295,14 +295,9 @@ static void advance(struct model_fetch *f)
 
 static bool write_piece(struct model_fetch *f, struct bytes payload, struct error *err)
 {
-    size_t done = 0;
-    while (done < payload.size) {
-        ssize_t n =
-            pwrite(f->fd, payload.data + done, payload.size - done, (off_t)(f->have + done));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return error_set_errno(err, errno, "cannot write a model's file");
-        done += (size_t)n;
-    }
+    if (!path_write_at(f->fd, f->have, payload.data, payload.size, "cannot write a model's file",
+                       err))
+        return false;
     f->have += payload.size;
     return true;
 }

@@ -211,7 +211,25 @@ static void a_full_disk_is_said(void **state)
     assert_int_equal(err.code, ERROR_FULL);
     assert_string_equal(err.message, "cannot write the video: No space left on device");
     assert_true(path_write_fd(fd, "", 0, "nothing", &err));
+    assert_false(path_write_at(fd, 4, "x", 1, "no video", &err));
+    assert_int_equal(err.code, ERROR_FULL);
+    assert_string_equal(err.message, "no video: No space left on device");
     (void)close(fd);
+}
+
+static void a_piece_goes_where_it_belongs(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    char *path = path_join(folder, "pieces");
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_true(path_write_at(fd, 3, "def", 3, "", &err));
+    assert_true(path_write_at(fd, 0, "abc", 3, "", &err));
+    assert_true(path_write_at(fd, 9, "", 0, "", &err)); /* nothing, nowhere */
+    (void)close(fd);
+    expect_text(path, "abcdef");
+    free(path);
 }
 
 /* The file size limit fails in the middle of the data, as a full disk does. */
@@ -553,6 +571,7 @@ int main(void)
         IN_SCRATCH(reading_has_a_limit),
         IN_SCRATCH(large_files_come_whole),
         cmocka_unit_test(a_full_disk_is_said),
+        IN_SCRATCH(a_piece_goes_where_it_belongs),
         IN_SCRATCH(a_failed_write_leaves_the_old_file),
         IN_SCRATCH(expendable_files_are_whole),
         IN_SCRATCH(a_write_onto_a_folder_fails_clean),
