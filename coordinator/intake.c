@@ -32,8 +32,7 @@ struct accepted { /* in this turn, not yet committed */
 
 struct opening { /* waits for the model scan */
     struct opening *next;
-    struct submit_request wanted;
-    char *texts[4]; /* owned: what `wanted` points to */
+    struct submit_request wanted; /* a copy */
 };
 
 struct intake {
@@ -263,8 +262,7 @@ void intake_failed(struct intake *in, const struct error *why)
 
 static void free_opening(struct opening *o)
 {
-    for (size_t i = 0; i < sizeof(o->texts) / sizeof(o->texts[0]); i++)
-        free(o->texts[i]);
+    submit_request_free(&o->wanted);
     free(o);
 }
 
@@ -297,22 +295,19 @@ static struct opening *make_opening(zsock_peer peer, uint64_t request, const cha
                                     const Farm__SubmitOpen *open, enum submit_format format)
 {
     struct opening *o = xcalloc(1, sizeof(*o));
-    o->texts[0] = xstrdup(owner);
-    o->texts[1] = xstrdup(open->key);
-    o->texts[2] = xstrdup(open->name);
-    o->texts[3] = xstrdup(open->options);
-    o->wanted = (struct submit_request){.client = peer,
-                                        .request = request,
-                                        .owner = o->texts[0],
-                                        .key = o->texts[1],
-                                        .size_bytes = open->size_bytes,
-                                        .format = format,
-                                        .name = o->texts[2],
-                                        .priority = open->priority,
-                                        .options = o->texts[3],
-                                        .again = open->again,
-                                        .dry_run = open->dry_run};
-    (void)codec_digest_get(&open->sha256, &o->wanted.sha256);
+    struct submit_request wanted = {.client = peer,
+                                    .request = request,
+                                    .owner = owner,
+                                    .key = open->key,
+                                    .size_bytes = open->size_bytes,
+                                    .format = format,
+                                    .name = open->name,
+                                    .priority = open->priority,
+                                    .options = open->options,
+                                    .again = open->again,
+                                    .dry_run = open->dry_run};
+    (void)codec_digest_get(&open->sha256, &wanted.sha256);
+    submit_request_copy(&o->wanted, &wanted);
     return o;
 }
 
