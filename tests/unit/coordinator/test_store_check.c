@@ -1,17 +1,8 @@
 /* The check of rows against each other: a sound database has no findings, and each fault that is
  * put into one is found, and only there. */
-#include "ground.h"
-
-#include <sqlite3.h>
+#include "drawer.h"
 
 #include "coordinator/store_check.h"
-
-#define BATCH "0123456789"
-
-static struct task_key key_of(uint32_t clip)
-{
-    return (struct task_key){.batch = BATCH, .clip = clip};
-}
 
 static void add_batch(struct store *s)
 {
@@ -28,7 +19,7 @@ static void add_batch(struct store *s)
         .by_state = {[CLIP_WAITING] = 1, [CLIP_LEASED] = 1, [CLIP_PUBLISHED] = 1}};
     struct store_batch b = {.folder = "f", .key = "k", .options = "{}"};
     struct batch_record r = {.state = BATCH_RUNNING, .group_counts = &counts};
-    memcpy(b.spec.id, BATCH, sizeof b.spec.id);
+    memcpy(b.spec.id, DRAWER_BATCH, sizeof b.spec.id);
     b.spec.name = b.spec.owner = "ann";
     b.spec.sequence = 1;
     b.spec.prompts = b.spec.clips = 3;
@@ -42,23 +33,23 @@ static void add_batch(struct store *s)
 static void add_work(struct store *s)
 {
     uint8_t states[CLIPS_PER_PAGE] = {CLIP_PUBLISHED, CLIP_LEASED};
-    const struct clip_record clip = {.batch = BATCH,
+    const struct clip_record clip = {.batch = DRAWER_BATCH,
                                      .state = CLIP_PUBLISHED,
                                      .sha256 = digest_of("v", 1),
                                      .size_bytes = 5,
                                      .file = "0_a_s0.mp4",
                                      .worker = "w1"};
     const struct task_record task = {
-        .key = key_of(1), .state = TASK_LEASED, .open = true, .fence = 7, .attempts = 1};
+        .key = drawer_task_key(1), .state = TASK_LEASED, .open = true, .fence = 7, .attempts = 1};
     const struct attempt_record attempt = {
-        .task = key_of(1), .fence = 7, .worker_fence = 7, .worker = "w1"};
-    const struct output_record output = {.task = key_of(1),
+        .task = drawer_task_key(1), .fence = 7, .worker_fence = 7, .worker = "w1"};
+    const struct output_record output = {.task = drawer_task_key(1),
                                          .output = {.kind = "segment",
                                                     .sha256 = digest_of("s", 1),
                                                     .size_bytes = 9,
                                                     .frames_sha256 = digest_of("f", 1)},
                                          .fingerprint = "fp"};
-    store_page_save(s, BATCH, 0, states, sizeof states);
+    store_page_save(s, DRAWER_BATCH, 0, states, sizeof states);
     store_clip_save(s, &clip);
     store_task_save(s, &task);
     store_attempt_save(s, &attempt, 1);

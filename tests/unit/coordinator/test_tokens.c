@@ -1,5 +1,5 @@
 /* Tokens, owners and the audit log: memory and rows. */
-#include "ground.h"
+#include "drawer.h"
 
 #include "base/id.h"
 #include "coordinator/owners.h"
@@ -94,21 +94,11 @@ static void there_is_a_limit_of_tokens(void **state)
     tokens_finish(&t);
 }
 
-static struct store *open_store(void **state)
-{
-    struct error err = {0};
-    char *path = ground_path(state, "farm.db");
-    struct store *s = store_open(path, NULL, &err);
-    if (s == NULL) fail_msg("%s", err.message);
-    free(path);
-    return s;
-}
-
 static void rows_of_tokens_and_owners_come_back(void **state)
 {
     struct error err = {0};
     struct given g;
-    struct store *s = open_store(state);
+    struct store *s = drawer_open(state);
     struct store_token row = row_of(&g, "operate"), used;
     struct tokens t;
     struct owners o;
@@ -168,7 +158,7 @@ static void bytes_are_counted_anew_from_rows(void **state)
 {
     struct error err = {0};
     uint64_t bytes = 0;
-    struct store *s = open_store(state);
+    struct store *s = drawer_open(state);
     struct shape shape = {.width = 64, .height = 64, .frames = 1, .steps = 1, .fps = 8};
     struct clip_run run = {0, 0};
     struct clip_counts counts = {{0}, 0};
@@ -229,7 +219,7 @@ static uint64_t entries(struct store *s, uint64_t after, uint32_t limit)
 static void the_log_is_paged_and_bounded(void **state)
 {
     struct error err = {0};
-    struct store *s = open_store(state);
+    struct store *s = drawer_open(state);
     for (int i = 1; i <= 9; i++)
         store_audit_add(
             s, &(struct store_audit){i * 10, "ann", "submit", "batch.cancel", "x", "", i % 2 == 1});
