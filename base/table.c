@@ -52,6 +52,13 @@ void table_finish(struct table *t)
     table_init(t);
 }
 
+void table_finish_all(struct table *t)
+{
+    for (size_t i = 0; i < t->used; i++)
+        free(t->slots[i].value);
+    table_finish(t);
+}
+
 static uint64_t hash_of(const struct table *t, const void *key, size_t key_size)
 {
     unsigned char out[crypto_shorthash_BYTES];

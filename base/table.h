@@ -21,7 +21,8 @@ struct table {
 };
 
 void table_init(struct table *t);
-void table_finish(struct table *t); /* frees keys, not values */
+void table_finish(struct table *t);     /* frees keys, not values */
+void table_finish_all(struct table *t); /* values too, which are the table's and free() ends */
 
 void *table_get(const struct table *t, const void *key, size_t key_size);
 void *table_set(struct table *t, const void *key, size_t key_size,

@@ -13,10 +13,7 @@ void audience_init(struct audience *a)
 
 void audience_finish(struct audience *a)
 {
-    struct member *m = NULL;
-    for (size_t i = 0; (m = table_next(&a->members, &i, NULL, NULL)) != NULL;)
-        free(m);
-    table_finish(&a->members);
+    table_finish_all(&a->members);
 }
 
 void audience_greet(struct audience *a, zsock_peer peer, const uint8_t key[KEY_BYTES],

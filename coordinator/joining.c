@@ -29,10 +29,7 @@ void joining_init(struct joining *j)
 
 void joining_finish(struct joining *j)
 {
-    struct joiner *joiner = NULL;
-    for (size_t i = 0; (joiner = table_next(&j->waiting, &i, NULL, NULL)) != NULL;)
-        free(joiner);
-    table_finish(&j->waiting);
+    table_finish_all(&j->waiting);
 }
 
 static void forget_late(struct joining *j, int64_t now_ns)

@@ -17,10 +17,7 @@ void keyring_init(struct keyring *k)
 
 void keyring_finish(struct keyring *k)
 {
-    struct keyring_entry *entry = NULL;
-    for (size_t i = 0; (entry = table_next(&k->entries, &i, NULL, NULL)) != NULL;)
-        free(entry);
-    table_finish(&k->entries);
+    table_finish_all(&k->entries);
 }
 
 static void load_one(void *context, const struct store_key *row)

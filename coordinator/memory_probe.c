@@ -46,15 +46,12 @@ struct memory_book *memory_book_ref(struct memory_book *book)
 
 void memory_book_unref(struct memory_book *book)
 {
-    void *bytes = NULL;
     if (book == NULL) return;
     uv_mutex_lock(&book->lock);
     bool last = --book->references == 0;
     uv_mutex_unlock(&book->lock);
     if (!last) return;
-    for (size_t i = 0; (bytes = table_next(&book->known, &i, NULL, NULL)) != NULL;)
-        free(bytes);
-    table_finish(&book->known);
+    table_finish_all(&book->known);
     uv_mutex_destroy(&book->lock);
     free(book);
 }

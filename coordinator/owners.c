@@ -17,18 +17,10 @@ void owners_init(struct owners *o)
     table_init(&o->published);
 }
 
-static void free_values(struct table *t)
-{
-    void *value = NULL;
-    for (size_t i = 0; (value = table_next(t, &i, NULL, NULL)) != NULL;)
-        free(value);
-    table_finish(t);
-}
-
 void owners_finish(struct owners *o)
 {
-    free_values(&o->by_name);
-    free_values(&o->published);
+    table_finish_all(&o->by_name);
+    table_finish_all(&o->published);
 }
 
 struct owner_entry *owners_get(struct owners *o, const char *name)

@@ -21,19 +21,9 @@ void retention_init(struct retention *r)
     table_init(&r->keeps);
 }
 
-static void clear(struct retention *r)
-{
-    int64_t *keep = NULL;
-    for (size_t i = 0; (keep = table_next(&r->keeps, &i, NULL, NULL)) != NULL;)
-        free(keep);
-    table_finish(&r->keeps);
-    table_init(&r->keeps);
-}
-
 void retention_finish(struct retention *r)
 {
-    clear(r);
-    table_finish(&r->keeps);
+    table_finish_all(&r->keeps);
 }
 
 static void note(void *context, const char *batch, int64_t keep_s)
@@ -48,7 +38,7 @@ static void note(void *context, const char *batch, int64_t keep_s)
 bool retention_load(struct coordinator *c, struct error *err)
 {
     struct retention *r = &c->retention;
-    clear(r);
+    table_finish_all(&r->keeps);
     r->shortest_s = c->options.keep_s;
     r->due_ns = 0;
     r->cursor = 0;

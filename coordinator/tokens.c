@@ -16,10 +16,7 @@ void tokens_init(struct tokens *t)
 
 void tokens_finish(struct tokens *t)
 {
-    struct token_entry *e = NULL;
-    for (size_t i = 0; (e = table_next(&t->entries, &i, NULL, NULL)) != NULL;)
-        free(e);
-    table_finish(&t->entries);
+    table_finish_all(&t->entries);
 }
 
 static void load_one(void *context, const struct store_token *row)

@@ -248,9 +248,6 @@ bool upkeep_recover(struct upkeep *u, struct error *err)
                           .findings = &u->findings,
                           .hints = &hints};
     bool ok = finish(u, s, &r, "zoe.recover.v1", err);
-    void *hint = NULL;
-    for (size_t i = 0; (hint = table_next(&hints, &i, NULL, NULL)) != NULL;)
-        free(hint);
-    table_finish(&hints);
+    table_finish_all(&hints);
     return ok;
 }

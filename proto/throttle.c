@@ -18,10 +18,7 @@ void throttle_init(struct throttle *t, int64_t now_ns)
 
 void throttle_finish(struct throttle *t)
 {
-    struct bucket *b = NULL;
-    for (size_t i = 0; (b = table_next(&t->places, &i, NULL, NULL)) != NULL;)
-        free(b);
-    table_finish(&t->places);
+    table_finish_all(&t->places);
 }
 
 /* A full bucket says no more than none. */

@@ -352,15 +352,12 @@ struct input_pool *input_pool_create(uv_loop_t *loop, const struct input_pool_op
 static void on_async_closed(uv_handle_t *handle)
 {
     struct input_pool *in = handle->data;
-    struct entry *e;
     while (in->holds) {
         struct hold *h = in->holds;
         in->holds = h->next;
         free(h);
     }
-    for (size_t i = 0; (e = table_next(&in->entries, &i, NULL, NULL)) != NULL;)
-        free(e);
-    table_finish(&in->entries);
+    table_finish_all(&in->entries);
     free(in->folder);
     free(in->media);
     free(in);

@@ -28,10 +28,7 @@ struct name_map *name_map_new(void)
 void name_map_free(struct name_map *m)
 {
     if (m == NULL) return;
-    struct row *row;
-    for (size_t at = 0; (row = table_next(&m->rows, &at, NULL, NULL)) != NULL;)
-        free(row);
-    table_finish(&m->rows);
+    table_finish_all(&m->rows);
     free(m);
 }
 

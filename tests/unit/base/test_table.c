@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/table.h"
+#include "base/xalloc.h"
 
 static char values[64]; /* only their addresses matter */
 
@@ -201,9 +202,23 @@ static void null_is_no_value(void **state)
     assert_int_equal(scratch_child_signal(set_nothing), SIGABRT);
 }
 
+static void values_of_its_own_go_with_it(void **state)
+{
+    (void)state;
+    struct table t = {0};
+    for (uint64_t i = 0; i < 100; i++)
+        (void)table_set_u64(&t, i, xstrdup("a value"));
+    free(table_remove_u64(&t, 7));
+    table_finish_all(&t);
+    assert_int_equal(t.count, 0);
+    assert_null(table_get_u64(&t, 8));
+    table_finish_all(&t); /* of none */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_of_its_own_go_with_it),
         cmocka_unit_test(an_empty_table_answers),
         cmocka_unit_test(set_get_replace_remove),
         cmocka_unit_test(keys_of_every_length),
