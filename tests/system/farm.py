@@ -208,6 +208,11 @@ class Farm:
         root = self.state / "renders" / folder
         return {str(p.relative_to(root)): sha256(p) for p in sorted(root.rglob("*.mp4"))}
 
+    def started(self, batch):
+        """When each published clip of a batch began to render: the times of its sidecars."""
+        sidecars = (self.state / "renders").glob(f"{batch}*/*_s*.json")
+        return [json.loads(p.read_text())["times"]["started"] for p in sidecars]
+
     def strays(self):
         """Temporary files and stored segments that outlived their use."""
         found = [p for p in (self.state / "renders").rglob("*") if p.name.startswith(".")]
