@@ -250,6 +250,35 @@ static inline void peer_allow(struct peer *admin, const struct key_pair *keys, c
     peer_skip(admin, FARM__ENVELOPE__BODY_KEY_ALLOWED);
 }
 
+/* Submits lines of text as one batch, with the key "the-batch". */
+static inline void peer_submit(struct peer *p, const char *text, const char *options,
+                               char batch_out[ID_BATCH_SIZE])
+{
+    char format[] = "text", key[] = "the-batch";
+    struct bytes bytes = {(const uint8_t *)text, strlen(text)};
+    struct digest digest = digest_of(bytes.data, bytes.size);
+    char *said = xstrdup(options);
+    Farm__SubmitOpen open = FARM__SUBMIT_OPEN__INIT;
+    Farm__Chunk chunk = FARM__CHUNK__INIT;
+    Farm__Envelope envelope = FARM__ENVELOPE__INIT;
+    open.key = key;
+    open.sha256 = codec_digest(&digest);
+    open.size_bytes = bytes.size;
+    open.format = format;
+    open.options = said;
+    PEER_SAY(p, SUBMIT_OPEN, submit_open, &open);
+    peer_skip(p, FARM__ENVELOPE__BODY_CREDIT);
+    chunk.key = key;
+    envelope.request = p->request;
+    envelope.body_case = FARM__ENVELOPE__BODY_CHUNK;
+    envelope.chunk = &chunk;
+    peer_send(p, &envelope, bytes);
+    struct message *m = peer_expect(p, FARM__ENVELOPE__BODY_ACCEPTED);
+    (void)snprintf(batch_out, ID_BATCH_SIZE, "%s", m->envelope->accepted->batch);
+    message_free(m);
+    free(said);
+}
+
 /* The proof that it serves. */
 static inline uint64_t peer_bad_messages(struct peer *client)
 {

@@ -38,31 +38,6 @@ static struct cast cast;
 
 /* ---- the farm ---- */
 
-static inline void submit(struct peer *p, char batch_out[ID_BATCH_SIZE])
-{
-    static const char text[] = "one\n";
-    char format[] = "text", key[] = "the-batch", options[] = OPTIONS;
-    struct digest digest = digest_of(text, sizeof(text) - 1);
-    Farm__SubmitOpen open = FARM__SUBMIT_OPEN__INIT;
-    Farm__Chunk chunk = FARM__CHUNK__INIT;
-    Farm__Envelope envelope = FARM__ENVELOPE__INIT;
-    open.key = key;
-    open.sha256 = codec_digest(&digest);
-    open.size_bytes = sizeof(text) - 1;
-    open.format = format;
-    open.options = options;
-    PEER_SAY(p, SUBMIT_OPEN, submit_open, &open);
-    peer_skip(p, FARM__ENVELOPE__BODY_CREDIT);
-    chunk.key = key;
-    envelope.request = p->request;
-    envelope.body_case = FARM__ENVELOPE__BODY_CHUNK;
-    envelope.chunk = &chunk;
-    peer_send(p, &envelope, (struct bytes){(const uint8_t *)text, sizeof(text) - 1});
-    struct message *m = peer_expect(p, FARM__ENVELOPE__BODY_ACCEPTED);
-    (void)snprintf(batch_out, ID_BATCH_SIZE, "%s", m->envelope->accepted->batch);
-    message_free(m);
-}
-
 static inline void join(void)
 {
     cast.worker = peer_open(&cast.farm, false, &cast.keys);
@@ -85,7 +60,7 @@ static inline int open_cast(void **state)
     cast.admin = peer_client(&cast.farm, &cast.farm.admin);
     keys_generate(&cast.keys);
     peer_allow(&cast.admin, &cast.keys, role, name);
-    submit(&cast.admin, cast.batch);
+    peer_submit(&cast.admin, "one\n", OPTIONS, cast.batch);
     join();
     return 0;
 }

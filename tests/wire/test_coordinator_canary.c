@@ -19,26 +19,9 @@ static struct cast cast;
 
 static void submit(struct peer *p)
 {
-    static const char text[] = "one\ntwo\nthree\nfour\nfive\nsix\n";
-    char format[] = "text", key[] = "the-batch";
-    char options[] = "{\"model\":\"shapes\",\"num_inference_steps\":2}";
-    struct digest digest = digest_of(text, sizeof(text) - 1);
-    Farm__SubmitOpen open = FARM__SUBMIT_OPEN__INIT;
-    Farm__Chunk chunk = FARM__CHUNK__INIT;
-    Farm__Envelope envelope = FARM__ENVELOPE__INIT;
-    open.key = key;
-    open.sha256 = codec_digest(&digest);
-    open.size_bytes = sizeof(text) - 1;
-    open.format = format;
-    open.options = options;
-    PEER_SAY(p, SUBMIT_OPEN, submit_open, &open);
-    peer_skip(p, FARM__ENVELOPE__BODY_CREDIT);
-    chunk.key = key;
-    envelope.request = p->request;
-    envelope.body_case = FARM__ENVELOPE__BODY_CHUNK;
-    envelope.chunk = &chunk;
-    peer_send(p, &envelope, (struct bytes){(const uint8_t *)text, sizeof(text) - 1});
-    peer_skip(p, FARM__ENVELOPE__BODY_ACCEPTED);
+    char batch[ID_BATCH_SIZE];
+    peer_submit(p, "one\ntwo\nthree\nfour\nfive\nsix\n",
+                "{\"model\":\"shapes\",\"num_inference_steps\":2}", batch);
 }
 
 static void read_canary(void)

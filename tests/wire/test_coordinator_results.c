@@ -13,34 +13,6 @@ struct cast {
 
 static struct cast cast;
 
-/* ---- a batch ---- */
-
-static void submit(struct peer *p, char batch_out[ID_BATCH_SIZE])
-{
-    static const char text[] = "one\ntwo\nthree\n";
-    char format[] = "text", key[] = "the-batch";
-    char options[] = "{\"model\":\"pattern\",\"width\":64,\"height\":64,\"num_frames\":4}";
-    struct digest digest = digest_of(text, sizeof(text) - 1);
-    Farm__SubmitOpen open = FARM__SUBMIT_OPEN__INIT;
-    Farm__Chunk chunk = FARM__CHUNK__INIT;
-    Farm__Envelope envelope = FARM__ENVELOPE__INIT;
-    open.key = key;
-    open.sha256 = codec_digest(&digest);
-    open.size_bytes = sizeof(text) - 1;
-    open.format = format;
-    open.options = options;
-    PEER_SAY(p, SUBMIT_OPEN, submit_open, &open);
-    peer_skip(p, FARM__ENVELOPE__BODY_CREDIT);
-    chunk.key = key;
-    envelope.request = p->request;
-    envelope.body_case = FARM__ENVELOPE__BODY_CHUNK;
-    envelope.chunk = &chunk;
-    peer_send(p, &envelope, (struct bytes){(const uint8_t *)text, sizeof(text) - 1});
-    struct message *m = peer_expect(p, FARM__ENVELOPE__BODY_ACCEPTED);
-    (void)snprintf(batch_out, ID_BATCH_SIZE, "%s", m->envelope->accepted->batch);
-    message_free(m);
-}
-
 static int open_cast(void **state)
 {
     (void)state;
@@ -51,7 +23,8 @@ static int open_cast(void **state)
     keys_generate(&cast.keys[1]);
     peer_allow(&cast.admin, &cast.keys[0], role, w1);
     peer_allow(&cast.admin, &cast.keys[1], role, w2);
-    submit(&cast.admin, cast.batch);
+    peer_submit(&cast.admin, "one\ntwo\nthree\n",
+                "{\"model\":\"pattern\",\"width\":64,\"height\":64,\"num_frames\":4}", cast.batch);
     return 0;
 }
 
