@@ -151,7 +151,8 @@ static void heartbeat(struct dispatch *d)
                                   .memory_bytes = m->memory_bytes,
                                   .outbox_count = m->outbox_count,
                                   .draining = m->draining,
-                                  .disk_low = m->disk_low};
+                                  .disk_low = m->disk_low,
+                                  .disk_free_bytes = m->disk_free_bytes};
     farm_heartbeat(d->c->farm, d->session->epoch, &beat, d->now_ns);
     free(held);
     Farm__HeartbeatSeen seen = FARM__HEARTBEAT_SEEN__INIT;

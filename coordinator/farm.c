@@ -15,6 +15,7 @@
 #include "coordinator/proof.h"
 #include "coordinator/retry.h"
 #include "coordinator/scheduler.h"
+#include "coordinator/shortage.h"
 #include "coordinator/standing.h"
 #include "coordinator/straggler.h"
 
@@ -223,11 +224,15 @@ void farm_started(struct farm *f, uint64_t session, const struct attempt_key *ke
 }
 
 /* What a refusal says about the worker itself. */
-static void note_refusal(struct farm *f, struct attempt *a, enum hand_back_reason reason)
+static void note_refusal(struct farm *f, struct attempt *a, enum hand_back_reason reason,
+                         int64_t now_ns)
 {
     struct worker *w = a->worker;
     if (reason == HAND_BACK_DRAINING) w->draining = true;
-    if (reason == HAND_BACK_DISK) w->disk_low = true; /* until its next heartbeat */
+    if (reason == HAND_BACK_DISK) {
+        w->disk_low = true; /* until its next heartbeat */
+        shortage_note(w, a->task->lane, now_ns);
+    }
     if (reason == HAND_BACK_MODEL) worker_refuse(f, w, a->task->lane, true);
     if (reason == HAND_BACK_MEMORY) worker_refuse(f, w, a->task->lane, false);
 }
@@ -285,7 +290,7 @@ void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key
     bool waits = lacks_inputs(a, reason);
     /* What was canceled is still there. At once it would be so again. */
     if (is_unasked(a, reason) && !waits) w->crowded = true;
-    note_refusal(f, a, reason);
+    note_refusal(f, a, reason, now_ns);
     give_back(f, a, end_of_refusal(reason), waits, message, now_ns);
 }
 

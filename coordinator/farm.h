@@ -109,6 +109,7 @@ struct farm_heartbeat {
     uint32_t outbox_count;
     bool draining;
     bool disk_low; /* no room for two results: takes no task (W5) */
+    uint64_t disk_free_bytes;
 };
 
 void farm_heartbeat(struct farm *f, uint64_t session, const struct farm_heartbeat *beat,
@@ -359,7 +360,7 @@ struct reason_info {  /* why clips of a batch wait (S6) */
     uint64_t count;
     char message[160];
 };
-#define REASONS_MAX 8
+#define REASONS_MAX 11 /* as many as there are */
 
 struct worker_info {
     const char *name;

@@ -323,6 +323,12 @@ static void say_refusals(struct explanation *out, const struct worker *w)
         (unsigned)w->refusal_count);
 }
 
+static void say_shortages(struct explanation *out, const struct worker *w)
+{
+    if (w->shortage_count > 0)
+        say(out, "; its disk had no room for %u kinds of work", (unsigned)w->shortage_count);
+}
+
 static void say_what_it_holds(struct explanation *out, const struct worker *w)
 {
     uint32_t running = 0, next = 0;
@@ -378,5 +384,6 @@ bool farm_explain_worker(const struct farm *f, const char *worker, int64_t now_n
     say_guest(out, w);
     if (w->reason[0] != '\0') say(out, " (%.200s)", w->reason);
     say_refusals(out, w);
+    say_shortages(out, w);
     return true;
 }

@@ -9,12 +9,14 @@
 #include "coordinator/pin.h"
 #include "coordinator/proof.h"
 #include "coordinator/reasons.h"
+#include "coordinator/shortage.h"
 
 enum why {
     WHY_NO_WORKER,
     WHY_REFUSED,
     WHY_MEMORY,
     WHY_CANARY_FAILED,
+    WHY_DISK,
     WHY_CANARY,
     WHY_RETRY,
     WHY_PINNED,
@@ -24,12 +26,15 @@ enum why {
     WHY_COUNT
 };
 
+_Static_assert(WHY_COUNT <= REASONS_MAX, "a batch may wait for every reason at once");
+
 static const struct reason_info words[WHY_COUNT] = {
     [WHY_NO_WORKER] = {"no_worker", 0, "no worker is here that takes work; see zoe worker list"},
     [WHY_REFUSED] = {"model_refused", 0, "every worker here has refused this model"},
     [WHY_MEMORY] = {"memory", 0, "no slot here has the memory they take"},
     [WHY_CANARY_FAILED] = {"canary_failed", 0,
                            "the workers here could not render the model's canary; see zoe events"},
+    [WHY_DISK] = {"worker_disk", 0, "the disks of the workers here have no room for them"},
     [WHY_CANARY] = {"canary", 0,
                     "workers show first, by a canary of this model, that they render it right"},
     [WHY_RETRY] = {"retry_wait", 0, "failed before and wait for their next try"},
@@ -54,6 +59,7 @@ static bool has_yet_to_show(const struct worker *w, const struct lane *lane)
 /* Of one that takes work. */
 static enum why why_not(const struct worker *w, const struct lane *lane)
 {
+    if (worker_can(w, lane) && shortage_holds(w, lane)) return WHY_DISK;
     if (worker_can(w, lane)) return has_yet_to_show(w, lane) ? WHY_CANARY : WHY_BUSY;
     if (worker_could(w, lane)) return WHY_CANARY_FAILED;
     return worker_has_room(w, lane) ? WHY_REFUSED : WHY_MEMORY;

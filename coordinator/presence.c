@@ -11,6 +11,7 @@
 #include "coordinator/held.h"
 #include "coordinator/offer.h"
 #include "coordinator/proof.h"
+#include "coordinator/shortage.h"
 
 #define HEARTBEAT_WORKERS 500 /* above, the interval grows with their number */
 
@@ -179,6 +180,7 @@ static void start_anew(struct farm *f, struct worker *w, const struct farm_hello
     w->admitted = false;
     w->draining = false;
     w->refusal_count = 0;
+    shortage_forget(w);
     w->pace_count = 0;
     w->canary.next = NULL;
     proof_forget(w);
@@ -253,6 +255,7 @@ void worker_beat(struct farm *f, struct worker *w, const struct farm_heartbeat *
     w->outbox_count = beat->outbox_count;
     if (w->disk_low != beat->disk_low) f->dispatch_wanted = true; /* T9 may wait for it */
     w->disk_low = beat->disk_low;
+    shortage_hear(f, w, beat->disk_free_bytes, now_ns);
     w->crowded = false;
     w->draining = w->draining || beat->draining;
     held_reconcile(f, w, beat, now_ns);

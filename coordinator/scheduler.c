@@ -8,6 +8,7 @@
 #include "coordinator/pin.h"
 #include "coordinator/proof.h"
 #include "coordinator/retry.h"
+#include "coordinator/shortage.h"
 #include "coordinator/straggler.h"
 
 /* ---- pick ---- */
@@ -18,8 +19,8 @@ static bool waits_for_other(const struct task *t, const struct worker *w)
 {
     const struct worker *has = t->preferred;
     return has != NULL && has != w && t->opinion == NULL && worker_accepts(has) &&
-           worker_can(has, t->lane) && pin_fits(t->work, has) && !retry_is_blamed(t, has) &&
-           !work_has_input_of(t, w);
+           worker_can(has, t->lane) && !shortage_holds(has, t->lane) && pin_fits(t->work, has) &&
+           !retry_is_blamed(t, has) && !work_has_input_of(t, w);
 }
 
 static bool may_have(const struct farm *f, const struct task *t, const struct worker *w,

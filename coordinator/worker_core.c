@@ -9,6 +9,7 @@
 #include "coordinator/lease.h"
 #include "coordinator/presence.h"
 #include "coordinator/proof.h"
+#include "coordinator/shortage.h"
 
 /* ---- who ---- */
 
@@ -66,6 +67,7 @@ void worker_free(struct farm *f, struct worker *w)
     free(w->reason);
     free(w->by);
     free(w->refusals);
+    shortage_finish(w);
     free(w->paces);
     free(w);
 }
@@ -239,7 +241,7 @@ bool worker_can(const struct worker *w, const struct lane *lane)
 
 bool slot_fits(const struct worker *w, uint32_t slot, const struct lane *lane)
 {
-    return has_memory(&w->slots[slot], lane) && worker_can(w, lane);
+    return has_memory(&w->slots[slot], lane) && worker_can(w, lane) && !shortage_holds(w, lane);
 }
 
 bool slot_can(const struct worker *w, uint32_t slot, const struct lane *lane)

@@ -30,6 +30,13 @@ struct refusal { /* never asked again of this boot */
     const struct lane *lane; /* NULL: the whole model with these LoRAs */
 };
 
+struct shortage { /* coordinator/shortage.h */
+    const struct lane *lane;
+    int64_t until_ns;
+    uint64_t free_bytes; /* of its disk then, once it was told */
+    bool told;
+};
+
 struct canary {
     bool wanted;             /* before any work */
     const struct lane *next; /* the one that is wanted: of this work's model; NULL = `pattern` */
@@ -103,6 +110,8 @@ struct worker {
     struct standing standing;
     struct refusal *refusals;
     uint32_t refusal_count;
+    struct shortage *shortages;
+    uint32_t shortage_count;
     struct worker_pace *paces;
     uint32_t pace_count;
 

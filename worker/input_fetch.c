@@ -19,7 +19,6 @@
 #define LOOK_MS 1000
 #define QUIET_NS (10 * NS_PER_S) /* then what is under way is asked for again */
 #define TRIES 2
-#define SPARE_BYTES (UINT64_C(64) << 20)  /* left free on the disk */
 #define FIRST_REQUEST (UINT64_C(1) << 32) /* numbers that models' requests do not have */
 static const char PATH_WORD[] = "input";
 
@@ -168,7 +167,7 @@ static bool take_size(struct input_fetch *f, uint64_t size, struct error *err)
         return error_set(err, ERROR_INVALID, "the input is larger than an input may be");
     f->size = size;
     if (!path_free_bytes(f->part, &available, &total, err)) return false;
-    if (available >= size - f->have + SPARE_BYTES) return true;
+    if (available >= size - f->have + f->host.spare_bytes(f->host.context)) return true;
     return error_set(err, ERROR_FULL, "no room for an input of %llu bytes",
                      (unsigned long long)size);
 }

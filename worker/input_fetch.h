@@ -20,6 +20,7 @@ struct input_fetch_host {
     /* Over the bulk connection, opened when need be. False: not now, input_fetch_ready follows. */
     bool (*ask)(void *context, Farm__Envelope *envelope);
     void (*progress)(void *context, uint64_t bytes);
+    uint64_t (*spare_bytes)(void *context); /* what the disk must have left beside it */
     /* err NULL: it stands at its path. Another fetch may be started from within. */
     void (*done)(void *context, const struct error *err);
 };

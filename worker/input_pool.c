@@ -186,7 +186,7 @@ static void end_first(struct input_pool *in, const struct error *err)
     struct digest key = e->wanted.key;
     char *path = err == NULL ? path_of_wanted(in, &e->wanted) : NULL;
     if (err != NULL) log_error("input: %s", err->message);
-    in->options.done(in->options.context, &key, path, err ? err->message : "");
+    in->options.done(in->options.context, &key, path, err);
     free(path);
     e = table_get(&in->entries, key.bytes, DIGEST_BYTES); /* who heard of it may have let it go */
     if (e != NULL) drop_if_unused(in, e);
@@ -245,6 +245,12 @@ static void on_bytes(void *context, uint64_t bytes)
     struct input_pool *in = context;
     in->fetched = bytes;
     in->options.progress(in->options.context, &in->first->wanted.key, bytes);
+}
+
+static uint64_t spare_bytes(void *context)
+{
+    struct input_pool *in = context;
+    return in->options.spare_bytes(in->options.context);
 }
 
 static void work(struct input_pool *in)
@@ -344,7 +350,7 @@ struct input_pool *input_pool_create(uv_loop_t *loop, const struct input_pool_op
     table_init(&in->entries);
     ZOE_ASSERT(uv_async_init(loop, &in->later, on_later) == 0);
     in->later.data = in;
-    struct input_fetch_host host = {in, ask, on_bytes, on_fetched};
+    struct input_fetch_host host = {in, ask, on_bytes, spare_bytes, on_fetched};
     in->fetch = input_fetch_create(loop, &host);
     return in;
 }

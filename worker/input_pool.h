@@ -26,8 +26,11 @@ struct input_pool_options {
     void *context;
     bool (*ask)(void *context, Farm__Envelope *envelope); /* as input_fetch_host */
     void (*progress)(void *context, const struct digest *key, uint64_t bytes);
-    /* path NULL: they cannot be had, `message` says why. */
-    void (*done)(void *context, const struct digest *key, const char *path, const char *message);
+    /* path NULL: they cannot be had, err says why. */
+    void (*done)(void *context, const struct digest *key, const char *path,
+                 const struct error *err);
+    /* What a disk must have left beside an input: results go there too (W5). */
+    uint64_t (*spare_bytes)(void *context);
 };
 
 struct input_pool *input_pool_create(uv_loop_t *loop, const struct input_pool_options *options,

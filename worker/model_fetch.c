@@ -84,7 +84,7 @@ static void reset(struct model_fetch *f)
 static void begin_next(struct model_fetch *f);
 
 /* The digest leaves the queue before anybody hears of it: who hears may want it again. */
-static void end_fetch(struct model_fetch *f, bool ok, const char *message)
+static void end_fetch(struct model_fetch *f, const struct error *err)
 {
     struct wanted *first = f->queue;
     struct digest digest = first->digest;
@@ -93,15 +93,10 @@ static void end_fetch(struct model_fetch *f, bool ok, const char *message)
     f->queue = first->next;
     free(first);
     reset(f);
-    if (!ok) log_error("model: %s", message);
-    f->host.done(f->host.context, &digest, ok ? place : NULL, message);
+    if (err) log_error("model: %s", err->message);
+    f->host.done(f->host.context, &digest, err ? NULL : place, err);
     free(place);
     if (f->state == IDLE) begin_next(f);
-}
-
-static void fail(struct model_fetch *f, const struct error *err)
-{
-    end_fetch(f, false, err->message);
 }
 
 /* ---- asking ---- */
@@ -236,7 +231,7 @@ void model_fetch_files(struct model_fetch *f, const Farm__ModelFiles *files)
         !digest_equal(&digest, &f->queue->digest))
         return;
     if (!copy_list(f, files, &err) || !check_list(f, &err) || !has_room(f, &err)) {
-        fail(f, &err);
+        end_fetch(f, &err);
         return;
     }
     log_info("model %s: fetching %zu files", files->name, f->files.count);
@@ -281,7 +276,7 @@ static void advance(struct model_fetch *f)
     struct error err = {0};
     while (f->index < f->files.count) {
         if (f->fd < 0 && !open_file(f, &err)) {
-            fail(f, &err);
+            end_fetch(f, &err);
             return;
         }
         if (f->have < f->files.items[f->index].size_bytes) {
@@ -320,7 +315,7 @@ void model_fetch_data(struct model_fetch *f, const Farm__FileData *data, struct 
     if (!is_next(f, data, payload)) return;
     f->heard_ns = clock_now_ns();
     if (!write_piece(f, payload, &err)) {
-        fail(f, &err);
+        end_fetch(f, &err);
         return;
     }
     if (f->asked < f->have) f->asked = f->have;
@@ -334,7 +329,7 @@ void model_fetch_problem(struct model_fetch *f, uint64_t request, const Farm__Pr
     if (f->state != LISTING && f->state != PIECES) return;
     if (request < f->first_request || request > f->request) return;
     (void)codec_problem_error(problem, &err);
-    fail(f, &err);
+    end_fetch(f, &err);
 }
 
 /* ---- all there: is it right? ---- */
@@ -406,7 +401,7 @@ static void on_checked(uv_work_t *work, int status)
         return;
     }
     if (f->check_ok) {
-        end_fetch(f, true, "");
+        end_fetch(f, NULL);
     } else if (f->check_error.code == ERROR_CORRUPT && ++f->tries < TRIES) {
         log_warn("model: %s; once more", f->check_error.message);
         f->state = PIECES;
@@ -414,7 +409,7 @@ static void on_checked(uv_work_t *work, int status)
         f->before = 0;
         advance(f);
     } else {
-        fail(f, &f->check_error);
+        end_fetch(f, &f->check_error);
     }
 }
 

@@ -21,9 +21,9 @@ struct model_fetch_host {
     bool (*ask)(void *context, Farm__Envelope *envelope);
     char *(*place)(void *context, const struct digest *digest); /* caller frees */
     void (*progress)(void *context, const struct digest *digest, uint64_t bytes);
-    /* folder NULL: it cannot be had, `message` says why. */
+    /* folder NULL: it cannot be had, err says why. */
     void (*done)(void *context, const struct digest *digest, const char *folder,
-                 const char *message);
+                 const struct error *err);
 };
 
 struct model_fetch *model_fetch_create(uv_loop_t *loop, const struct model_fetch_host *host);

@@ -250,9 +250,9 @@ void slot_assign(struct slot *s, struct slot_work *work, Farm__HandBackReason re
     SLOT_EVENT(s, slot_core_assign(&s->core, work, reason, now_ns, &actions));
 }
 
-void slot_part(struct slot *s, const struct digest *part, const char *path, const char *message)
+void slot_part(struct slot *s, const struct digest *part, const char *path, const struct error *err)
 {
-    SLOT_EVENT(s, slot_core_part(&s->core, part, path, message, now_ns, &actions));
+    SLOT_EVENT(s, slot_core_part(&s->core, part, path, err, now_ns, &actions));
 }
 
 void slot_fetched(struct slot *s, const struct digest *part, uint64_t bytes)

@@ -45,7 +45,8 @@ void slot_start(struct slot *s); /* its engine */
 
 /* As in slot_core.h. */
 void slot_assign(struct slot *s, struct slot_work *work, Farm__HandBackReason reason);
-void slot_part(struct slot *s, const struct digest *part, const char *path, const char *message);
+void slot_part(struct slot *s, const struct digest *part, const char *path,
+               const struct error *err);
 void slot_fetched(struct slot *s, const struct digest *part, uint64_t bytes);
 bool slot_cancel(struct slot *s, const struct attempt_name *name);
 bool slot_recall(struct slot *s, const struct attempt_name *name);

@@ -121,11 +121,12 @@ void slot_core_start(struct slot_core *s, int64_t now_ns, struct slot_actions *o
 /* reason other than NONE: the shell cannot take it (no disk). The same attempt twice is ignored. */
 void slot_core_assign(struct slot_core *s, struct slot_work *work, Farm__HandBackReason reason,
                       int64_t now_ns, struct slot_actions *out);
-/* A part of an attempt. path NULL: it cannot be had, `message` says why. A model that cannot be had
- * here may be elsewhere; pictures that cannot be made from a file that the coordinator looked at
- * are a failure; without its checkpoint an attempt begins anew. */
+/* A part of an attempt: it stands at `path`, or err says why it cannot be had. Without room for it
+ * (ERROR_FULL) the work is handed back. A model that cannot be had here may be elsewhere; pictures
+ * that cannot be made from a file that the coordinator looked at are a failure; without its
+ * checkpoint an attempt begins anew. */
 void slot_core_part(struct slot_core *s, const struct digest *part, const char *path,
-                    const char *message, int64_t now_ns, struct slot_actions *out);
+                    const struct error *err, int64_t now_ns, struct slot_actions *out);
 void slot_core_fetched(struct slot_core *s, const struct digest *part, uint64_t bytes,
                        int64_t now_ns, struct slot_actions *out);
 /* False: not held here. */

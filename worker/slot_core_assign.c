@@ -93,6 +93,11 @@ static void no_result(struct slot_work *work, const char *message, struct slot_a
     slot_hand_back(work, FARM__HAND_BACK_REASON__HAND_BACK_RECALLED, message, out);
 }
 
+static void no_room(struct slot_work *work, const char *message, struct slot_actions *out)
+{
+    slot_hand_back(work, FARM__HAND_BACK_REASON__HAND_BACK_DISK, message, out);
+}
+
 /* NULL: it goes without. */
 static no_part_fn *const refusals[PART_KIND_COUNT] = {
     [PART_MODEL] = no_model,     [PART_LORA] = no_model,     [PART_INIT] = no_pictures,
@@ -101,38 +106,40 @@ static no_part_fn *const refusals[PART_KIND_COUNT] = {
 };
 
 /* What refuses the work, or NULL when it can go without. */
-static no_part_fn *give_up(struct slot_work *work, const struct digest *digest)
+static no_part_fn *give_up(struct slot_work *work, const struct digest *digest,
+                           const struct error *err)
 {
     for (size_t i = 0; i < work->part_count; i++) {
         struct slot_part *part = &work->parts[i];
         if (!is_awaited(part, digest)) continue;
-        if (refusals[part->kind]) return refusals[part->kind];
+        no_part_fn *refuse = refusals[part->kind];
+        if (refuse) return err->code == ERROR_FULL ? no_room : refuse;
         part->given_up = true;
     }
     return NULL;
 }
 
-static void lose_of_running(struct slot_core *s, const struct digest *digest, const char *message,
-                            int64_t now_ns, struct slot_actions *out)
+static void lose_of_running(struct slot_core *s, const struct digest *digest,
+                            const struct error *err, int64_t now_ns, struct slot_actions *out)
 {
-    no_part_fn *refuse = give_up(s->running, digest);
+    no_part_fn *refuse = give_up(s->running, digest, err);
     if (refuse)
-        refuse(slot_take_running(s), message, out);
+        refuse(slot_take_running(s), err->message, out);
     else
         note_arrival(s, now_ns);
 }
 
-static void lose_of_next(struct slot_core *s, const struct digest *digest, const char *message,
+static void lose_of_next(struct slot_core *s, const struct digest *digest, const struct error *err,
                          struct slot_actions *out)
 {
-    no_part_fn *refuse = give_up(s->next, digest);
+    no_part_fn *refuse = give_up(s->next, digest, err);
     if (!refuse) return;
-    refuse(s->next, message, out);
+    refuse(s->next, err->message, out);
     s->next = NULL;
 }
 
 void slot_core_part(struct slot_core *s, const struct digest *part, const char *path,
-                    const char *message, int64_t now_ns, struct slot_actions *out)
+                    const struct error *err, int64_t now_ns, struct slot_actions *out)
 {
     const bool running = waits_for(s->running, part), next = waits_for(s->next, part);
     if (path) {
@@ -140,8 +147,8 @@ void slot_core_part(struct slot_core *s, const struct digest *part, const char *
         set_path(s->next, part, path);
         if (running) note_arrival(s, now_ns);
     } else {
-        if (running) lose_of_running(s, part, message, now_ns, out);
-        if (next) lose_of_next(s, part, message, out);
+        if (running) lose_of_running(s, part, err, now_ns, out);
+        if (next) lose_of_next(s, part, err, out);
     }
     slot_pump(s, now_ns, out);
 }

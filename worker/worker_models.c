@@ -5,10 +5,10 @@
 #include "worker/worker_parts.h"
 
 static void tell_part(struct worker *w, const struct digest *model, const char *folder,
-                      const char *message)
+                      const struct error *err)
 {
     for (size_t i = 0; i < w->slot_count; i++)
-        slot_part(w->slots[i], model, folder, message);
+        slot_part(w->slots[i], model, folder, err);
 }
 
 struct search { /* of one model, over a scan */
@@ -21,11 +21,13 @@ static void on_scanned(void *context)
 {
     struct search *search = context;
     struct worker *w = search->worker;
+    struct error err = {0};
+    (void)error_set(&err, ERROR_CORRUPT, "the model that was fetched cannot be used");
     const char *folder = w->closing ? NULL : model_cache_find(w->cache, &search->model);
     if (folder)
-        tell_part(w, &search->model, folder, "");
+        tell_part(w, &search->model, folder, NULL);
     else if (!w->closing && search->fetched)
-        tell_part(w, &search->model, NULL, "the model that was fetched cannot be used");
+        tell_part(w, &search->model, NULL, &err);
     else if (!w->closing)
         model_fetch_want(w->fetch, &search->model);
     free(search);
@@ -69,19 +71,25 @@ static void fetch_progress(void *context, const struct digest *digest, uint64_t 
 }
 
 static void fetch_done(void *context, const struct digest *digest, const char *folder,
-                       const char *message)
+                       const struct error *err)
 {
     struct worker *w = context;
     if (folder)
         search_model(w, digest, true);
     else
-        tell_part(w, digest, NULL, message);
+        tell_part(w, digest, NULL, err);
 }
 
 static void inputs_done(void *context, const struct digest *key, const char *path,
-                        const char *message)
+                        const struct error *err)
 {
-    tell_part(context, key, path, message);
+    tell_part(context, key, path, err);
+}
+
+static uint64_t spare_bytes(void *context)
+{
+    const struct worker *w = context;
+    return 2 * w->result_bytes; /* W5 */
 }
 
 struct model_fetch_host worker_fetch_host(struct worker *w)
@@ -91,6 +99,7 @@ struct model_fetch_host worker_fetch_host(struct worker *w)
 
 struct input_pool_options worker_input_options(struct worker *w)
 {
-    return (struct input_pool_options){w->options.state_folder, w->options.media, w, fetch_ask,
-                                       fetch_progress,          inputs_done};
+    return (struct input_pool_options){
+        w->options.state_folder, w->options.media, w,          fetch_ask,
+        fetch_progress,          inputs_done,      spare_bytes};
 }

@@ -167,8 +167,49 @@ static void without_room_on_disk_a_worker_waits_for_its_next_heartbeat(void **st
     field_turn(s);
     assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
     beat.disk_low = false;
+    beat.disk_free_bytes = 1;
     farm_heartbeat(s->f, w->session, &beat, s->now_ns);
     field_turn(s);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 1);
+    field_end(s);
+}
+
+static void beats_with(struct field *s, const struct hand *w, uint64_t free_bytes)
+{
+    const struct farm_heartbeat beat = {.last_message = 9, .disk_free_bytes = free_bytes};
+    farm_heartbeat(s->f, w->session, &beat, s->now_ns);
+    field_turn(s);
+}
+
+/* What its disk has no room for a worker is not sent again and again, as fast as it hands it back:
+ * when there is clearly more room, or after a minute. Other kinds of work it gets. */
+static void work_that_found_no_room_is_not_sent_there_again_soon(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct reason_info reasons[REASONS_MAX];
+    struct field *s = with_one_running(&w, &key);
+    field_hand_back(s, w, &key, HAND_BACK_DISK);
+    beats_with(s, w, 8000);
+    beats_with(s, w, 9000);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+    assert_int_equal(farm_batch_reasons(s->f, BATCH, s->now_ns, reasons), 1);
+    assert_string_equal(reasons[0].code, "worker_disk");
+    field_batch_of(s, "b000000002", 1, 0, 2); /* another model */
+    field_turn(s);
+    assert_true(field_has_assign(s, w));
+    struct attempt_key other = field_assigned(s, w);
+    field_publish(s, w, &other);
+    field_forget(s);
+    beats_with(s, w, 9001);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 1);
+    key = field_assigned(s, w);
+    field_forget(s);
+    field_hand_back(s, w, &key, HAND_BACK_DISK);
+    beats_with(s, w, 9001);
+    s->now_ns += 60 * NS_PER_S;
+    beats_with(s, w, 9001);
     assert_int_equal(field_count(s, EFFECT_ASSIGN), 1);
     field_end(s);
 }
@@ -538,6 +579,7 @@ int main(void)
         cmocka_unit_test(a_bad_recipe_fails_at_once_and_counts_against_nobody),
         cmocka_unit_test(a_refused_model_is_not_offered_again),
         cmocka_unit_test(without_room_on_disk_a_worker_waits_for_its_next_heartbeat),
+        cmocka_unit_test(work_that_found_no_room_is_not_sent_there_again_soon),
         cmocka_unit_test(three_distinct_workers_fail_it_for_good),
         cmocka_unit_test(the_last_of_three_may_end_well),
         cmocka_unit_test(one_worker_fails_it_after_two_attempts_and_a_canary),

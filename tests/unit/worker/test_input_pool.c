@@ -52,13 +52,19 @@ static void hear_progress(void *context, const struct digest *key, uint64_t byte
 }
 
 static void hear_done(void *context, const struct digest *key, const char *path,
-                      const char *message)
+                      const struct error *err)
 {
     struct scene *s = context;
     (void)key;
     free(s->told);
-    s->told = xstrdup(path != NULL ? path : message);
+    s->told = xstrdup(path != NULL ? path : err->message);
     uv_stop(&s->loop);
+}
+
+static uint64_t spare_nothing(void *context)
+{
+    (void)context;
+    return 0;
 }
 
 static void open_scene(struct scene *s)
@@ -67,8 +73,8 @@ static void open_scene(struct scene *s)
     *s = (struct scene){.folder = "/tmp/zoe-input-pool-XXXXXX"};
     assert_non_null(mkdtemp(s->folder));
     assert_int_equal(uv_loop_init(&s->loop), 0);
-    struct input_pool_options options = {s->folder,  TEST_BIN "/zoe-media", s,
-                                         ask_nobody, hear_progress,         hear_done};
+    struct input_pool_options options = {
+        s->folder, TEST_BIN "/zoe-media", s, ask_nobody, hear_progress, hear_done, spare_nothing};
     s->pool = input_pool_create(&s->loop, &options, &err);
     if (s->pool == NULL) fail_msg("%s", err.message);
 }

@@ -13,6 +13,9 @@
 
 #define T0 (100 * NS_PER_S)
 
+static const struct error gone = {.code = ERROR_NOT_FOUND, .message = "gone"};
+static const struct error undecodable = {.code = ERROR_INVALID, .message = "undecodable"};
+
 struct scene {
     struct slot_core core;
     struct slot_actions actions;
@@ -187,12 +190,12 @@ static void all_models_are_waited_for(void **state)
     assert_int_equal(s.actions.items[1].kind, SLOT_WANT_PART);
     assert_true(digest_equal(&s.actions.items[1].part, &lora));
     DO(&s, slot_core_fetched(core, &model, 1000, T0 + NS_PER_S, out));
-    DO(&s, slot_core_part(core, &model, "/m", "", T0 + 2 * NS_PER_S, out));
+    DO(&s, slot_core_part(core, &model, "/m", NULL, T0 + 2 * NS_PER_S, out));
     assert_null(action(&s, SLOT_RENDER));
     DO(&s, slot_core_fetched(core, &lora, 10, T0 + 3 * NS_PER_S, out));
     assert_int_equal(action(&s, SLOT_PROGRESS)->place.amount, 1010);
     assert_int_equal(action(&s, SLOT_PROGRESS)->place.phase, FARM__PHASE__PHASE_FETCHING);
-    DO(&s, slot_core_part(core, &lora, "/l", "", T0 + 4 * NS_PER_S, out));
+    DO(&s, slot_core_part(core, &lora, "/l", NULL, T0 + 4 * NS_PER_S, out));
     assert_non_null(action(&s, SLOT_RENDER));
     assert_string_equal(action(&s, SLOT_RENDER)->work->parts[1].path, "/l");
     slot_core_finish(&s.core);
@@ -208,7 +211,7 @@ static void a_lora_that_cannot_be_had_is_handed_back(void **state)
     struct slot_work *work = work_of(0, 100 * NS_PER_S);
     slot_work_add(work, PART_LORA, &lora);
     assign(&s, work);
-    DO(&s, slot_core_part(core, &lora, NULL, "gone", T0, out));
+    DO(&s, slot_core_part(core, &lora, NULL, &gone, T0, out));
     assert_int_equal(action(&s, SLOT_HANDED_BACK)->reason, FARM__HAND_BACK_REASON__HAND_BACK_MODEL);
     assert_string_equal(action(&s, SLOT_HANDED_BACK)->message, "gone");
     slot_core_finish(&s.core);
@@ -229,7 +232,7 @@ static void pictures_that_cannot_be_made_are_a_failure(void **state)
     assign(&s, work);
     assert_non_null(action(&s, SLOT_WANT_PART));
     assert_null(action(&s, SLOT_RENDER));
-    DO(&s, slot_core_part(core, &mask, NULL, "undecodable", T0, out));
+    DO(&s, slot_core_part(core, &mask, NULL, &undecodable, T0, out));
     assert_null(action(&s, SLOT_HANDED_BACK));
     assert_int_equal(action(&s, SLOT_ENDED)->end, FARM__END_KIND__END_FAILED);
     assert_string_equal(action(&s, SLOT_ENDED)->message, "undecodable");
@@ -251,23 +254,45 @@ static void parts_that_cannot_be_had(void **state)
     slot_work_add(work, PART_RESUME, &checkpoint);
     assign(&s, work);
     assert_null(action(&s, SLOT_RENDER));
-    DO(&s, slot_core_part(core, &checkpoint, NULL, "gone", T0, out));
+    DO(&s, slot_core_part(core, &checkpoint, NULL, &gone, T0, out));
     assert_non_null(action(&s, SLOT_RENDER));
     assert_null(slot_work_path(action(&s, SLOT_RENDER)->work, PART_RESUME));
     work = work_of(1, 100 * NS_PER_S);
     slot_work_add(work, PART_LATENTS, &latents);
     assign(&s, work);
-    DO(&s, slot_core_part(core, &latents, NULL, "gone", T0, out));
+    DO(&s, slot_core_part(core, &latents, NULL, &gone, T0, out));
     assert_int_equal(action(&s, SLOT_HANDED_BACK)->name.clip, 1);
     assert_int_equal(action(&s, SLOT_HANDED_BACK)->reason,
                      FARM__HAND_BACK_REASON__HAND_BACK_RECALLED);
     work = work_of(2, 100 * NS_PER_S); /* what a person sent is not made anew */
     slot_work_add(work, PART_BEFORE, &before);
     assign(&s, work);
-    DO(&s, slot_core_part(core, &before, NULL, "undecodable", T0, out));
+    DO(&s, slot_core_part(core, &before, NULL, &undecodable, T0, out));
     assert_null(action(&s, SLOT_HANDED_BACK));
     assert_int_equal(action(&s, SLOT_ENDED)->end, FARM__END_KIND__END_FAILED);
     slot_core_finish(&s.core);
+}
+
+/* Whatever it is, the disk may have room again; nobody failed. */
+static void parts_without_room_are_handed_back(void **state)
+{
+    static const enum slot_part_kind kinds[] = {PART_MODEL, PART_LORA, PART_MASK, PART_LATENTS};
+    const struct error full = {.code = ERROR_FULL, .message = "no room"};
+    const struct digest part = {{7}};
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct scene s;
+        memset(&s, 0, sizeof s);
+        slot_core_init(&s.core, 1);
+        struct slot_work *work = work_of(0, 100 * NS_PER_S);
+        slot_work_add(work, kinds[i], &part);
+        assign(&s, work);
+        DO(&s, slot_core_part(core, &part, NULL, &full, T0, out));
+        assert_int_equal(action(&s, SLOT_HANDED_BACK)->reason,
+                         FARM__HAND_BACK_REASON__HAND_BACK_DISK);
+        assert_string_equal(action(&s, SLOT_HANDED_BACK)->message, "no room");
+        slot_core_finish(&s.core);
+    }
 }
 
 /* ---- checkpoints ---- */
@@ -433,6 +458,7 @@ int main(void)
         cmocka_unit_test(a_lora_that_cannot_be_had_is_handed_back),
         cmocka_unit_test(pictures_that_cannot_be_made_are_a_failure),
         cmocka_unit_test(parts_that_cannot_be_had),
+        cmocka_unit_test(parts_without_room_are_handed_back),
         cmocka_unit_test(it_is_saved_while_it_runs),
         cmocka_unit_test(a_canary_is_not_saved),
         cmocka_unit_test(it_goes_on_where_another_ended),
