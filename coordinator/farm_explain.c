@@ -11,6 +11,7 @@
 #include "coordinator/opinion.h"
 #include "coordinator/pin.h"
 #include "coordinator/reasons.h"
+#include "coordinator/shortage.h"
 
 #define AGE_BYTES 64
 
@@ -325,8 +326,8 @@ static void say_refusals(struct explanation *out, const struct worker *w)
 
 static void say_shortages(struct explanation *out, const struct worker *w)
 {
-    if (w->shortage_count > 0)
-        say(out, "; its disk had no room for %u kinds of work", (unsigned)w->shortage_count);
+    const unsigned count = shortage_count(w);
+    if (count > 0) say(out, "; its disk had no room for %u kinds of work", count);
 }
 
 static void say_what_it_holds(struct explanation *out, const struct worker *w)

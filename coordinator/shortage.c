@@ -7,7 +7,8 @@
 #include "coordinator/farm_state.h"
 #include "coordinator/worker_core.h"
 
-#define SHORTAGE_NS (60 * NS_PER_S)
+#define FIRST_NS (60 * NS_PER_S)
+#define LONGEST_NS (3600 * NS_PER_S)
 #define MORE_SHARE 8 /* more by an eighth is clearly more */
 
 static struct shortage *find(const struct worker *w, const struct lane *lane)
@@ -17,39 +18,66 @@ static struct shortage *find(const struct worker *w, const struct lane *lane)
     return NULL;
 }
 
-void shortage_note(struct worker *w, const struct lane *lane, int64_t now_ns)
+static struct shortage *find_or_add(struct worker *w, const struct lane *lane)
 {
     struct shortage *s = find(w, lane);
-    if (s == NULL) {
-        w->shortages = xrealloc_array(w->shortages, w->shortage_count + 1, sizeof(w->shortages[0]));
-        s = &w->shortages[w->shortage_count++];
-    }
-    *s = (struct shortage){.lane = lane, .until_ns = now_ns + SHORTAGE_NS};
+    if (s != NULL) return s;
+    w->shortages = xrealloc_array(w->shortages, w->shortage_count + 1, sizeof(w->shortages[0]));
+    s = &w->shortages[w->shortage_count++];
+    *s = (struct shortage){.lane = lane};
+    return s;
+}
+
+static int64_t length_ns(uint32_t times)
+{
+    int64_t length = FIRST_NS;
+    for (uint32_t i = 1; i < times && length < LONGEST_NS; i++)
+        length *= 2;
+    return length < LONGEST_NS ? length : LONGEST_NS;
+}
+
+void shortage_note(struct worker *w, const struct lane *lane, int64_t now_ns)
+{
+    struct shortage *s = find_or_add(w, lane);
+    s->times++;
+    s->holds = true;
+    s->told = false;
+    s->until_ns = now_ns + length_ns(s->times);
 }
 
 bool shortage_holds(const struct worker *w, const struct lane *lane)
 {
-    return find(w, lane) != NULL;
+    const struct shortage *s = find(w, lane);
+    return s != NULL && s->holds;
+}
+
+uint32_t shortage_count(const struct worker *w)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < w->shortage_count; i++)
+        count += w->shortages[i].holds;
+    return count;
 }
 
 /* The first heartbeat after the refusal tells how much there was. */
-static bool is_over(struct shortage *s, uint64_t free_bytes, int64_t now_ns)
+static bool has_more(struct shortage *s, uint64_t free_bytes)
 {
     if (!s->told) {
         s->told = true;
         s->free_bytes = free_bytes;
     }
-    return now_ns >= s->until_ns || free_bytes > s->free_bytes + s->free_bytes / MORE_SHARE;
+    return free_bytes > s->free_bytes + s->free_bytes / MORE_SHARE;
 }
 
 void shortage_hear(struct farm *f, struct worker *w, uint64_t free_bytes, int64_t now_ns)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < w->shortage_count; i++) {
-        if (is_over(&w->shortages[i], free_bytes, now_ns))
-            f->dispatch_wanted = true;
-        else
-            w->shortages[kept++] = w->shortages[i];
+        struct shortage s = w->shortages[i];
+        const bool more = has_more(&s, free_bytes), over = more || now_ns >= s.until_ns;
+        if (s.holds && over) f->dispatch_wanted = true;
+        s.holds = !over;
+        if (!more) w->shortages[kept++] = s;
     }
     w->shortage_count = kept;
 }

@@ -2,7 +2,8 @@
  * not repeated).
  *
  * A disk changes, so such a refusal does not hold for ever as one for want of memory does: until
- * heartbeats tell of clearly more free bytes than there were, or for SHORTAGE_NS. Without it a
+ * heartbeats tell of clearly more free bytes than there were, or for a minute, then for two, four,
+ * at most an hour. Without it a
  * worker whose disk is short for the inputs of one kind of work would be sent the same tasks again
  * and again, as fast as it hands them back. In memory only. */
 #ifndef ZOE_COORDINATOR_SHORTAGE_H
@@ -22,5 +23,6 @@ bool shortage_holds(const struct worker *w, const struct lane *lane);
 void shortage_hear(struct farm *f, struct worker *w, uint64_t free_bytes, int64_t now_ns);
 void shortage_forget(struct worker *w); /* another process */
 void shortage_finish(struct worker *w); /* frees */
+uint32_t shortage_count(const struct worker *w);
 
 #endif

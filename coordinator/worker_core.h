@@ -35,6 +35,8 @@ struct shortage { /* coordinator/shortage.h */
     int64_t until_ns;
     uint64_t free_bytes; /* of its disk then, once it was told */
     bool told;
+    bool holds;
+    uint32_t times; /* that it found no room */
 };
 
 struct canary {

@@ -211,6 +211,16 @@ static void work_that_found_no_room_is_not_sent_there_again_soon(void **state)
     s->now_ns += 60 * NS_PER_S;
     beats_with(s, w, 9001);
     assert_int_equal(field_count(s, EFFECT_ASSIGN), 1);
+    key = field_assigned(s, w);
+    field_forget(s);
+    field_hand_back(s, w, &key, HAND_BACK_DISK); /* longer each time */
+    beats_with(s, w, 9001);
+    s->now_ns += 119 * NS_PER_S;
+    beats_with(s, w, 9001);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+    s->now_ns += NS_PER_S;
+    beats_with(s, w, 9001);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 1);
     field_end(s);
 }
 
