@@ -35,7 +35,7 @@ static const char *doubt(const struct standing *s)
 
 static void suspect(struct farm *f, struct worker *w, const char *why)
 {
-    w->standing = (struct standing){.suspected = true};
+    w->standing = (struct standing){.suspected = true, .suspected_right = w->canary.right};
     farm_event(f, "worker.suspected", NULL, -1, w->name, why);
     worker_explain(w, why, NULL);
     canary_want(f, w);
@@ -72,11 +72,19 @@ bool standing_is_shaky(const struct worker *w)
 
 /* ---- disproof ---- */
 
+/* W3 means the tasks that led to the suspicion; what went wrong after a right canary is another
+ * matter, and has to add up anew. */
+static bool led_to_suspicion(const struct blame *b)
+{
+    const struct standing *s = &b->worker->standing;
+    return s->suspected && b->canaries_right <= s->suspected_right;
+}
+
 void standing_disprove(struct farm *f, const struct task *t, const struct worker *w, int64_t now_ns)
 {
     for (uint32_t i = 0; i < t->blamed_count; i++) {
         struct worker *other = t->blamed[i].worker;
-        if (other == w || !other->standing.suspected || other->quarantined) continue;
+        if (other == w || other->quarantined || !led_to_suspicion(&t->blamed[i])) continue;
         if (++other->standing.disproofs < DISPROOFS) continue;
         standing_quarantine(f, other,
                             "its canary was right, but others finished three tasks that it did "

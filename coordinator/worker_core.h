@@ -57,11 +57,12 @@ struct canary {
 
 struct proof; /* proof.h */
 
-struct standing {      /* standing.h */
-    uint32_t in_a_row; /* counted ends since the last finish */
-    uint32_t last_ten; /* a bit an end, newest lowest: 1 = it counted */
-    uint32_t losses;   /* since the last finish */
-    bool suspected;    /* rendered a canary for that */
+struct standing {             /* standing.h */
+    uint32_t in_a_row;        /* counted ends since the last finish */
+    uint32_t last_ten;        /* a bit an end, newest lowest: 1 = it counted */
+    uint32_t losses;          /* since the last finish */
+    bool suspected;           /* rendered a canary for that */
+    uint32_t suspected_right; /* what it had rendered right by then: tasks since are not "those" */
     uint32_t disproofs;
     bool held; /* in quarantine by an operator: canaries do not lead out of it */
 };

@@ -151,6 +151,56 @@ static void an_older_canary_does_not_lead_out(void **state)
     field_end(s);
 }
 
+/* All that it has ever been given. */
+static void store_all(struct field *s, struct hand *w, uint32_t *done)
+{
+    while (*done < given_count(s, w)) {
+        const struct attempt_key key = given(s, w, (*done)++);
+        field_store(s, w, &key);
+        field_turn(s);
+    }
+}
+
+/* It was suspected once and rendered its canary right. What fails there later, among tasks that it
+ * finishes, is not what it was suspected for. */
+static void what_fails_after_the_canary_is_not_what_it_was_suspected_for(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_worker(s, "w1", 1);
+    struct hand *good = field_worker(s, "w2", 1);
+    uint32_t at = 0, done = 0;
+    (void)field_worker(s, "w3", 1); /* T4 asks nobody for a canary where three could do it */
+    (void)field_worker(s, "w4", 1);
+    field_batch(s, BATCH, 40);
+    field_turn(s);
+    for (; field_events(s, "worker.suspected") == 0 && at < 9; at++) {
+        const struct attempt_key key = given(s, w, at);
+        field_hand_back(s, w, &key, HAND_BACK_UNKNOWN); /* lost */
+        field_turn(s);
+    }
+    assert_int_equal(field_events(s, "worker.suspected"), 1);
+    store_all(s, w, &at); /* what it had in advance */
+    field_canary(s, w, true);
+    field_turn(s);
+    for (uint32_t i = 0; i < 8; i++, at++) {
+        const struct attempt_key key = given(s, w, at);
+        if (i % 2 == 0)
+            field_fails(s, w, &key, END_FAILED);
+        else
+            field_store(s, w, &key);
+        field_turn(s);
+        for (uint32_t k = 0; k < 3 && done < given_count(s, good); k++) {
+            const struct attempt_key other = given(s, good, done++);
+            field_store(s, good, &other);
+            field_turn(s);
+        }
+    }
+    store_all(s, good, &done);
+    assert_int_not_equal(field_worker_state(s, w), WORKER_QUARANTINED);
+    field_end(s);
+}
+
 static void a_restart_keeps_an_operators_word(void **state)
 {
     (void)state;
@@ -175,6 +225,7 @@ int main(void)
         cmocka_unit_test(a_wrong_canary_strikes_what_it_said),
         cmocka_unit_test(an_operator_holds_it_until_he_lets_it_go),
         cmocka_unit_test(an_older_canary_does_not_lead_out),
+        cmocka_unit_test(what_fails_after_the_canary_is_not_what_it_was_suspected_for),
         cmocka_unit_test(a_restart_keeps_an_operators_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
