@@ -240,6 +240,13 @@ static void take_hint(struct work *w)
     if (hint->state == BATCH_PAUSED || hint->state == BATCH_CANCELED) w->record.state = hint->state;
 }
 
+static void take_keep(const struct work *w)
+{
+    const struct reconcile_hint *hint =
+        w->r->hints != NULL ? table_get_text(w->r->hints, w->facts.id) : NULL;
+    if (hint != NULL && hint->has_keep) store_keep_save(w->r->s, w->facts.id, hint->keep_s);
+}
+
 static void bind_inputs(struct work *w)
 {
     struct input_record record;
@@ -280,6 +287,7 @@ static void add_rows(struct all *all, struct work *w, const char *folder)
     take_hint(w);
     w->record.group_counts = w->counts;
     store_batch_add(w->r->s, &row, &w->record);
+    take_keep(w);
     bind_inputs(w);
     w->r->batches_new++;
 }

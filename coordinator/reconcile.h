@@ -23,6 +23,8 @@ struct reconcile {
 struct reconcile_hint {
     enum batch_state state;
     uint32_t round;
+    bool has_keep;
+    int64_t keep_s; /* 0 = for ever */
 };
 
 bool reconcile_tree(struct reconcile *r, struct error *err);

@@ -213,6 +213,47 @@ void store_salvage_batches(const char *damaged,
     sqlite3_close(from);
 }
 
+/* False when the reading stopped before the end. */
+static bool read_keeps(sqlite3_stmt *stmt,
+                       void (*each)(void *context, const char *batch, int64_t keep_s),
+                       void *context)
+{
+    int code = SQLITE_OK;
+    while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
+        const char *batch = store_db_text(stmt, 0);
+        const int64_t keep_s = sqlite3_column_int64(stmt, 1);
+        if (id_is_batch(batch) && keep_s >= 0) each(context, batch, keep_s);
+    }
+    return code == SQLITE_DONE;
+}
+
+/* Numbers of batches are given anew, so that rows cannot be copied. A build that knew no such times
+ * has no such table. */
+bool store_salvage_keeps(const char *damaged,
+                         void (*each)(void *context, const char *batch, int64_t keep_s),
+                         void *context)
+{
+    static const char table[] = "SELECT 1 FROM sqlite_schema WHERE name = 'retention'";
+    static const char *const sql[] = {
+        "SELECT b.id, r.keep_s FROM retention r CROSS JOIN batch b ON b.sequence = r.batch"
+        " ORDER BY r.batch",
+        "SELECT b.id, r.keep_s FROM retention r CROSS JOIN batch b ON b.sequence = r.batch"
+        " ORDER BY r.batch DESC"};
+    sqlite3_stmt *stmt = NULL;
+    sqlite3 *from = open_damaged(damaged);
+    bool whole = false;
+    if (from != NULL && sqlite3_prepare_v2(from, table, -1, &stmt, NULL) == SQLITE_OK)
+        whole = sqlite3_step(stmt) == SQLITE_DONE;
+    sqlite3_finalize(stmt);
+    for (size_t i = 0; from != NULL && !whole && i < sizeof sql / sizeof sql[0]; i++) {
+        if (sqlite3_prepare_v2(from, sql[i], -1, &stmt, NULL) != SQLITE_OK) break;
+        whole = read_keeps(stmt, each, context) && i == 0;
+        sqlite3_finalize(stmt);
+    }
+    sqlite3_close(from);
+    return whole;
+}
+
 uint32_t store_salvage_generation(const char *damaged)
 {
     uint32_t generation = 0;

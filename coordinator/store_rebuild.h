@@ -28,6 +28,11 @@ void store_salvage_batches(const char *damaged,
                            void (*each)(void *context, const char *batch, enum batch_state state,
                                         uint32_t round),
                            void *context);
+/* How long its batches stay, of those with a time of their own; 0 = for ever. False when not all of
+ * it could be read. */
+bool store_salvage_keeps(const char *damaged,
+                         void (*each)(void *context, const char *batch, int64_t keep_s),
+                         void *context);
 /* Its generation; 0 when it says none. */
 uint32_t store_salvage_generation(const char *damaged);
 

@@ -207,8 +207,26 @@ static void note_hint(void *context, const char *batch, enum batch_state state, 
     struct table *hints = context;
     if (table_get_text(hints, batch) != NULL) return;
     struct reconcile_hint *hint = xcalloc(1, sizeof *hint);
-    *hint = (struct reconcile_hint){state, round};
+    *hint = (struct reconcile_hint){.state = state, .round = round};
     table_set_text(hints, batch, hint);
+}
+
+/* After the others: a batch whose state could not be read has a time all the same. */
+static void note_keep(void *context, const char *batch, int64_t keep_s)
+{
+    struct table *hints = context;
+    note_hint(hints, batch, BATCH_QUEUED, 0);
+    struct reconcile_hint *hint = table_get_text(hints, batch);
+    hint->has_keep = true;
+    hint->keep_s = keep_s;
+}
+
+static void salvage_keeps(struct upkeep *u, const char *old, struct table *hints)
+{
+    if (path_exists(old) && store_salvage_keeps(old, note_keep, hints)) return;
+    findings_add(&u->findings, FINDING_WARN, "salvage", "retention",
+                 "before --keep is used again, say it again: start without, then `zoe batch keep`",
+                 "what `zoe batch keep` said could not be read, or not all of it");
 }
 
 static void salvage(struct upkeep *u, struct store *s, struct table *hints)
@@ -229,6 +247,7 @@ static void salvage(struct upkeep *u, struct store *s, struct table *hints)
                      "allow them again: `zoe worker allow KEY --name NAME`, `zoe client allow ...`",
                      "no key of a worker or client could be found; the admin key still works");
     if (count > 0) store_salvage_batches(old, note_hint, hints);
+    salvage_keeps(u, old, hints);
     free(old);
 }
 

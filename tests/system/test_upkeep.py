@@ -195,6 +195,32 @@ class Upkeep(unittest.TestCase):
             self.assertIn("all is well", farm.zoe("coordinator", "check", "--deep", "--state", drill))
             farm.wait(batch)  # it was only a drill
 
+    def ended(self, farm, *names):
+        """Batches of two clips that are done."""
+        farm.start(1)
+        batches = [farm.submit(PROMPTS[:2], *FAST, "--name", name)["batch"] for name in names]
+        for batch in batches:
+            farm.wait(batch)
+        return batches
+
+    def test_how_long_a_batch_stays_is_not_forgotten(self):
+        with Farm() as farm:
+            kept, longer, other = self.ended(farm, "kept", "longer", "other")
+            farm.zoe("batch", "keep", kept, "forever")
+            farm.zoe("batch", "keep", longer, "90d")
+            farm.kill_coordinator()
+            report = farm.zoe("recover", "--state", farm.state, json_out=True)
+            self.assertNotIn("retention", [f["where"] for f in report["findings"]])
+            farm.start_coordinator(extra=("--keep", "1s"))
+            eventually(lambda: not any(other in p.name for p in (farm.state / "renders").iterdir()), 30, "the other goes")
+            self.assertEqual(farm.batch(kept)["state"], "done")
+            self.assertIn("in 89 d", farm.zoe("batch", "list"))
+            farm.kill_coordinator()
+            for path in farm.state.glob("farm.db*"):
+                path.unlink()
+            report = farm.zoe("recover", "--state", farm.state, json_out=True)
+            self.assertIn(("warn", "retention"), [(f["level"], f["where"]) for f in report["findings"]])
+
     def test_unfinished_batches_may_wait(self):
         with Farm() as farm:
             batch = self.half_way(farm, 1)

@@ -1,8 +1,6 @@
 /* What can be had from a damaged database: rows on both sides of a damaged page, nothing of a
  * damaged header, and never a row that the new table would not take. */
-#include "ground.h"
-
-#include <sqlite3.h>
+#include "drawer.h"
 
 #include "coordinator/store_check.h"
 #include "coordinator/store_rebuild.h"
@@ -151,13 +149,71 @@ static void rows_on_both_sides_are_had(void **state)
     free(old);
 }
 
+struct keeps {
+    int count;
+    int64_t first_s, other_s;
+};
+
+static void note_keep(void *context, const char *batch, int64_t keep_s)
+{
+    struct keeps *keeps = context;
+    keeps->count++;
+    *(strcmp(batch, DRAWER_BATCH) == 0 ? &keeps->first_s : &keeps->other_s) = keep_s;
+}
+
+static char *keeping_database(void **state)
+{
+    struct error err;
+    char *path = ground_path(state, "old.db");
+    struct store *s = store_open(path, NULL, &err);
+    assert_non_null(s);
+    drawer_add_batch(s, DRAWER_BATCH, 7, "k", true, BATCH_DONE);
+    drawer_add_batch(s, DRAWER_OTHER, 9, "l", true, BATCH_DONE);
+    store_keep_save(s, DRAWER_BATCH, 0);
+    store_keep_save(s, DRAWER_OTHER, 90);
+    assert_ok(store_commit(s, &err), err);
+    store_close(s);
+    return path;
+}
+
+static void how_long_batches_stay_is_had(void **state)
+{
+    struct keeps keeps = {.first_s = -1};
+    char *old = keeping_database(state);
+    assert_true(store_salvage_keeps(old, note_keep, &keeps));
+    assert_int_equal(keeps.count, 2);
+    assert_int_equal(keeps.first_s, 0);
+    assert_int_equal(keeps.other_s, 90);
+    spoil(old, (size_t)(page_of(old, "retention") - 1) * 4096, 4096);
+    assert_false(store_salvage_keeps(old, note_keep, &keeps));
+    assert_int_equal(keeps.count, 2);
+    free(old);
+}
+
+/* A build before there were such times: nothing is lost. */
+static void no_table_of_times_is_no_damage(void **state)
+{
+    struct keeps keeps = {0};
+    sqlite3 *db = NULL;
+    char *old = keeping_database(state);
+    assert_int_equal(sqlite3_open(old, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "DROP TABLE retention", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_true(store_salvage_keeps(old, note_keep, &keeps));
+    assert_int_equal(keeps.count, 0);
+    free(old);
+}
+
 static void a_damaged_header_yields_nothing(void **state)
 {
     bool damaged = false;
+    struct keeps keeps = {0};
     char *old = old_database(state);
     spoil(old, 0, 100);
     assert_true(salvage(state, old, &damaged) <= 0);
     assert_int_equal(store_salvage_generation(old), 0);
+    assert_false(store_salvage_keeps(old, note_keep, &keeps));
+    assert_int_equal(keeps.count, 0);
     free(old);
 }
 
@@ -167,6 +223,8 @@ int main(void)
         ground_test(all_of_a_sound_file_is_had),
         ground_test(another_table_s_damage_costs_no_key),
         ground_test(rows_on_both_sides_are_had),
+        ground_test(how_long_batches_stay_is_had),
+        ground_test(no_table_of_times_is_no_damage),
         ground_test(a_damaged_header_yields_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
