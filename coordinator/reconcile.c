@@ -25,9 +25,14 @@ struct known { /* a batch of the database */
     bool seen; /* the tree has it */
 };
 
-struct entry { /* a batch of the tree */
+/* Which of several folders of one batch is its own. */
+enum rank { RANK_KNOWN, RANK_NAMED, RANK_COPY, RANK_PREPARED };
+
+struct entry { /* a folder of the tree */
     char *name;
     int64_t submitted_ms;
+    char id[ID_BATCH_SIZE];
+    enum rank rank;
 };
 
 struct work { /* one batch */
@@ -48,6 +53,7 @@ struct work { /* one batch */
 struct all {
     struct reconcile *r;
     struct table known; /* id -> struct known */
+    struct table taken; /* id -> name of the folder that it was taken from, borrowed */
     struct prompts *prompts;
     char *renders;
     uint64_t sequence;
@@ -314,12 +320,12 @@ static void folder_name(const struct work *w, const char *name, char out[PUBLISH
         (void)snprintf(out, PUBLISH_FOLDER_SIZE, "%s", name);
 }
 
-static bool fill(struct all *all, struct work *w, const char *path, const char *name,
-                 struct error *err)
+static bool fill(struct all *all, struct work *w, const char *path, char *name, struct error *err)
 {
     char folder[PUBLISH_FOLDER_SIZE];
     folder_name(w, name, folder);
     if (!bring_prompts(all, path, &w->facts, err) || !prepare_states(all, w, err)) return false;
+    table_set_text(&all->taken, w->facts.id, name);
     if (w->is_new) add_rows(all, w, folder);
     struct tree_look look = {.folder = path,
                              .batch = w->facts.id,
@@ -336,25 +342,39 @@ static bool fill(struct all *all, struct work *w, const char *path, const char *
     return false;
 }
 
+static bool is_second(const struct all *all, const char *id, const char *name)
+{
+    const char *first = table_get_text(&all->taken, id);
+    if (first == NULL) return false;
+    findings_add(all->r->findings, FINDING_WARN, "batches", name,
+                 "move it out of renders/ if it is a copy",
+                 "passed over: batch %s was taken in from %s", id, first);
+    return true;
+}
+
+static bool take_facts(struct all *all, struct work *w, char *name, struct error *err)
+{
+    struct known *k = table_get_text(&all->known, w->facts.id);
+    if (is_second(all, w->facts.id, name)) return true;
+    w->is_new = k == NULL;
+    if (k != NULL) w->record = k->record;
+    if (k != NULL) k->seen = true;
+    char *path = path_join(all->renders, name);
+    bool ok = fill(all, w, path, name, err);
+    free(path);
+    return ok;
+}
+
 /* False only when the database cannot be written; a batch that cannot be taken in is a finding. */
-static bool take(struct all *all, const char *name, const json_t *about, struct error *err)
+static bool take(struct all *all, char *name, const json_t *about, struct error *err)
 {
     struct work w = {.r = all->r, .ok = true};
     struct error why = {0};
-    char *path = path_join(all->renders, name);
-    bool ok = rebuild_facts_read(about, &w.facts, &why);
-    if (ok) {
-        struct known *k = table_get_text(&all->known, w.facts.id);
-        w.is_new = k == NULL;
-        if (k != NULL) w.record = k->record;
-        if (k != NULL) k->seen = true;
-        ok = fill(all, &w, path, name, &why);
-    }
+    bool ok = rebuild_facts_read(about, &w.facts, &why) && take_facts(all, &w, name, &why);
     rebuild_facts_finish(&w.facts);
     free(w.runs);
     free(w.states);
     free(w.counts);
-    free(path);
     if (ok) return true;
     bool fatal = store_health(all->r->s) != STORE_OK;
     store_rollback(all->r->s);
@@ -378,11 +398,37 @@ static json_t *read_about(const struct all *all, const char *name)
     return about;
 }
 
+/* Folders of one batch follow each other, its own first. */
 static int by_time(const void *a, const void *b)
 {
     const struct entry *x = a, *y = b;
     if (x->submitted_ms != y->submitted_ms) return x->submitted_ms < y->submitted_ms ? -1 : 1;
+    const int order = strcmp(x->id, y->id);
+    if (order != 0) return order;
+    if (x->rank != y->rank) return x->rank < y->rank ? -1 : 1;
     return strcmp(x->name, y->name);
+}
+
+static enum rank rank_of(const struct all *all, const char *id, const char *name,
+                         const json_t *about)
+{
+    char own[PUBLISH_FOLDER_SIZE];
+    const struct known *k = table_get_text(&all->known, id);
+    const char *said = json_string_value(json_object_get(about, "name"));
+    if (k != NULL && strcmp(k->folder, name) == 0) return RANK_KNOWN;
+    if (name[0] == '.') return RANK_PREPARED;
+    publish_folder_name(id, said != NULL ? said : "", own);
+    return strcmp(own, name) == 0 ? RANK_NAMED : RANK_COPY;
+}
+
+static struct entry entry_of(const struct all *all, char *name, const json_t *about)
+{
+    const json_t *when = json_object_get(json_object_get(about, "rebuild"), "submitted_ms");
+    const char *id = json_string_value(json_object_get(about, "batch"));
+    struct entry entry = {.name = name, .submitted_ms = json_integer_value(when)};
+    (void)snprintf(entry.id, sizeof entry.id, "%s", id != NULL ? id : "");
+    entry.rank = rank_of(all, entry.id, name, about);
+    return entry;
 }
 
 /* A prepared folder whose prompts file is gone is one that was being removed. */
@@ -403,8 +449,7 @@ static bool take_all(struct all *all, char **names, size_t count, struct error *
     for (size_t i = 0; i < count; i++) {
         json_t *about = is_wanted(all, names[i]) ? read_about(all, names[i]) : NULL;
         if (about == NULL) continue;
-        const json_t *when = json_object_get(json_object_get(about, "rebuild"), "submitted_ms");
-        entries[kept++] = (struct entry){names[i], json_integer_value(when)};
+        entries[kept++] = entry_of(all, names[i], about);
         json_decref(about);
     }
     qsort(entries, kept, sizeof *entries, by_time);
@@ -444,11 +489,13 @@ bool reconcile_tree(struct reconcile *r, struct error *err)
                       .prompts = prompts_create(prompts, PROMPTS_BYTES),
                       .sequence = store_last_sequence(r->s)};
     table_init(&all.known);
+    table_init(&all.taken);
     bool ok = path_make_folders(prompts, 0700, err) && path_make_folders(all.renders, 0700, err) &&
               store_each_batch(r->s, note_known, &all, err) &&
               tree_batches(all.renders, &names, &count, err) && take_all(&all, names, count, err);
     if (ok) drop_gone(&all);
     ok = ok && store_commit(r->s, err);
+    table_finish(&all.taken);
     path_list_free(names, count);
     finish_known(&all);
     prompts_destroy(all.prompts);

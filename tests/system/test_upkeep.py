@@ -221,6 +221,44 @@ class Upkeep(unittest.TestCase):
             report = farm.zoe("recover", "--state", farm.state, json_out=True)
             self.assertIn(("warn", "retention"), [(f["level"], f["where"]) for f in report["findings"]])
 
+    def test_a_copy_of_a_folder_is_passed_over(self):
+        """A person's copies, and what a crash between two renames leaves, beside the folder that the farm made."""
+        with Farm() as farm:
+            (batch,) = self.ended(farm, "mine")
+            copy = farm.folder / "copy.db"
+            farm.zoe("coordinator", "backup", copy)
+            renders = farm.state / "renders"
+            own, copies = renders / f"{batch}-mine", [renders / f"{batch}-best", renders / f"{batch}-mine-best", renders / f".tmp-{batch}"]
+            farm.kill_coordinator()
+            for path in copies:
+                shutil.copytree(own, path)
+            before = published(farm)
+            for verb in (("recover",), ("coordinator", "restore", copy)):
+                report = farm.zoe(*verb, "--state", farm.state, json_out=True)
+                passed = [f for f in report["findings"] if f["what"].startswith("passed over")]
+                self.assertEqual(sorted(f["where"] for f in passed), sorted(p.name for p in copies))
+                self.assertTrue(all(own.name in f["what"] for f in passed))
+                self.assertEqual(published(farm), before)
+                farm.start_coordinator()
+                self.assertEqual(farm.batch(batch)["state"], "done")
+                self.assertIn("all is well", farm.zoe("coordinator", "check", "--state", farm.state))
+                farm.kill_coordinator()
+                shutil.copytree(own, copies[-1])
+
+    def test_the_only_folder_may_have_another_name(self):
+        """The first folder of a batch that can be taken in is: here the one that the farm made has lost its prompts."""
+        with Farm() as farm:
+            (batch,) = self.ended(farm, "mine")
+            farm.kill_coordinator()
+            own, copy = (farm.state / "renders" / f"{batch}-{name}" for name in ("mine", "best"))
+            shutil.copytree(own, copy)
+            (own / "recipes.prompts").unlink()
+            (farm.state / "prompts" / f"{batch}.prompts").unlink()
+            report = json.loads(farm.zoe("recover", "--state", farm.state, "--json", code=1))
+            self.assertEqual((report["batches_taken_in"], report["clips_found"]), (1, 2))
+            farm.start_coordinator()
+            self.assertEqual(farm.batch(batch)["clips"]["published"], 2)
+
     def test_unfinished_batches_may_wait(self):
         with Farm() as farm:
             batch = self.half_way(farm, 1)
