@@ -237,19 +237,45 @@ struct store *store_open_reading(const char *path, struct error *err)
     return NULL;
 }
 
-void store_close(struct store *s)
+static bool mark_clean(struct store *s, struct error *err)
 {
-    if (s == NULL) return;
-    if (s->reading) {
-        close_database(s);
-        return;
-    }
-    struct error err;
     store_rollback(s);
     bool damaged = s->health == STORE_CORRUPT; /* the next start must look again */
     if (!damaged) store_meta_set(s, "clean", "1");
-    if (!store_commit(s, &err)) log_warn("the database is not marked clean: %s", err.message);
+    return store_commit(s, err);
+}
+
+void store_close(struct store *s)
+{
+    struct error err;
+    if (s == NULL) return;
+    if (!s->reading && !mark_clean(s, &err))
+        log_warn("the database is not marked clean: %s", err.message);
     close_database(s);
+}
+
+/* A row tells how it went: another connection that reads is no error of the statement. */
+static bool empty_log(struct store *s, struct error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool ok = sqlite3_prepare_v2(s->db, "PRAGMA wal_checkpoint(TRUNCATE)", -1, &stmt, NULL) ==
+                  SQLITE_OK &&
+              sqlite3_step(stmt) == SQLITE_ROW;
+    const bool busy = ok && sqlite3_column_int(stmt, 0) != 0;
+    if (!ok) store_db_error(s, err);
+    sqlite3_finalize(stmt);
+    if (!ok) return false;
+    return !busy ||
+           error_set(err, ERROR_STATE, "%s: its log cannot be emptied: somebody reads it", s->path);
+}
+
+bool store_close_whole(struct store *s, struct error *err)
+{
+    bool ok = mark_clean(s, err) && empty_log(s, err);
+    if (ok && s->health == STORE_CORRUPT)
+        ok = error_set(err, ERROR_CORRUPT, "%s is damaged", s->path);
+    close_database(s);
+    return ok;
 }
 
 bool store_was_clean(const struct store *s)

@@ -50,6 +50,9 @@ struct store *store_open_reading(const char *path, struct error *err);
 /* Rolls back what is not committed and marks the file clean, unless it was seen to be damaged. NULL
  * is fine. */
 void store_close(struct store *s);
+/* The same for a file that will be moved or copied by itself: false when it does not hold all that
+ * was committed without its log, or is not marked clean. Closed in any case. */
+bool store_close_whole(struct store *s, struct error *err);
 
 bool store_was_clean(const struct store *s); /* the stop before this start */
 /* Something is waiting for store_commit. */

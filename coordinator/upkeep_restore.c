@@ -1,10 +1,8 @@
 /* restore and recover: a new database in the place of the old one. */
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/path.h"
@@ -19,7 +17,6 @@
 
 #define GENERATION "farm.generation"
 #define GENERATION_MAX 32767
-#define OLD_SIZE 32
 
 static bool must_be_alone(const struct upkeep *u, const char *verb, struct error *err)
 {
@@ -27,47 +24,6 @@ static bool must_be_alone(const struct upkeep *u, const char *verb, struct error
     return error_set(err, ERROR_STATE,
                      "a coordinator runs on %s: stop it (`zoe farm down`, or SIGTERM), then %s",
                      u->state, verb);
-}
-
-/* ---- a new database in the place of the old one ---- */
-
-static bool move_if_there(const struct upkeep *u, const char *name, const char *suffix,
-                          const char *to, struct error *err)
-{
-    char *from = xasprintf("%s/%s%s", u->state, name, suffix);
-    char *target = xasprintf("%s/%s%s", u->state, to, suffix);
-    bool ok = rename(from, target) == 0 || errno == ENOENT ||
-              error_set_errno(err, errno, "cannot rename %s to %s", from, target);
-    free(from);
-    free(target);
-    return ok;
-}
-
-/* The log goes first: it would be read into whatever has the name then. While the new file has its
- * own name, no coordinator starts (upkeep_may_start). */
-static bool swap_in(const struct upkeep *u, char old[OLD_SIZE], struct error *err)
-{
-    char *new = upkeep_path(u, UPKEEP_NEW), *now = upkeep_path(u, UPKEEP_DATABASE);
-    const bool there = path_exists(now);
-    (void)snprintf(old, OLD_SIZE, UPKEEP_DATABASE ".old-%lld", (long long)(clock_wall_ms() / 1000));
-    bool ok = move_if_there(u, UPKEEP_DATABASE, "-wal", old, err) &&
-              move_if_there(u, UPKEEP_DATABASE, "-shm", old, err) &&
-              move_if_there(u, UPKEEP_DATABASE, "", old, err) && path_fsync_folder(u->state, err) &&
-              path_rename_durable(new, now, err);
-    if (!there) old[0] = '\0';
-    free(new);
-    free(now);
-    return ok;
-}
-
-static void drop_new(const struct upkeep *u)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        char *path = xasprintf("%s/%s%s", u->state, UPKEEP_NEW, suffixes[i]);
-        (void)unlink(path);
-        free(path);
-    }
 }
 
 /* ---- generations (T2) ---- */
@@ -163,13 +119,15 @@ static void tell_work(const struct upkeep *u, const char *schema, const struct r
 static bool finish(struct upkeep *u, struct store *s, struct reconcile *r, const char *schema,
                    struct error *err)
 {
-    char old[OLD_SIZE] = "";
+    char old[UPKEEP_OLD_SIZE] = "";
     bool ok = raise_generation(u, s, err) && reconcile_tree(r, err) && allow_admin(u, s, err);
     if (ok) store_published_recount(s);
-    ok = ok && store_commit(s, err);
-    store_close(s);
-    if (!ok || !swap_in(u, old, err)) {
-        drop_new(u);
+    if (ok)
+        ok = store_commit(s, err) && store_close_whole(s, err);
+    else
+        store_close(s);
+    if (!ok || !upkeep_swap_in(u, old, err)) {
+        upkeep_swap_drop(u);
         return false;
     }
     tell_work(u, schema, r, old);
@@ -189,12 +147,12 @@ bool upkeep_restore(struct upkeep *u, struct error *err)
 {
     char *path = upkeep_path(u, UPKEEP_NEW);
     bool ok = must_be_alone(u, "restore", err) && store_check_copy(u->file, err);
-    if (ok) drop_new(u);
+    if (ok) upkeep_swap_drop(u);
     ok = ok && store_copy(u->file, path, err);
     struct store *s = ok ? open_new(u, err) : NULL;
     free(path);
     if (s == NULL) {
-        if (ok) drop_new(u);
+        if (ok) upkeep_swap_drop(u);
         return false;
     }
     struct reconcile r = {
@@ -255,7 +213,7 @@ bool upkeep_recover(struct upkeep *u, struct error *err)
 {
     struct table hints;
     if (!must_be_alone(u, "recover", err)) return false;
-    drop_new(u);
+    upkeep_swap_drop(u);
     struct store *s = open_new(u, err);
     if (s == NULL) return false;
     table_init(&hints);

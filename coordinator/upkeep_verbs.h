@@ -23,6 +23,12 @@ char *upkeep_path(const struct upkeep *u, const char *name); /* caller frees */
 /* `about` is taken; for people the findings and `words`. */
 void upkeep_report(const struct upkeep *u, const char *schema, json_t *about, const char *words);
 
+#define UPKEEP_OLD_SIZE 32
+/* Puts the finished UPKEEP_NEW, which nobody has open, in the place of the database, which gets the
+ * name in `old`: "" when there was none. */
+bool upkeep_swap_in(const struct upkeep *u, char old[UPKEEP_OLD_SIZE], struct error *err);
+void upkeep_swap_drop(const struct upkeep *u); /* UPKEEP_NEW, if there is one */
+
 bool upkeep_about(struct upkeep *u, struct error *err);
 bool upkeep_check(struct upkeep *u, struct error *err);
 bool upkeep_restore(struct upkeep *u, struct error *err);

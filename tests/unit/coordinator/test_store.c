@@ -2,6 +2,8 @@
  * found and never forgotten. */
 #include "drawer.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "coordinator/store_check.h"
@@ -33,6 +35,75 @@ static void only_what_is_committed_stays(void **state)
     free(path);
 }
 
+static void add_events(struct store *s, int count)
+{
+    char message[200];
+    struct event_record event = {
+        .kind = "a.kind", .batch = "", .worker = "", .message = message, .at_ms = 1};
+    memset(message, 'x', sizeof message - 1);
+    message[sizeof message - 1] = '\0';
+    for (int i = 0; i < count; i++)
+        store_event_add(s, &event);
+    drawer_commit(s);
+}
+
+/* Another connection's look at the file, which keeps the log from being emptied. */
+static sqlite3 *begin_reading(void **state)
+{
+    sqlite3 *db = NULL;
+    char *path = ground_path(state, "farm.db");
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM event", NULL, NULL, NULL),
+                     SQLITE_OK);
+    free(path);
+    return db;
+}
+
+static void a_file_that_will_be_moved_holds_all(void **state)
+{
+    struct error err;
+    struct store *s = drawer_open(state);
+    add_events(s, 10);
+    sqlite3 *reader = begin_reading(state);
+    assert_false(store_close_whole(s, &err));
+    assert_int_equal(err.code, ERROR_STATE);
+    sqlite3_close(reader);
+    s = drawer_open(state);
+    add_events(s, 10);
+    char *log = ground_path(state, "farm.db-wal");
+    assert_ok(store_close_whole(s, &err), err);
+    assert_false(path_exists(log));
+    free(log);
+    assert_int_equal(drawer_count_rows(state, "SELECT count(*) FROM event"), 20);
+    s = drawer_open(state);
+    assert_true(store_was_clean(s));
+    store_close(s);
+}
+
+/* The log is short, for it begins anew, and fits; the file does not grow any more. */
+static void a_log_that_does_not_fit_is_told(void **state)
+{
+    struct error err;
+    struct rlimit before, small = {.rlim_cur = 1024 * 1024};
+    struct store *s = drawer_open(state);
+    add_events(s, 10000);
+    store_close(s);
+    s = drawer_open(state);
+    add_events(s, 1000);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small.rlim_max = before.rlim_max;
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    const bool whole = store_close_whole(s, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_false(whole);
+    assert_int_equal(err.code, ERROR_IO);
+    assert_int_equal(drawer_count_rows(state, "SELECT count(*) FROM event"), 11000);
+    s = drawer_open(state);
+    assert_true(store_was_clean(s)); /* what was written last went into the log */
+    store_close(s);
+}
+
 static void every_table_is_checked_in_turn(void **state)
 {
     struct error err;
@@ -51,15 +122,8 @@ static void every_table_is_checked_in_turn(void **state)
 static void a_damaged_file_is_never_marked_clean(void **state)
 {
     struct error err;
-    struct event_record event = {.kind = "a.kind", .batch = "", .worker = "", .at_ms = 1};
-    char message[200];
     struct store *s = drawer_open(state);
-    memset(message, 'x', sizeof message - 1);
-    message[sizeof message - 1] = '\0';
-    event.message = message;
-    for (int i = 0; i < 2000; i++)
-        store_event_add(s, &event);
-    drawer_commit(s);
+    add_events(s, 2000);
     store_close(s);
 
     char *path = ground_path(state, "farm.db");
@@ -85,6 +149,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ground_test(only_what_is_committed_stays),
+        ground_test(a_file_that_will_be_moved_holds_all),
+        ground_test(a_log_that_does_not_fit_is_told),
         ground_test(every_table_is_checked_in_turn),
         ground_test(a_damaged_file_is_never_marked_clean),
     };
