@@ -138,22 +138,28 @@ static size_t count_in(const char *folder, const char *beginning)
     return found;
 }
 
+static void look_for_broken_off(struct doctor *d, const char *name)
+{
+    char *path = path_join(d->coordinator, name);
+    if (path_exists(path))
+        DOCTOR_SAY(d, FAIL, "state", path, "run the restore or recover once more",
+                   "it was broken off: no coordinator starts");
+    free(path);
+}
+
 static void look_at_leftovers(struct doctor *d, bool running)
 {
-    char *new = path_join(d->coordinator, "farm.db.new");
     char *renders = path_join(d->coordinator, "renders");
     const size_t old = count_in(d->coordinator, "farm.db.old-");
     const size_t hidden = running ? 0 : count_in(renders, ".tmp-");
-    if (path_exists(new))
-        DOCTOR_SAY(d, FAIL, "state", new, "run the restore or recover once more",
-                   "it was broken off: no coordinator starts");
+    look_for_broken_off(d, "farm.db.new");
+    look_for_broken_off(d, "farm.db.ready");
     if (old > 0)
         DOCTOR_SAY(d, OK, "state", d->coordinator, NULL,
                    "%zu replaced databases (farm.db.old-TIME) may be deleted", old);
     if (hidden > 0)
         DOCTOR_SAY(d, OK, "state", renders, NULL,
                    "%zu folders that the next start finishes or removes", hidden);
-    free(new);
     free(renders);
 }
 

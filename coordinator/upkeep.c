@@ -59,11 +59,12 @@ bool upkeep_may_start(const char *state, struct error *err)
 {
     char **names = NULL;
     size_t count = 0;
-    char *new = path_join(state, UPKEEP_NEW), *database = path_join(state, UPKEEP_DATABASE);
+    char *new = path_join(state, UPKEEP_NEW), *ready = path_join(state, UPKEEP_READY);
+    char *database = path_join(state, UPKEEP_DATABASE);
     char *renders = path_join(state, "renders");
     struct stat info;
     bool ok = true;
-    if (path_exists(new))
+    if (path_exists(new) || path_exists(ready))
         ok = error_set(err, ERROR_STATE,
                        "a restore or recover of %s was broken off: run it once more", state);
     else if ((stat(database, &info) != 0 || info.st_size == 0) &&
@@ -73,6 +74,7 @@ bool upkeep_may_start(const char *state, struct error *err)
                        database, count, renders);
     path_list_free(names, count);
     free(new);
+    free(ready);
     free(database);
     free(renders);
     return ok;

@@ -146,7 +146,8 @@ static struct store *open_new(const struct upkeep *u, struct error *err)
 bool upkeep_restore(struct upkeep *u, struct error *err)
 {
     char *path = upkeep_path(u, UPKEEP_NEW);
-    bool ok = must_be_alone(u, "restore", err) && store_check_copy(u->file, err);
+    bool ok = must_be_alone(u, "restore", err) && upkeep_swap_finish(u, err) &&
+              store_check_copy(u->file, err);
     if (ok) upkeep_swap_drop(u);
     ok = ok && store_copy(u->file, path, err);
     struct store *s = ok ? open_new(u, err) : NULL;
@@ -212,7 +213,7 @@ static void salvage(struct upkeep *u, struct store *s, struct table *hints)
 bool upkeep_recover(struct upkeep *u, struct error *err)
 {
     struct table hints;
-    if (!must_be_alone(u, "recover", err)) return false;
+    if (!must_be_alone(u, "recover", err) || !upkeep_swap_finish(u, err)) return false;
     upkeep_swap_drop(u);
     struct store *s = open_new(u, err);
     if (s == NULL) return false;

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/fault.h"
 #include "base/path.h"
 #include "base/xalloc.h"
 #include "coordinator/upkeep_verbs.h"
@@ -33,24 +33,6 @@ static bool has_no_log(const struct upkeep *u, struct error *err)
     return ok;
 }
 
-/* The log goes first: it would be read into whatever has the name then. While the new file has its
- * own name, no coordinator starts (upkeep_may_start). */
-bool upkeep_swap_in(const struct upkeep *u, char old[UPKEEP_OLD_SIZE], struct error *err)
-{
-    char *new = upkeep_path(u, UPKEEP_NEW), *now = upkeep_path(u, UPKEEP_DATABASE);
-    const bool there = path_exists(now);
-    (void)snprintf(old, UPKEEP_OLD_SIZE, UPKEEP_DATABASE ".old-%lld",
-                   (long long)(clock_wall_ms() / 1000));
-    bool ok = has_no_log(u, err) && move_if_there(u, UPKEEP_DATABASE, "-wal", old, err) &&
-              move_if_there(u, UPKEEP_DATABASE, "-shm", old, err) &&
-              move_if_there(u, UPKEEP_DATABASE, "", old, err) && path_fsync_folder(u->state, err) &&
-              path_rename_durable(new, now, err);
-    if (!there) old[0] = '\0';
-    free(new);
-    free(now);
-    return ok;
-}
-
 void upkeep_swap_drop(const struct upkeep *u)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm"};
@@ -59,4 +41,75 @@ void upkeep_swap_drop(const struct upkeep *u)
         (void)unlink(path);
         free(path);
     }
+}
+
+static bool stands(const struct upkeep *u, const char *name)
+{
+    char *path = upkeep_path(u, name);
+    const bool there = path_exists(path);
+    free(path);
+    return there;
+}
+
+/* The time of the finished file, so that a second run moves what is left to the same name as the
+ * first: a database and its log stay together. */
+static bool name_old(const struct upkeep *u, char old[UPKEEP_OLD_SIZE], struct error *err)
+{
+    struct stat info;
+    char *ready = upkeep_path(u, UPKEEP_READY);
+    bool ok = stat(ready, &info) == 0 || error_set_errno(err, errno, "%s", ready);
+    free(ready);
+    if (!ok) return false;
+    long long at_s = info.st_mtime;
+    do {
+        (void)snprintf(old, UPKEEP_OLD_SIZE, UPKEEP_DATABASE ".old-%lld", at_s++);
+    } while (stands(u, old));
+    return true;
+}
+
+/* The log goes first: it would be read into whatever has the name then. */
+static bool move_old(const struct upkeep *u, const char *old, struct error *err)
+{
+    if (!move_if_there(u, UPKEEP_DATABASE, "-wal", old, err) ||
+        !move_if_there(u, UPKEEP_DATABASE, "-shm", old, err) || !path_fsync_folder(u->state, err))
+        return false;
+    fault_point("swap.log_moved");
+    if (!move_if_there(u, UPKEEP_DATABASE, "", old, err)) return false;
+    fault_point("swap.old_moved");
+    return path_fsync_folder(u->state, err);
+}
+
+static bool place_ready(const struct upkeep *u, char old[UPKEEP_OLD_SIZE], struct error *err)
+{
+    char *ready = upkeep_path(u, UPKEEP_READY), *now = upkeep_path(u, UPKEEP_DATABASE);
+    const bool there = stands(u, UPKEEP_DATABASE);
+    bool ok =
+        name_old(u, old, err) && move_old(u, old, err) && path_rename_durable(ready, now, err);
+    if (!there) old[0] = '\0';
+    free(ready);
+    free(now);
+    return ok;
+}
+
+bool upkeep_swap_in(const struct upkeep *u, char old[UPKEEP_OLD_SIZE], struct error *err)
+{
+    char *new = upkeep_path(u, UPKEEP_NEW), *ready = upkeep_path(u, UPKEEP_READY);
+    bool ok =
+        has_no_log(u, err) && path_fsync_file(new, err) && path_rename_durable(new, ready, err);
+    free(new);
+    free(ready);
+    if (!ok) return false;
+    fault_point("swap.ready");
+    upkeep_swap_drop(u); /* an empty log */
+    return place_ready(u, old, err);
+}
+
+bool upkeep_swap_finish(struct upkeep *u, struct error *err)
+{
+    char old[UPKEEP_OLD_SIZE];
+    if (!stands(u, UPKEEP_READY)) return true;
+    if (!place_ready(u, old, err)) return false;
+    findings_add(&u->findings, FINDING_OK, "swap", u->state, NULL,
+                 "an earlier restore or recover was broken off at its end: it was finished first");
+    return true;
 }

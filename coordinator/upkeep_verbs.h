@@ -8,7 +8,9 @@
 #include "base/finding.h"
 
 #define UPKEEP_DATABASE "farm.db"
-#define UPKEEP_NEW "farm.db.new" /* while it has this name, no coordinator starts */
+/* While one of these stands, no coordinator starts. */
+#define UPKEEP_NEW "farm.db.new"     /* being made: may be dropped at any time */
+#define UPKEEP_READY "farm.db.ready" /* finished: the old one may be out of its place already */
 
 struct upkeep {
     char *state; /* the folder, absolute */
@@ -25,8 +27,11 @@ void upkeep_report(const struct upkeep *u, const char *schema, json_t *about, co
 
 #define UPKEEP_OLD_SIZE 32
 /* Puts the finished UPKEEP_NEW, which nobody has open, in the place of the database, which gets the
- * name in `old`: "" when there was none. */
+ * name in `old`: "" when there was none. Fault points swap.ready, swap.log_moved and swap.old_moved
+ * stand between its steps; from the first of them on it can be finished only. */
 bool upkeep_swap_in(const struct upkeep *u, char old[UPKEEP_OLD_SIZE], struct error *err);
+/* One that was broken off; a finding when there was one. */
+bool upkeep_swap_finish(struct upkeep *u, struct error *err);
 void upkeep_swap_drop(const struct upkeep *u); /* UPKEEP_NEW, if there is one */
 
 bool upkeep_about(struct upkeep *u, struct error *err);

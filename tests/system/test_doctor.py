@@ -63,9 +63,10 @@ class Doctor(unittest.TestCase):
             report = self.look(farm, 1)
             self.assertIn("nothing listens there", [f for f in report["findings"] if f["topic"] == "farm"][0]["fix"])
             (farm.state / "farm.db.new").write_text("")
+            (farm.state / "farm.db.ready").write_text("")
             (farm.state / "farm.db").write_text("no database")
             report = self.look(farm, 1, "--state", farm.state)
-            self.assertEqual(sum(f["level"] == "fail" and f["topic"] == "state" for f in report["findings"]), 2)
+            self.assertEqual(sum(f["level"] == "fail" and f["topic"] == "state" for f in report["findings"]), 3)
 
 
 if __name__ == "__main__":

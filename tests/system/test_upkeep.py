@@ -259,6 +259,31 @@ class Upkeep(unittest.TestCase):
             farm.start_coordinator()
             self.assertEqual(farm.batch(batch)["clips"]["published"], 2)
 
+    def test_one_broken_off_in_its_swap_is_finished(self):
+        """What only the old database knows (in its log, too) is there after the second run, wherever the first was stopped."""
+        for point in ("swap.ready", "swap.log_moved", "swap.old_moved"):
+            with self.subTest(point), Farm() as farm:
+                (batch,) = self.ended(farm, "mine")
+                farm.zoe("owner", "set", "ann", "--share", "7")
+                farm.zoe("batch", "keep", batch, "forever")
+                farm.zoe("token", "create")
+                known = [farm.zoe(noun, "list", json_out=True) for noun in ("key", "token", "owner")]
+                farm.kill_worker("w1")
+                farm.kill_coordinator()
+                before = published(farm)
+                done = farm.run("recover", "--state", farm.state, env={"ZOE_FAULT_KILL": point})
+                self.assertEqual(done.returncode, -signal.SIGKILL, done.stdout)
+                self.assertIsNone(farm.start_coordinator(expect_ready=False))
+                self.assertIn("was broken off: run it once more", (farm.folder / "coordinator.log").read_text())
+                farm.kill_coordinator()
+                report = farm.zoe("recover", "--state", farm.state, json_out=True)
+                self.assertEqual([f["level"] for f in report["findings"] if f["level"] != "ok"], [])
+                self.assertEqual(published(farm), before)
+                self.assertEqual([p.name for p in farm.state.glob("farm.db.new*")] + [p.name for p in farm.state.glob("farm.db.ready*")], [])
+                farm.start_coordinator(extra=("--keep", "1s"))
+                self.assertEqual([farm.zoe(noun, "list", json_out=True) for noun in ("key", "token", "owner")], known)
+                self.assertEqual(farm.batch(batch)["state"], "done")
+
     def test_unfinished_batches_may_wait(self):
         with Farm() as farm:
             batch = self.half_way(farm, 1)
