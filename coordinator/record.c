@@ -24,7 +24,8 @@ const char *clip_state_name(enum clip_state state)
 
 const char *task_state_name(enum task_state state)
 {
-    static const char *const names[] = {"waiting", "leased", "done", "failed", "canceled"};
+    static const char *const names[TASK_STATE_COUNT] = {"waiting", "leased", "done", "failed",
+                                                        "canceled"};
     return ENTRY(names, state);
 }
 

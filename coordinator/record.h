@@ -59,7 +59,14 @@ enum clip_state {
 #define CLIP_SUSPECT_BIT 0x80 /* published, but every frame is black or the same */
 #define CLIPS_PER_PAGE 4096
 
-enum task_state { TASK_WAITING, TASK_LEASED, TASK_DONE, TASK_FAILED, TASK_CANCELED };
+enum task_state {
+    TASK_WAITING,
+    TASK_LEASED,
+    TASK_DONE,
+    TASK_FAILED,
+    TASK_CANCELED,
+    TASK_STATE_COUNT
+};
 
 /* The one way in which an attempt ended (T3). */
 enum attempt_end {

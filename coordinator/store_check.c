@@ -106,11 +106,17 @@ static const char foreign[] =
 static const char no_spec[] = "SELECT id FROM batch WHERE NOT EXISTS(SELECT 1 FROM spec WHERE"
                               " spec.batch = sequence) LIMIT 20";
 static const char bad_states[] =
-    "SELECT 'batch ' || id FROM batch WHERE state NOT BETWEEN 0 AND 5 UNION ALL"
-    " SELECT 'task ' || batch || '/' || clip || '.' || task FROM task WHERE state NOT BETWEEN 0"
-    " AND 4 UNION ALL SELECT 'attempt ' || batch || '/' || clip FROM attempt WHERE end NOT BETWEEN"
-    " 0 AND 10 UNION ALL SELECT 'clip ' || batch || '/' || clip FROM clip WHERE state NOT BETWEEN 0"
-    " AND 7 LIMIT 20";
+    "SELECT 'batch ' || id FROM batch WHERE state NOT BETWEEN 0 AND ?1 UNION"
+    " ALL SELECT 'task ' || batch || '/' || clip || '.' || task FROM task WHERE state NOT BETWEEN 0"
+    " AND ?2 UNION ALL SELECT 'attempt ' || batch || '/' || clip FROM attempt WHERE end NOT BETWEEN"
+    " 0 AND ?3 UNION ALL SELECT 'clip ' || batch || '/' || clip FROM clip WHERE state NOT BETWEEN 0"
+    " AND ?4 LIMIT 20";
+static const struct store_value last_states[] = {
+    {.type = STORE_INT, .number = BATCH_STATE_COUNT - 1},
+    {.type = STORE_INT, .number = TASK_STATE_COUNT - 1},
+    {.type = STORE_INT, .number = END_COUNT - 1},
+    {.type = STORE_INT, .number = CLIP_STATE_COUNT - 1},
+};
 static const char orphans[] =
     "SELECT 'task ' || batch || '/' || clip FROM task WHERE batch NOT IN (SELECT sequence FROM"
     " batch UNION SELECT batch FROM removal) UNION ALL SELECT 'clip ' || batch || '/' || clip FROM"
@@ -167,7 +173,9 @@ static void ask(struct store *s, size_t i, struct findings *f)
 {
     struct error err = {0};
     int row = -1;
-    sqlite3_stmt *stmt = store_db_query(s, questions[i].sql, NULL, 0, &err);
+    const int count =
+        questions[i].sql == bad_states ? sizeof last_states / sizeof last_states[0] : 0;
+    sqlite3_stmt *stmt = store_db_query(s, questions[i].sql, last_states, count, &err);
     while (stmt != NULL && (row = store_db_next(s, stmt, &err)) == 1)
         findings_add(f, FINDING_FAIL, questions[i].topic, store_db_text(stmt, 0), ROWS_FIX, "%s",
                      questions[i].words);

@@ -56,6 +56,20 @@ static void add_work(struct store *s)
     store_output_save(s, &output);
 }
 
+/* Of the clip that is published. */
+static void add_attempts_of_every_end(struct store *s)
+{
+    for (int end = END_DONE; end < END_COUNT; end++) {
+        const uint64_t fence = (uint64_t)end;
+        const struct attempt_record attempt = {
+            .task = drawer_task_key(0), .fence = fence, .worker_fence = fence, .worker = "w1"};
+        const struct attempt_end_record over = {
+            .task = drawer_task_key(0), .fence = fence, .end = (enum attempt_end)end};
+        store_attempt_save(s, &attempt, 1);
+        store_attempt_end(s, &over, 2);
+    }
+}
+
 /* A sound database with `fault` run on it; its path. */
 static char *with_fault(void **state, const char *fault)
 {
@@ -65,6 +79,7 @@ static char *with_fault(void **state, const char *fault)
     assert_non_null(s);
     add_batch(s);
     add_work(s);
+    add_attempts_of_every_end(s);
     assert_ok(store_commit(s, &err), err);
     store_close(s);
     sqlite3 *db = NULL;
@@ -91,6 +106,9 @@ static void each_fault_is_found(void **state)
     } rows[] = {
         {"DELETE FROM spec", "what was fixed when it was accepted is missing"},
         {"UPDATE task SET state = 9", "a state that does not exist"},
+        {"UPDATE batch SET state = 99", "a state that does not exist"},
+        {"UPDATE attempt SET end = 99 WHERE end > 0", "a state that does not exist"},
+        {"UPDATE clip SET state = 99", "a state that does not exist"},
         {"UPDATE attempt SET end = 1", "leased, but no attempt lives"},
         {"UPDATE task SET open = 0", "a live attempt of a task that is not open"},
         {"UPDATE task SET fence = 6", "its fence is below that of an attempt"},
