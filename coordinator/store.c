@@ -211,8 +211,7 @@ static bool open_for_reading(struct store *s, struct error *err)
 {
     int count;
     (void)migrate_steps(&count);
-    if (sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) !=
-        SQLITE_OK) {
+    if (store_db_open_still(s->path, &s->db) != SQLITE_OK) {
         if (s->db == NULL) return error_set(err, ERROR_NO_MEMORY, "opening %s", s->path);
         store_db_error(s, err);
         return false;

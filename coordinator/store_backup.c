@@ -36,8 +36,10 @@ static bool open_copy(struct store_backup *b, struct error *err)
     }
     close(fd);
     if (sqlite3_open_v2(b->path, &b->copy, flags, NULL) == SQLITE_OK &&
-        sqlite3_exec(b->copy, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", NULL, NULL,
-                     NULL) == SQLITE_OK)
+        sqlite3_exec(b->copy,
+                     "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF;"
+                     "PRAGMA synchronous = OFF",
+                     NULL, NULL, NULL) == SQLITE_OK)
         b->run = sqlite3_backup_init(b->copy, "main", b->s->db, "main");
     if (b->run != NULL) return true;
     return error_set(err, ERROR_IO, "%s: %s", b->path,
@@ -58,10 +60,19 @@ struct store_backup *store_backup_begin(struct store *s, const char *path, struc
 
 static bool step_failed(struct store_backup *b, int code, struct error *err)
 {
-    enum error_code kind = (code & 0xff) == SQLITE_FULL      ? ERROR_FULL
-                           : (code & 0xff) == SQLITE_CORRUPT ? ERROR_CORRUPT
-                                                             : ERROR_IO;
-    return error_set(err, kind, "copying %s to %s: %s", b->s->path, b->path, sqlite3_errstr(code));
+    return error_set(err, store_db_error_code(code), "copying %s to %s: %s", b->s->path, b->path,
+                     sqlite3_errstr(code));
+}
+
+/* The pages of a database that keeps a log say so, and nobody could read them where no log can be
+ * made: on a medium that is read only. */
+static bool settle(struct store_backup *b, struct error *err)
+{
+    int code = sqlite3_backup_finish(b->run);
+    b->run = NULL;
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(b->copy, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
+    return code == SQLITE_OK || step_failed(b, code, err);
 }
 
 bool store_backup_step(struct store_backup *b, int64_t budget_ns, bool *done_out, struct error *err)
@@ -75,9 +86,8 @@ bool store_backup_step(struct store_backup *b, int64_t budget_ns, bool *done_out
         code = sqlite3_backup_step(b->run, STEP_PAGES);
     } while (code == SQLITE_OK && clock_now_ns() < until_ns);
     if (code == SQLITE_DONE) {
-        b->done = true;
-        *done_out = true;
-        return true;
+        b->done = *done_out = settle(b, err);
+        return b->done;
     }
     if (code == SQLITE_OK || code == SQLITE_BUSY || code == SQLITE_LOCKED) return true;
     return step_failed(b, code, err);
@@ -101,8 +111,7 @@ static bool copy_pages(sqlite3 *from, sqlite3 *to, const char *path, struct erro
     int code = run != NULL ? sqlite3_backup_step(run, -1) : sqlite3_errcode(to);
     sqlite3_backup_finish(run);
     if (code == SQLITE_DONE) return true;
-    return error_set(err, (code & 0xff) == SQLITE_FULL ? ERROR_FULL : ERROR_CORRUPT, "%s: %s", path,
-                     sqlite3_errstr(code));
+    return error_set(err, store_db_error_code(code), "%s: %s", path, sqlite3_errstr(code));
 }
 
 bool store_copy(const char *from, const char *to, struct error *err)
@@ -110,7 +119,7 @@ bool store_copy(const char *from, const char *to, struct error *err)
     sqlite3 *old = NULL, *new = NULL;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     if (access(from, R_OK) != 0) return error_set_errno(err, errno, "%s", from);
-    bool ok = sqlite3_open_v2(from, &old, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+    bool ok = store_db_open_still(from, &old) == SQLITE_OK &&
               sqlite3_open_v2(to, &new, flags, NULL) == SQLITE_OK;
     if (!ok)
         error_set(err, ERROR_IO, "copying %s to %s: %s", from, to,

@@ -10,6 +10,7 @@
 #define DAMAGED_FIX                                                                                \
     "stop the coordinator; then `zoe coordinator restore FILE --state DIR`, or without a backup "  \
     "`zoe recover --state DIR`"
+#define UNREAD_FIX "look at its disk and who may read it, then check again"
 #define ROWS_FIX                                                                                   \
     "stop the coordinator, keep a copy of farm.db, then `zoe recover --state DIR`; please report " \
     "it"
@@ -19,16 +20,16 @@
 static sqlite3 *open_file(const char *path, struct error *err)
 {
     sqlite3 *db = NULL;
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK)
-        return db;
+    if (store_db_open_still(path, &db) == SQLITE_OK) return db;
     error_set(err, ERROR_IO, "%s: %s", path, db ? sqlite3_errmsg(db) : "no memory");
     sqlite3_close(db);
     return NULL;
 }
 
-/* Calls `say` for each complaint; false when there was one. */
+/* Calls `say` for each complaint, also that it cannot be read; false when there was one. */
 static bool ask_sqlite(sqlite3 *db, const char *sql,
-                       void (*say)(void *context, const char *complaint), void *context)
+                       void (*say)(void *context, enum error_code code, const char *complaint),
+                       void *context)
 {
     sqlite3_stmt *stmt = NULL;
     int code = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
@@ -38,11 +39,11 @@ static bool ask_sqlite(sqlite3 *db, const char *sql,
         code = SQLITE_OK;
         if (strcmp(text, "ok") == 0) continue;
         sound = false;
-        say(context, text);
+        say(context, ERROR_CORRUPT, text);
     }
     if (code != SQLITE_DONE) {
         sound = false;
-        say(context, sqlite3_errmsg(db));
+        say(context, store_db_error_code(code), sqlite3_errmsg(db));
     }
     sqlite3_finalize(stmt);
     return sound;
@@ -54,12 +55,13 @@ struct first {
     bool said;
 };
 
-static void keep_first(void *context, const char *complaint)
+static void keep_first(void *context, enum error_code code, const char *complaint)
 {
     struct first *first = context;
     if (first->said) return;
     first->said = true;
-    error_set(first->err, ERROR_CORRUPT, "%s is damaged: %s", first->path, complaint);
+    error_set(first->err, code, "%s %s: %s", first->path,
+              code == ERROR_CORRUPT ? "is damaged" : "cannot be read", complaint);
 }
 
 bool store_check_copy(const char *path, struct error *err)
@@ -77,10 +79,11 @@ struct listing {
     const char *path;
 };
 
-static void list_one(void *context, const char *complaint)
+static void list_one(void *context, enum error_code code, const char *complaint)
 {
     const struct listing *l = context;
-    findings_add(l->f, FINDING_FAIL, "database", l->path, DAMAGED_FIX, "%s", complaint);
+    findings_add(l->f, FINDING_FAIL, "database", l->path,
+                 code == ERROR_CORRUPT ? DAMAGED_FIX : UNREAD_FIX, "%s", complaint);
 }
 
 bool store_check_pages(const char *path, bool quick, struct findings *f)
@@ -89,7 +92,7 @@ bool store_check_pages(const char *path, bool quick, struct findings *f)
     struct listing l = {f, path};
     sqlite3 *db = open_file(path, &err);
     if (db == NULL)
-        return findings_add(f, FINDING_FAIL, "database", path, DAMAGED_FIX, "%s", err.message);
+        return findings_add(f, FINDING_FAIL, "database", path, UNREAD_FIX, "%s", err.message);
     bool sound = ask_sqlite(db, quick ? "PRAGMA quick_check(20)" : "PRAGMA integrity_check(20)",
                             list_one, &l);
     sqlite3_close(db);

@@ -2,7 +2,11 @@
 #include "coordinator/store_db.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/path.h"
+#include "base/xalloc.h"
 
 struct store_value store_int(int64_t number)
 {
@@ -56,16 +60,20 @@ static const struct {
     {SQLITE_MISMATCH, STORE_IO, ERROR_INTERNAL},
 };
 
+enum error_code store_db_error_code(int code)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if ((code & 0xff) == kinds[i].code) return kinds[i].error;
+    return ERROR_IO;
+}
+
 enum store_state store_db_error(struct store *s, struct error *err)
 {
     int code = sqlite3_extended_errcode(s->db);
     enum store_state state = STORE_IO;
-    enum error_code kind = ERROR_IO;
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if ((code & 0xff) != kinds[i].code) continue;
-        state = kinds[i].state;
-        kind = kinds[i].error;
-    }
+    enum error_code kind = store_db_error_code(code);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if ((code & 0xff) == kinds[i].code) state = kinds[i].state;
     int system = sqlite3_system_errno(s->db);
     if ((code & 0xff) == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT)) {
         state = STORE_FULL;
@@ -88,6 +96,41 @@ static void fail_now(struct store *s)
     struct error err;
     enum store_state state = store_db_error(s, &err);
     store_db_fail(s, state, &err);
+}
+
+/* ---- files that nobody writes ---- */
+
+static bool has_beside(const char *path, const char *suffix)
+{
+    char *name = xasprintf("%s%s", path, suffix);
+    bool there = path_exists(name);
+    free(name);
+    return there;
+}
+
+static char *immutable_uri(const char *path)
+{
+    struct buf uri = BUF_INIT;
+    buf_append_text(&uri, path[0] == '/' ? "file://" : "file:");
+    for (; *path != '\0'; path++) {
+        if (strchr("%?#", *path) != NULL)
+            buf_printf(&uri, "%%%02X", (unsigned)*path);
+        else
+            buf_append_char(&uri, *path);
+    }
+    buf_append_text(&uri, "?immutable=1");
+    return buf_take_text(&uri);
+}
+
+int store_db_open_still(const char *path, sqlite3 **db_out)
+{
+    const int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX;
+    if (has_beside(path, "-wal") || has_beside(path, "-journal"))
+        return sqlite3_open_v2(path, db_out, flags, NULL);
+    char *uri = immutable_uri(path);
+    int code = sqlite3_open_v2(uri, db_out, flags | SQLITE_OPEN_URI, NULL);
+    free(uri);
+    return code;
 }
 
 /* ---- statements ---- */

@@ -95,6 +95,11 @@ const char *store_db_text(sqlite3_stmt *stmt, int column); /* borrowed; "" for N
 bool store_db_digest(sqlite3_stmt *stmt, int column, struct digest *out); /* zero for NULL */
 void store_db_task(sqlite3_stmt *stmt, int column, struct task_key *out); /* id, clip, task */
 
+/* What a result code of SQLite means. */
+enum error_code store_db_error_code(int code);
+/* A file that nobody writes, for reading: sqlite3_open_v2. Without a log beside it nothing is made
+ * beside it either, and its folder need not be writable. */
+int store_db_open_still(const char *path, sqlite3 **db_out);
 /* Sets `err` from the connection; says what kind of trouble it is. */
 enum store_state store_db_error(struct store *s, struct error *err);
 void store_db_fail(struct store *s, enum store_state state, const struct error *failure);

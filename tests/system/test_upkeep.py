@@ -5,10 +5,11 @@ import random
 import shutil
 import signal
 import sqlite3
+import subprocess
 import time
 import unittest
 
-from farm import Farm, eventually
+from farm import BIN, Farm, eventually
 
 PROMPTS = [f"prompt number {i}" for i in range(20)]
 FAST = ("--model", "pattern", "--frames", "4", "--steps", "2", "--size", "64x64")
@@ -142,6 +143,27 @@ class Upkeep(unittest.TestCase):
             self.assertEqual((farm.state / "farm.generation").read_text(), "1")
             self.finish(farm, first, before, 43)
             self.assertEqual(farm.batch(late)["state"], "done")
+
+    def test_a_backup_is_restored_from_where_nothing_can_be_written(self):
+        apart = ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--mount"]
+        if not shutil.which("unshare") or subprocess.run([*apart, "true"], capture_output=True).returncode != 0:
+            self.skipTest("mounts of one's own are not permitted")
+        with Farm() as farm:
+            farm.start(1)
+            farm.wait(farm.submit(PROMPTS[:2], *FAST)["batch"])
+            medium = farm.folder / "medium"
+            medium.mkdir()
+            farm.zoe("coordinator", "backup", medium / "copy.db")
+            farm.kill_coordinator(signal.SIGTERM)
+            data = bytearray((medium / "copy.db").read_bytes())
+            data[18:20] = b"\2\2"  # as an older build left it: with a log
+            (medium / "older.db").write_bytes(data)
+            for name in ("copy.db", "older.db"):
+                script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
+                restore = [BIN / "zoe-coordinator", "restore", medium / name, "--state", farm.state]
+                done = subprocess.run([*apart, "sh", "-c", script, "sh", medium, *restore], capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(sorted(os.listdir(medium)), ["copy.db", "older.db"])
 
     def test_a_result_of_before_is_taken_after_a_restore(self):
         """A worker that went on without its coordinator hands over what it has: once."""

@@ -165,6 +165,23 @@ static void a_damaged_page_is_found(void **state)
     free(path);
 }
 
+/* Its log is there and cannot be opened. */
+static void what_cannot_be_read_is_not_called_damaged(void **state)
+{
+    struct error err = {0};
+    struct findings f = {0};
+    char *path = with_fault(state, "SELECT 1"), *log = ground_path(state, "farm.db-wal");
+    assert_ok(path_make_folders(log, 0700, &err), err);
+    assert_false(store_check_copy(path, &err));
+    assert_int_equal(err.code, ERROR_IO);
+    assert_false(store_check_pages(path, false, &f));
+    assert_int_equal(f.count, 1);
+    assert_null(strstr(f.items[0].fix, "recover"));
+    findings_finish(&f);
+    free(path);
+    free(log);
+}
+
 static void looking_changes_nothing(void **state)
 {
     struct error err = {0};
@@ -188,6 +205,7 @@ int main(void)
         ground_test(a_sound_database_has_no_findings),
         ground_test(each_fault_is_found),
         ground_test(a_damaged_page_is_found),
+        ground_test(what_cannot_be_read_is_not_called_damaged),
         ground_test(looking_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,6 +58,75 @@ static void a_copy_is_made_while_rows_are_written(void **state)
     store_close(s);
 }
 
+/* ---- copies that are only read ---- */
+
+#define VERSIONS 18 /* in the header: two bytes, 2 = the database keeps a log */
+
+static void assert_versions(const char *path, uint8_t version)
+{
+    struct buf bytes = ground_read(path);
+    assert_int_equal(bytes.data[VERSIONS], version);
+    assert_int_equal(bytes.data[VERSIONS + 1], version);
+    buf_finish(&bytes);
+}
+
+static void set_versions(const char *path, uint8_t version)
+{
+    struct buf bytes = ground_read(path);
+    bytes.data[VERSIONS] = bytes.data[VERSIONS + 1] = version;
+    ground_write(path, bytes.data, bytes.size);
+    buf_finish(&bytes);
+}
+
+/* The copy, and what was made beside it. */
+static void assert_alone(void **state, const char *name)
+{
+    struct error err;
+    char **names = NULL;
+    size_t count = 0, with_name = 0;
+    assert_ok(path_list(*state, &names, &count, &err), err);
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(names[i], name, strlen(name)) == 0) with_name++;
+    path_list_free(names, count);
+    assert_int_equal(with_name, 1);
+}
+
+static void assert_read_as_it_is(void **state, const char *name)
+{
+    struct error err;
+    char *path = ground_path(state, name), *second = ground_path(state, "second.db");
+    struct buf before = ground_read(path);
+    assert_ok(store_check_copy(path, &err), err);
+    assert_ok(store_copy(path, second, &err), err);
+    assert_alone(state, name);
+    struct buf after = ground_read(path);
+    assert_int_equal(before.size, after.size);
+    assert_memory_equal(before.data, after.data, before.size);
+    assert_int_equal(unlink(second), 0);
+    buf_finish(&before);
+    buf_finish(&after);
+    free(path);
+    free(second);
+}
+
+/* Else it could not be read on a medium that is read only. */
+static void a_copy_needs_no_log(void **state)
+{
+    static const char name[] = "50% of it, or more?#1.db";
+    struct store *s = drawer_open(state);
+    char *path = ground_path(state, name);
+    drawer_add_batch(s, DRAWER_BATCH, 1, "k", true, BATCH_DONE);
+    drawer_commit(s);
+    back_up(s, path);
+    assert_alone(state, name);
+    assert_versions(path, 1);
+    assert_read_as_it_is(state, name);
+    set_versions(path, 2); /* a copy that an older build made */
+    assert_read_as_it_is(state, name);
+    store_close(s);
+    free(path);
+}
+
 /* Bytes in the file for each of DRAWER_MANY tasks. */
 static int growth(void **state, void (*finish)(struct store *s, uint32_t clip))
 {
@@ -107,6 +176,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ground_test(a_copy_is_made_while_rows_are_written),
+        ground_test(a_copy_needs_no_log),
         ground_test(a_finished_task_is_small),
         ground_test(a_report_is_hardly_more_than_its_bytes),
     };
