@@ -19,6 +19,7 @@ struct publisher *publisher_create(struct coordinator *c)
     p->c = c;
     p->loop = &c->loop;
     table_init(&p->jobs);
+    table_init(&p->refused);
     return p;
 }
 
@@ -26,6 +27,7 @@ void publisher_free_if_done(struct publisher *p)
 {
     if (p->c != NULL || p->jobs.count > 0 || p->removing > 0) return;
     table_finish(&p->jobs);
+    table_finish_all(&p->refused);
     free(p);
 }
 
@@ -198,11 +200,12 @@ void publisher_tick(struct publisher *p, int64_t now_ns)
         finish_files(j);
         run_job(j);
     }
+    publisher_remove_again(p, now_ns);
 }
 
 int64_t publisher_next(const struct publisher *p)
 {
-    int64_t next_ns = INT64_MAX;
+    int64_t next_ns = p->refused.count > 0 ? p->remove_again_ns : INT64_MAX;
     const struct publish_job *j = NULL;
     for (size_t i = 0; (j = table_next(&p->jobs, &i, NULL, NULL)) != NULL;) {
         if (j->retry_at_ns != 0 && j->retry_at_ns < next_ns) next_ns = j->retry_at_ns;

@@ -1,7 +1,9 @@
 /* Folders of batches: those of removed ones go, those of others are tidied at the start. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -10,22 +12,56 @@
 #include "coordinator/publisher_job.h"
 #include "coordinator/shell.h"
 
+#define AGAIN_NS (60 * NS_PER_S)
+
 struct removal {
     struct publisher *owner;
     uv_work_t work;
     char batch[ID_BATCH_SIZE];
+    char *folder; /* in renders/ */
+    char *from;
     char *path;
     char *renders;
+    bool hidden;
     bool gone;
 };
 
-/* Gone for good before anybody forgets that it has to go. */
+static bool hide(const struct removal *r, struct error *err)
+{
+    if (rename(r->from, r->path) == 0 || errno == ENOENT) return true;
+    return error_set_errno(err, errno, "cannot move %s away", r->from);
+}
+
+/* Gone for good before anybody forgets that it has to go. What has the hidden name already goes
+ * first: a prepared folder that never got its own, or what was left of an earlier try. */
 static void remove_work(uv_work_t *work)
 {
     struct removal *r = work->data;
     struct error err = {0};
-    r->gone = path_remove_tree(r->path, &err) && path_fsync_folder(r->renders, &err);
-    if (!r->gone) log_warn("cannot remove %s: %s", r->path, err.message);
+    r->gone = path_remove_tree(r->path, &err) &&
+              (r->hidden || (hide(r, &err) && path_remove_tree(r->path, &err))) &&
+              path_fsync_folder(r->renders, &err);
+    if (!r->gone) log_warn("cannot remove %s: %s", r->from, err.message);
+}
+
+static void free_removal(struct removal *r)
+{
+    free(r->folder);
+    free(r->from);
+    free(r->path);
+    free(r->renders);
+    free(r);
+}
+
+static void note_end(struct publisher *p, const struct removal *r)
+{
+    if (r->gone) {
+        store_removal_done(p->c->store, r->batch);
+    } else {
+        p->remove_again_ns = shell_now(p->c) + AGAIN_NS;
+        free(table_set_text(&p->refused, r->batch, xstrdup(r->folder)));
+    }
+    shell_stir(p->c);
 }
 
 static void on_removed(uv_work_t *work, int status)
@@ -34,13 +70,8 @@ static void on_removed(uv_work_t *work, int status)
     struct publisher *p = r->owner;
     (void)status;
     bool is_told = p->c != NULL && !p->c->closed; /* otherwise the next start goes on with it */
-    if (r->gone && is_told) {
-        store_removal_done(p->c->store, r->batch);
-        shell_stir(p->c);
-    }
-    free(r->path);
-    free(r->renders);
-    free(r);
+    if (is_told) note_end(p, r);
+    free_removal(r);
     p->removing--;
     publisher_free_if_done(p);
 }
@@ -49,18 +80,30 @@ static void on_removed(uv_work_t *work, int status)
 void publisher_remove_batch(struct publisher *p, const char *batch, const char *folder)
 {
     struct removal *r = xcalloc(1, sizeof(*r));
-    char *from = path_join(p->c->renders, folder);
     r->owner = p;
     (void)snprintf(r->batch, sizeof(r->batch), "%s", batch);
+    r->folder = xstrdup(folder);
+    r->from = path_join(p->c->renders, folder);
     r->path = xasprintf("%s/.tmp-%s", p->c->renders, batch);
     r->renders = xstrdup(p->c->renders);
     r->work.data = r;
     fault_point("removal.committed");
-    if (path_exists(from) && rename(from, r->path) != 0) log_warn("cannot move %s away", from);
+    r->hidden = hide(r, NULL);
     fault_point("removal.renamed");
-    free(from);
     p->removing++;
     if (uv_queue_work(p->loop, &r->work, remove_work, on_removed) != 0) on_removed(&r->work, 0);
+}
+
+void publisher_remove_again(struct publisher *p, int64_t now_ns)
+{
+    const void *batch = NULL;
+    const char *folder = NULL;
+    if (p->refused.count == 0 || now_ns < p->remove_again_ns) return;
+    struct table refused = p->refused;
+    table_init(&p->refused);
+    for (size_t i = 0; (folder = table_next(&refused, &i, &batch, NULL)) != NULL;)
+        publisher_remove_batch(p, batch, folder);
+    table_finish_all(&refused);
 }
 
 struct sweep {

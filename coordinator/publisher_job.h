@@ -44,8 +44,10 @@ struct publish_job {
 struct publisher {
     struct coordinator *c; /* NULL: destroyed, waiting for pool threads */
     uv_loop_t *loop;
-    struct table jobs; /* name -> struct publish_job */
-    int removing;      /* folders on their way out */
+    struct table jobs;       /* name -> struct publish_job */
+    int removing;            /* folders on their way out */
+    struct table refused;    /* batch -> char *: removed, but its folder could not go */
+    int64_t remove_again_ns; /* when those are tried once more */
 };
 
 /* Each step: what it needs to know, then the work. */
@@ -65,6 +67,9 @@ void publish_job_work(struct publish_job *j, uv_work_cb work, uv_after_work_cb d
 /* NAME.EXTENSION of the finished file. */
 #define PUBLISH_FILE_SIZE (PUBLISH_NAME_SIZE + 8)
 void publish_job_file(const struct publish_job *j, const char *name, char out[PUBLISH_FILE_SIZE]);
+
+/* Folders of removed batches that could not go, once it is time (publisher_folders.c). */
+void publisher_remove_again(struct publisher *p, int64_t now_ns);
 
 /* The publisher may be freed when the last thread is back. */
 void publisher_free_if_done(struct publisher *p);

@@ -350,6 +350,108 @@ static void a_removal_may_end_after_the_coordinator(void **state)
     free(folder);
 }
 
+/* ---- removals ---- */
+
+static void count_one(void *context, const char *batch, const char *folder)
+{
+    (void)batch;
+    (void)folder;
+    (*(int *)context)++;
+}
+
+/* Removals of which the store still says that files are there. */
+static int removals_left(const struct press *p)
+{
+    struct error err = {0};
+    int count = 0;
+    assert_ok(store_each_removal(p->c.store, count_one, &count, &err), err);
+    return count;
+}
+
+static void run_removals(struct press *p)
+{
+    struct error err = {0};
+    while (p->c.publisher->removing > 0)
+        (void)uv_run(&p->c.loop, UV_RUN_ONCE);
+    assert_ok(store_commit(p->c.store, &err), err);
+}
+
+static void remove_batch(struct press *p, const char *folder)
+{
+    struct error err = {0};
+    store_batch_remove(p->c.store, BATCH);
+    assert_ok(store_commit(p->c.store, &err), err);
+    publisher_remove_batch(p->c.publisher, BATCH, folder);
+    run_removals(p);
+}
+
+static char *folder_with_file(const struct press *p, const char *name)
+{
+    struct error err = {0};
+    char *folder = path_join(p->folder, name);
+    char *file = path_join(folder, "0_a-fox_s1.mp4");
+    assert_ok(path_make_folders(folder, 0700, &err), err);
+    ground_write_text(file, "video");
+    free(file);
+    return folder;
+}
+
+static void what_has_the_hidden_name_goes_too(void **state)
+{
+    struct press *p = press_open(state);
+    char *folder = folder_with_file(p, FOLDER), *hidden = folder_with_file(p, ".tmp-" BATCH);
+    remove_batch(p, FOLDER);
+    assert_false(path_exists(folder));
+    assert_false(path_exists(hidden));
+    assert_int_equal(removals_left(p), 0);
+    free(folder);
+    free(hidden);
+    press_close(p);
+}
+
+static void a_folder_that_is_not_there_is_gone(void **state)
+{
+    struct press *p = press_open(state);
+    remove_batch(p, FOLDER);
+    assert_int_equal(removals_left(p), 0);
+    press_close(p);
+}
+
+/* A file stands where its parent was. */
+static void a_removal_that_failed_is_tried_again(void **state)
+{
+    struct press *p = press_open(state);
+    char *shelf = path_join(p->folder, "shelf");
+    ground_write_text(shelf, "");
+    remove_batch(p, "shelf/" FOLDER);
+    assert_int_equal(removals_left(p), 1);
+    assert_int_equal(unlink(shelf), 0);
+    char *folder = folder_with_file(p, "shelf/" FOLDER);
+    const int64_t again_ns = publisher_next(p->c.publisher);
+    publisher_tick(p->c.publisher, again_ns - 1);
+    assert_true(path_exists(folder));
+    publisher_tick(p->c.publisher, again_ns);
+    run_removals(p);
+    assert_false(path_exists(folder));
+    assert_int_equal(removals_left(p), 0);
+    assert_int_equal(publisher_next(p->c.publisher), INT64_MAX);
+    free(shelf);
+    free(folder);
+    press_close(p);
+}
+
+static void what_could_not_be_removed_is_left_to_the_next_start(void **state)
+{
+    struct press *p = press_open(state);
+    char *shelf = path_join(p->folder, "shelf");
+    ground_write_text(shelf, "");
+    remove_batch(p, "shelf/" FOLDER);
+    publisher_clear(p->c.publisher);
+    assert_int_equal(removals_left(p), 1);
+    free(shelf);
+    press_close(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +461,10 @@ int main(void)
         ground_test(of_one_that_was_cleared_nothing_is_told),
         ground_test(one_asked_for_after_a_clear_is_told),
         ground_test(a_removal_may_end_after_the_coordinator),
+        ground_test(what_has_the_hidden_name_goes_too),
+        ground_test(a_folder_that_is_not_there_is_gone),
+        ground_test(a_removal_that_failed_is_tried_again),
+        ground_test(what_could_not_be_removed_is_left_to_the_next_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
