@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "coordinator/credit_window.h"
 #include "coordinator/intake.h"
 #include "coordinator/releases.h"
 #include "coordinator/reply.h"
@@ -36,12 +37,10 @@ struct transfer {
     enum input_kind kind;
     char *owner;
     struct digest sha256;
-    uint64_t size_bytes;
     char name[UPLOAD_NAME_SIZE];
     struct listener *listeners; /* the first sends */
     struct artifact_upload *upload;
-    uint64_t received, granted;
-    int64_t heard_ns;
+    struct credit_window window;
     struct media_run *run;
     int deaths;
 };
@@ -93,8 +92,8 @@ static struct transfer *find(const struct inputs *in, const char *owner,
 
 static void withdraw(struct transfer *t)
 {
-    if (t->granted > t->received) intake_give_back(t->all->c->intake, t->granted - t->received);
-    t->granted = t->received;
+    const uint64_t unused = credit_window_withdraw(&t->window);
+    if (unused > 0) intake_give_back(t->all->c->intake, t->owner, unused);
 }
 
 static void free_transfer(struct transfer *t)
@@ -135,7 +134,7 @@ static bool keep(struct transfer *t, const json_t *report, struct error *err)
 {
     struct coordinator *c = t->all->c;
     struct input_record r = {.sha256 = t->sha256,
-                             .size_bytes = t->size_bytes,
+                             .size_bytes = t->window.size_bytes,
                              .kind = t->kind,
                              .seen_ms = clock_wall_ms()};
     if (!shell_is_well(c, err) || !inputs_read_report(&r, report, err)) return false;
@@ -220,22 +219,21 @@ static void on_sealed(void *context, const struct error *why)
 /* Nothing more comes while the pool is empty or the disk is low; a tick goes on. */
 static void grant(struct transfer *t)
 {
-    uint64_t upto = t->received + CREDIT_WINDOW_BYTES;
-    if (upto > t->size_bytes) upto = t->size_bytes;
-    if (upto <= t->granted || t->listeners == NULL) return;
-    uint64_t from = t->granted;
-    uint64_t lent = intake_borrow(t->all->c->intake, upto - from, true);
+    struct coordinator *c = t->all->c;
+    const uint64_t from = t->window.granted, wanted = credit_window_wants(&t->window);
+    if (wanted == 0 || t->listeners == NULL) return;
+    uint64_t lent = intake_borrow(c->intake, t->owner, wanted, true);
     if (lent == 0) return;
-    t->granted += lent;
+    credit_window_lend(&t->window, lent, shell_now(c));
     say_credit(t, from, lent);
 }
 
 static void go_on(struct transfer *t)
 {
-    if (t->received == t->size_bytes) {
+    if (t->window.received == t->window.size_bytes) {
         t->state = SEALING;
         artifact_upload_finish(t->upload, on_sealed, t);
-    } else if (t->granted - t->received <= CREDIT_WINDOW_BYTES / 2) {
+    } else {
         grant(t);
     }
 }
@@ -261,13 +259,13 @@ static bool join(struct transfer *t, const struct listener *asker,
 {
     if (t->kind != wanted->kind)
         return error_set(err, ERROR_REFUSED, "this file is on its way as another kind");
-    if (t->size_bytes != wanted->size_bytes)
+    if (t->window.size_bytes != wanted->size_bytes)
         return error_set(err, ERROR_REFUSED, "this file is on its way with another size");
     if (!add_listener(t, asker))
         return error_set(err, ERROR_REFUSED, "too many wait for this file: try again");
     if (t->state != RECEIVING) return true;
-    t->heard_ns = shell_now(t->all->c);
     withdraw(t);
+    credit_window_open(&t->window, t->window.received, shell_now(t->all->c));
     grant(t);
     return true;
 }
@@ -282,26 +280,41 @@ static void name_upload(struct transfer *t)
     (void)snprintf(t->name, sizeof(t->name), UPLOAD_PREFIX "%s.%s", what, who);
 }
 
+static int count_of(const struct inputs *in, const char *owner)
+{
+    int count = 0;
+    for (const struct transfer *t = in->first; t != NULL; t = t->next)
+        count += strcmp(t->owner, owner) == 0;
+    return count;
+}
+
+static bool has_place(const struct inputs *in, const char *owner, struct error *err)
+{
+    if (in->count >= INPUT_TRANSFERS_MAX)
+        return error_set(err, ERROR_REFUSED, "too many files are on their way: try again");
+    return count_of(in, owner) < INPUT_TRANSFERS_OWNER_MAX ||
+           error_set(err, ERROR_REFUSED,
+                     "too many files of this owner are on their way: try again");
+}
+
 static bool begin(struct inputs *in, const struct listener *asker, const char *owner,
                   const struct input_record *wanted, struct error *err)
 {
     struct coordinator *c = in->c;
-    if (in->count >= INPUT_TRANSFERS_MAX)
-        return error_set(err, ERROR_REFUSED, "too many files are on their way: try again");
+    if (!has_place(in, owner, err)) return false;
     struct transfer *t = xcalloc(1, sizeof(*t));
     *t = (struct transfer){.all = in,
                            .owner = xstrdup(owner),
                            .kind = wanted->kind,
                            .sha256 = wanted->sha256,
-                           .size_bytes = wanted->size_bytes,
-                           .heard_ns = shell_now(c)};
+                           .window = {.size_bytes = wanted->size_bytes}};
     name_upload(t);
-    t->upload = artifact_upload_open(c->artifacts, t->name, &t->sha256, t->size_bytes, err);
+    t->upload = artifact_upload_open(c->artifacts, t->name, &t->sha256, wanted->size_bytes, err);
     if (t->upload == NULL) {
         free_transfer(t);
         return false;
     }
-    t->received = t->granted = artifact_upload_offset(t->upload);
+    credit_window_open(&t->window, artifact_upload_offset(t->upload), shell_now(c));
     t->next = in->first;
     in->first = t;
     in->count++;
@@ -357,20 +370,20 @@ void inputs_chunk(struct inputs *in, zsock_peer peer, uint64_t request, const ch
     (void)codec_digest_get(&chunk->input, &sha256);
     struct transfer *t = find(in, owner, &sha256);
     if (t == NULL || !is_sender(t, peer)) return;
-    t->heard_ns = shell_now(in->c);
-    if (chunk->offset > t->received || payload.size > t->granted - chunk->offset) {
+    struct credit_window *w = &t->window;
+    if (credit_window_wakes(w, chunk->offset, payload.size)) grant(t);
+    if (!credit_window_fits(w, chunk->offset, payload.size)) {
         error_set(&err, ERROR_INVALID, "a chunk outside of what was granted");
         say_problem(in, &(struct listener){.peer = peer, .request = request}, &err);
         return;
     }
     uint64_t end = chunk->offset + payload.size;
-    if (end <= t->received) return; /* a doubled one */
+    if (end <= w->received) return; /* a doubled one */
     if (!artifact_upload_write(t->upload, chunk->offset, payload.data, payload.size, &err)) {
         fail(t, &err);
         return;
     }
-    intake_give_back(in->c->intake, end - t->received);
-    t->received = end;
+    intake_give_back(in->c->intake, owner, credit_window_take(w, end, shell_now(in->c)));
     fault_point("input.chunk");
     go_on(t);
 }
@@ -396,15 +409,14 @@ void inputs_tick(struct inputs *in, int64_t now_ns)
     for (struct transfer *t = in->first, *next; t != NULL; t = next) {
         next = t->next;
         if (t->state != RECEIVING) continue;
-        int64_t silent_ns = now_ns - t->heard_ns;
-        if (silent_ns > SUBMIT_RESUME_NS) {
+        if (credit_window_silent_ns(&t->window, now_ns) > SUBMIT_RESUME_NS) {
             struct error err;
             error_set(&err, ERROR_TIMEOUT, "the file stopped coming: send it again");
             fail(t, &err);
-        } else if (t->granted == t->received) {
+        } else if (credit_window_tires(&t->window, now_ns)) {
+            withdraw(t); /* others can use it */
+        } else {
             grant(t);
-        } else if (silent_ns > CREDIT_IDLE_NS) {
-            withdraw(t); /* others can use it; whoever comes back opens again */
         }
     }
 }

@@ -15,6 +15,7 @@
 #include "coordinator/canaries.h"
 #include "coordinator/inputs.h"
 #include "coordinator/intake_answer.h"
+#include "coordinator/loans.h"
 #include "coordinator/quota.h"
 #include "coordinator/rebuild.h"
 #include "coordinator/reply.h"
@@ -43,7 +44,7 @@ struct intake {
     struct opening *openings;
     int opening_count;
     int64_t ticked_ns;
-    uint64_t borrowed; /* of the pool, by submissions on their way */
+    struct loans loans;
 };
 
 /* ---- answers ------------------------------------------------------------------------------------
@@ -96,30 +97,29 @@ static bool on_known(void *context, const char *owner, const char *key, bool def
     return true;
 }
 
-/* Half of the pool is kept for results: no crowd of clients can hold them up. */
-uint64_t intake_borrow(struct intake *in, uint64_t wanted_bytes, bool for_good)
+uint64_t intake_borrow(struct intake *in, const char *owner, uint64_t wanted_bytes, bool for_good)
 {
-    uint64_t room = CREDIT_POOL_BYTES / 2 - in->borrowed;
     if (for_good && farm_disk_is_low(in->c->farm)) return 0;
-    uint64_t lent = farm_credit_borrow(in->c->farm, wanted_bytes < room ? wanted_bytes : room);
-    in->borrowed += lent;
+    uint64_t offered = loans_offer(&in->loans, owner, wanted_bytes);
+    uint64_t lent = farm_credit_borrow(in->c->farm, offered);
+    loans_add(&in->loans, owner, lent);
     return lent;
 }
 
-void intake_give_back(struct intake *in, uint64_t size_bytes)
+void intake_give_back(struct intake *in, const char *owner, uint64_t size_bytes)
 {
-    in->borrowed -= size_bytes;
+    loans_end(&in->loans, owner, size_bytes);
     farm_credit_return(in->c->farm, size_bytes);
 }
 
-static uint64_t on_borrow(void *context, uint64_t wanted_bytes, bool for_good)
+static uint64_t on_borrow(void *context, const char *owner, uint64_t wanted_bytes, bool for_good)
 {
-    return intake_borrow(context, wanted_bytes, for_good);
+    return intake_borrow(context, owner, wanted_bytes, for_good);
 }
 
-static void on_give_back(void *context, uint64_t size_bytes)
+static void on_give_back(void *context, const char *owner, uint64_t size_bytes)
 {
-    intake_give_back(context, size_bytes);
+    intake_give_back(context, owner, size_bytes);
 }
 
 static bool on_id_is_free(void *context, const char *batch)
@@ -311,16 +311,28 @@ static struct opening *make_opening(zsock_peer peer, uint64_t request, const cha
     return o;
 }
 
+static int count_of(const struct intake *in, const char *owner)
+{
+    int count = 0;
+    for (const struct opening *o = in->openings; o != NULL; o = o->next)
+        count += strcmp(o->wanted.owner, owner) == 0;
+    return count;
+}
+
+static bool has_place(const struct intake *in, const char *owner, struct error *err)
+{
+    return (in->opening_count < SUBMIT_TRANSFERS_MAX &&
+            count_of(in, owner) < SUBMIT_TRANSFERS_OWNER_MAX) ||
+           error_set(err, ERROR_REFUSED, "too many submissions are on their way: try again");
+}
+
 void intake_open(struct intake *in, zsock_peer peer, uint64_t request, const char *owner,
                  const Farm__SubmitOpen *open)
 {
     struct error err = {0};
     enum submit_format format = SUBMIT_TEXT;
-    bool ok = may_submit(in->c, open, &format, &err) && quota_pace(in->c, owner, &err);
-    if (ok && in->opening_count >= SUBMIT_TRANSFERS_MAX) {
-        ok = error_set(&err, ERROR_REFUSED, "too many submissions are on their way: try again");
-    }
-    if (!ok) {
+    if (!may_submit(in->c, open, &format, &err) || !quota_pace(in->c, owner, &err) ||
+        !has_place(in, owner, &err)) {
         send_problem(in->c, peer, request, &err);
         return;
     }
@@ -398,12 +410,14 @@ struct intake *intake_create(struct coordinator *c, struct error *err)
     struct submit_options options = {
         .incoming = incoming, .prompts = prompts, .renders = c->renders};
     in->c = c;
+    loans_init(&in->loans);
     in->transfers = submit_transfers_create(&c->loop, &options, c->models, &callbacks, err);
     free(incoming);
     free(prompts);
     in->inputs = inputs_create(c);
     if (in->transfers != NULL) return in;
     inputs_destroy(in->inputs);
+    loans_finish(&in->loans);
     free(in);
     return NULL;
 }
@@ -423,5 +437,6 @@ void intake_destroy(struct intake *in)
         free(in->accepted);
         in->accepted = next;
     }
+    loans_finish(&in->loans);
     free(in);
 }

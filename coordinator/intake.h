@@ -27,9 +27,9 @@ void intake_input(struct intake *in, zsock_peer peer, uint64_t request, const ch
                   const Farm__InputOpen *open);
 void intake_gone(struct intake *in, zsock_peer peer);
 
-/* Half of the farm's pool of credit is kept for results. `for_good`: it will be kept on disk. */
-uint64_t intake_borrow(struct intake *in, uint64_t wanted_bytes, bool for_good);
-void intake_give_back(struct intake *in, uint64_t size_bytes);
+/* From the farm's pool of credit, as far as loans.h allows. `for_good`: it will be kept on disk. */
+uint64_t intake_borrow(struct intake *in, const char *owner, uint64_t wanted_bytes, bool for_good);
+void intake_give_back(struct intake *in, const char *owner, uint64_t size_bytes);
 
 /* After the turn's commit: the accepted are told so. After a failed one they are told why. */
 void intake_committed(struct intake *in);

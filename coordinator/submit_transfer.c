@@ -85,9 +85,8 @@ static void unlink_transfer(struct submit_transfers *s, struct submit_transfer *
 /* What was granted and has not come goes back to the pool. */
 static void withdraw(struct submit_transfers *s, struct submit_transfer *t)
 {
-    if (t->granted == t->received) return;
-    s->callbacks.give_back(s->callbacks.context, t->granted - t->received);
-    t->granted = t->received;
+    const uint64_t unused = credit_window_withdraw(&t->window);
+    if (unused > 0) s->callbacks.give_back(s->callbacks.context, t->request.owner, unused);
 }
 
 void submit_transfer_end(struct submit_transfers *s, struct submit_transfer *t)
@@ -109,15 +108,14 @@ void submit_transfer_end(struct submit_transfers *s, struct submit_transfer *t)
 /* ---- receiving ---- */
 
 /* Nothing more comes while the pool is empty or the disk is low; a tick goes on. */
-static void grant(struct submit_transfers *s, struct submit_transfer *t)
+static void grant(struct submit_transfers *s, struct submit_transfer *t, int64_t now_ns)
 {
-    uint64_t upto = t->received + CREDIT_WINDOW_BYTES;
-    if (upto > t->request.size_bytes) upto = t->request.size_bytes;
-    if (upto <= t->granted) return;
-    uint64_t from = t->granted;
-    uint64_t lent = s->callbacks.borrow(s->callbacks.context, upto - from, !t->request.dry_run);
+    const uint64_t from = t->window.granted, wanted = credit_window_wants(&t->window);
+    if (wanted == 0) return;
+    uint64_t lent =
+        s->callbacks.borrow(s->callbacks.context, t->request.owner, wanted, !t->request.dry_run);
     if (lent == 0) return;
-    t->granted += lent;
+    credit_window_lend(&t->window, lent, now_ns);
     s->callbacks.credit(s->callbacks.context, t->request.client, t->request.request, t->key, from,
                         lent);
 }
@@ -132,7 +130,8 @@ static struct submit_transfer *add_transfer(struct submit_transfers *s,
     t->key = key;
     t->default_key = r->key[0] == '\0';
     t->content = *content;
-    t->heard_ns = now_ns;
+    t->window.size_bytes = r->size_bytes;
+    credit_window_open(&t->window, 0, now_ns);
     t->path = xasprintf("%s/%llu", s->incoming, (unsigned long long)++s->files);
     t->fd = open(t->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     submit_crowd_listen(&t->crowd, r->client, r->request);
@@ -148,7 +147,7 @@ static void begin(struct submit_transfers *s, const struct submit_request *r, ch
 {
     struct submit_transfer *t = add_transfer(s, r, key, content, now_ns);
     if (t->fd >= 0) {
-        grant(s, t);
+        grant(s, t, now_ns);
         return;
     }
     error_set_errno(&t->why, errno, "cannot keep the submission");
@@ -195,9 +194,17 @@ static void join(struct submit_transfers *s, struct submit_transfer *t,
     if (t->state != TRANSFER_RECEIVING) return;
     t->request.client = r->client;
     t->request.request = r->request;
-    t->heard_ns = now_ns;
     withdraw(s, t);
-    grant(s, t);
+    credit_window_open(&t->window, t->window.received, now_ns);
+    grant(s, t, now_ns);
+}
+
+static int count_of(const struct submit_transfers *s, const char *owner)
+{
+    int count = 0;
+    for (const struct submit_transfer *t = s->first; t != NULL; t = t->next)
+        count += strcmp(t->request.owner, owner) == 0;
+    return count;
 }
 
 static const char *impossible(const struct submit_transfers *s, const struct submit_request *r)
@@ -205,6 +212,8 @@ static const char *impossible(const struct submit_transfers *s, const struct sub
     if (r->size_bytes == 0) return "the file is empty: one prompt a line";
     if (r->size_bytes > LIMIT_SUBMIT_BYTES) return "the file is larger than 1 GiB: split it";
     if (s->count >= SUBMIT_TRANSFERS_MAX) return "too many submissions are on their way: try again";
+    if (count_of(s, r->owner) >= SUBMIT_TRANSFERS_OWNER_MAX)
+        return "too many submissions of this owner are on their way: try again";
     return NULL;
 }
 
@@ -231,30 +240,37 @@ void submit_transfers_open(struct submit_transfers *s, const struct submit_reque
     free(key);
 }
 
+/* Its bytes are new from `skip` on. False: it is over. */
+static bool keep_chunk(struct submit_transfers *s, struct submit_transfer *t, const void *data,
+                       size_t size_bytes, size_t skip)
+{
+    struct error why;
+    if (path_write_at(t->fd, t->window.received, (const uint8_t *)data + skip, size_bytes - skip,
+                      "cannot keep the submission", &why))
+        return true;
+    submit_transfer_refuse(s, t, &why);
+    submit_transfer_end(s, t);
+    return false;
+}
+
 bool submit_transfers_chunk(struct submit_transfers *s, uint64_t client, const char *owner,
                             const char *key, uint64_t offset, const void *data, size_t size_bytes,
                             int64_t now_ns, struct error *err)
 {
     struct submit_transfer *t = find(s, owner, key);
     if (t == NULL || t->state != TRANSFER_RECEIVING || t->request.client != client) return true;
-    t->heard_ns = now_ns;
-    if (offset > t->received || size_bytes > t->granted - offset)
+    struct credit_window *w = &t->window;
+    if (credit_window_wakes(w, offset, size_bytes)) grant(s, t, now_ns);
+    if (!credit_window_fits(w, offset, size_bytes))
         return error_set(err, ERROR_INVALID, "a chunk outside of what was granted");
-    if (offset + size_bytes <= t->received) return true; /* a doubled one */
-    size_t skip = (size_t)(t->received - offset);
-    struct error why;
-    if (!path_write_at(t->fd, t->received, (const uint8_t *)data + skip, size_bytes - skip,
-                       "cannot keep the submission", &why)) {
-        submit_transfer_refuse(s, t, &why);
-        submit_transfer_end(s, t);
-        return true;
-    }
-    s->callbacks.give_back(s->callbacks.context, offset + size_bytes - t->received);
-    t->received = offset + size_bytes;
-    if (t->received == t->request.size_bytes)
+    if (offset + size_bytes <= w->received) return true; /* a doubled one */
+    if (!keep_chunk(s, t, data, size_bytes, (size_t)(w->received - offset))) return true;
+    s->callbacks.give_back(s->callbacks.context, t->request.owner,
+                           credit_window_take(w, offset + size_bytes, now_ns));
+    if (w->received == w->size_bytes)
         submit_check_start(s, t);
-    else if (t->granted - t->received <= CREDIT_WINDOW_BYTES / 2)
-        grant(s, t);
+    else
+        grant(s, t, now_ns);
     return true;
 }
 
@@ -267,7 +283,7 @@ void submit_transfers_gone(struct submit_transfers *s, uint64_t client)
 static bool is_over(const struct submit_transfer *t, int64_t now_ns)
 {
     if (t->state != TRANSFER_RECEIVING) return false;
-    int64_t silent_ns = now_ns - t->heard_ns;
+    int64_t silent_ns = credit_window_silent_ns(&t->window, now_ns);
     return silent_ns > SUBMIT_RESUME_NS ||
            (t->crowd.waiting != NULL && silent_ns > SUBMIT_STALL_NS);
 }
@@ -283,10 +299,10 @@ void submit_transfers_tick(struct submit_transfers *s, int64_t now_ns)
             submit_transfer_refuse(s, t, &why);
             submit_transfer_end(s, t);
             next = s->first; /* waiters may have been opened: look at all again */
-        } else if (t->state == TRANSFER_RECEIVING && t->granted == t->received) {
-            grant(s, t);
-        } else if (t->state == TRANSFER_RECEIVING && now_ns - t->heard_ns > CREDIT_IDLE_NS) {
-            withdraw(s, t); /* others can use it; whoever comes back opens again */
+        } else if (t->state == TRANSFER_RECEIVING && credit_window_tires(&t->window, now_ns)) {
+            withdraw(s, t); /* others can use it */
+        } else if (t->state == TRANSFER_RECEIVING) {
+            grant(s, t, now_ns);
         }
         t = next;
     }

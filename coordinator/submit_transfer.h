@@ -21,10 +21,10 @@
 #include "base/id.h"
 #include "coordinator/publish.h"
 #include "coordinator/submit_request.h"
+#include "proto/limits.h"
 
 struct models;
 
-#define SUBMIT_TRANSFERS_MAX 64
 #define SUBMIT_CROWD_MAX 64            /* who waits for one transfer, in one way or the other */
 #define SUBMIT_STALL_NS (5 * NS_PER_S) /* a silent sender yields to another opener */
 
@@ -70,10 +70,11 @@ struct submit_callbacks {
      * removed. ERROR_NOT_FOUND: there is none; any other error: it cannot be told. */
     bool (*known)(void *context, const char *owner, const char *key, bool default_key,
                   struct submit_known *out, struct error *err);
-    /* D3, D1: how many of `wanted` bytes may come, from the farm's pool; 0 = none now, asked again
-     * at a tick. `for_good`: they will be kept. give_back: so many came, or will not come. */
-    uint64_t (*borrow)(void *context, uint64_t wanted_bytes, bool for_good);
-    void (*give_back)(void *context, uint64_t size_bytes);
+    /* D3, D1: how many of `wanted` bytes may come to this owner, from the farm's pool; 0 = none
+     * now, asked again at a tick. `for_good`: they will be kept. give_back: so many came, or will
+     * not come. */
+    uint64_t (*borrow)(void *context, const char *owner, uint64_t wanted_bytes, bool for_good);
+    void (*give_back)(void *context, const char *owner, uint64_t size_bytes);
     /* True when no batch, living or removed, has this id. */
     bool (*id_is_free)(void *context, const char *batch);
     void (*credit)(void *context, uint64_t client, uint64_t request, const char *key,

@@ -4,6 +4,7 @@
 #ifndef ZOE_COORDINATOR_SUBMIT_TRANSFER_STATE_H
 #define ZOE_COORDINATOR_SUBMIT_TRANSFER_STATE_H
 
+#include "coordinator/credit_window.h"
 #include "coordinator/submit_crowd.h"
 
 struct memory_book;
@@ -22,8 +23,7 @@ struct submit_transfer {
     struct submit_crowd crowd;
     char *path; /* the temporary file */
     int fd;
-    uint64_t received, granted;
-    int64_t heard_ns;
+    struct credit_window window;
     char batch[ID_BATCH_SIZE];
     char folder[PUBLISH_FOLDER_SIZE];
     int64_t submitted_ms;

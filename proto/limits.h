@@ -65,18 +65,22 @@
 #define LIMIT_SEEDS 1000000
 #define LIMIT_GROUPS 1000
 #define SUBMIT_RESUME_NS (600 * NS_PER_S)
+#define SUBMIT_TRANSFERS_MAX 256
+#define SUBMIT_TRANSFERS_OWNER_MAX (SUBMIT_TRANSFERS_MAX / 4) /* the others come in beside one */
 
 /* Inputs: files that recipes start from. */
 #define LIMIT_INPUT_BYTES (INT64_C(1) << 30)
 #define LIMIT_INPUTS 64                      /* of one batch */
 #define INPUT_KEEP_MS (INT64_C(3600) * 1000) /* of one that no batch names yet */
-#define INPUT_TRANSFERS_MAX 64
+#define INPUT_TRANSFERS_MAX 256
+#define INPUT_TRANSFERS_OWNER_MAX (INPUT_TRANSFERS_MAX / 4)
 
 /* Artifacts. */
 #define LIMIT_SEGMENT_BYTES (INT64_C(8) << 30)
 #define CREDIT_POOL_BYTES (16 * 1024 * 1024)
 #define CREDIT_WINDOW_BYTES (8 * LIMIT_CHUNK_BYTES) /* per transfer */
 #define CREDIT_IDLE_NS (60 * NS_PER_S)
+#define INTAKE_POOL_BYTES (CREDIT_POOL_BYTES / 2) /* of it, for submissions and inputs */
 #define LIMIT_LATENTS_BYTES (INT64_C(1) << 30)
 #define SEGMENTS_KEEP_MS (INT64_C(24) * 3600 * 1000)    /* of a published clip of several tasks */
 #define LATENTS_KEEP_MS (INT64_C(7) * 24 * 3600 * 1000) /* of its last window */

@@ -31,17 +31,19 @@ static bool on_known(void *context, const char *owner, const char *key, bool def
     return true;
 }
 
-static uint64_t on_borrow(void *context, uint64_t wanted_bytes, bool for_good)
+static uint64_t on_borrow(void *context, const char *owner, uint64_t wanted_bytes, bool for_good)
 {
     struct world *w = context;
+    (void)owner;
     if (w->full && for_good) return 0;
     w->lent += wanted_bytes;
     return wanted_bytes;
 }
 
-static void on_give_back(void *context, uint64_t size_bytes)
+static void on_give_back(void *context, const char *owner, uint64_t size_bytes)
 {
     struct world *w = context;
+    (void)owner;
     assert_true(size_bytes <= w->lent);
     w->lent -= size_bytes;
 }
@@ -112,11 +114,12 @@ static void close_world(struct world *w)
     free(w);
 }
 
-static void open_one(struct world *w, uint64_t client, const char *key, const char *content)
+static void open_for(struct world *w, uint64_t client, const char *owner, const char *key,
+                     const char *content)
 {
     struct submit_request r = {.client = client,
                                .request = client,
-                               .owner = "ann",
+                               .owner = owner,
                                .key = key,
                                .sha256 = digest_of(content, strlen(content)),
                                .size_bytes = strlen(content),
@@ -124,6 +127,11 @@ static void open_one(struct world *w, uint64_t client, const char *key, const ch
                                .name = "",
                                .options = ""};
     submit_transfers_open(w->transfers, &r, NS_PER_S);
+}
+
+static void open_one(struct world *w, uint64_t client, const char *key, const char *content)
+{
+    open_for(w, client, "ann", key, content);
 }
 
 static void test_known_keys(void **state)
@@ -196,6 +204,71 @@ static void test_a_crowd_is_bounded(void **state)
     close_world(w);
 }
 
+/* An owner may take his places, and the others theirs. */
+static void test_places_are_bounded_by_owner(void **state)
+{
+    struct world *w = open_world(state);
+    char key[16], owner[16];
+    for (int i = 0; i <= SUBMIT_TRANSFERS_OWNER_MAX; i++) {
+        assert_int_equal(w->answers, 0);
+        (void)snprintf(key, sizeof(key), "k%d", i);
+        open_one(w, 1, key, TEXT);
+    }
+    assert_int_equal(w->answers, 1); /* the last one */
+    assert_int_equal(w->refused, ERROR_REFUSED);
+    for (int i = SUBMIT_TRANSFERS_OWNER_MAX; i <= SUBMIT_TRANSFERS_MAX; i++) {
+        assert_int_equal(w->answers, 1);
+        (void)snprintf(owner, sizeof(owner), "owner%d", i);
+        open_for(w, 2, owner, "k", TEXT);
+    }
+    assert_int_equal(w->answers, 2);
+    assert_int_equal(w->refused, ERROR_REFUSED);
+    assert_int_equal(submit_transfers_count(w->transfers), SUBMIT_TRANSFERS_MAX);
+    close_world(w);
+}
+
+static void send_part(struct world *w, uint64_t offset, size_t size_bytes, int64_t now_ns)
+{
+    struct error err = {0};
+    (void)submit_transfers_chunk(w->transfers, 1, "ann", "k", offset, TEXT + offset, size_bytes,
+                                 now_ns, &err);
+}
+
+/* Doubled chunks, and those that were not granted, are no sign of life. */
+static void test_nothing_new_keeps_nothing_alive(void **state)
+{
+    struct world *w = open_world(state);
+    int64_t now_ns = NS_PER_S;
+    open_one(w, 1, "k", TEXT);
+    send_part(w, 0, 2, now_ns);
+    for (int i = 0; i < 10; i++) {
+        now_ns += NS_PER_S + CREDIT_IDLE_NS / 10;
+        send_part(w, 0, 2, now_ns);
+        send_part(w, 2, sizeof(TEXT), now_ns);
+        submit_transfers_tick(w->transfers, now_ns);
+    }
+    assert_int_equal(w->lent, 0);
+    assert_int_equal(w->credits, 1);
+    submit_transfers_tick(w->transfers, now_ns + NS_PER_S); /* nor is it lent any more */
+    assert_int_equal(w->credits, 1);
+    submit_transfers_tick(w->transfers, 2 * NS_PER_S + SUBMIT_RESUME_NS);
+    assert_int_equal(submit_transfers_count(w->transfers), 0);
+    close_world(w);
+}
+
+/* A sender that was stopped for a while and never lost its connection. */
+static void test_who_goes_on_late_is_lent_again(void **state)
+{
+    struct world *w = open_world(state);
+    open_one(w, 1, "k", TEXT);
+    submit_transfers_tick(w->transfers, 2 * NS_PER_S + CREDIT_IDLE_NS);
+    assert_int_equal(w->lent, 0);
+    send_part(w, 0, 2, 3 * NS_PER_S + CREDIT_IDLE_NS);
+    assert_int_equal(w->credits, 2);
+    assert_int_equal(w->lent, strlen(TEXT) - 2);
+    close_world(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +277,9 @@ int main(void)
         ground_test(test_no_credit_while_the_disk_is_low),
         ground_test(test_unused_credit_goes_back),
         ground_test(test_a_crowd_is_bounded),
+        ground_test(test_places_are_bounded_by_owner),
+        ground_test(test_nothing_new_keeps_nothing_alive),
+        ground_test(test_who_goes_on_late_is_lent_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
