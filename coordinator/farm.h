@@ -428,6 +428,8 @@ bool farm_clip_find(const struct farm *f, const char *batch, const char *name, u
 /* A task that is open in memory: fills *out (texts borrowed); false otherwise. */
 bool farm_task_record(const struct farm *f, const struct task_key *task, struct task_record *out);
 
+/* Whether batches of this owner are here, or were since the start. */
+bool farm_has_owner(const struct farm *f, const char *owner);
 /* By first appearance, 0 ..; false past the end. */
 bool farm_worker_at(const struct farm *f, uint32_t index, int64_t now_ns, struct worker_info *out);
 bool farm_worker_info(const struct farm *f, const char *worker, int64_t now_ns,

@@ -305,6 +305,11 @@ bool farm_worker_at(const struct farm *f, uint32_t index, int64_t now_ns, struct
     return true;
 }
 
+bool farm_has_owner(const struct farm *f, const char *owner)
+{
+    return table_get_text(&f->owners, owner) != NULL;
+}
+
 bool farm_worker_info(const struct farm *f, const char *worker, int64_t now_ns,
                       struct worker_info *out)
 {

@@ -105,15 +105,32 @@ static void tell(struct coordinator *c, const struct token_entry *token, const c
                                        .allowed = true});
 }
 
+struct arrival {
+    struct coordinator *c;
+    const struct token_entry *token;
+};
+
+/* Keys go, and what was done under their names stays. Ephemeral workers come and go all day: names
+ * of workers that left are theirs, since such a name counts for nothing before a right canary. */
+static bool was_somebody(void *context, const char *name)
+{
+    const struct arrival *a = context;
+    struct coordinator *c = a->c;
+    struct worker_info worker;
+    if (owners_has(&c->owners, name) || farm_has_owner(c->farm, name)) return true;
+    return !a->token->ephemeral && farm_worker_info(c->farm, name, shell_now(c), &worker);
+}
+
 /* The key, the use of the token and what is told of it are one transaction. */
 static void let_in(struct coordinator *c, const struct token_entry *token,
                    const uint8_t key[KEY_BYTES], const char *asked, char name[LIMIT_NAME_BYTES + 1])
 {
     char wanted[LIMIT_NAME_BYTES + 1];
     struct store_token used;
+    struct arrival arrival = {.c = c, .token = token};
     const bool named = token->name[0] != '\0';
     clean_name(named ? token->name : asked, token->role_name, wanted);
-    keyring_free_name(&c->keyring, wanted, named, name);
+    keyring_free_name(&c->keyring, wanted, named, was_somebody, &arrival, name);
     struct store_key row = {.role = token->role_name,
                             .name = name,
                             .allowed_ms = clock_wall_ms(),

@@ -155,15 +155,15 @@ bool keyring_is_last_admin(const struct keyring *k, const struct keyring_entry *
 #define NUMBER_ROOM 24 /* of a number behind a name */
 
 void keyring_free_name(const struct keyring *k, const char *wanted, bool numbered,
-                       char out[LIMIT_NAME_BYTES + 1])
+                       keyring_taken taken, void *context, char out[LIMIT_NAME_BYTES + 1])
 {
     size_t count = 0;
     (void)snprintf(out, LIMIT_NAME_BYTES + 1, "%s", wanted);
-    if (!numbered && find_name(k, out, &count) == NULL) return;
+    if (!numbered && find_name(k, out, &count) == NULL && !taken(context, out)) return;
     for (size_t number = numbered ? 1 : 2;; number++) {
         (void)snprintf(out, LIMIT_NAME_BYTES + 1, "%.*s-%zu", LIMIT_NAME_BYTES - NUMBER_ROOM,
                        wanted, number);
-        if (find_name(k, out, &count) == NULL) return;
+        if (find_name(k, out, &count) == NULL && !taken(context, out)) return;
     }
 }
 

@@ -63,10 +63,11 @@ const struct keyring_entry *keyring_choose(const struct keyring *k, const char *
                                            struct error *err);
 /* The only one that may say what MESSAGE_FROM_ADMIN may: to revoke it would lock everybody out. */
 bool keyring_is_last_admin(const struct keyring *k, const struct keyring_entry *entry);
-/* A name that no key has: `wanted` itself, or with a number behind it. With `numbered` always with
- * one, from 1 on. */
+/* A name that no key has and that is not taken otherwise: `wanted` itself, or with a number behind
+ * it. With `numbered` always with one, from 1 on. */
+typedef bool (*keyring_taken)(void *context, const char *name);
 void keyring_free_name(const struct keyring *k, const char *wanted, bool numbered,
-                       char out[LIMIT_NAME_BYTES + 1]);
+                       keyring_taken taken, void *context, char out[LIMIT_NAME_BYTES + 1]);
 /* Keys in ascending order above `after` (NULL = from the start), at most `room`; returns how many.
  */
 size_t keyring_page(const struct keyring *k, const uint8_t *after, const struct keyring_entry **out,

@@ -34,6 +34,11 @@ struct owner_entry *owners_get(struct owners *o, const char *name)
     return owner;
 }
 
+bool owners_has(const struct owners *o, const char *name)
+{
+    return table_get_text(&o->by_name, name) != NULL;
+}
+
 void owners_set(struct owners *o, const struct store_owner *row)
 {
     struct owner_entry *owner = owners_get(o, row->name);

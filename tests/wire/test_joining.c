@@ -8,6 +8,7 @@ struct plea { /* a token, and a key that would like to come in */
     struct token token;
     char id[TOKEN_ID_TEXT_SIZE];
     struct key_pair keys;
+    bool ephemeral;
 };
 
 static void create(struct plea *p, const char *role, unsigned uses, unsigned ttl_s,
@@ -20,6 +21,7 @@ static void create(struct plea *p, const char *role, unsigned uses, unsigned ttl
     (void)snprintf(name_text, sizeof(name_text), "%s", name);
     body.role = role_text;
     body.name = name_text;
+    body.ephemeral = p->ephemeral;
     body.uses = uses;
     body.ttl_s = ttl_s;
     PEER_SAY(&admin, TOKEN_CREATE, token_create, &body);
@@ -41,19 +43,25 @@ static void revoke_token(const struct plea *p)
     peer_skip(&admin, FARM__ENVELOPE__BODY_TOKENS);
 }
 
-static void say_join(struct peer *peer, const struct plea *p, bool rightly)
+static void say_join_as(struct peer *peer, const struct plea *p, bool rightly, const char *asked)
 {
     uint8_t id[TOKEN_ID_BYTES], key[TOKEN_KEY_BYTES], proof[TOKEN_PROOF_BYTES];
-    char name[] = "host name/..";
+    char name[64];
     Farm__Join join = FARM__JOIN__INIT;
     memcpy(id, p->token.id, sizeof(id));
     token_key(p->token.secret, key);
     token_proof(key, p->keys.public_key, p->token.server_key, proof);
     proof[7] ^= rightly ? 0 : 1;
+    (void)snprintf(name, sizeof(name), "%s", asked);
     join.token = (ProtobufCBinaryData){sizeof(id), id};
     join.proof = (ProtobufCBinaryData){sizeof(proof), proof};
     join.name = name;
     PEER_SAY(peer, JOIN, join, &join);
+}
+
+static void say_join(struct peer *peer, const struct plea *p, bool rightly)
+{
+    say_join_as(peer, p, rightly, "host name/..");
 }
 
 static void expect_joined(struct peer *peer, const char *name, const char *role)
@@ -75,7 +83,7 @@ static void expect_bye(struct peer *peer, const char *says)
 static void a_worker_joins_and_says_hello_on_the_same_connection(void **state)
 {
     (void)state;
-    struct plea p;
+    struct plea p = {.ephemeral = false};
     create(&p, "worker", 1, 3600, "gpu");
     struct peer worker = peer_open(&farm, false, &p.keys);
     say_join(&worker, &p, true);
@@ -90,7 +98,7 @@ static void a_worker_joins_and_says_hello_on_the_same_connection(void **state)
 static void a_client_joins_under_a_name_of_its_own(void **state)
 {
     (void)state;
-    struct plea p;
+    struct plea p = {.ephemeral = false};
     create(&p, "submit", 2, 3600, "");
     struct peer client = peer_open(&farm, true, &p.keys);
     say_join(&client, &p, true);
@@ -105,11 +113,70 @@ static void a_client_joins_under_a_name_of_its_own(void **state)
     peer_close(&client);
 }
 
+static void revoke_key(const char *name)
+{
+    char text[LIMIT_NAME_BYTES + 1];
+    Farm__KeyRevoke body = FARM__KEY_REVOKE__INIT;
+    (void)snprintf(text, sizeof(text), "%s", name);
+    body.key = text;
+    PEER_SAY(&admin, KEY_REVOKE, key_revoke, &body);
+    peer_skip(&admin, FARM__ENVELOPE__BODY_KEY_REVOKED);
+}
+
+static void expect_name(struct plea *p, const char *asked, const char *name, const char *role)
+{
+    keys_generate(&p->keys);
+    struct peer peer = peer_open(&farm, strcmp(role, "worker") != 0, &p->keys);
+    say_join_as(&peer, p, true, asked);
+    expect_joined(&peer, name, role);
+    peer_close(&peer);
+}
+
+/* What ann has submitted stays hers when her key is gone, and so does the name. */
+static void nobody_joins_as_an_owner_of_before(void **state)
+{
+    (void)state;
+    struct plea p = {.ephemeral = false};
+    struct key_pair keys;
+    char role[] = "submit", ann[] = "ann", ben[] = "ben", batch[ID_BATCH_SIZE];
+    keys_generate(&keys);
+    peer_allow(&admin, &keys, role, ann);
+    struct peer client = peer_client(&farm, &keys);
+    peer_submit(&client, "a fox\n", "{\"model\":\"shapes\"}", batch);
+    peer_close(&client);
+    revoke_key(ann);
+    Farm__OwnerSet set = FARM__OWNER_SET__INIT;
+    set.name = ben;
+    set.share = 2;
+    PEER_SAY(&admin, OWNER_SET, owner_set, &set);
+    peer_skip(&admin, FARM__ENVELOPE__BODY_OWNER);
+    create(&p, "submit", 3, 3600, "");
+    expect_name(&p, "ann", "ann-2", "submit");
+    expect_name(&p, "ben", "ben-2", "submit");
+    expect_name(&p, "cid", "cid", "submit");
+}
+
+static void nobody_joins_as_a_worker_of_before(void **state)
+{
+    (void)state;
+    struct plea p = {.ephemeral = false}, brief = {.ephemeral = true};
+    create(&p, "worker", 2, 3600, "");
+    struct peer worker = peer_open(&farm, false, &p.keys);
+    say_join_as(&worker, &p, true, "old");
+    expect_joined(&worker, "old", "worker");
+    (void)peer_join(&worker);
+    revoke_key("old");
+    peer_close(&worker);
+    expect_name(&p, "old", "old-2", "worker");
+    create(&brief, "worker", 1, 3600, "");
+    expect_name(&brief, "old", "old", "worker"); /* ephemeral ones may be called so again */
+}
+
 /* Without a token in force nobody unknown gets a word in; with one, a used one is told so. */
 static void a_token_is_used_as_often_as_it_says(void **state)
 {
     (void)state;
-    struct plea once, other;
+    struct plea once = {.ephemeral = false}, other = once;
     create(&once, "worker", 1, 3600, "once");
     struct peer worker = peer_open(&farm, false, &once.keys);
     say_join(&worker, &once, true);
@@ -136,7 +203,7 @@ static void a_token_is_used_as_often_as_it_says(void **state)
 static void an_expired_token_is_told_so(void **state)
 {
     (void)state;
-    struct plea brief, open;
+    struct plea brief = {.ephemeral = false}, open = brief;
     create(&open, "worker", 1, 3600, "open");
     create(&brief, "worker", 1000, 1, "brief");
     for (bool joined = true; joined;) { /* until the second is over */
@@ -157,7 +224,7 @@ static void an_expired_token_is_told_so(void **state)
 static void a_joiner_has_one_word(void **state)
 {
     (void)state;
-    struct plea p;
+    struct plea p = {.ephemeral = false};
     Farm__StatusWanted wanted = FARM__STATUS_WANTED__INIT;
     create(&p, "submit", 9, 3600, "word");
     struct peer peer = peer_open(&farm, true, &p.keys);
@@ -188,7 +255,7 @@ static void a_joiner_has_one_word(void **state)
 static void who_says_nothing_is_forgotten(void **state)
 {
     (void)state;
-    struct plea p;
+    struct plea p = {.ephemeral = false};
     create(&p, "worker", 1, 3600, "late");
     struct peer peer = peer_open(&farm, false, &p.keys);
     peer_expect_silence(&peer, (int)(JOIN_WITHIN_NS / NS_PER_MS) + 1000);
@@ -203,6 +270,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_worker_joins_and_says_hello_on_the_same_connection),
         cmocka_unit_test(a_client_joins_under_a_name_of_its_own),
+        cmocka_unit_test(nobody_joins_as_an_owner_of_before),
+        cmocka_unit_test(nobody_joins_as_a_worker_of_before),
         cmocka_unit_test(a_token_is_used_as_often_as_it_says),
         cmocka_unit_test(an_expired_token_is_told_so),
         cmocka_unit_test(a_joiner_has_one_word),

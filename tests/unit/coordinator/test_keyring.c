@@ -78,6 +78,12 @@ static void a_name_is_one_worker_and_a_key_one_row(void **state)
     keyring_finish(&k);
 }
 
+static bool is_taken(void *context, const char *name)
+{
+    (void)context;
+    return strcmp(name, "zoe") == 0 || strcmp(name, "gpu-3") == 0;
+}
+
 static void names_are_made_unique(void **state)
 {
     (void)state;
@@ -92,13 +98,15 @@ static void names_are_made_unique(void **state)
         key_of(i, key);
         keyring_set(&k, key, i == 0 ? "submit" : "worker", taken[i]);
     }
-    keyring_free_name(&k, "ben", false, name);
+    keyring_free_name(&k, "ben", false, is_taken, NULL, name);
     assert_string_equal(name, "ben");
-    keyring_free_name(&k, "ann", false, name); /* whatever the role is */
+    keyring_free_name(&k, "ann", false, is_taken, NULL, name); /* whatever the role is */
     assert_string_equal(name, "ann-2");
-    keyring_free_name(&k, "gpu", true, name);
-    assert_string_equal(name, "gpu-3");
-    keyring_free_name(&k, longest, false, name);
+    keyring_free_name(&k, "gpu", true, is_taken, NULL, name);
+    assert_string_equal(name, "gpu-4");
+    keyring_free_name(&k, "zoe", false, is_taken, NULL, name);
+    assert_string_equal(name, "zoe-2");
+    keyring_free_name(&k, longest, false, is_taken, NULL, name);
     assert_int_equal(strncmp(name, "nnnn", 4), 0);
     assert_string_not_equal(name, longest);
     keyring_finish(&k);
