@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "coordinator/client_requests.h"
 #include "coordinator/farm_explain.h"
+#include "coordinator/scope.h"
 #include "coordinator/shell.h"
 #include "coordinator/subject.h"
 
@@ -28,7 +29,8 @@ static void recall(struct coordinator *c, const char *batch, uint32_t clip, stru
     }
 }
 
-struct made { /* by a worker, and published */
+struct made { /* by a worker, and published: of what the asker may see */
+    const struct dispatch *asker;
     struct buf list;
     uint64_t count;
 };
@@ -38,20 +40,23 @@ struct made { /* by a worker, and published */
 static void note_made(void *context, const char *batch, uint32_t clip)
 {
     struct made *m = context;
+    struct batch_brief info;
     char text[ID_BATCH_SIZE + 16];
+    if (!farm_batch_brief(m->asker->c->farm, batch, &info) || !scope_sees(m->asker, info.owner))
+        return;
     if (m->count++ >= MADE_LISTED) return;
     (void)snprintf(text, sizeof(text), "%s%s/%u", m->count > 1 ? ", " : "", batch, (unsigned)clip);
     buf_append_text(&m->list, text);
 }
 
 /* What one that is not trusted any more has made is for people to look at. */
-static void recall_made(struct coordinator *c, const char *worker, struct explanation *e)
+static void recall_made(struct dispatch *d, const char *worker, struct explanation *e)
 {
-    struct made m = {.list = BUF_INIT};
+    struct made m = {.asker = d, .list = BUF_INIT};
     struct error err = {0};
     const size_t used = strlen(e->line), room = sizeof(e->line) - used;
     if (strcmp(e->code, "quarantined") != 0) return;
-    if (store_each_clip_made_by(c->store, worker, note_made, &m, &err) && m.count > 0)
+    if (store_each_clip_made_by(d->c->store, worker, note_made, &m, &err) && m.count > 0)
         (void)snprintf(e->line + used, room, "; %llu published clips are of its making: %s%s",
                        (unsigned long long)m.count, buf_text(&m.list),
                        m.count > MADE_LISTED ? ", ..." : "");
@@ -125,10 +130,10 @@ void client_requests_explain(struct dispatch *d)
 {
     const char *text = d->envelope->explain_wanted->subject;
     struct explanation e;
-    if (!farm_explain_worker(d->c->farm, text, d->now_ns, &e)) {
+    if (!farm_explain_worker(d->c->farm, text, scope_owner(d), d->now_ns, &e)) {
         explain_part_of_batch(d, text);
         return;
     }
-    recall_made(d->c, text, &e);
+    recall_made(d, text, &e);
     answer(d, text, &e);
 }

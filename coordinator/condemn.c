@@ -62,14 +62,15 @@ uint32_t condemn_results(struct farm *f, const struct worker *w, int64_t now_ns)
 
 /* ---- the worker ---- */
 
+/* Everybody who may see workers reads the reason: which clip it was is in the event. */
 static void condemn(struct farm *f, struct worker *w, const struct task_key *of,
                     const struct worker *winner, int64_t now_ns)
 {
-    char why[2 * LIMIT_NAME_BYTES + 160];
+    char why[LIMIT_NAME_BYTES + 160];
     (void)snprintf(why, sizeof(why),
-                   "its frames of %s/%u are not those of %s and another worker, "
+                   "its frames of a clip are not those of %s and another worker, "
                    "which agree",
-                   of->batch, (unsigned)of->clip, winner->name);
+                   winner->name);
     farm_event(f, "worker.disproved", of->batch, of->clip, w->name, why);
     standing_quarantine(f, w, why, BY_THE_FARM, 0, now_ns);
     (void)condemn_results(f, w, now_ns);

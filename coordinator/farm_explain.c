@@ -342,12 +342,16 @@ static void say_what_it_holds(struct explanation *out, const struct worker *w)
         (unsigned)w->slot_count, (unsigned)next);
 }
 
-static void say_guest(struct explanation *out, const struct worker *w)
+static void say_guest(struct explanation *out, const struct worker *w, const char *owner)
 {
     if (w->guest == NULL) return;
+    const struct batch *b = w->guest->batch;
     out->code = "hazard";
-    say(out, "; it does nothing else beside %s/%u, which may kill its worker", w->guest->batch->id,
-        (unsigned)w->guest->clip);
+    say(out, "; it does nothing else beside ");
+    if (owner[0] == '\0' || strcmp(owner, b->owner) == 0)
+        say(out, "%s/%u, which may kill its worker", b->id, (unsigned)w->guest->clip);
+    else
+        say(out, "a task that may kill its worker");
 }
 
 /* Why somebody who could work does not. */
@@ -370,8 +374,8 @@ static void say_idleness(struct explanation *out, const struct farm *f, const st
     }
 }
 
-bool farm_explain_worker(const struct farm *f, const char *worker, int64_t now_ns,
-                         struct explanation *out)
+bool farm_explain_worker(const struct farm *f, const char *worker, const char *owner,
+                         int64_t now_ns, struct explanation *out)
 {
     const struct worker *w = worker_find(f, worker);
     (void)now_ns;
@@ -382,7 +386,7 @@ bool farm_explain_worker(const struct farm *f, const char *worker, int64_t now_n
     say(out, "%s", words->words);
     say_what_it_holds(out, w);
     say_idleness(out, f, w);
-    say_guest(out, w);
+    say_guest(out, w, owner);
     if (w->reason[0] != '\0') say(out, " (%.200s)", w->reason);
     say_refusals(out, w);
     say_shortages(out, w);

@@ -21,8 +21,9 @@ struct explanation {
 /* False: there is none of that name. */
 bool farm_explain_batch(const struct farm *f, const char *batch, int64_t now_ns,
                         struct explanation *out);
-bool farm_explain_worker(const struct farm *f, const char *worker, int64_t now_ns,
-                         struct explanation *out);
+/* Batches are named to their owner only; `owner` "" = to everybody. */
+bool farm_explain_worker(const struct farm *f, const char *worker, const char *owner,
+                         int64_t now_ns, struct explanation *out);
 bool farm_explain_task(const struct farm *f, const struct task_key *key, int64_t now_ns,
                        struct explanation *out);
 /* The clip's one task, or what its tasks say together. */

@@ -26,7 +26,7 @@ static void expect_worker(struct field *s, const char *name, const char *state, 
                           const char *words)
 {
     struct explanation e;
-    assert_true(farm_explain_worker(s->f, name, s->now_ns, &e));
+    assert_true(farm_explain_worker(s->f, name, "", s->now_ns, &e));
     expect(&e, state, code, words);
 }
 
@@ -119,7 +119,7 @@ static void what_is_not_there_is_said(void **state)
     struct field *s = field_new();
     const struct task_key none = {.batch = BATCH, .clip = 0, .task = 1};
     assert_false(farm_explain_batch(s->f, BATCH, s->now_ns, &e));
-    assert_false(farm_explain_worker(s->f, "w1", s->now_ns, &e));
+    assert_false(farm_explain_worker(s->f, "w1", "", s->now_ns, &e));
     field_batch(s, BATCH, 1);
     assert_false(farm_explain_clip(s->f, BATCH, 1, s->now_ns, &e));
     assert_false(farm_explain_task(s->f, &none, s->now_ns, &e));

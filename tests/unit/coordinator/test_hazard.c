@@ -250,8 +250,13 @@ static void explain_says_what_a_host_waits_for(void **state)
     struct field *s = with_a_hazard(1);
     struct explanation why;
     (void)victim(s);
-    assert_true(farm_explain_worker(s->f, "w1", s->now_ns, &why));
-    assert_non_null(strstr(why.line, "nothing else"));
+    assert_true(farm_explain_worker(s->f, "w1", "", s->now_ns, &why));
+    assert_non_null(strstr(why.line, "nothing else beside " ONE "/0"));
+    assert_true(farm_explain_worker(s->f, "w1", "me", s->now_ns, &why));
+    assert_non_null(strstr(why.line, ONE "/0"));
+    assert_true(farm_explain_worker(s->f, "w1", "ann", s->now_ns, &why)); /* it is not hers */
+    assert_string_equal(why.code, "hazard");
+    assert_null(strstr(why.line, ONE));
     field_end(s);
 }
 

@@ -349,6 +349,10 @@ static void a_third_decides_and_the_liar_is_held(void **state)
                             "segment");
         for (int i = 0; i < 3; i++)
             assert_int_equal(is_quarantined(t.s, by[i]), i == liar_at);
+        struct worker_info info; /* everybody may read why, whosever clip it was */
+        assert_true(farm_worker_info(t.s->f, liar->name, t.s->now_ns, &info));
+        assert_non_null(strstr(info.reason, "its frames of a clip are not those of"));
+        assert_null(strstr(info.reason, BATCH));
         field_forget(t.s);
         field_run(t.s, 3600 * NS_PER_S);
         assert_false(has_canary(t.s, liar)); /* it renders those right */

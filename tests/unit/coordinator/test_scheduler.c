@@ -360,7 +360,7 @@ static void who_has_no_room_yet_is_asked_again_after_a_heartbeat(void **state)
     field_hand_back(s, w, &key, HAND_BACK_RECALLED);
     field_run(s, NS_PER_S);
     assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
-    assert_true(farm_explain_worker(s->f, "w1", s->now_ns, &why));
+    assert_true(farm_explain_worker(s->f, "w1", "", s->now_ns, &why));
     assert_string_equal(why.code, "crowded");
     beat.last_message = UINT64_MAX;
     farm_heartbeat(s->f, w->session, &beat, s->now_ns);
