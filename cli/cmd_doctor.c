@@ -30,7 +30,7 @@ static void find_folders(struct doctor *d)
     char *first = path_join(d->folder, "workers/1");
     if (path_is_folder(inside))
         d->coordinator = xstrdup(inside);
-    else if (holds(d->folder, "farm.db") || holds(d->folder, "coordinator.lock"))
+    else if (embedded_is_coordinator(d->folder))
         d->coordinator = xstrdup(d->folder);
     if (holds(d->folder, "worker.key"))
         d->worker = xstrdup(d->folder);

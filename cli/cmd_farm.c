@@ -56,9 +56,13 @@ static bool change_workers(const char *folder, struct embedded *e, int workers, 
     return ok;
 }
 
-static bool is_supervised(const struct embedded *e)
+static bool must_be_supervised(const struct embedded *e, const char *folder, struct error *err)
 {
-    return e->workers > 0;
+    if (e->workers > 0) return true;
+    return error_set(err, ERROR_STATE,
+                     "the coordinator of %s (process %d) was not started by `zoe farm up`: SIGTERM "
+                     "stops it and each of its workers",
+                     folder, (int)e->pid);
 }
 
 static int run_up(struct call *call)
@@ -73,8 +77,8 @@ static int run_up(struct call *call)
     bool running = embedded_read(folder, &e);
     bool ok =
         running || (embedded_start(folder, (int)workers, false, &err) && embedded_read(folder, &e));
-    if (ok && running && workers && is_supervised(&e) && e.workers != workers)
-        ok = change_workers(folder, &e, (int)workers, &err);
+    if (ok && running && workers && e.workers != workers)
+        ok = must_be_supervised(&e, folder, &err) && change_workers(folder, &e, (int)workers, &err);
     if (ok) print_farm(call, folder, &e, running ? "The farm is up" : "Farm started");
     int code = ok ? 0 : call_fail(call, &err);
     embedded_finish(&e);
@@ -100,9 +104,9 @@ static int run_down(struct call *call)
     char *folder = embedded_folder(call, &err);
     if (!folder) return call_fail(call, &err);
     struct embedded e = {0};
-    bool ok = true;
-    bool running = embedded_read(folder, &e) && is_supervised(&e);
-    if (running && kill(e.pid, SIGTERM) != 0 && errno != ESRCH)
+    bool running = embedded_read(folder, &e);
+    bool ok = !running || must_be_supervised(&e, folder, &err);
+    if (ok && running && kill(e.pid, SIGTERM) != 0 && errno != ESRCH)
         ok = error_set_errno(&err, errno, "cannot end the supervisor");
     if (ok && running) ok = wait_until_gone(e.pid, &err);
     if (ok)

@@ -29,9 +29,9 @@ char *embedded_folder(const struct call *call, struct error *err)
 }
 
 /* Whether somebody holds the lock file. */
-static bool is_locked(const char *folder)
+static bool is_locked(const char *folder, const char *name)
 {
-    char *path = path_join(folder, EMBEDDED_LOCK);
+    char *path = path_join(folder, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     free(path);
     if (fd < 0) return false;
@@ -68,8 +68,21 @@ static bool read_json(const char *folder, const char *name, struct embedded *out
 
 bool embedded_read(const char *folder, struct embedded *out)
 {
-    if (is_locked(folder) && read_json(folder, EMBEDDED_JSON, out)) return true;
-    return read_json(folder, COORDINATOR_JSON, out);
+    return (is_locked(folder, COORDINATOR_LOCK) && read_json(folder, COORDINATOR_JSON, out)) ||
+           (is_locked(folder, EMBEDDED_LOCK) && read_json(folder, EMBEDDED_JSON, out));
+}
+
+static bool holds(const char *folder, const char *name)
+{
+    char *path = path_join(folder, name);
+    bool there = path_exists(path);
+    free(path);
+    return there;
+}
+
+bool embedded_is_coordinator(const char *folder)
+{
+    return holds(folder, "farm.db") || holds(folder, COORDINATOR_LOCK);
 }
 
 void embedded_finish(struct embedded *e)
@@ -159,7 +172,7 @@ static bool await_other(const char *folder, struct error *err)
     int64_t deadline = clock_now_ns() + START_LIMIT_NS;
     while (clock_now_ns() < deadline) {
         struct embedded e;
-        if (!is_locked(folder))
+        if (!is_locked(folder, EMBEDDED_LOCK))
             return error_set(err, ERROR_UNREACHABLE,
                              "the farm in %s ended while it started; see farm.log there", folder);
         if (read_json(folder, EMBEDDED_JSON, &e)) {
@@ -172,48 +185,64 @@ static bool await_other(const char *folder, struct error *err)
                      folder);
 }
 
+/* Two coordinators would share nothing but the folder: clips of one are unknown to the other. */
+static bool refuse_coordinator(const char *folder, struct error *err)
+{
+    if (is_locked(folder, COORDINATOR_LOCK))
+        return error_set(
+            err, ERROR_UNREACHABLE,
+            "the coordinator of %s is starting or ending, or is of an older build: ask "
+            "again in a moment, or name it with --coordinator URL",
+            folder);
+    return error_set(err, ERROR_UNREACHABLE,
+                     "%s is the folder of a coordinator that does not run: start it, "
+                     "`zoe-coordinator --state %s ...`",
+                     folder, folder);
+}
+
 bool embedded_start(const char *folder, int workers, bool leave_when_idle, struct error *err)
 {
+    if (embedded_is_coordinator(folder)) return refuse_coordinator(folder, err);
     if (!path_make_folders(folder, 0700, err)) return false;
     if (chmod(folder, 0700) != 0) return error_set_errno(err, errno, "chmod %s", folder);
-    if (is_locked(folder)) return await_other(folder, err);
+    if (is_locked(folder, EMBEDDED_LOCK)) return await_other(folder, err);
     if (spawn_supervisor(folder, workers, leave_when_idle, err)) return true;
-    return is_locked(folder) ? await_other(folder, err) : false;
+    return is_locked(folder, EMBEDDED_LOCK) ? await_other(folder, err) : false;
 }
 
 static bool take_target(struct target *target, struct embedded *e, struct error *err)
 {
     if (!hex_decode(e->server_key, target->server_key, 32))
         return error_set(err, ERROR_CORRUPT,
-                         "farm.json holds a broken key; `zoe farm down`, then up");
+                         "the farm's state folder tells a broken key; stop the farm, start it");
     target->url = xstrdup(e->clients_url);
     target->client_key_file = xstrdup(e->client_key_file);
     target->embedded = true;
     return true;
 }
 
+static bool find_in(const char *folder, enum target_start start, struct embedded *e,
+                    struct error *err)
+{
+    bool existed = path_is_folder(folder);
+    bool may_start = start == TARGET_START_ALWAYS || (start == TARGET_START_IF_FOLDER && existed);
+    if (embedded_read(folder, e)) return true;
+    if (embedded_is_coordinator(folder)) return refuse_coordinator(folder, err);
+    if (!may_start)
+        return error_set(
+            err, ERROR_NOT_FOUND,
+            "there is no farm here; `zoe farm up` starts one, --coordinator URL names another");
+    fprintf(stderr, existed ? "Resuming the farm in %s\n" : "Starting a farm in %s\n", folder);
+    return embedded_start(folder, 0, true, err) && embedded_read(folder, e);
+}
+
 bool embedded_find(struct target *target, const struct call *call, enum target_start start,
                    struct error *err)
 {
+    struct embedded e = {0};
     char *folder = embedded_folder(call, err);
-    if (!folder) return false;
-    struct embedded e;
-    bool existed = path_is_folder(folder);
-    bool running = embedded_read(folder, &e);
-    bool may_start = start == TARGET_START_ALWAYS || (start == TARGET_START_IF_FOLDER && existed);
-    bool ok = running;
-    if (!running && !may_start)
-        error_set(
-            err, ERROR_NOT_FOUND,
-            "there is no farm here; `zoe farm up` starts one, --coordinator URL names another");
-    if (!running && may_start) {
-        fprintf(stderr, existed ? "Resuming the farm in %s\n" : "Starting a farm in %s\n", folder);
-        ok = embedded_start(folder, 0, true, err) && embedded_read(folder, &e);
-    }
-    if (ok) {
-        ok = take_target(target, &e, err);
-        embedded_finish(&e);
-    }
+    bool ok = folder && find_in(folder, start, &e, err) && take_target(target, &e, err);
+    embedded_finish(&e);
     free(folder);
     return ok;
 }

@@ -25,13 +25,16 @@ struct embedded {
 
 char *embedded_folder(const struct call *call, struct error *err); /* caller frees */
 
-/* True when a supervisor (or, for --state of a plain coordinator, that one) holds the folder and
- * its farm.json is readable. */
+/* True when a coordinator that was started by hand holds the folder and its coordinator.json is
+ * readable (then there are no workers and the pid is its own), or a supervisor and its farm.json.
+ */
 bool embedded_read(const char *folder, struct embedded *out);
+/* Whether the folder is that of a coordinator itself: no farm is ever started in it. */
+bool embedded_is_coordinator(const char *folder);
 void embedded_finish(struct embedded *e);
 
 /* Starts a supervisor and waits until the farm can be reached; connects to the one that is already
- * there. */
+ * there. ERROR_UNREACHABLE: the folder is a coordinator's, which is not reached. */
 bool embedded_start(const char *folder, int workers, bool leave_when_idle, struct error *err);
 
 /* For target_find. Says on stderr when it starts or resumes a farm. */
@@ -40,6 +43,7 @@ bool embedded_find(struct target *target, const struct call *call, enum target_s
 
 #define EMBEDDED_LOCK "farm.lock"
 #define EMBEDDED_JSON "farm.json"
+#define COORDINATOR_LOCK "coordinator.lock"
 #define COORDINATOR_JSON "coordinator.json"
 
 #endif

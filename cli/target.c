@@ -1,4 +1,5 @@
-/* Looks in the four places, in order. Starting the embedded farm is embedded.c's. */
+/* Looks in the four places, in order. What is found in a state folder, and started there, is
+ * embedded.c's. */
 #include "cli/target.h"
 
 #include <stdlib.h>

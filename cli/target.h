@@ -1,5 +1,5 @@
 /* target: which coordinator a command talks to: flags, then ZOE_*, then the configuration file,
- * then the embedded farm's farm.json. */
+ * then the farm on this machine (or, first of all, the one of --state). */
 #ifndef ZOE_CLI_TARGET_H
 #define ZOE_CLI_TARGET_H
 
@@ -22,8 +22,8 @@ enum target_start {
     TARGET_START_ALWAYS,    /* render, submit */
 };
 
-/* Finds (and, for the embedded farm, starts) the coordinator. ERROR_UNREACHABLE... when there is
- * none: ERROR_NOT_FOUND ("there is no farm"). */
+/* Finds (and, for the embedded farm, starts) the coordinator. ERROR_NOT_FOUND: there is no farm;
+ * ERROR_UNREACHABLE: the one of the folder does not run, or does not come up. */
 bool target_find(struct target *target, const struct call *call, enum target_start start,
                  struct error *err);
 void target_finish(struct target *target);

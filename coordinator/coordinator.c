@@ -112,6 +112,7 @@ static void close_parts(struct coordinator *c)
 {
     if (c->closed) return;
     c->closed = true;
+    ready_unsay(c);
     close_handles(c);
     close_sockets(c);
     backup_finish(c);
@@ -201,6 +202,7 @@ static bool open_folder(struct coordinator *c, struct error *err)
     if (c->lock_fd < 0) {
         return error_wrap(err, "another coordinator has the state folder %s", c->state);
     }
+    ready_unsay(c); /* that of one which was killed */
     bool ok = true;
     for (size_t i = 0; ok && i < sizeof(folders) / sizeof(folders[0]); i++) {
         char *path = path_join(c->state, folders[i]);

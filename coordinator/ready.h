@@ -1,4 +1,5 @@
-/* ready: the line that says how a coordinator can be reached, once it can be. Loop thread. */
+/* ready: what says how a coordinator can be reached, once it can be: a line, and coordinator.json
+ * in the state folder, by which `zoe --state` finds it. Loop thread. */
 #ifndef ZOE_COORDINATOR_READY_H
 #define ZOE_COORDINATOR_READY_H
 
@@ -8,7 +9,10 @@
 
 struct coordinator;
 
-/* On stdout and, when asked for, in a file. False: the file cannot be written. */
+/* The line on stdout and, when asked for, in a file; coordinator.json. False: the file that was
+ * asked for cannot be written. */
 bool ready_say(struct coordinator *c, struct error *err);
+/* It cannot be reached: there is no coordinator.json. For who holds the folder's lock. */
+void ready_unsay(struct coordinator *c);
 
 #endif

@@ -144,6 +144,47 @@ class Submissions(unittest.TestCase):
             self.assertEqual(done.returncode, 5, done.stderr)
 
 
+class StateOfACoordinator(unittest.TestCase):
+    """--state of a coordinator that was started by hand: it is reached, and no farm is started in its folder."""
+
+    @staticmethod
+    def bare(farm, *arguments):
+        env = {k: v for k, v in farm.env.items() if not k.startswith("ZOE_")}
+        return subprocess.run([BIN / "zoe", *map(str, arguments)], env=env, capture_output=True, text=True, timeout=120)
+
+    def test_it_is_reached_while_it_runs(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            tells = farm.state / "coordinator.json"
+            self.assertEqual(tells.stat().st_mode & 0o777, 0o600)
+            done = self.bare(farm, "worker", "allow", "ab" * 32, "--name", "gpu", "--state", farm.state)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            done = self.bare(farm, "farm", "status", "--state", farm.state, "--json")
+            shown = json.loads(done.stdout)
+            self.assertEqual((shown["running"], shown["workers"], shown["pid"]), (True, 0, farm.coordinator.pid))
+            for words in (["down"], ["up", "--workers", "2"]):
+                done = self.bare(farm, "farm", *words, "--state", farm.state)
+                self.assertEqual(done.returncode, 7, done.stderr)
+            self.assertIsNone(farm.coordinator.poll())
+            farm.kill_coordinator(signal.SIGTERM)
+            self.assertFalse(tells.exists())
+
+    def test_no_farm_is_started_in_its_folder(self):
+        with Farm() as farm:
+            for how in (signal.SIGTERM, signal.SIGKILL):
+                farm.start_coordinator()
+                farm.kill_coordinator(how)
+                self.assertEqual((farm.state / "coordinator.json").exists(), how == signal.SIGKILL)
+                for words in (["status"], ["render", "x"], ["farm", "up"]):
+                    done = self.bare(farm, *words, "--state", farm.state)
+                    self.assertEqual(done.returncode, 4, (words, done.stderr))
+                    self.assertIn("does not run", done.stderr)
+                self.assertEqual([n for n in ("farm.lock", "farm.json", "farm.log", "coordinator", "workers") if (farm.state / n).exists()], [])
+                self.assertEqual(self.bare(farm, "farm", "status", "--state", farm.state).returncode, 3)
+            farm.start_coordinator()
+            self.assertEqual(self.bare(farm, "status", "--state", farm.state).returncode, 0)
+
+
 class Embedded(unittest.TestCase):
     def test_life_of_the_embedded_farm(self):
         with Farm() as farm:
