@@ -113,6 +113,34 @@ static bool is_option(const char *word)
     return word[0] == '-' && word[1] != '\0' && (word[1] < '0' || word[1] > '9');
 }
 
+static const struct option *common_option(const char *word)
+{
+    const struct option *rows = commands_common_options();
+    if (word[0] != '-' || word[1] == '\0') return NULL;
+    if (word[1] == '-') return find_option(rows, word + 2, strcspn(word + 2, "="));
+    return word[2] ? NULL : find_letter(rows, word[1]);
+}
+
+int call_leading(int argc, char **argv)
+{
+    int count = 0;
+    while (count < argc) {
+        const struct option *option = common_option(argv[count]);
+        if (!option || strcmp(option->name, "help") == 0) break;
+        count += option->value && !strchr(argv[count], '=') ? 2 : 1;
+    }
+    return count < argc ? count : argc;
+}
+
+void call_move_leading(int leading, int words, char **argv)
+{
+    for (int w = 0; w < words; w++) {
+        char *word = argv[leading + w];
+        memmove(argv + w + 1, argv + w, (size_t)leading * sizeof *argv);
+        argv[w] = word;
+    }
+}
+
 bool call_parse(struct call *call, const struct command *command, int argc, char **argv, bool *help,
                 struct error *err)
 {

@@ -76,6 +76,11 @@ bool duration_parse(const char *text, int64_t *out_ns);
 bool call_parse(struct call *call, const struct command *command, int argc, char **argv, bool *help,
                 struct error *err);
 
+/* How many words before the command are common options and their values; --help is none. */
+int call_leading(int argc, char **argv);
+/* Moves them behind the command's own words, where call_parse takes them for what they are. */
+void call_move_leading(int leading, int words, char **argv);
+
 /* Prints the error (as JSON on stdout with --json, as words on stderr) and gives its exit code. */
 int call_fail(const struct call *call, const struct error *err);
 

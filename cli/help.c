@@ -59,8 +59,9 @@ void help_all(void)
          "each\n\n"
          "Commands:");
     help_noun(NULL);
-    puts("\n`zoe COMMAND --help` tells the options of one. Exit codes: 0 ok, 1 some tasks failed, "
-         "2 usage, 3 not found, 4 coordinator\n"
-         "unreachable, 5 not authorised, 6 refused, 7 wrong state, 8 incompatible version, 124 "
-         "time-out, 130 interrupted.");
+    puts("\n`zoe COMMAND --help` tells the options of one; those that are common to all may stand "
+         "before it.\n"
+         "Exit codes: 0 ok, 1 some tasks failed, 2 usage, 3 not found, 4 coordinator unreachable, "
+         "5 not authorised,\n"
+         "6 refused, 7 wrong state, 8 incompatible version, 124 time-out, 130 interrupted.");
 }

@@ -62,15 +62,17 @@ int main(int argc, char **argv)
     if (sodium_init() < 0) return error_exit_code(ERROR_INTERNAL);
     log_set_name("zoe");
     log_set_level(LOG_WARN);
-    int code = special(argc - 1, argv + 1);
+    argc--, argv++;
+    int words, leading = call_leading(argc, argv);
+    int code = special(argc - leading, argv + leading);
     if (code >= 0) return code;
-    int words;
-    const struct command *command = commands_find(argc - 1, argv + 1, &words);
-    if (!command) return noun_help(argc - 1, argv + 1);
+    const struct command *command = commands_find(argc - leading, argv + leading, &words);
+    if (!command) return noun_help(argc - leading, argv + leading);
+    call_move_leading(leading, words, argv);
     struct call call;
     struct error err = {0};
     bool help;
-    if (!call_parse(&call, command, argc - 1 - words, argv + 1 + words, &help, &err))
+    if (!call_parse(&call, command, argc - words, argv + words, &help, &err))
         return call_fail(&call, &err);
     if (help) {
         help_command(command);

@@ -28,6 +28,7 @@ class Words(unittest.TestCase):
 
     def test_wrong_words_say_the_right_ones(self):
         for arguments, hint in ((["bacth", "list"], "batch"), (["batch", "lst"], "list"), (["submit", "-", "--seedz", "3"], "--seeds"), (["batch", "show"], "BATCH"),
+                                (["--state", "d"], ""), (["--state", "d", "wroker"], "worker"), (["--state", "d", "worker"], ""), (["--state", "d", "status", "--state", "e"], "twice"),
                                 (["submit", "-", "--steps", "many"], "--steps"), (["submit", "-", "--seed", "-1"], "--seed")):
             done = run(*arguments, stdin="x\n")
             self.assertEqual(done.returncode, 2, (arguments, done.stderr))
@@ -157,8 +158,9 @@ class StateOfACoordinator(unittest.TestCase):
             farm.start_coordinator()
             tells = farm.state / "coordinator.json"
             self.assertEqual(tells.stat().st_mode & 0o777, 0o600)
-            done = self.bare(farm, "worker", "allow", "ab" * 32, "--name", "gpu", "--state", farm.state)
-            self.assertEqual(done.returncode, 0, done.stderr)
+            for words in (["--state", farm.state, "worker", "allow", "ab" * 32, "--name", "gpu"], ["-q", f"--state={farm.state}", "status", "--json"], ["status", "--state", farm.state]):
+                done = self.bare(farm, *words)
+                self.assertEqual(done.returncode, 0, (words, done.stderr))
             done = self.bare(farm, "farm", "status", "--state", farm.state, "--json")
             shown = json.loads(done.stdout)
             self.assertEqual((shown["running"], shown["workers"], shown["pid"]), (True, 0, farm.coordinator.pid))

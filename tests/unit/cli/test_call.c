@@ -191,6 +191,34 @@ static void test_the_manual_knows_every_word(void **state)
     buf_finish(&page);
 }
 
+/* zoe --state DIR worker allow KEY */
+static void test_common_options_may_come_first(void **state)
+{
+    (void)state;
+    static const struct {
+        char *words[4];
+        int leading;
+    } CASES[] = {
+        {{"status", "--state", "d", "x"}, 0}, {{"--state", "d", "worker", "list"}, 2},
+        {{"--state=d", "worker"}, 1},         {{"-q", "--json", "status", "--state"}, 2},
+        {{"--state", "--json", "status"}, 2}, {{"--help", "status"}, 0},
+        {{"--seeds", "3", "submit"}, 0},      {{"-", "status"}, 0},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        int argc = 0;
+        while (argc < 4 && CASES[i].words[argc])
+            argc++;
+        assert_int_equal(call_leading(argc, (char **)(uintptr_t)CASES[i].words), CASES[i].leading);
+    }
+    char *cut[] = {"--state"};
+    assert_int_equal(call_leading(1, cut), 1);
+    char *line[] = {"--state", "d", "-q", "worker", "list", "x"};
+    const char *moved[] = {"worker", "list", "--state", "d", "-q", "x"};
+    call_move_leading(3, 2, line);
+    for (size_t i = 0; i < 6; i++)
+        assert_string_equal(line[i], moved[i]);
+}
+
 static void test_repeated(void **state)
 {
     (void)state;
@@ -206,10 +234,14 @@ static void test_repeated(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_repeated),       cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_errors),         cmocka_unit_test(test_numbers_have_limits),
-        cmocka_unit_test(test_durations),      cmocka_unit_test(test_json_is_known_before_the_rest),
-        cmocka_unit_test(test_table_is_sound), cmocka_unit_test(test_the_manual_knows_every_word)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_common_options_may_come_first),
+                                       cmocka_unit_test(test_repeated),
+                                       cmocka_unit_test(test_forms),
+                                       cmocka_unit_test(test_errors),
+                                       cmocka_unit_test(test_numbers_have_limits),
+                                       cmocka_unit_test(test_durations),
+                                       cmocka_unit_test(test_json_is_known_before_the_rest),
+                                       cmocka_unit_test(test_table_is_sound),
+                                       cmocka_unit_test(test_the_manual_knows_every_word)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
