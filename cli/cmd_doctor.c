@@ -86,8 +86,9 @@ const struct command command_doctor = {
     "look at what a farm stands on, and say what to mend",
     "Disks and whether their syncs are honest, free space, clock, memory, limits, the programs and "
     "what they link, models, keys, the state folder, and the farm that can be reached. Works with "
-    "and without a farm; --state DIR may be a coordinator's folder or a worker's. Exit 1 when "
-    "something is to mend. With -q only what is not well.",
+    "and without a farm; --state DIR may be a coordinator's folder, whose farm is asked when it "
+    "runs, or a worker's: then no farm is. Exit 1 when something is to mend. With -q only what is "
+    "not well.",
     NULL,
     run_doctor,
     false};

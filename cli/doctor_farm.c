@@ -154,15 +154,28 @@ static void ask_coordinator(struct doctor *d, const struct target *target)
     if (client != NULL) zclient_close(client);
 }
 
+/* No farm is nothing to mend: doctor is asked before there is one. */
+static void say_none(struct doctor *d, const struct error *err)
+{
+    if (err->code == ERROR_UNREACHABLE)
+        DOCTOR_SAY(d, OK, "farm", "", NULL, "not looked at: %s", err->message);
+    else if (err->code != ERROR_NOT_FOUND)
+        DOCTOR_SAY(d, FAIL, "farm", "", "see zoe.conf and ZOE_*", "%s", err->message);
+    else if (call_has(d->call, "state"))
+        DOCTOR_SAY(d, OK, "farm", "", NULL,
+                   "not looked at: %s is no coordinator's folder; without --state that farm is "
+                   "looked at which is configured",
+                   call_option(d->call, "state"));
+    else
+        DOCTOR_SAY(d, OK, "farm", "", NULL, "none runs here and none is configured");
+}
+
 void doctor_farm(struct doctor *d)
 {
     struct target target;
     struct error err = {0};
     if (!target_find(&target, d->call, TARGET_START_NEVER, &err)) {
-        if (err.code == ERROR_NOT_FOUND || err.code == ERROR_UNREACHABLE)
-            DOCTOR_SAY(d, OK, "farm", "", NULL, "none runs here and none is configured");
-        else
-            DOCTOR_SAY(d, FAIL, "farm", "", "see zoe.conf and ZOE_*", "%s", err.message);
+        say_none(d, &err);
         return;
     }
     if (reach(d, target.url)) ask_coordinator(d, &target);

@@ -21,19 +21,28 @@ class Doctor(unittest.TestCase):
             self.assertEqual("fix" in f, f["level"] != "ok", f)
         return report
 
+    @staticmethod
+    def of_the_farm(report):
+        return " ".join(f["what"] for f in report["findings"] if f["topic"] == "farm")
+
     def test_without_a_farm(self):
         with Farm() as farm:
             self.assertLessEqual({"disk", "programs", "engine", "media", "farm", "memory"}, topics(self.look(farm, 0), "ok") | topics(self.look(farm, 0), "warn"))
+            self.assertIn("none is configured", self.of_the_farm(self.look(farm, 0)))
 
     def test_beside_a_farm_and_on_a_worker(self):
         with Farm() as farm:
             farm.start(1)
             report = self.look(farm, 0, "--state", farm.state)
-            self.assertLessEqual({"farm", "keys", "state"}, topics(report, "ok"))
+            self.assertLessEqual({"keys", "state"}, topics(report, "ok"))
+            self.assertIn("reached as admin", self.of_the_farm(report))
             report = self.look(farm, 0, "--state", farm.folder / "workers" / "w1")
             self.assertIn("outbox", " ".join(f["where"] for f in report["findings"]))
+            self.assertRegex(self.of_the_farm(report), "not looked at: .*w1 is no coordinator's folder")
             report = self.look(farm, 0)  # the farm by ZOE_COORDINATOR
-            self.assertIn("reached as admin", " ".join(f["what"] for f in report["findings"]))
+            self.assertIn("reached as admin", self.of_the_farm(report))
+            farm.kill_coordinator()
+            self.assertRegex(self.of_the_farm(self.look(farm, 0, "--state", farm.state)), "not looked at: .*coordinator that does not run")
 
     @unittest.skipUnless(CLOCKS.exists(), "the target zoe_clock is not built")
     def test_clocks_that_differ_are_told(self):
