@@ -5,17 +5,18 @@
 #include "coordinator/file_server.h"
 #include "coordinator/intake.h"
 #include "coordinator/joining.h"
+#include "coordinator/scope.h"
 #include "coordinator/shell.h"
 
 static void submit_open(struct dispatch *d)
 {
-    intake_open(d->c->intake, d->peer, d->envelope->request, d->sender->name,
+    intake_open(d->c->intake, d->peer, d->envelope->request, d->sender->name, scope_sees_all(d),
                 d->envelope->submit_open);
 }
 
 static void input_open(struct dispatch *d)
 {
-    intake_input(d->c->intake, d->peer, d->envelope->request, d->sender->name,
+    intake_input(d->c->intake, d->peer, d->envelope->request, d->sender->name, scope_sees_all(d),
                  d->envelope->input_open);
 }
 

@@ -290,6 +290,7 @@ struct coordinator *coordinator_create(const struct coordinator_options *options
     keyring_init(&c->keyring);
     tokens_init(&c->tokens);
     joining_init(&c->joining);
+    possessions_init(&c->possessions);
     owners_init(&c->owners);
     audit_init(&c->audit);
     sessions_init(&c->sessions);
@@ -453,6 +454,7 @@ void coordinator_destroy(struct coordinator *c)
     sessions_finish(&c->sessions);
     owners_finish(&c->owners);
     joining_finish(&c->joining);
+    possessions_finish(&c->possessions);
     tokens_finish(&c->tokens);
     keyring_finish(&c->keyring);
     keys_wipe(&c->server_key);

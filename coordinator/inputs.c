@@ -140,6 +140,7 @@ static bool keep(struct transfer *t, const json_t *report, struct error *err)
     if (!shell_is_well(c, err) || !inputs_read_report(&r, report, err)) return false;
     fault_point("input.checked");
     store_input_add(c->store, &r);
+    possessions_add(&c->possessions, t->owner, &t->sha256);
     for (const struct listener *l = t->listeners; l != NULL; l = l->next)
         inputs_say_stored(c, l->peer, l->request, &r, false);
     return true;
@@ -335,8 +336,16 @@ static bool may_open(struct inputs *in, const Farm__InputOpen *open, enum input_
                      "the farm's disk is almost full: nothing is accepted until space is freed");
 }
 
+static bool is_here(struct inputs *in, const struct input_record *wanted,
+                    struct input_record *known)
+{
+    if (!inputs_find(in->c, &wanted->sha256, known)) return inputs_adopt(in->c, wanted, known);
+    store_input_seen(in->c->store, &wanted->sha256, clock_wall_ms());
+    return true;
+}
+
 void inputs_open(struct inputs *in, zsock_peer peer, uint64_t request, const char *owner,
-                 const Farm__InputOpen *open)
+                 bool sees_all, const Farm__InputOpen *open)
 {
     struct error err = {0};
     const struct listener asker = {.peer = peer, .request = request};
@@ -346,10 +355,8 @@ void inputs_open(struct inputs *in, zsock_peer peer, uint64_t request, const cha
     bool ok = may_open(in, open, &wanted.kind, &err);
     if (ok && t != NULL) {
         ok = join(t, &asker, &wanted, &err);
-    } else if (ok && inputs_find(in->c, &wanted.sha256, &known)) {
-        store_input_seen(in->c->store, &wanted.sha256, clock_wall_ms());
-        inputs_say_stored(in->c, peer, request, &known, true);
-    } else if (ok && inputs_adopt(in->c, &wanted, &known)) {
+    } else if (ok && (sees_all || inputs_has(in->c, owner, &wanted.sha256)) &&
+               is_here(in, &wanted, &known)) {
         inputs_say_stored(in->c, peer, request, &known, true);
     } else if (ok) {
         ok = begin(in, &asker, owner, &wanted, &err);

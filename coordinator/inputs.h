@@ -1,12 +1,13 @@
 /* inputs: files that recipes start from (init_video, init_image, mask), on their way in and here.
  *
- * A client opens an input by digest and size. One that is here is told so at once; otherwise it is
- * sent in credited chunks to a temporary that outlives connections and restarts, hashed, and then
- * decoded from end to end by a zoe-media child: what cannot be decoded, is too long or too large is
- * refused before anybody renders it. Then it is an artifact with a row of its own. A batch that is
- * accepted names its inputs; a row goes with the last batch that named it, or an hour after it was
- * last opened when none ever did. What a task has stored becomes an input without being sent. One
- * transfer per owner and digest. Loop thread. */
+ * A client opens an input by digest and size. One that is here, and that its owner has sent before,
+ * is told so at once, as is all that is here to who sees all; otherwise it is sent in credited
+ * chunks to a temporary that outlives connections and restarts, hashed, and then decoded from end
+ * to end by a zoe-media child: what cannot be decoded, is too long or too large is refused before
+ * anybody renders it. Then it is an artifact with a row of its own. A batch that is accepted names
+ * its inputs; a row goes with the last batch that named it, or an hour after it was last opened
+ * when none ever did. What a task has stored becomes an input without being sent. One transfer per
+ * owner and digest. Loop thread. */
 #ifndef ZOE_COORDINATOR_INPUTS_H
 #define ZOE_COORDINATOR_INPUTS_H
 
@@ -27,7 +28,7 @@ struct inputs *inputs_create(struct coordinator *c);
 void inputs_destroy(struct inputs *in); /* before the artifacts and media children; NULL is fine */
 
 void inputs_open(struct inputs *in, zsock_peer peer, uint64_t request, const char *owner,
-                 const Farm__InputOpen *open);
+                 bool sees_all, const Farm__InputOpen *open);
 /* A chunk that fits no transfer is ignored; one that was not granted is answered by a problem. */
 void inputs_chunk(struct inputs *in, zsock_peer peer, uint64_t request, const char *owner,
                   const Farm__Chunk *chunk, struct bytes payload);
@@ -44,9 +45,12 @@ bool inputs_find(struct coordinator *c, const struct digest *sha256, struct inpu
 /* The answer to InputOpen; it leaves after this turn's commit. */
 void inputs_say_stored(struct coordinator *c, zsock_peer peer, uint64_t request,
                        const struct input_record *r, bool existed);
-/* Every input of a submission is here and can be what it shall be; ERROR_REFUSED names the first
- * that is not. */
-bool inputs_check(struct coordinator *c, const struct submit_result *result, struct error *err);
+/* Whether the owner has sent this file, or has a batch that names or has stored it. */
+bool inputs_has(struct coordinator *c, const char *owner, const struct digest *sha256);
+/* Every input of a submission is here, the owner (if not "") has it, and it can be what it shall
+ * be; ERROR_REFUSED names the first that is not so. */
+bool inputs_check(struct coordinator *c, const char *owner, const struct submit_result *result,
+                  struct error *err);
 /* The batch, added in this turn, names them. */
 void inputs_bind(struct coordinator *c, const char *batch, const struct submit_result *result);
 

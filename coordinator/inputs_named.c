@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "coordinator/inputs.h"
 #include "coordinator/reply.h"
 #include "coordinator/shell.h"
+#include "coordinator/store_access.h"
 
 /* A row whose file was lost is no answer: the bytes are asked for again. */
 bool inputs_find(struct coordinator *c, const struct digest *sha256, struct input_record *out)
@@ -98,15 +100,34 @@ static bool check_latents(const struct look *l)
                   (unsigned long long)l->r->frames, (long long)l->file->latent_frames);
 }
 
-static bool check_file(struct coordinator *c, const struct submit_input_file *file,
-                       struct error *err)
+bool inputs_has(struct coordinator *c, const char *owner, const struct digest *sha256)
+{
+    return possessions_has(&c->possessions, owner, sha256) ||
+           store_owner_uses(c->store, owner, sha256);
+}
+
+/* What was sent before a restart, and is named by nobody yet, may be anybody's: the sender was told
+ * that it is here and goes on with it now. */
+static bool is_orphan(struct coordinator *c, const struct input_record *r)
+{
+    const int64_t lived_ms = (clock_now_ns() - c->started_ns) / NS_PER_MS;
+    return r->seen_ms < clock_wall_ms() - lived_ms && !store_input_is_named(c->store, &r->sha256);
+}
+
+static bool may_name(struct coordinator *c, const char *owner, const struct input_record *r)
+{
+    return owner[0] == '\0' || inputs_has(c, owner, &r->sha256) || is_orphan(c, r);
+}
+
+static bool check_file(struct coordinator *c, const char *owner,
+                       const struct submit_input_file *file, struct error *err)
 {
     static bool (*const checks[])(const struct look *l) = {check_pictures, check_image, check_sound,
                                                            check_video, check_latents};
     struct input_record r;
     struct look l = {.file = file, .r = &r, .err = err};
     digest_text(&file->sha256, l.name);
-    if (!inputs_find(c, &file->sha256, &r))
+    if (!inputs_find(c, &file->sha256, &r) || !may_name(c, owner, &r))
         return error_set(err, ERROR_REFUSED,
                          "the file sha256:%s is not here: `zoe` sends files before it submits",
                          l.name);
@@ -115,10 +136,11 @@ static bool check_file(struct coordinator *c, const struct submit_input_file *fi
     return true;
 }
 
-bool inputs_check(struct coordinator *c, const struct submit_result *result, struct error *err)
+bool inputs_check(struct coordinator *c, const char *owner, const struct submit_result *result,
+                  struct error *err)
 {
     for (uint32_t i = 0; i < result->input_count; i++)
-        if (!check_file(c, &result->inputs[i], err)) return false;
+        if (!check_file(c, owner, &result->inputs[i], err)) return false;
     return true;
 }
 

@@ -216,8 +216,8 @@ static void on_accept(void *context, const struct submit_ready *ready)
     struct arrays arrays = {0};
     struct error err = {0};
     bool ok = shell_is_well(c, &err) && quota_allows(c, ready->owner, ready->result, &err) &&
-              inputs_check(c, ready->result, &err) && make_arrays(c, ready, &arrays, &err) &&
-              add_batch(c, ready, &arrays, &err);
+              inputs_check(c, ready->sees_all ? "" : ready->owner, ready->result, &err) &&
+              make_arrays(c, ready, &arrays, &err) && add_batch(c, ready, &arrays, &err);
     if (ok) inputs_bind(c, ready->batch, ready->result);
     if (ok) warn_of_memory(c, ready);
     free(arrays.shapes);
@@ -292,12 +292,14 @@ static bool may_submit(struct coordinator *c, const Farm__SubmitOpen *open,
 }
 
 static struct opening *make_opening(zsock_peer peer, uint64_t request, const char *owner,
-                                    const Farm__SubmitOpen *open, enum submit_format format)
+                                    bool sees_all, const Farm__SubmitOpen *open,
+                                    enum submit_format format)
 {
     struct opening *o = xcalloc(1, sizeof(*o));
     struct submit_request wanted = {.client = peer,
                                     .request = request,
                                     .owner = owner,
+                                    .sees_all = sees_all,
                                     .key = open->key,
                                     .size_bytes = open->size_bytes,
                                     .format = format,
@@ -327,7 +329,7 @@ static bool has_place(const struct intake *in, const char *owner, struct error *
 }
 
 void intake_open(struct intake *in, zsock_peer peer, uint64_t request, const char *owner,
-                 const Farm__SubmitOpen *open)
+                 bool sees_all, const Farm__SubmitOpen *open)
 {
     struct error err = {0};
     enum submit_format format = SUBMIT_TEXT;
@@ -337,7 +339,7 @@ void intake_open(struct intake *in, zsock_peer peer, uint64_t request, const cha
         return;
     }
     in->opening_count++;
-    struct opening *o = make_opening(peer, request, owner, open, format);
+    struct opening *o = make_opening(peer, request, owner, sees_all, open, format);
     struct opening **at = &in->openings;
     while (*at != NULL)
         at = &(*at)->next;
@@ -360,9 +362,9 @@ void intake_chunk(struct intake *in, zsock_peer peer, uint64_t request, const ch
 }
 
 void intake_input(struct intake *in, zsock_peer peer, uint64_t request, const char *owner,
-                  const Farm__InputOpen *open)
+                  bool sees_all, const Farm__InputOpen *open)
 {
-    inputs_open(in->inputs, peer, request, owner, open);
+    inputs_open(in->inputs, peer, request, owner, sees_all, open);
 }
 
 void intake_gone(struct intake *in, zsock_peer peer)

@@ -17,14 +17,15 @@ struct intake;
 struct intake *intake_create(struct coordinator *c, struct error *err);
 void intake_destroy(struct intake *in);
 
-/* Looks for new models first, so that a folder put there a moment ago counts. */
+/* Looks for new models first, so that a folder put there a moment ago counts. `sees_all`: it may
+ * name inputs that its owner did not send. */
 void intake_open(struct intake *in, zsock_peer peer, uint64_t request, const char *owner,
-                 const Farm__SubmitOpen *open);
+                 bool sees_all, const Farm__SubmitOpen *open);
 void intake_chunk(struct intake *in, zsock_peer peer, uint64_t request, const char *owner,
                   const Farm__Chunk *chunk, struct bytes payload);
 /* Files that recipes start from (inputs.h), under the same pool of credit. */
 void intake_input(struct intake *in, zsock_peer peer, uint64_t request, const char *owner,
-                  const Farm__InputOpen *open);
+                  bool sees_all, const Farm__InputOpen *open);
 void intake_gone(struct intake *in, zsock_peer peer);
 
 /* From the farm's pool of credit, as far as loans.h allows. `for_good`: it will be kept on disk. */

@@ -7,9 +7,14 @@
 #include "coordinator/shell.h"
 #include "coordinator/store_access.h"
 
+bool scope_sees_all(const struct dispatch *d)
+{
+    return d->sender->role != MESSAGE_FROM_SUBMIT;
+}
+
 bool scope_sees(const struct dispatch *d, const char *owner)
 {
-    return d->sender->role != MESSAGE_FROM_SUBMIT || strcmp(owner, d->sender->name) == 0;
+    return scope_sees_all(d) || strcmp(owner, d->sender->name) == 0;
 }
 
 const char *scope_owner(const struct dispatch *d)

@@ -12,6 +12,7 @@
 struct dispatch;
 
 bool scope_sees(const struct dispatch *d, const char *owner);
+bool scope_sees_all(const struct dispatch *d);
 /* "" for who sees all, else the one owner. */
 const char *scope_owner(const struct dispatch *d);
 /* An id, its unique prefix, or "last", among what the sender sees. Errors as farm_batch_find. */

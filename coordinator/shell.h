@@ -26,6 +26,7 @@
 #include "coordinator/models.h"
 #include "coordinator/outbound.h"
 #include "coordinator/owners.h"
+#include "coordinator/possession.h"
 #include "coordinator/prompts.h"
 #include "coordinator/reports.h"
 #include "coordinator/retention.h"
@@ -77,6 +78,7 @@ struct coordinator {
     struct keyring keyring;
     struct tokens tokens;
     struct joining joining;
+    struct possessions possessions;
     struct owners owners;
     struct audit audit;
     struct sessions sessions;

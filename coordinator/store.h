@@ -268,6 +268,8 @@ void store_input_seen(struct store *s, const struct digest *sha256, int64_t seen
 /* False when there is none (ERROR_NOT_FOUND). */
 bool store_input(struct store *s, const struct digest *sha256, struct input_record *out,
                  struct error *err);
+/* Whether any batch names it. */
+bool store_input_is_named(struct store *s, const struct digest *sha256);
 /* The batch names it. The row of an input goes with the last batch that named it. */
 void store_batch_input_add(struct store *s, const char *batch, const struct digest *sha256);
 /* Drops those that no batch names and nobody had ready since; true when there were some. */

@@ -43,6 +43,15 @@ bool store_input(struct store *s, const struct digest *sha256, struct input_reco
     return true;
 }
 
+bool store_input_is_named(struct store *s, const struct digest *sha256)
+{
+    static const char sql[] = "SELECT 1 FROM batch_input WHERE sha256 = ?1 LIMIT 1";
+    sqlite3_stmt *stmt = STORE_QUERY(s, NULL, sql, store_digest(sha256));
+    const int row = stmt != NULL ? store_db_next(s, stmt, NULL) : -1;
+    if (row == 1) store_db_done(stmt);
+    return row != 0; /* when it cannot be told, it may well be */
+}
+
 void store_batch_input_add(struct store *s, const char *batch, const struct digest *sha256)
 {
     static const char sql[] =

@@ -116,6 +116,7 @@ static void ask_for_commit(struct submit_transfers *s, struct submit_transfer *t
     struct submit_ready ready = {.transfer = t,
                                  .owner = t->request.owner,
                                  .name = t->request.name,
+                                 .sees_all = t->request.sees_all,
                                  .key = t->key,
                                  .default_key = t->default_key,
                                  .content = t->content,

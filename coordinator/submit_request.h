@@ -13,6 +13,7 @@ struct submit_request { /* SubmitOpen and who sent it; borrowed */
     uint64_t client;    /* the caller's name for the session */
     uint64_t request;   /* and for the question; both come back in the answer */
     const char *owner;
+    bool sees_all;   /* what others have sent, too */
     const char *key; /* "" = default key */
     struct digest sha256;
     uint64_t size_bytes;

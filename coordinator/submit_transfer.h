@@ -49,6 +49,7 @@ struct submit_ready { /* a checked submission; borrowed until accepted or failed
     char batch[ID_BATCH_SIZE];
     char folder[PUBLISH_FOLDER_SIZE];
     const char *owner, *name, *key;
+    bool sees_all; /* as in submit_request */
     bool default_key;
     struct digest content;
     int priority;

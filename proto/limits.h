@@ -74,6 +74,7 @@
 #define INPUT_KEEP_MS (INT64_C(3600) * 1000) /* of one that no batch names yet */
 #define INPUT_TRANSFERS_MAX 256
 #define INPUT_TRANSFERS_OWNER_MAX (INPUT_TRANSFERS_MAX / 4)
+#define LIMIT_POSSESSIONS 65536 /* pairs of owner and file that are remembered */
 
 /* Artifacts. */
 #define LIMIT_SEGMENT_BYTES (INT64_C(8) << 30)

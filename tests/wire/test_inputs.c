@@ -1,8 +1,6 @@
 /* Inputs on the wire: a peer that sends what it did not announce, asks for what is not its own, or
  * goes away in the middle. */
-#include "wire/farm_peer.h"
-
-#define CHUNK (256 * 1024)
+#include "wire/input_peer.h"
 
 struct cast {
     struct farm_process farm;
@@ -29,48 +27,6 @@ static int close_cast(void **state)
     peer_close(&cast.client);
     farm_close(&cast.farm);
     return 0;
-}
-
-static void open_input(struct peer *p, const struct digest *sha256, uint64_t size)
-{
-    Farm__InputOpen open = FARM__INPUT_OPEN__INIT;
-    open.sha256 = codec_digest(sha256);
-    open.size_bytes = size;
-    PEER_SAY(p, INPUT_OPEN, input_open, &open);
-}
-
-static void send_chunk(struct peer *p, const struct digest *sha256, uint64_t offset,
-                       struct bytes payload)
-{
-    Farm__Chunk chunk = FARM__CHUNK__INIT;
-    Farm__Envelope envelope = FARM__ENVELOPE__INIT;
-    chunk.input = codec_digest(sha256);
-    chunk.offset = offset;
-    envelope.request = p->request;
-    envelope.body_case = FARM__ENVELOPE__BODY_CHUNK;
-    envelope.chunk = &chunk;
-    peer_send(p, &envelope, payload);
-}
-
-/* What is granted, and that it is for this input. */
-static uint64_t expect_credit(struct peer *p, const struct digest *sha256, uint64_t offset)
-{
-    struct digest named;
-    struct message *m = peer_expect(p, FARM__ENVELOPE__BODY_CREDIT);
-    assert_true(codec_digest_get(&m->envelope->credit->input, &named));
-    assert_true(digest_equal(&named, sha256));
-    assert_int_equal(m->envelope->credit->offset, offset);
-    uint64_t size = m->envelope->credit->size_bytes;
-    message_free(m);
-    return size;
-}
-
-static struct buf picture(void)
-{
-    struct buf bytes = BUF_INIT;
-    assert_true(
-        path_read(TEST_SOURCE "/tests/fuzz/corpus/fuzz_source/one.png", 1 << 20, &bytes, NULL));
-    return bytes;
 }
 
 static void a_picture_is_kept_and_known(void **state)
@@ -178,28 +134,6 @@ static void a_sender_that_comes_back(void **state)
     (void)expect_credit(&cast.client, &sha256, CHUNK);
 }
 
-static void submit_options(char *options, struct peer *p)
-{
-    static const char line[] = "a red circle\n";
-    struct digest sha256 = digest_of(line, sizeof(line) - 1);
-    char format[] = "text";
-    Farm__SubmitOpen open = FARM__SUBMIT_OPEN__INIT;
-    open.sha256 = codec_digest(&sha256);
-    open.size_bytes = sizeof(line) - 1;
-    open.format = format;
-    open.options = options;
-    PEER_SAY(p, SUBMIT_OPEN, submit_open, &open);
-    struct message *m = peer_expect(p, FARM__ENVELOPE__BODY_CREDIT);
-    Farm__Chunk chunk = FARM__CHUNK__INIT;
-    Farm__Envelope envelope = FARM__ENVELOPE__INIT;
-    chunk.key = m->envelope->credit->key;
-    envelope.request = p->request;
-    envelope.body_case = FARM__ENVELOPE__BODY_CHUNK;
-    envelope.chunk = &chunk;
-    peer_send(p, &envelope, (struct bytes){(const uint8_t *)line, sizeof(line) - 1});
-    message_free(m);
-}
-
 static void a_recipe_that_names_nothing_known(void **state)
 {
     (void)state;
@@ -210,17 +144,6 @@ static void a_recipe_that_names_nothing_known(void **state)
     peer_expect_problem(&cast.client, "refused");
     submit_options(path, &cast.client);
     peer_expect_problem(&cast.client, "invalid");
-}
-
-static void ask_for_input(struct peer *p, const struct digest *sha256, uint64_t offset)
-{
-    char path[] = "input";
-    Farm__FileWanted wanted = FARM__FILE_WANTED__INIT;
-    wanted.input = codec_digest(sha256);
-    wanted.path = path;
-    wanted.offset = offset;
-    wanted.size_bytes = CHUNK;
-    PEER_SAY(p, FILE_WANTED, file_wanted, &wanted);
 }
 
 static void stored_files_are_read_by_their_digests(void **state)

@@ -1,5 +1,6 @@
 /* What a key with the role submit learns of other owners' batches: nothing. One farm a test, with a
  * batch of the admin's that a scripted worker renders. */
+#include "wire/input_peer.h"
 #include "wire/plan_peer.h"
 
 static struct peer ann;
@@ -58,12 +59,72 @@ static void what_a_worker_made_is_told_to_whose_it_is(void **state)
     expect_explained(&ann, false);
 }
 
+/* ---- files ---- */
+
+static struct digest send_input(struct peer *p, const struct buf *bytes)
+{
+    const struct digest sha256 = digest_of(bytes->data, bytes->size);
+    open_input(p, &sha256, bytes->size);
+    assert_int_equal(expect_credit(p, &sha256, 0), bytes->size);
+    send_chunk(p, &sha256, 0, (struct bytes){bytes->data, bytes->size});
+    peer_skip(p, FARM__ENVELOPE__BODY_INPUT_STORED);
+    return sha256;
+}
+
+static void name_input(struct peer *p, const struct digest *sha256)
+{
+    char text[DIGEST_TEXT_SIZE], options[256];
+    digest_text(sha256, text);
+    (void)snprintf(options, sizeof(options), "{\"model\":\"shapes\",\"init_image\":\"sha256:%s\"}",
+                   text);
+    submit_options(options, p);
+}
+
+static void a_digest_is_not_the_file(void **state)
+{
+    (void)state;
+    struct buf bytes = picture();
+    const struct digest sha256 = send_input(&cast.admin, &bytes);
+    name_input(&ann, &sha256);
+    peer_expect_problem(&ann, "refused");
+    ask_for_input(&ann, &sha256, 0);
+    peer_expect_problem(&ann, "not_found");
+    /* She is asked for it as if nobody had sent it. Who sees all need not send it again. */
+    (void)send_input(&ann, &bytes);
+    open_input(&cast.admin, &sha256, bytes.size);
+    peer_skip(&cast.admin, FARM__ENVELOPE__BODY_INPUT_STORED);
+    name_input(&ann, &sha256);
+    peer_skip(&ann, FARM__ENVELOPE__BODY_ACCEPTED);
+    fetch(&ann, &sha256, &bytes); /* of her batch */
+    open_input(&ann, &sha256, bytes.size);
+    peer_skip(&ann, FARM__ENVELOPE__BODY_INPUT_STORED);
+    buf_finish(&bytes);
+}
+
+static void stored_parts_are_inputs_of_their_owners_only(void **state)
+{
+    (void)state;
+    deliver_tasks(0, 1);
+    const struct buf *segment = &cast.made[0].segment;
+    const struct digest sha256 = digest_of(segment->data, segment->size);
+    open_input(&ann, &sha256, segment->size);
+    assert_true(expect_credit(&ann, &sha256, 0) > 0);
+    ask_for_input(&ann, &sha256, 0);
+    peer_expect_problem(&ann, "not_found");
+    open_input(&cast.admin, &sha256, segment->size);
+    peer_skip(&cast.admin, FARM__ENVELOPE__BODY_INPUT_STORED);
+    name_input(&ann, &sha256);
+    peer_expect_problem(&ann, "refused");
+}
+
 #define SCOPE_TEST(test) cmocka_unit_test_setup_teardown(test, open_scope, close_scope)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCOPE_TEST(what_a_worker_made_is_told_to_whose_it_is),
+        SCOPE_TEST(a_digest_is_not_the_file),
+        SCOPE_TEST(stored_parts_are_inputs_of_their_owners_only),
     };
     return cmocka_run_group_tests(tests, NULL, free_made);
 }

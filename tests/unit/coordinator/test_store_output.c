@@ -137,7 +137,9 @@ static void inputs_go_with_their_last_batch(void **state)
     save_input(s, 2, 100);
     save_input(s, 3, 100);
     save_output(s, 1, 0, 2); /* a result with the bytes of an input */
+    assert_false(store_input_is_named(s, &d));
     name_input(s, DRAWER_BATCH, 1);
+    assert_true(store_input_is_named(s, &d));
     name_input(s, DRAWER_BATCH, 1);
     name_input(s, DRAWER_OTHER, 1);
     name_input(s, DRAWER_BATCH, 2);
