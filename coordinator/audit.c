@@ -51,9 +51,10 @@ void audit_note(struct coordinator *c, const struct audit_note *note)
     shell_stir(c);
 }
 
-void audit_prune(struct coordinator *c)
+bool audit_prune(struct coordinator *c)
 {
-    store_audit_prune(c->store, clock_wall_ms() - AUDIT_KEEP_MS, LIMIT_AUDIT_ROWS, PRUNE_ROWS);
+    return store_audit_prune(c->store, clock_wall_ms() - AUDIT_KEEP_MS, LIMIT_AUDIT_ROWS,
+                             PRUNE_ROWS);
 }
 
 /* ---- what requests are called ---- */
@@ -153,7 +154,7 @@ void audit_request(struct dispatch *d)
     struct words w = {.detail = ""};
     const struct row *row = find_row(d->envelope->body_case);
     const bool refused = d->problem == ERROR_AUTH || d->hidden;
-    if (!refused && (row == NULL || d->problem != ERROR_NONE)) return;
+    if (!refused && (row == NULL || d->problem != ERROR_NONE || d->unchanged)) return;
     if (row != NULL) {
         row->describe(d->envelope, &w);
     } else {

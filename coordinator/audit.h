@@ -1,5 +1,6 @@
 /* audit: who did what: every change that a client asked for, and every refusal for want of a role.
- * An entry is written in the transaction of the change, so that neither is there without the other.
+ * An entry is written in the transaction of the change, so that neither is there without the other;
+ * what was so already is no change.
  * Refusals are written at a bounded pace: what is left out is counted in the next one. Loop thread.
  */
 #ifndef ZOE_COORDINATOR_AUDIT_H
@@ -28,6 +29,6 @@ void audit_note(struct coordinator *c, const struct audit_note *note);
 /* After a client's message was handled: notes it if it is one of those that count, and went well or
  * was refused for want of a role. */
 void audit_request(struct dispatch *d);
-void audit_prune(struct coordinator *c);
+bool audit_prune(struct coordinator *c); /* true: there may be more */
 
 #endif

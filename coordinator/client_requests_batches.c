@@ -229,7 +229,7 @@ void client_requests_batches(struct dispatch *d)
 /* ---- actions
  * ------------------------------------------------------------------------------------------ */
 
-static bool act(struct dispatch *d, const char *id, const Farm__BatchAction *m, struct error *err)
+static bool steer(struct dispatch *d, const char *id, const Farm__BatchAction *m, struct error *err)
 {
     struct farm *farm = d->c->farm;
     switch (m->verb) {
@@ -246,6 +246,16 @@ static bool act(struct dispatch *d, const char *id, const Farm__BatchAction *m, 
     default:
         return error_set(err, ERROR_INVALID, "unknown action");
     }
+}
+
+/* Each change of a batch has an effect, be it the event that tells of it. */
+static bool act(struct dispatch *d, const char *id, const Farm__BatchAction *m, struct error *err)
+{
+    const struct effects *effects = farm_effects(d->c->farm);
+    const size_t before = effects->count;
+    const bool ok = steer(d, id, m, err);
+    d->unchanged = ok && effects->count == before;
+    return ok;
 }
 
 /* The answer shows what was there a moment ago. */
@@ -275,7 +285,7 @@ void client_requests_batch_action(struct dispatch *d)
     if (m->verb == FARM__BATCH_VERB__BATCH_REMOVE) {
         remove_batch(d, &info, id);
     } else if (m->verb == FARM__BATCH_VERB__BATCH_KEEP) {
-        retention_keep(d->c, id, (int64_t)m->keep_s);
+        d->unchanged = !retention_keep(d->c, id, (int64_t)m->keep_s);
         answer_batch(d, id);
     } else if (act(d, id, m, &err)) {
         answer_batch(d, id);

@@ -22,6 +22,7 @@ struct dispatch {
     int64_t now_ns;
     enum error_code problem;            /* what the sender was told */
     bool hidden;                        /* it asked for somebody else's batch */
+    bool unchanged;                     /* what it wanted was so already */
     char subject[LIMIT_NAME_BYTES + 1]; /* for the audit log: what was meant; "" = as asked */
 };
 

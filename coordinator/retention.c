@@ -45,12 +45,15 @@ bool retention_load(struct coordinator *c, struct error *err)
     return store_each_keep(c->store, note, r, err);
 }
 
-void retention_keep(struct coordinator *c, const char *batch, int64_t keep_s)
+bool retention_keep(struct coordinator *c, const char *batch, int64_t keep_s)
 {
+    const int64_t *own = table_get_text(&c->retention.keeps, batch);
+    if (own != NULL && *own == keep_s) return false;
     note(&c->retention, batch, keep_s);
     store_keep_save(c->store, batch, keep_s);
     c->retention.due_ns = 0;
     shell_stir(c);
+    return true;
 }
 
 static int64_t keep_of(const struct coordinator *c, const char *batch)

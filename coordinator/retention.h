@@ -30,7 +30,8 @@ bool retention_load(struct coordinator *c, struct error *err);
 /* The start: what was being removed when the coordinator ended goes on. */
 bool retention_resume(struct coordinator *c, struct error *err);
 
-void retention_keep(struct coordinator *c, const char *batch, int64_t keep_s);
+/* False: it was so already. */
+bool retention_keep(struct coordinator *c, const char *batch, int64_t keep_s);
 /* Wall; when the batch goes; 0 = never, or not known before it ends. */
 int64_t retention_goes_ms(const struct coordinator *c, const struct batch_info *info);
 

@@ -324,5 +324,7 @@ uint64_t store_last_event(struct store *s); /* 0 = none */
 /* Drops at most `limit` events older than `before_ms`; true when there may be more. */
 #define STORE_EVENTS_KEEP_MS (INT64_C(30) * 24 * 3600 * 1000)
 bool store_events_prune(struct store *s, int64_t before_ms, uint32_t limit);
+/* Drops those beyond the newest `keep`, at most `limit`; true when there may be more. */
+bool store_events_cap(struct store *s, uint64_t keep, uint32_t limit);
 
 #endif

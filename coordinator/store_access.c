@@ -159,10 +159,11 @@ bool store_each_audit(struct store *s, uint64_t after, uint32_t limit,
 }
 
 /* Sequence numbers have no gaps, so the newest `keep` are those above a number. */
-void store_audit_prune(struct store *s, int64_t before_ms, uint64_t keep, uint32_t limit)
+bool store_audit_prune(struct store *s, int64_t before_ms, uint64_t keep, uint32_t limit)
 {
     static const char sql[] =
         "DELETE FROM audit WHERE sequence IN (SELECT sequence FROM audit ORDER BY sequence"
         " LIMIT ?3) AND (at_ms < ?1 OR sequence <= (SELECT max(sequence) FROM audit) - ?2)";
     STORE_WRITE(s, sql, store_int(before_ms), store_u64(keep), store_int(limit));
+    return store_db_changes(s) == (int)limit;
 }

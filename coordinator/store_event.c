@@ -79,3 +79,13 @@ bool store_events_prune(struct store *s, int64_t before_ms, uint32_t limit)
     STORE_WRITE(s, sql, store_int(before_ms), store_int(limit));
     return store_db_changes(s) == (int)limit;
 }
+
+/* Numbers grow by one: the newest `keep` are those above a number. */
+bool store_events_cap(struct store *s, uint64_t keep, uint32_t limit)
+{
+    static const char sql[] =
+        "DELETE FROM event WHERE sequence IN (SELECT sequence FROM event WHERE sequence <="
+        " (SELECT max(sequence) FROM event) - ?1 ORDER BY sequence LIMIT ?2)";
+    STORE_WRITE(s, sql, store_u64(keep), store_int(limit));
+    return store_db_changes(s) == (int)limit;
+}

@@ -28,8 +28,9 @@
 #define DISK_LOOK_NS NS_PER_S
 #define DISK_LOOK_LOW_NS (2 * NS_PER_S)
 #define PRUNE_NS (3600 * NS_PER_S)
-#define PRUNE_EVENTS 1000
-#define PRUNE_EVENTS_NS (60 * NS_PER_S)
+#define PRUNE_OLD_EVENTS 1000
+#define PRUNE_MANY_EVENTS 10000 /* of those beyond the limit: as fast as they can come */
+#define PRUNE_LOGS_NS (60 * NS_PER_S)
 #define PRUNE_SOON_NS (100 * NS_PER_MS)
 #define LATE_CHECK_NS NS_PER_S
 #define EXPEL_NS (10 * NS_PER_S)
@@ -174,21 +175,28 @@ static void expire_clients(struct coordinator *c)
     }
 }
 
-/* Old events go a thousand a turn; while there are more, soon again. */
-static void prune_events(struct coordinator *c, int64_t now_ns)
+static bool prune_events(struct coordinator *c)
 {
-    if (c->unwell || (c->events_pruned_ns != 0 && now_ns < c->events_pruned_ns)) return;
-    bool more = store_events_prune(c->store, clock_wall_ms() - STORE_EVENTS_KEEP_MS, PRUNE_EVENTS);
-    c->events_pruned_ns = now_ns + (more ? PRUNE_SOON_NS : PRUNE_EVENTS_NS);
+    const int64_t before_ms = clock_wall_ms() - STORE_EVENTS_KEEP_MS;
+    const bool older = store_events_prune(c->store, before_ms, PRUNE_OLD_EVENTS);
+    return store_events_cap(c->store, LIMIT_EVENT_ROWS, PRUNE_MANY_EVENTS) || older;
+}
+
+/* A bounded step a turn; while there is more to go, soon again. */
+static void prune_logs(struct coordinator *c, int64_t now_ns)
+{
+    if (c->unwell || (c->logs_pruned_ns != 0 && now_ns < c->logs_pruned_ns)) return;
+    const bool events = prune_events(c);
+    const bool more = audit_prune(c) || events;
+    c->logs_pruned_ns = now_ns + (more ? PRUNE_SOON_NS : PRUNE_LOGS_NS);
 }
 
 static void prune(struct coordinator *c)
 {
     int64_t now_ns = shell_now(c);
-    prune_events(c, now_ns);
+    prune_logs(c, now_ns);
     if (c->unwell || (c->pruned_ns != 0 && now_ns - c->pruned_ns < PRUNE_NS)) return;
     c->pruned_ns = now_ns;
-    audit_prune(c);
     tokens_prune(&c->tokens, clock_wall_ms() - TOKEN_KEEP_MS);
     store_tokens_prune(c->store, clock_wall_ms() - TOKEN_KEEP_MS);
     const bool expired = store_outputs_expire(c->store, clock_wall_ms());

@@ -108,6 +108,7 @@
 #define EPHEMERAL_AWAY_MS (INT64_C(3600) * 1000)      /* an ephemeral key goes with its worker */
 #define AUDIT_KEEP_MS (INT64_C(366) * 24 * 3600 * 1000)
 #define LIMIT_AUDIT_ROWS 1000000
+#define LIMIT_EVENT_ROWS 1000000
 /* Refusals that are written down, a second: a flood of them must not fill the disk. */
 #define AUDIT_REFUSALS_BURST 200
 #define AUDIT_REFUSALS_PER_S 2

@@ -181,7 +181,7 @@ static void an_owner_submits_at_a_bounded_pace(void **state)
     peer_close(&q);
 }
 
-static uint64_t audit_entries(const char *by, uint64_t *left_out)
+static uint64_t audit_entries(const char *by, bool allowed, uint64_t *left_out)
 {
     uint64_t count = 0, after = 0;
     for (bool more = true; more;) {
@@ -196,7 +196,7 @@ static uint64_t audit_entries(const char *by, uint64_t *left_out)
             const char *told = strstr(e->detail, "(");
             unsigned long long number = 0;
             after = e->sequence;
-            count += strcmp(e->by, by) == 0 && !e->allowed;
+            count += strcmp(e->by, by) == 0 && e->allowed == allowed;
             if (told && strstr(told, "refusals before it") && sscanf(told, "(%llu", &number) == 1)
                 *left_out += number;
         }
@@ -222,10 +222,42 @@ static void refusals_are_listed_at_a_bounded_pace(void **state)
     }
     const uint64_t took_s = (uint64_t)((clock_now_ns() - began_ns) / NS_PER_S) + 1;
     (void)keys_for("submit", "next"); /* an entry that tells of those left out */
-    const uint64_t listed = audit_entries("curious", &left_out);
+    const uint64_t listed = audit_entries("curious", false, &left_out);
     assert_true(listed <= AUDIT_REFUSALS_BURST + AUDIT_REFUSALS_PER_S * took_s);
     assert_true(left_out > 0);
     assert_int_equal(listed + left_out, tries);
+    peer_close(&p);
+}
+
+static void act(struct peer *p, char *batch, Farm__BatchVerb verb, int priority)
+{
+    Farm__BatchAction action = FARM__BATCH_ACTION__INIT;
+    action.batch = batch;
+    action.verb = verb;
+    action.priority = priority;
+    action.keep_s = 3600;
+    PEER_SAY(p, BATCH_ACTION, batch_action, &action);
+    peer_skip(p, FARM__ENVELOPE__BODY_BATCH);
+}
+
+/* What changes nothing is no entry, so that nobody fills the log with it. */
+static void each_change_is_listed_once(void **state)
+{
+    (void)state;
+    static const Farm__BatchVerb verbs[] = {
+        FARM__BATCH_VERB__BATCH_PAUSE,  FARM__BATCH_VERB__BATCH_PRIORITY,
+        FARM__BATCH_VERB__BATCH_KEEP,   FARM__BATCH_VERB__BATCH_RESUME,
+        FARM__BATCH_VERB__BATCH_CANCEL,
+    };
+    struct key_pair keys = keys_for("submit", "insistent");
+    struct peer p = peer_client(&farm, &keys);
+    char batch[ID_BATCH_SIZE];
+    uint64_t left_out = 0;
+    peer_submit(&p, "a fox\n", "{\"model\":\"shapes\"}", batch);
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+        for (int again = 0; again < 3; again++)
+            act(&p, batch, verbs[i], 5);
+    assert_int_equal(audit_entries("insistent", true, &left_out), sizeof(verbs) / sizeof(verbs[0]));
     peer_close(&p);
 }
 
@@ -235,6 +267,7 @@ int main(void)
         cmocka_unit_test(a_revoked_key_is_out_at_once),
         cmocka_unit_test(refusals_are_listed_at_a_bounded_pace),
         cmocka_unit_test(an_owner_submits_at_a_bounded_pace),
+        cmocka_unit_test(each_change_is_listed_once),
         cmocka_unit_test(each_message_is_for_its_roles),
         cmocka_unit_test(a_worker_says_what_workers_say),
     };

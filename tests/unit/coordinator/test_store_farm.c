@@ -96,6 +96,13 @@ static void events_are_numbered_for_ever(void **state)
     struct seen_events left = {.count = 0};
     assert_ok(store_each_event(s, 0, NULL, 100, see_event, &left, &err), err);
     assert_int_equal(left.count, 3);
+    assert_false(store_events_cap(s, 3, 100)); /* there are no more */
+    assert_true(store_events_cap(s, 1, 1));    /* the oldest go first, so many at a time */
+    assert_false(store_events_cap(s, 1, 2));
+    left = (struct seen_events){.count = 0};
+    assert_ok(store_each_event(s, 0, NULL, 100, see_event, &left, &err), err);
+    assert_int_equal(left.count, 1);
+    assert_int_equal(left.numbers[0], 6);
     store_events_prune(s, 5000, 100);
     drawer_commit(s);
     store_close(s);
