@@ -97,9 +97,12 @@ static bool is_disk(const struct error *err)
     return err->code == ERROR_FULL || err->code == ERROR_IO;
 }
 
+/* Nobody's fault but the disk's, or that of the database: with that the coordinator ends, and with
+ * one that was mended the clip is published. */
 void publish_job_error(struct publish_job *j, const struct error *err)
 {
-    publish_job_fail(j, is_disk(err) ? STITCH_FULL : STITCH_DIED, NULL, 0, err->message);
+    bool waits = is_disk(err) || store_health(j->c->store) == STORE_CORRUPT;
+    publish_job_fail(j, waits ? STITCH_FULL : STITCH_DIED, NULL, 0, err->message);
 }
 
 void publish_job_file(const struct publish_job *j, const char *name, char out[PUBLISH_FILE_SIZE])

@@ -88,11 +88,11 @@ static bool quick_check(struct store *s, const char *sql, struct error *err)
     bool ok = sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
               sqlite3_step(stmt) == SQLITE_ROW;
     if (!ok) {
-        s->health = store_db_error(s, err);
+        store_db_health(s, store_db_error(s, err));
     } else if (strcmp(store_db_text(stmt, 0), "ok") != 0) {
-        s->health = STORE_CORRUPT;
         ok = error_set(err, ERROR_CORRUPT, "%s is damaged: %s", s->path, store_db_text(stmt, 0));
     }
+    if (err->code == ERROR_CORRUPT && !ok) store_db_fail(s, STORE_CORRUPT, err);
     sqlite3_finalize(stmt);
     return ok;
 }
@@ -322,7 +322,7 @@ bool store_commit(struct store *s, struct error *err)
         return false;
     }
     s->in_transaction = false;
-    s->health = STORE_OK;
+    store_db_health(s, STORE_OK);
     fault_point("store.after_commit");
     return true;
 }
@@ -335,6 +335,10 @@ enum store_state store_health(const struct store *s)
 bool store_retry(struct store *s, struct error *err)
 {
     if (store_is_dirty(s)) store_rollback(s);
+    if (s->health == STORE_CORRUPT) {
+        *err = s->failure;
+        return false;
+    }
     store_meta_set(s, "retried", "1");
     return store_commit(s, err);
 }

@@ -61,7 +61,8 @@ bool store_is_dirty(const struct store *s);
  * store.before_commit and store.after_commit stand around it. */
 bool store_commit(struct store *s, struct error *err);
 void store_rollback(struct store *s);
-/* The outcome of the last commit or check. */
+/* The outcome of the last commit or check. STORE_CORRUPT, which a read finds too, stays: nothing is
+ * stored of the turn in which it shows, and the file is not marked clean. */
 enum store_state store_health(const struct store *s);
 /* While not STORE_OK: tries a small write; true when all is well again. */
 bool store_retry(struct store *s, struct error *err);

@@ -83,12 +83,18 @@ enum store_state store_db_error(struct store *s, struct error *err)
     return state;
 }
 
+void store_db_health(struct store *s, enum store_state state)
+{
+    if (s->health != STORE_CORRUPT) s->health = state;
+}
+
 void store_db_fail(struct store *s, enum store_state state, const struct error *failure)
 {
-    if (s->failed) return;
+    bool worse = state == STORE_CORRUPT && s->health != STORE_CORRUPT;
+    if (s->failed && !worse) return;
     s->failed = true;
     s->failure = *failure;
-    s->health = state;
+    store_db_health(s, state);
 }
 
 static void fail_now(struct store *s)
@@ -228,11 +234,20 @@ int store_db_changes(const struct store *s)
 
 /* ---- reading ---- */
 
+/* What is read from a damaged database must not be acted on: the turn fails like one that could not
+ * be written. */
+static void read_failed(struct store *s, struct error *err)
+{
+    struct error own;
+    if (err == NULL) err = &own;
+    if (store_db_error(s, err) == STORE_CORRUPT) store_db_fail(s, STORE_CORRUPT, err);
+}
+
 sqlite3_stmt *store_db_query(struct store *s, const char *sql, const struct store_value *values,
                              int count, struct error *err)
 {
     sqlite3_stmt *stmt = bound(s, sql, values, count);
-    if (stmt == NULL) store_db_error(s, err);
+    if (stmt == NULL) read_failed(s, err);
     return stmt;
 }
 
@@ -240,7 +255,7 @@ int store_db_next(struct store *s, sqlite3_stmt *stmt, struct error *err)
 {
     int code = sqlite3_step(stmt);
     if (code == SQLITE_ROW) return 1;
-    if (code != SQLITE_DONE) store_db_error(s, err);
+    if (code != SQLITE_DONE) read_failed(s, err);
     store_db_done(stmt);
     return code == SQLITE_DONE ? 0 : -1;
 }
@@ -248,7 +263,7 @@ int store_db_next(struct store *s, sqlite3_stmt *stmt, struct error *err)
 bool store_db_exec(struct store *s, const char *sql, struct error *err)
 {
     if (sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK) return true;
-    store_db_error(s, err);
+    read_failed(s, err);
     return false;
 }
 

@@ -29,8 +29,8 @@ struct store {
     bool was_clean;
     bool reading; /* nothing is ever written */
     bool in_transaction;
-    bool failed;          /* some write of this turn did; */
-    struct error failure; /* the first one */
+    bool failed;          /* some write of this turn did, or a read found damage; */
+    struct error failure; /* the first one, or the damage */
     enum store_state health;
     bool removing;          /* rows of removed batches are left */
     char checked[64];       /* last table that store_check_some looked at */
@@ -102,7 +102,9 @@ enum error_code store_db_error_code(int code);
 int store_db_open_still(const char *path, sqlite3 **db_out);
 /* Sets `err` from the connection; says what kind of trouble it is. */
 enum store_state store_db_error(struct store *s, struct error *err);
+/* Nothing of this turn will be stored. */
 void store_db_fail(struct store *s, enum store_state state, const struct error *failure);
+void store_db_health(struct store *s, enum store_state state); /* what is damaged stays so */
 
 /* The first piece of the report that was saved last, if it was this clip's; else 0
  * (store_report.c). */

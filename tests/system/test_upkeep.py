@@ -118,6 +118,37 @@ class Upkeep(unittest.TestCase):
             self.assertEqual(len(list((farm.state / "prompts").iterdir())), 1)
             self.assertIn("is gone, but 1 batches", (farm.folder / "coordinator.log").read_text())
 
+    def test_damage_that_is_found_in_reading_ends_the_farm(self):
+        with Farm() as farm:
+            farm.start_coordinator(env={"ZOE_FAULT_KILL": "publish.stitched"})
+            farm.start_worker("w1")
+            batch = farm.submit(PROMPTS[:1], *FAST)["batch"]
+            eventually(lambda: farm.coordinator.poll() is not None, 60, "the coordinator is killed before it published")
+            farm.kill_coordinator()
+            farm.kill_worker("w1")
+            database = farm.state / "farm.db"
+            connection = sqlite3.connect(database)
+            connection.execute("UPDATE meta SET value = '1' WHERE key = 'clean'")  # nobody looks at every page
+            connection.commit()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            page, = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'attempt'").fetchone()
+            connection.close()
+            data = bytearray(database.read_bytes())
+            data[(page - 1) * 4096:page * 4096] = bytes(4096)
+            database.write_bytes(data)
+            farm.start_coordinator(expect_ready=False)
+            eventually(lambda: farm.coordinator.poll() is not None, 30, "the coordinator ends")
+            self.assertEqual(farm.coordinator.returncode, 1)
+            farm.kill_coordinator()
+            self.assertIn("zoe coordinator restore", (farm.folder / "coordinator.log").read_text())
+            connection = sqlite3.connect(database)
+            self.assertEqual(connection.execute("SELECT value FROM meta WHERE key = 'clean'").fetchone(), ("0",))
+            self.assertEqual(connection.execute("SELECT count(*) FROM clip").fetchone(), (0,))  # nor did it fail
+            connection.close()
+            farm.zoe("recover", "--state", farm.state)
+            before = published(farm)
+            self.finish(farm, batch, before, 1)
+
     def test_an_older_backup_takes_in_what_came_since(self):
         with Farm() as farm:
             farm.start(2)

@@ -2,6 +2,7 @@
  * older one is told, whatever became of it. A script stands for zoe-media. */
 #include "field.h"
 
+#include <sqlite3.h>
 #include <sys/stat.h>
 
 #include "base/json.h"
@@ -336,6 +337,57 @@ static void one_asked_for_after_a_clear_is_told(void **state)
     press_close(p);
 }
 
+static void save_attempt(struct press *p)
+{
+    struct error err = {0};
+    const struct attempt_record attempt = {.task = p->job.task, .fence = 1, .worker = "w1"};
+    store_attempt_save(p->c.store, &attempt, 1);
+    assert_ok(store_commit(p->c.store, &err), err);
+}
+
+/* Of the first page of a table nothing is left; the store has not read it yet. */
+static void damage_table(struct press *p, const char *query)
+{
+    static const uint8_t nothing[4096];
+    struct error err = {0};
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+    char *path = path_join(p->folder, "farm.db");
+    store_close(p->c.store);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, query, -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    const size_t page = (size_t)sqlite3_column_int(stmt, 0);
+    assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    struct buf file = ground_read(path);
+    memcpy(file.data + (page - 1) * sizeof(nothing), nothing, sizeof(nothing));
+    ground_write(path, file.data, file.size);
+    buf_finish(&file);
+    p->c.store = store_open(path, NULL, &err);
+    if (p->c.store == NULL) fail_msg("%s", err.message);
+    free(path);
+}
+
+/* That the database is damaged is not the clip's fault: it would have failed after some deaths. */
+static void a_damaged_database_fails_no_clip(void **state)
+{
+    struct press *p = press_open(state);
+    store_segment(p, 1);
+    save_attempt(p);
+    damage_table(p, "SELECT rootpage FROM sqlite_schema WHERE name = 'attempt'");
+    for (int i = 0; i < 10; i++) {
+        publisher_stitch(p->c.publisher, &p->job);
+        run_until_idle(p);
+        field_run(p->field, 60 * NS_PER_S);
+        p->c.now_ns = p->field->now_ns;
+    }
+    assert_int_equal(farm_clip_state(p->c.farm, BATCH, 0), CLIP_STITCHING);
+    assert_int_equal(field_count(p->field, EFFECT_SAVE_CLIP), 0);
+    assert_int_equal(store_health(p->c.store), STORE_CORRUPT);
+    press_close(p);
+}
+
 /* The folder of a batch that was removed still goes when the coordinator stops: the next start sees
  * to the rest. */
 static void a_removal_may_end_after_the_coordinator(void **state)
@@ -460,6 +512,7 @@ int main(void)
         ground_test(of_an_older_one_that_failed_nothing_is_told),
         ground_test(of_one_that_was_cleared_nothing_is_told),
         ground_test(one_asked_for_after_a_clear_is_told),
+        ground_test(a_damaged_database_fails_no_clip),
         ground_test(a_removal_may_end_after_the_coordinator),
         ground_test(what_has_the_hidden_name_goes_too),
         ground_test(a_folder_that_is_not_there_is_gone),

@@ -118,10 +118,10 @@ static void every_table_is_checked_in_turn(void **state)
     store_close(s);
 }
 
-/* Damage that was seen once is looked for again at the next start, however it was stopped. */
-static void a_damaged_file_is_never_marked_clean(void **state)
+/* A store on a file whose last stop was clean, so that nobody looks: a page of its events is not
+ * one. */
+static struct store *open_damaged(void **state)
 {
-    struct error err;
     struct store *s = drawer_open(state);
     add_events(s, 2000);
     store_close(s);
@@ -131,18 +131,71 @@ static void a_damaged_file_is_never_marked_clean(void **state)
     memset(file.data + file.size / 2 / 4096 * 4096, 0xff, 4096);
     ground_write(path, file.data, file.size);
     buf_finish(&file);
+    free(path);
+    return drawer_open(state);
+}
 
+static void assert_not_marked_clean(void **state)
+{
+    struct error err;
+    char *path = ground_path(state, "farm.db");
+    assert_null(store_open(path, NULL, &err));
+    assert_int_equal(err.code, ERROR_CORRUPT);
+    free(path);
+}
+
+/* Damage that was seen once is looked for again at the next start, however it was stopped. */
+static void a_damaged_file_is_never_marked_clean(void **state)
+{
+    struct error err;
     bool done = false;
-    s = drawer_open(state); /* the last stop was clean: nobody looks */
+    struct store *s = open_damaged(state);
     while (store_check_some(s, &done, &err) && !done)
         continue;
     assert_false(done);
     assert_int_equal(err.code, ERROR_CORRUPT);
     assert_int_equal(store_health(s), STORE_CORRUPT);
     store_close(s);
-    assert_null(store_open(path, NULL, &err));
+    assert_not_marked_clean(state);
+}
+
+static void skip_event(void *context, uint64_t sequence, const struct event_record *event)
+{
+    (void)context;
+    (void)sequence;
+    (void)event;
+}
+
+static void damage_that_is_read_fails_the_turn(void **state)
+{
+    struct error err;
+    struct store *s = open_damaged(state);
+    store_meta_set(s, "before", "1");
+    assert_false(store_each_event(s, 0, NULL, 5000, skip_event, NULL, &err));
     assert_int_equal(err.code, ERROR_CORRUPT);
-    free(path);
+    store_meta_set(s, "after", "1");
+    assert_false(store_commit(s, &err));
+    assert_int_equal(err.code, ERROR_CORRUPT);
+    assert_null(store_meta(s, "before"));
+    assert_null(store_meta(s, "after"));
+    store_close(s);
+    assert_not_marked_clean(state);
+}
+
+static void damage_that_is_read_stays(void **state)
+{
+    struct error err;
+    struct store *s = open_damaged(state);
+    assert_false(store_each_event(s, 0, NULL, 5000, skip_event, NULL, NULL));
+    assert_int_equal(store_health(s), STORE_CORRUPT);
+    assert_false(store_commit(s, &err));
+    store_meta_set(s, "a", "1");
+    drawer_commit(s);
+    assert_int_equal(store_health(s), STORE_CORRUPT);
+    assert_false(store_retry(s, &err));
+    assert_int_equal(err.code, ERROR_CORRUPT);
+    store_close(s);
+    assert_not_marked_clean(state);
 }
 
 int main(void)
@@ -153,6 +206,8 @@ int main(void)
         ground_test(a_log_that_does_not_fit_is_told),
         ground_test(every_table_is_checked_in_turn),
         ground_test(a_damaged_file_is_never_marked_clean),
+        ground_test(damage_that_is_read_fails_the_turn),
+        ground_test(damage_that_is_read_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
