@@ -53,17 +53,29 @@ static void print_revoked(const struct call *call, const Farm__Envelope *e)
     if (!call->quiet) fprintf(stderr, "%s %s is out; what was published stays\n", m->role, m->name);
 }
 
-static int run_key_revoke(struct call *call)
+static int revoke(struct call *call, const char *role)
 {
     Farm__KeyRevoke body = FARM__KEY_REVOKE__INIT;
     Farm__Envelope request = FARM__ENVELOPE__INIT;
     body.key = xstrdup(call->arguments[0]);
+    body.role = xstrdup(role);
     request.body_case = FARM__ENVELOPE__BODY_KEY_REVOKE;
     request.key_revoke = &body;
     int code = question_run(call, &request, FARM__ENVELOPE__BODY_KEY_REVOKED, "zoe.key_revoked.v1",
                             print_revoked);
+    free(body.role);
     free(body.key);
     return code;
+}
+
+static int run_key_revoke(struct call *call)
+{
+    return revoke(call, "");
+}
+
+static int run_worker_revoke(struct call *call)
+{
+    return revoke(call, "worker");
 }
 
 /* ---- owners ---- */
@@ -264,7 +276,10 @@ const struct command command_worker_revoke = {
     "throw a worker out for good",
     "Its key is forgotten: it is heard no more, what it holds goes to others, and what it had "
     "sent\n"
-    "and was not checked is deleted. Published clips stay; `zoe events` tells which it made.",
+    "and was not checked is deleted. Published clips stay; `zoe events` and the sidecars tell "
+    "which "
+    "it made.\n"
+    "Needs the role admin.",
     NULL,
-    run_key_revoke,
+    run_worker_revoke,
     false};

@@ -25,8 +25,9 @@ static void print_event(struct reader *r, const Farm__Event *e)
     } else {
         char when[CLOCK_TEXT_SIZE];
         clock_wall_text((int64_t)e->at_ms, when);
-        printf("%s%.19sZ%s  %-18s %s%s%s\n", output_colour(1, COLOUR_DIM), when,
-               output_colour(1, COLOUR_NONE), e->kind, e->batch, *e->batch ? "  " : "", e->message);
+        printf("%s%.19sZ%s  %-18s %s%s%s%s%s\n", output_colour(1, COLOUR_DIM), when,
+               output_colour(1, COLOUR_NONE), e->kind, e->batch, *e->batch ? "  " : "", e->worker,
+               *e->worker ? "  " : "", e->message);
     }
 }
 

@@ -88,8 +88,8 @@ void client_requests_key_revoke(struct dispatch *d)
     struct reply r;
     Farm__KeyRevoked m = FARM__KEY_REVOKED__INIT;
     char message[LIMIT_TEXT_BYTES];
-    const struct keyring_entry *entry =
-        keyring_choose(&c->keyring, d->envelope->key_revoke->key, &err);
+    const Farm__KeyRevoke *asked = d->envelope->key_revoke;
+    const struct keyring_entry *entry = keyring_choose(&c->keyring, asked->key, asked->role, &err);
     if (entry != NULL && keyring_is_last_admin(&c->keyring, entry)) {
         error_set(&err, ERROR_REFUSED, "%s is the last admin: allow another key first",
                   entry->name);

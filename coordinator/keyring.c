@@ -113,13 +113,18 @@ void keyring_remove(struct keyring *k, const uint8_t key[KEY_BYTES])
     free(table_remove(&k->entries, key, KEY_BYTES));
 }
 
+static bool has_role(const struct keyring_entry *entry, const char *role)
+{
+    return role[0] == '\0' || strcmp(entry->role_name, role) == 0;
+}
+
 static const struct keyring_entry *find_name(const struct keyring *k, const char *name,
-                                             size_t *count_out)
+                                             const char *role, size_t *count_out)
 {
     const struct keyring_entry *entry = NULL, *found = NULL;
     *count_out = 0;
     for (size_t i = 0; (entry = table_next(&k->entries, &i, NULL, NULL)) != NULL;) {
-        if (strcmp(entry->name, name) != 0) continue;
+        if (strcmp(entry->name, name) != 0 || !has_role(entry, role)) continue;
         found = entry;
         (*count_out)++;
     }
@@ -127,17 +132,18 @@ static const struct keyring_entry *find_name(const struct keyring *k, const char
 }
 
 const struct keyring_entry *keyring_choose(const struct keyring *k, const char *text,
-                                           struct error *err)
+                                           const char *role, struct error *err)
 {
     size_t count = 0;
     const struct keyring_entry *entry = keyring_find_text(k, text);
-    if (entry == NULL) entry = find_name(k, text, &count);
+    if (entry == NULL || !has_role(entry, role)) entry = find_name(k, text, role, &count);
     if (count <= 1 && entry != NULL) return entry;
     if (count > 1) {
         error_set(err, ERROR_USAGE, "%zu keys are called %s: name one by its 64 digits", count,
                   text);
     } else {
-        error_set(err, ERROR_NOT_FOUND, "no key %s is allowed; see zoe key list", text);
+        error_set(err, ERROR_NOT_FOUND, "no key %s%s%s is allowed; see zoe key list", text,
+                  role[0] != '\0' ? " of the role " : "", role);
     }
     return NULL;
 }
@@ -159,11 +165,11 @@ void keyring_free_name(const struct keyring *k, const char *wanted, bool numbere
 {
     size_t count = 0;
     (void)snprintf(out, LIMIT_NAME_BYTES + 1, "%s", wanted);
-    if (!numbered && find_name(k, out, &count) == NULL && !taken(context, out)) return;
+    if (!numbered && find_name(k, out, "", &count) == NULL && !taken(context, out)) return;
     for (size_t number = numbered ? 1 : 2;; number++) {
         (void)snprintf(out, LIMIT_NAME_BYTES + 1, "%.*s-%zu", LIMIT_NAME_BYTES - NUMBER_ROOM,
                        wanted, number);
-        if (find_name(k, out, &count) == NULL && !taken(context, out)) return;
+        if (find_name(k, out, "", &count) == NULL && !taken(context, out)) return;
     }
 }
 

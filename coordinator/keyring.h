@@ -57,10 +57,10 @@ void keyring_set(struct keyring *k, const uint8_t key[KEY_BYTES], const char *ro
                  const char *name);
 void keyring_remove(struct keyring *k, const uint8_t key[KEY_BYTES]);
 
-/* The key that 64 hex digits name, or the only one of that name. ERROR_NOT_FOUND; ERROR_USAGE when
- * several have the name. */
+/* The key that 64 hex digits name, or the only one of that name, among those of the role ("" = of
+ * any). ERROR_NOT_FOUND; ERROR_USAGE when several have the name. */
 const struct keyring_entry *keyring_choose(const struct keyring *k, const char *text,
-                                           struct error *err);
+                                           const char *role, struct error *err);
 /* The only one that may say what MESSAGE_FROM_ADMIN may: to revoke it would lock everybody out. */
 bool keyring_is_last_admin(const struct keyring *k, const struct keyring_entry *entry);
 /* A name that no key has and that is not taken otherwise: `wanted` itself, or with a number behind

@@ -59,6 +59,7 @@ static const struct validate_rule keys[] = {
 };
 static const struct validate_rule key_revoke[] = {
     NAME(key, 1, LIMIT_NAME_BYTES),
+    WORD(role, 0),
 };
 static const struct validate_rule key_revoked[] = {
     NAME(name, 1, LIMIT_NAME_BYTES),

@@ -84,7 +84,12 @@ class Workers(unittest.TestCase):
             eventually(lambda: states(farm).get("bad-1") == "idle", what="the worker has joined")
             batch = farm.submit([json.dumps({"prompt": "slow", "pattern": {"step_ms": 200}, "seed": n}) for n in range(4)], "--model", "pattern", "--frames", "4", "--steps", "50")["batch"]
             eventually(lambda: farm.batch(batch)["running"], what="it renders")
-            farm.zoe("key", "revoke", "bad-1")
+            self.assertRegex(farm.zoe("events"), r"worker.joined +bad-1  ")
+            person(farm, "ann")
+            self.assertIn("no key ann of the role worker", farm.run("worker", "revoke", "ann").stderr)
+            farm.zoe("worker", "revoke", "ann", code=3)
+            self.assertIn("ann", [k["name"] for k in farm.zoe("key", "list", json_out=True)["keys"]])
+            farm.zoe("worker", "revoke", "bad-1")
             self.assertEqual(states(farm)["bad-1"], "offline")
             self.assertEqual(farm.batch(batch)["running"], [])
             eventually(lambda: "not allowed" in (farm.folder / "worker-bad.log").read_text(), what="it is told so")

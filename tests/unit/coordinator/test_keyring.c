@@ -127,15 +127,20 @@ static void keys_are_chosen_by_name_or_digits(void **state)
         key_of(i, key);
         keyring_set(&k, key, roles[i], names[i]);
     }
-    const struct keyring_entry *root = keyring_choose(&k, "root", &err);
+    const struct keyring_entry *root = keyring_choose(&k, "root", "", &err);
     assert_non_null(root);
     assert_true(keyring_is_last_admin(&k, root));
-    assert_null(keyring_choose(&k, "ann", &err));
+    assert_null(keyring_choose(&k, "ann", "", &err));
     assert_int_equal(err.code, ERROR_USAGE);
     keys_text(key, hex);
-    assert_string_equal(keyring_choose(&k, hex, &err)->name, "ann");
-    assert_null(keyring_choose(&k, "none", &err));
+    assert_string_equal(keyring_choose(&k, hex, "", &err)->name, "ann");
+    assert_null(keyring_choose(&k, "none", "", &err));
     assert_int_equal(err.code, ERROR_NOT_FOUND);
+    assert_null(keyring_choose(&k, hex, "worker", &err));
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+    assert_null(keyring_choose(&k, "root", "worker", &err));
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+    assert_ptr_equal(keyring_choose(&k, "root", "admin", &err), root);
     const struct keyring_entry *page[2];
     assert_int_equal(keyring_page(&k, NULL, page, 2), 2);
     assert_int_equal(page[1]->key[0], 1);
