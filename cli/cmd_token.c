@@ -58,8 +58,7 @@ static void print_ready(const char *text, bool worker)
     fprintf(stderr, "\nIt is shown once. %s:\n\n",
             worker ? "On the machine that shall render" : "For whoever shall use the farm");
     if (worker)
-        fprintf(stderr, "  ZOE_JOIN=%s zoe-worker\n  docker run -d -e ZOE_JOIN=%s zoe-worker\n\n",
-                text, text);
+        fprintf(stderr, "  ZOE_JOIN=%s zoe-worker\n\n", text);
     else
         fprintf(stderr, "  zoe client join %s\n\n", text);
     fprintf(stderr, "It leads to %s.\n", where);
