@@ -39,7 +39,7 @@ static const char USAGE[] =
     "  --leave-after TIME  end after so long without a coordinator (default 0 = never)\n"
     "  --models DIR        look here for models before fetching one; may be repeated\n"
     "                      (default ../share/zoetrope/models beside the program)\n"
-    "  --log LEVEL         debug, info, warn or error (default info)\n"
+    "  --log-level LEVEL   debug, info, warn or error (default info); --log is the same\n"
     "  --help, --version\n\n"
     "TIME is a number with ms, s, m, h or d; without one it is in seconds.\n"
     "SIZE is a number of bytes, or one with k, m, g or t.\n";
@@ -162,21 +162,15 @@ static bool take_flag(struct flags *f, int c, const char *value)
     }
 }
 
-static const struct option LONG[] = {{"connect", required_argument, NULL, 'c'},
-                                     {"server-key", required_argument, NULL, 'k'},
-                                     {"state", required_argument, NULL, 's'},
-                                     {"slots", required_argument, NULL, 'n'},
-                                     {"threads", required_argument, NULL, 't'},
-                                     {"memory", required_argument, NULL, 'b'},
-                                     {"grace", required_argument, NULL, 'g'},
-                                     {"checkpoints", required_argument, NULL, 'p'},
-                                     {"leave-after", required_argument, NULL, 'l'},
-                                     {"models", required_argument, NULL, 'm'},
-                                     {"join", required_argument, NULL, 'j'},
-                                     {"log", required_argument, NULL, 'd'},
-                                     {"help", no_argument, NULL, 'h'},
-                                     {"version", no_argument, NULL, 'v'},
-                                     {0}};
+static const struct option LONG[] = {
+    {"connect", required_argument, NULL, 'c'},     {"server-key", required_argument, NULL, 'k'},
+    {"state", required_argument, NULL, 's'},       {"slots", required_argument, NULL, 'n'},
+    {"threads", required_argument, NULL, 't'},     {"memory", required_argument, NULL, 'b'},
+    {"grace", required_argument, NULL, 'g'},       {"checkpoints", required_argument, NULL, 'p'},
+    {"leave-after", required_argument, NULL, 'l'}, {"models", required_argument, NULL, 'm'},
+    {"join", required_argument, NULL, 'j'},        {"log-level", required_argument, NULL, 'd'},
+    {"log", required_argument, NULL, 'd'},         {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},           {0}};
 
 /* -1 = go on, otherwise the exit code. */
 static int parse_flags(struct flags *f, int argc, char **argv)

@@ -34,6 +34,12 @@ class Words(unittest.TestCase):
             self.assertEqual(done.returncode, 2, (arguments, done.stderr))
             self.assertIn(hint, done.stderr)
 
+    def test_servers_take_the_same_log_level(self):
+        for program, flag in (("zoe-coordinator", "--log-level"), ("zoe-worker", "--log-level"), ("zoe-worker", "--log")):
+            for level, code in (("debug", 0), ("loud", 2)):
+                done = subprocess.run([BIN / program, flag, level, "--version"], capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, code, (program, flag, done.stderr))
+
     def test_no_farm_is_exit_3(self):
         with Farm() as farm:
             done = farm.run("status")
