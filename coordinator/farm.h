@@ -1,4 +1,4 @@
-/* farm: the pure core of the coordinator. All state machines of docs/architecture.md's lifecycle
+/* farm: the pure core of the coordinator. All state machines of docs/lifecycle.md
  * behind one facade: (state, event, now) -> effects. No I/O, no clock, no thread of its own; two
  * farms given the same events do the same things.
  *

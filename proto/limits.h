@@ -1,5 +1,5 @@
-/* limits: every bound that both ends must agree on, and every default of docs/architecture.md's
- * lifecycle, in one place. Each has a test at the limit and one past it. */
+/* limits: every bound that both ends must agree on, and every default of docs/lifecycle.md's rules,
+ * in one place. Each has a test at the limit and one past it. */
 #ifndef ZOE_PROTO_LIMITS_H
 #define ZOE_PROTO_LIMITS_H
 
@@ -129,7 +129,7 @@
 #define CHECKPOINT_BYTES_PER_S (64 * 1024)
 #define CHECKPOINT_LEAVE_NS (10 * NS_PER_S) /* a leaving worker waits so long for the last one */
 
-/* Lifecycle (numbers of the rules in docs/architecture.md). */
+/* Lifecycle (numbers of the rules in docs/lifecycle.md). */
 #define HEARTBEAT_MS 2000
 #define SESSION_SILENT_BEATS 5
 #define LOST_GRACE_NS (15 * NS_PER_S)
