@@ -1,7 +1,8 @@
-/* audit: who did what: every change that a client asked for, and every refusal for want of a role.
- * An entry is written in the transaction of the change, so that neither is there without the other;
- * what was so already is no change.
- * Refusals are written at a bounded pace: what is left out is counted in the next one. Loop thread.
+/* audit: who did what with batches that exist, workers, keys, tokens, owners and backups, which
+ * keys joined, were refused or forgotten, and every refusal for want of a role. Submissions are
+ * events. An entry is written in the transaction of the change, so that neither is there without
+ * the other; what was so already is no change. Refusals are written at a bounded pace: what is left
+ * out is counted in the next one. Loop thread.
  */
 #ifndef ZOE_COORDINATOR_AUDIT_H
 #define ZOE_COORDINATOR_AUDIT_H
