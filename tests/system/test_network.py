@@ -121,6 +121,8 @@ class Namespaces(unittest.TestCase):
             far = ["ip", "netns", "exec", f"{TAG}n1", bare / "bin" / "zoe-worker", "--connect", farm.ready["workers"], "--server-key", farm.ready["public_key"],
                    "--state", folder, "--models", empty]
             farm.workers["far"] = farm.spawn("worker-far", far)
+            # Both take work before there is any: else the near one may have done it all.
+            eventually(lambda: [w["state"] for w in farm.zoe("worker", "list", json_out=True)["workers"]] == ["idle", "idle"], 60, "both workers wait for work")
             lines = ["a red circle moving right on a black background", "a blue square spinning on a white background", "a green ring growing on a gray background"]
             accepted = farm.submit(lines, "--model", "shapes", "--seeds", "2", "--steps", "2", "--frames", "4")
             farm.wait(accepted["batch"], seconds=240)
