@@ -208,7 +208,7 @@ static void test_a_crowd_is_bounded(void **state)
 static void test_places_are_bounded_by_owner(void **state)
 {
     struct world *w = open_world(state);
-    char key[16], owner[16];
+    char key[16], owner[24];
     for (int i = 0; i <= SUBMIT_TRANSFERS_OWNER_MAX; i++) {
         assert_int_equal(w->answers, 0);
         (void)snprintf(key, sizeof(key), "k%d", i);
