@@ -10,10 +10,9 @@
  *     effects_clear(farm_effects(f));
  * and it sleeps until farm_next_deadline() at the latest.
  *
- * Rule numbers (T1, L2, ...) are those of the lifecycle document. Texts in events are copied when
- * kept. Everything that comes from a peer is checked by the codec for form and here for sense:
- * events that make no sense any more (stale session, ended attempt) are answered or ignored, never
- * an error. */
+ * Rule numbers (T1, L2, ...) are the lifecycle's. Texts in events are copied when kept. Everything
+ * that comes from a peer is checked by the codec for form and here for sense: events that make no
+ * sense any more (stale session, ended attempt) are answered or ignored, never an error. */
 #ifndef ZOE_COORDINATOR_FARM_H
 #define ZOE_COORDINATOR_FARM_H
 
@@ -43,9 +42,8 @@ bool farm_load_batch(struct farm *f, const struct batch_spec *spec,
 /* CLIPS_PER_PAGE bytes; pages never saved are all waiting. Not needed for batches that are done. */
 bool farm_load_page(struct farm *f, const char *batch, uint32_t index, const uint8_t *states,
                     struct error *err);
-/* Rows with open = true only. */
+/* Rows with open = true only; of attempts those that have not ended. */
 bool farm_load_task(struct farm *f, const struct task_record *record, struct error *err);
-/* Rows that have not ended. */
 bool farm_load_attempt(struct farm *f, const struct attempt_record *record, struct error *err);
 /* L3: every lease gets its grace; unfinished stitching and renaming is asked for again. */
 void farm_loaded(struct farm *f, int64_t now_ns);
@@ -182,6 +180,8 @@ bool farm_offer_wants_row(const struct farm *f, const struct task_key *task);
 /* T2: leads to EFFECT_CREDIT, EFFECT_STORED or EFFECT_DROPPED. May be repeated. When `received`
  * covers every output the shell goes on to farm_uploaded, as after the last chunk. */
 void farm_offer(struct farm *f, uint64_t session, const struct farm_offer *offer, int64_t now_ns);
+/* Other outputs than those whose bytes are all here: these are judged, and their files stay. */
+bool farm_offer_differs(const struct farm *f, const char *worker, const struct farm_offer *offer);
 /* The first `offset` bytes of `output` are written. Credit flows in order of outputs; bytes that
  * are not the next ones are the shell's to ignore. False: no such upload, ignore the chunk. */
 bool farm_received(struct farm *f, uint64_t session, const struct attempt_key *key, uint32_t output,

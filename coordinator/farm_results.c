@@ -74,6 +74,12 @@ bool farm_has_upload(const struct farm *f, const char *worker, const struct atte
     return a != NULL && a->upload != NULL;
 }
 
+bool farm_offer_differs(const struct farm *f, const char *worker, const struct farm_offer *offer)
+{
+    const struct attempt *a = attempt_by_name(f, worker, &offer->attempt);
+    return a != NULL && offer_differs(a, offer);
+}
+
 void farm_uploaded(struct farm *f, const char *worker, const struct attempt_key *key,
                    bool digests_right, int64_t now_ns)
 {

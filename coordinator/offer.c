@@ -318,6 +318,14 @@ void offer_take(struct farm *f, struct worker *w, const struct farm_offer *offer
         take_upload(f, a, offer, now_ns);
 }
 
+bool offer_differs(const struct attempt *a, const struct farm_offer *offer)
+{
+    const struct upload *u = a->upload;
+    if (u == NULL || !u->complete) return false;
+    return u->output_count != offer->output_count ||
+           !outputs_are_same(u->outputs, offer->outputs, u->output_count);
+}
+
 /* ---- bytes ---- */
 
 bool offer_received(struct farm *f, struct attempt *a, uint32_t output, uint64_t offset,

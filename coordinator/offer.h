@@ -5,6 +5,8 @@
 #include "coordinator/worker_core.h"
 
 void offer_take(struct farm *f, struct worker *w, const struct farm_offer *offer, int64_t now_ns);
+/* What the attempt offered is here in full, and this is something else: it comes too late. */
+bool offer_differs(const struct attempt *a, const struct farm_offer *offer);
 bool offer_received(struct farm *f, struct attempt *a, uint32_t output, uint64_t offset,
                     int64_t now_ns);
 void offer_uploaded(struct farm *f, struct attempt *a, bool digests_right, int64_t now_ns);

@@ -65,3 +65,12 @@ bool batch_state_is_terminal(enum batch_state state)
 {
     return state == BATCH_DONE || state == BATCH_FAILED || state == BATCH_CANCELED;
 }
+
+bool outputs_are_same(const struct output *a, const struct output *b, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!digest_equal(&a[i].sha256, &b[i].sha256)) return false;
+        if (a[i].size_bytes != b[i].size_bytes) return false;
+    }
+    return true;
+}

@@ -239,6 +239,9 @@ struct output {    /* as offered, and as stored once it is verified */
     uint32_t height;
 };
 
+/* The same bytes, one by one; what is said of them is for a check to find out. */
+bool outputs_are_same(const struct output *a, const struct output *b, uint32_t count);
+
 struct output_record { /* one use of a digest (A2) */
     struct task_key task;
     uint32_t index; /* CHECKPOINT_OUTPUT: its checkpoint */

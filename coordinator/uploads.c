@@ -222,12 +222,8 @@ static void go_on_if_complete(struct upload *e)
 
 static bool same_outputs(const struct farm_offer *a, const struct farm_offer *b)
 {
-    if (a->output_count != b->output_count) return false;
-    for (uint32_t i = 0; i < a->output_count; i++) {
-        if (!digest_equal(&a->outputs[i].sha256, &b->outputs[i].sha256)) return false;
-        if (a->outputs[i].size_bytes != b->outputs[i].size_bytes) return false;
-    }
-    return true;
+    return a->output_count == b->output_count &&
+           outputs_are_same(a->outputs, b->outputs, a->output_count);
 }
 
 static struct upload *take_entry(struct uploads *u, const char *worker,
@@ -303,6 +299,11 @@ static void offer_again(struct upload *e)
 void uploads_offer(struct uploads *u, uint64_t session, const char *worker,
                    struct farm_offer *offer)
 {
+    struct coordinator *c = u->c;
+    if (farm_offer_differs(c->farm, worker, offer)) { /* what is judged keeps its files */
+        farm_offer(c->farm, session, offer, shell_now(c));
+        return;
+    }
     struct upload *e = take_entry(u, worker, offer);
     e->session = session;
     offer_again(e);

@@ -211,6 +211,23 @@ static void bytes_of_another_digest(void **state)
     end(&w);
 }
 
+/* While a thread hashes the first, and the worker is needed for nothing more. */
+static void something_else_after_the_last_byte(void **state)
+{
+    (void)state;
+    struct labour w;
+    struct digest sha256, other = {{4, 5, 6}};
+    const uint8_t *bytes = noise(&sha256);
+    begin(&w, 0);
+    offer_own(&w, &sha256);
+    peer_skip(&w.peer, FARM__ENVELOPE__BODY_CREDIT);
+    send_chunk(&w, 0, 0, bytes, SEGMENT_BYTES);
+    offer_own(&w, &other);
+    offer_own(&w, &sha256);                               /* the same once more is harmless */
+    expect_dropped(&w, FARM__DROP_REASON__DROP_REJECTED); /* the first is no video */
+    end(&w);
+}
+
 static void ask_model_file(struct labour *w, const struct digest *model, char *path,
                            uint64_t offset)
 {
@@ -324,6 +341,7 @@ int main(void)
         cmocka_unit_test(offers_of_what_is_not_theirs),
         cmocka_unit_test(chunks_outside_the_window),
         cmocka_unit_test(bytes_of_another_digest),
+        cmocka_unit_test(something_else_after_the_last_byte),
         cmocka_unit_test(files_that_workers_may_not_have),
         cmocka_unit_test(files_that_clients_may_not_have),
         cmocka_unit_test(a_submit_that_sends_what_it_may_not),

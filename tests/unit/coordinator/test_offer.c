@@ -561,6 +561,57 @@ static void what_is_checked_is_not_checked_twice(void **state)
     field_end(s);
 }
 
+/* Its last byte has come: what it says then changes nothing, and the verdict finds its way. */
+static void what_is_offered_after_the_last_byte_comes_too_late(void **state)
+{
+    (void)state;
+    for (int checking = 0; checking < 2; checking++) {
+        struct hand *w;
+        struct attempt_key key;
+        struct field *s = with_one_running(&w, &key);
+        struct farm_offer offer = field_offer_of(&key, 1000), other = offer;
+        other.outputs[0].sha256.bytes[1]++;
+        farm_offer(s->f, w->session, &offer, s->now_ns);
+        field_turn(s);
+        assert_false(farm_offer_differs(s->f, w->name, &other));
+        assert_true(farm_received(s->f, w->session, &key, 0, 1000, s->now_ns));
+        if (checking) farm_uploaded(s->f, w->name, &key, true, s->now_ns);
+        assert_false(farm_offer_differs(s->f, w->name, &offer));
+        assert_true(farm_offer_differs(s->f, w->name, &other));
+        field_turn(s);
+        field_forget(s);
+        farm_offer(s->f, w->session, &other, s->now_ns);
+        field_turn(s);
+        assert_int_equal(field_count(s, EFFECT_CREDIT), 0);
+        assert_int_equal(field_count(s, EFFECT_DISCARD_UPLOAD), 0);
+        if (!checking) farm_uploaded(s->f, w->name, &key, true, s->now_ns);
+        field_verdict(s, w, &key, VERDICT_SOUND);
+        assert_int_equal(field_count(s, EFFECT_STORED), 1);
+        assert_memory_equal(&field_last(s, EFFECT_SAVE_OUTPUT)->e.output.output.sha256,
+                            &offer.outputs[0].sha256, sizeof(struct digest));
+        field_end(s);
+    }
+}
+
+/* ... unless it is not of the task at all: that is rejected whenever it comes. */
+static void a_late_offer_of_something_else_than_the_task_is_rejected(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    struct farm_offer other = field_offer_of(&key, 10);
+    field_offer(s, w, &key, 1000);
+    field_upload(s, w, &key);
+    other.matches = false;
+    farm_offer(s->f, w->session, &other, s->now_ns);
+    field_turn(s);
+    assert_int_equal(dropped(s), DROP_MISMATCH);
+    assert_int_equal(field_last(s, EFFECT_END_ATTEMPT)->e.end.end, END_REJECTED);
+    assert_int_equal(field_count(s, EFFECT_DISCARD_UPLOAD), 1);
+    field_end(s);
+}
+
 static void wrong_bytes_of_a_worker_that_left_are_lost(void **state)
 {
     (void)state;
@@ -675,6 +726,8 @@ int main(void)
         cmocka_unit_test(wrong_bytes_are_asked_for_once_more),
         cmocka_unit_test(a_result_on_offer_is_neither_failed_nor_handed_back),
         cmocka_unit_test(what_is_checked_is_not_checked_twice),
+        cmocka_unit_test(what_is_offered_after_the_last_byte_comes_too_late),
+        cmocka_unit_test(a_late_offer_of_something_else_than_the_task_is_rejected),
         cmocka_unit_test(wrong_bytes_of_a_worker_that_left_are_lost),
         cmocka_unit_test(a_verdict_counts_after_its_worker_left),
         cmocka_unit_test(two_deaths_on_one_artifact_reject_it),
