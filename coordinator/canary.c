@@ -219,6 +219,7 @@ static void wrong(struct farm *f, struct worker *w, const struct lane *lane, con
 {
     char reason[LIMIT_TEXT_BYTES];
     reason_text(reason, lane, message);
+    if (!w->quarantined) worker_explain(w, reason, NULL); /* what led there is what is told */
     standing_strike(f, w);
     proof_forget(w);
     w->standing.suspected = false;
@@ -229,6 +230,7 @@ static void wrong(struct farm *f, struct worker *w, const struct lane *lane, con
     deadline_set(&f->timers, &w->canary.again, now_ns + wait_after(w));
     w->canary.wrong++;
     worker_settle(f, w, reason, NULL);
+    worker_save(f, w);
 }
 
 void canary_done(struct farm *f, struct worker *w, uint64_t number,

@@ -374,6 +374,14 @@ static void say_idleness(struct explanation *out, const struct farm *f, const st
     }
 }
 
+/* It is away, and would get nothing here either. */
+static void say_quarantine(struct explanation *out, const struct worker *w)
+{
+    if (!w->quarantined || w->state == WORKER_QUARANTINED) return;
+    out->code = words_of(WORKER_QUARANTINED)->code;
+    say(out, "; it is in quarantine all the same");
+}
+
 bool farm_explain_worker(const struct farm *f, const char *worker, const char *owner,
                          int64_t now_ns, struct explanation *out)
 {
@@ -387,6 +395,7 @@ bool farm_explain_worker(const struct farm *f, const char *worker, const char *o
     say_what_it_holds(out, w);
     say_idleness(out, f, w);
     say_guest(out, w, owner);
+    say_quarantine(out, w);
     if (w->reason[0] != '\0') say(out, " (%.200s)", w->reason);
     say_refusals(out, w);
     say_shortages(out, w);

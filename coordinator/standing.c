@@ -143,9 +143,9 @@ void standing_quarantine(struct farm *f, struct worker *w, const char *reason, c
         deadline_set(&f->timers, &w->canary.again, now_ns + wait_ns);
     else
         deadline_clear(&f->timers, &w->canary.again);
+    worker_explain(w, reason, by);
     take_away(f, w, now_ns);
     roster_touch(f, w);
-    worker_explain(w, reason, by);
     worker_settle(f, w, reason, by);
     worker_save(f, w);
 }
@@ -158,7 +158,8 @@ void standing_readmit(struct farm *f, struct worker *w, const char *by)
     deadline_clear(&f->timers, &w->canary.again);
     canary_want(f, w);
     roster_touch(f, w);
-    worker_settle(f, w, "readmitted: a canary comes first", by);
+    worker_explain(w, "readmitted: a canary comes first", by);
+    worker_settle(f, w, w->reason, by);
     worker_save(f, w);
     farm_event(f, "worker.readmitted", NULL, -1, w->name, by);
 }

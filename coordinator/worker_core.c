@@ -131,13 +131,15 @@ static bool is_work(enum worker_state state)
     return state == WORKER_BUSY || state == WORKER_IDLE;
 }
 
+/* Who put it into quarantine, and why, is said until it is out again, wherever it goes meanwhile.
+ */
 static void change_state(struct farm *f, struct worker *w, enum worker_state state,
                          const char *reason, const char *by)
 {
     const char *news = news_of(w->state, state);
     w->since_ms = f->wall_ms;
-    worker_explain(w, reason, by);
-    if (news != NULL) farm_event(f, news, NULL, -1, w->name, w->reason);
+    if (!w->quarantined) worker_explain(w, reason, by);
+    if (news != NULL) farm_event(f, news, NULL, -1, w->name, reason != NULL ? reason : w->reason);
     if (!is_work(w->state) || !is_work(state)) {
         f->settle_wanted = true;
         f->dispatch_wanted = true;
@@ -169,6 +171,12 @@ static struct worker_record *record_of(struct farm *f, struct worker *w)
     return &f->effects.items[w->saved_effect].worker;
 }
 
+/* That it is away passes by itself; that it is in quarantine does not. */
+static enum worker_state saved_state(const struct worker *w)
+{
+    return w->quarantined ? WORKER_QUARANTINED : w->state;
+}
+
 void worker_save(struct farm *f, struct worker *w)
 {
     struct worker_record record = {.name = w->name,
@@ -176,7 +184,7 @@ void worker_save(struct farm *f, struct worker *w)
                                    .host = effects_text(&f->effects, w->host),
                                    .build = effects_text(&f->effects, w->build),
                                    .admitted = w->admitted,
-                                   .state = w->state,
+                                   .state = saved_state(w),
                                    .reason = effects_text(&f->effects, w->reason),
                                    .by = effects_text(&f->effects, w->by),
                                    .since_ms = w->since_ms,

@@ -3,6 +3,7 @@
 #ifndef ZOE_TESTS_SIMULATION_RELOAD_H
 #define ZOE_TESTS_SIMULATION_RELOAD_H
 
+#include "coordinator/worker_core.h"
 #include "simulation/ledger.h"
 
 static inline bool reload_worker(struct farm *f, struct ledger_worker *w, struct error *err)
@@ -192,6 +193,30 @@ static inline bool reload_same_attempts(const struct farm *f, const struct ledge
     return true;
 }
 
+/* What passes by itself (who is here, who is busy) may differ: a quarantine may not, nor whose. */
+static inline bool reload_same_worker(const struct farm *f, const struct ledger_worker *saved,
+                                      struct error *err)
+{
+    const char *name = saved->texts[0], *reason = saved->texts[4], *by = saved->texts[5];
+    const struct worker *w = worker_find(f, name);
+    bool out = saved->row.state == WORKER_QUARANTINED;
+    bool same = w != NULL && w->quarantined == out;
+    if (same && out)
+        same = w->standing.held == (by[0] != '\0') && reload_same_text(w->reason, reason) &&
+               reload_same_text(w->by, by);
+    return same || error_set(err, ERROR_INTERNAL,
+                             "store and memory differ: the quarantine of worker %s", name);
+}
+
+static inline bool reload_same_workers(const struct farm *f, const struct ledger *l,
+                                       struct error *err)
+{
+    for (size_t i = 0; i < l->worker_count; i++) {
+        if (!reload_same_worker(f, &l->workers[i], err)) return false;
+    }
+    return true;
+}
+
 static inline bool reload_same(const struct farm *f, const struct ledger *l, int64_t now_ns,
                                struct error *err)
 {
@@ -206,7 +231,7 @@ static inline bool reload_same(const struct farm *f, const struct ledger *l, int
         if (l->tasks[i].row.key.batch[0] != '\0' && !reload_same_task(f, &l->tasks[i], err))
             return false;
     }
-    return true;
+    return reload_same_workers(f, l, err);
 }
 
 #endif

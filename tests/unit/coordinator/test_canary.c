@@ -209,8 +209,10 @@ static void quarantine_survives_silence_and_a_restart(void **state)
     field_restart(s);
     field_hello(s, w, NULL, 0);
     field_turn(s);
-    assert_int_equal(field_worker_state(s, w), WORKER_CANARY);
+    assert_int_equal(field_worker_state(s, w), WORKER_QUARANTINED);
     assert_int_equal(field_count(s, EFFECT_SAVE_ATTEMPT), 0);
+    field_canary(s, w, true);
+    assert_int_equal(field_worker_state(s, w), WORKER_IDLE);
     field_end(s);
 }
 

@@ -2,6 +2,8 @@
  */
 #include "field.h"
 
+#include "coordinator/farm_explain.h"
+
 #define BATCH "b000000001"
 
 static bool is_task_of(const struct note *n, const struct hand *w)
@@ -217,6 +219,138 @@ static void a_restart_keeps_an_operators_word(void **state)
     field_end(s);
 }
 
+/* ---- quarantine, and a worker that goes away ---- */
+
+enum way { GONE_SILENT, GONE_FOR_GOOD, GONE_DRAINED, WAYS };
+
+static void go(struct field *s, struct hand *w, enum way way)
+{
+    if (way == GONE_SILENT) field_silence(s, 11 * NS_PER_S);
+    if (way == GONE_FOR_GOOD) field_silence(s, 60 * NS_PER_S);
+    if (way == GONE_DRAINED) farm_leaving(s->f, w->session, "bye", true, s->now_ns);
+    field_turn(s);
+}
+
+static void is_told_of(const struct field *s, const struct hand *w, const char *reason,
+                       const char *by)
+{
+    struct worker_info info;
+    assert_true(farm_worker_info(s->f, w->name, s->now_ns, &info));
+    assert_string_equal(info.reason, reason);
+    assert_string_equal(info.by, by);
+}
+
+static void is_explained_as_quarantined(const struct field *s, const struct hand *w)
+{
+    struct explanation e;
+    assert_true(farm_explain_worker(s->f, w->name, "me", s->now_ns, &e));
+    assert_string_equal(e.code, "quarantined");
+    if (strstr(e.line, "in quarantine") == NULL) fail_msg("%s", e.line);
+}
+
+static void an_operators_word_outlives_the_workers_going(void **state)
+{
+    (void)state;
+    static const enum worker_state shown[] = {WORKER_UNREACHABLE, WORKER_OFFLINE, WORKER_DRAINED};
+    for (int way = 0; way < WAYS; way++) {
+        struct error err = {0};
+        struct field *s = field_new();
+        struct hand *w = field_worker(s, "w1", 1);
+        assert_true(farm_quarantine(s->f, "w1", "smoke", "boss", s->now_ns, &err));
+        field_turn(s);
+        field_forget(s);
+        go(s, w, way);
+        assert_int_equal(field_worker_state(s, w), shown[way]);
+        is_told_of(s, w, "smoke", "boss");
+        is_explained_as_quarantined(s, w);
+        field_restart(s);
+        is_told_of(s, w, "smoke", "boss");
+        field_run(s, 60 * NS_PER_S); /* it is missed a second time */
+        field_restart(s);
+        w->boot++;
+        field_hello(s, w, NULL, 0);
+        field_run(s, 3600 * NS_PER_S);
+        assert_int_equal(field_worker_state(s, w), WORKER_QUARANTINED);
+        assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+        is_told_of(s, w, "smoke", "boss");
+        field_end(s);
+    }
+}
+
+static void why_it_went_is_told_all_the_same(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct field *s = field_new();
+    struct hand *w = field_worker(s, "w1", 1);
+    assert_true(farm_quarantine(s->f, "w1", "smoke", "boss", s->now_ns, &err));
+    field_turn(s);
+    assert_string_equal(field_last(s, EFFECT_EVENT)->text, "smoke");
+    go(s, w, GONE_FOR_GOOD);
+    assert_string_equal(field_last(s, EFFECT_EVENT)->event, "worker.offline");
+    assert_string_equal(field_last(s, EFFECT_EVENT)->text, "silent for too long");
+    field_end(s);
+}
+
+/* Its canary was wrong; a right one leads out, nothing else does. */
+static void a_wrong_canary_outlives_it_too(void **state)
+{
+    (void)state;
+    for (int way = 0; way < WAYS; way++) {
+        struct field *s = field_new();
+        struct hand *w = field_hand(s, "w1", 1);
+        field_hello(s, w, NULL, 0);
+        field_canary(s, w, false);
+        go(s, w, way);
+        field_restart(s);
+        w->boot++;
+        field_hello(s, w, NULL, 0);
+        field_turn(s);
+        assert_int_equal(field_worker_state(s, w), WORKER_QUARANTINED);
+        field_canary(s, w, true);
+        assert_int_equal(field_worker_state(s, w), WORKER_IDLE);
+        is_told_of(s, w, "", "");
+        field_end(s);
+    }
+}
+
+/* Its canary runs out while nobody hears it: it is shown as unreachable before and after. */
+static void so_does_one_that_ran_out_unheard(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_hand(s, "w1", 1);
+    field_hello(s, w, NULL, 0);
+    field_run(s, 49 * NS_PER_S);
+    field_silence(s, 12 * NS_PER_S);
+    assert_int_equal(field_worker_state(s, w), WORKER_UNREACHABLE);
+    is_told_of(s, w, "canary wrong: no answer within a minute", "");
+    field_restart(s);
+    field_hello(s, w, NULL, 0);
+    assert_int_equal(field_worker_state(s, w), WORKER_QUARANTINED);
+    field_end(s);
+}
+
+static void who_is_let_back_while_away_is_let_back(void **state)
+{
+    (void)state;
+    for (int way = 0; way < WAYS; way++) {
+        struct error err = {0};
+        struct field *s = field_new();
+        struct hand *w = field_worker(s, "w1", 1);
+        assert_true(farm_quarantine(s->f, "w1", "smoke", "boss", s->now_ns, &err));
+        go(s, w, way);
+        assert_true(farm_readmit(s->f, "w1", "boss", &err));
+        field_turn(s);
+        is_told_of(s, w, "readmitted: a canary comes first", "boss");
+        field_restart(s);
+        field_hello(s, w, NULL, 0);
+        field_canary(s, w, true);
+        assert_int_equal(field_worker_state(s, w), WORKER_IDLE);
+        field_end(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +361,11 @@ int main(void)
         cmocka_unit_test(an_older_canary_does_not_lead_out),
         cmocka_unit_test(what_fails_after_the_canary_is_not_what_it_was_suspected_for),
         cmocka_unit_test(a_restart_keeps_an_operators_word),
+        cmocka_unit_test(an_operators_word_outlives_the_workers_going),
+        cmocka_unit_test(why_it_went_is_told_all_the_same),
+        cmocka_unit_test(a_wrong_canary_outlives_it_too),
+        cmocka_unit_test(so_does_one_that_ran_out_unheard),
+        cmocka_unit_test(who_is_let_back_while_away_is_let_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
