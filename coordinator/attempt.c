@@ -266,17 +266,21 @@ void attempt_end(struct farm *f, struct attempt *a, enum attempt_end end,
     retry_after(f, t, blamed ? w : NULL, end, detail->unbegun, detail->message, now_ns);
 }
 
+void attempt_call_off(struct farm *f, struct attempt *a, enum drop_reason drop, const char *why)
+{
+    if (a->worker->session == 0) return;
+    const struct attempt_key key = attempt_key(a);
+    bool on_offer = a->upload != NULL;
+    struct effect_message *m = on_offer ? worker_answer(f, a->worker, EFFECT_DROPPED, &key)
+                                        : worker_message(f, a->worker, EFFECT_CANCEL);
+    m->attempt = key;
+    m->drop = on_offer ? drop : DROP_NONE;
+    m->text = effects_text(&f->effects, why);
+}
+
 void attempt_dismiss(struct farm *f, struct attempt *a, enum attempt_end end, enum drop_reason drop,
                      const char *why, int64_t now_ns)
 {
-    struct attempt_key key = attempt_key(a);
-    if (a->worker->session != 0) {
-        bool on_offer = a->upload != NULL;
-        struct effect_message *m = on_offer ? worker_answer(f, a->worker, EFFECT_DROPPED, &key)
-                                            : worker_message(f, a->worker, EFFECT_CANCEL);
-        m->attempt = key;
-        m->drop = on_offer ? drop : DROP_NONE;
-        m->text = effects_text(&f->effects, why);
-    }
+    attempt_call_off(f, a, drop, why);
     attempt_end(f, a, end, &(struct attempt_detail){.message = why}, now_ns);
 }

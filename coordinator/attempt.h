@@ -94,7 +94,12 @@ struct attempt_detail { /* what is known of an end */
  * NULL. */
 void attempt_end(struct farm *f, struct attempt *a, enum attempt_end end,
                  const struct attempt_detail *detail, int64_t now_ns);
-/* Ends it from this side: the worker is told by Cancel, or by Dropped for a result on offer. */
+#define OUTRUN "another attempt was first" /* goes with DROP_DONE */
+
+/* The worker is told to stop, by Cancel, or by Dropped for a result on offer. The attempt lives on:
+ * the caller ends it. */
+void attempt_call_off(struct farm *f, struct attempt *a, enum drop_reason drop, const char *why);
+/* Ends it from this side, and the worker is told why. */
 void attempt_dismiss(struct farm *f, struct attempt *a, enum attempt_end end, enum drop_reason drop,
                      const char *why, int64_t now_ns);
 

@@ -72,7 +72,7 @@ static void condemn(struct farm *f, struct worker *w, const struct task_key *of,
                    "which agree",
                    winner->name);
     farm_event(f, "worker.disproved", of->batch, of->clip, w->name, why);
-    standing_quarantine(f, w, why, BY_THE_FARM, 0, now_ns);
+    if (!w->standing.held) standing_quarantine(f, w, why, BY_THE_FARM, 0, now_ns);
     (void)condemn_results(f, w, now_ns);
 }
 
@@ -80,9 +80,10 @@ void condemn_losers(struct farm *f, const struct opinion_losers *losers, const s
                     const struct worker *winner, int64_t now_ns)
 {
     for (uint32_t i = 0; i < losers->count; i++) {
-        if (losers->workers[i]->quarantined)
-            (void)condemn_results(f, losers->workers[i], now_ns);
+        const struct opinion_loser *each = &losers->items[i];
+        if (each->disproved)
+            condemn(f, each->worker, of, winner, now_ns);
         else
-            condemn(f, losers->workers[i], of, winner, now_ns);
+            (void)condemn_results(f, each->worker, now_ns);
     }
 }

@@ -6,8 +6,9 @@
 
 #include "coordinator/opinion.h"
 
-/* Two others agree on what they rendered otherwise, and `winner` is one of them; or a canary has
- * put them into quarantine already, while their render was being compared. */
+/* Who is disproved stays in quarantine until an operator lets it back, also when a canary had put
+ * it there meanwhile; `winner` is one of the two that agree. Of the others only what they stored is
+ * rendered again. */
 void condemn_losers(struct farm *f, const struct opinion_losers *losers, const struct task_key *of,
                     const struct worker *winner, int64_t now_ns);
 /* Stored results of `w` in clips that are not published begin anew, with all that was made from

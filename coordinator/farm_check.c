@@ -170,7 +170,7 @@ static uint32_t count_opinions(const struct work *w, bool *right)
         const struct task *t = CHAIN_OWNER(link, struct task, of_work);
         if (t->opinion == NULL) continue;
         count++;
-        *right = *right && t->state != TASK_DONE && t->opinion->view_count < OPINIONS_MAX;
+        *right = *right && t->state != TASK_DONE && t->opinion->view_count < VIEWS_MAX;
     }
     return count;
 }

@@ -209,7 +209,7 @@ static void answer_done(struct farm *f, const struct worker *w, const struct far
     if (won)
         (void)worker_answer(f, w, EFFECT_STORED, &offer->attempt);
     else
-        drop(f, w, &offer->attempt, DROP_DONE, "another attempt was first");
+        drop(f, w, &offer->attempt, DROP_DONE, OUTRUN);
 }
 
 static void adopt(struct farm *f, struct worker *w, struct batch *b, const struct farm_offer *offer,
@@ -231,6 +231,14 @@ static void adopt(struct farm *f, struct worker *w, struct batch *b, const struc
     take_upload(f, a, offer, now_ns);
 }
 
+/* Of what is compared its worker hears what it heard when that was put by. */
+static const char *why_set_aside(const struct task *t)
+{
+    return opinion_compares(t)
+               ? OUTRUN
+               : "it was rendered by this worker before: another one's is waited for";
+}
+
 /* NULL: it may be adopted. */
 static const char *why_not(const struct farm *f, const struct worker *w, const struct work *work,
                            const struct task *t, const struct farm_offer *offer)
@@ -240,7 +248,7 @@ static const char *why_not(const struct farm *f, const struct worker *w, const s
         return "too many results of it never came";
     if (!task_fence_is_ours(f, offer->attempt.fence)) return "not our fence";
     if (t != NULL && !opinion_may_adopt(f, t, w, offer->attempt.fence, fingerprint_of(offer)))
-        return "it was rendered by this worker before: another one's is waited for";
+        return why_set_aside(t);
     if (work != NULL && !work_has_inputs(work, offer->attempt.task.task))
         return "what it goes on from is not stored";
     if (work != NULL && !pin_takes(work, fingerprint_of(offer)))
@@ -261,7 +269,7 @@ static void take_wanted(struct farm *f, struct worker *w, struct batch *b, const
     if (!offer->matches)
         drop(f, w, key, DROP_MISMATCH, "not what the task asks for");
     else if (why != NULL)
-        drop(f, w, key, DROP_FENCED, why);
+        drop(f, w, key, strcmp(why, OUTRUN) == 0 ? DROP_DONE : DROP_FENCED, why);
     else
         adopt(f, w, b, offer, now_ns);
 }
@@ -414,7 +422,7 @@ static void dismiss_others(struct farm *f, const struct attempt *winner, int64_t
     {
         struct attempt *a = CHAIN_OWNER(link, struct attempt, of_task);
         if (a == winner) continue;
-        attempt_dismiss(f, a, END_SUPERSEDED, DROP_DONE, "another attempt was first", now_ns);
+        attempt_dismiss(f, a, END_SUPERSEDED, DROP_DONE, OUTRUN, now_ns);
     }
 }
 

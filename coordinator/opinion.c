@@ -130,7 +130,7 @@ static void set_aside(struct farm *f, struct attempt *a, enum attempt_end end, c
     struct task *t = a->task;
     deadline_clear(&f->timers, &t->patience);
     t->preferred = NULL;
-    attempt_dismiss(f, a, end, DROP_FENCED, why, now_ns);
+    attempt_end(f, a, end, &(struct attempt_detail){.message = why}, now_ns);
     checkpoint_missing(f, t);
 }
 
@@ -148,6 +148,7 @@ static void look_again(struct farm *f, struct attempt *a, enum suspect suspect, 
                           ? "every frame is black: it is rendered once more"
                           : "every frame is the same: it is rendered once more";
     (void)open_on(f, a->task, suspect, a->worker, a->worker_fence);
+    attempt_call_off(f, a, DROP_FENCED, why);
     set_aside(f, a, END_SUSPECT, why, now_ns);
 }
 
@@ -175,9 +176,10 @@ static bool is_drawn(struct farm *f, const struct attempt *a, const struct diges
     return somebody_else_could(f, a->task, a->worker, a->fingerprint);
 }
 
-/* The worker is not told that it is looked at. */
+/* The worker is not told that it is looked at: it hears what everybody hears who was outrun. */
 static void put_by(struct farm *f, struct attempt *a, int64_t now_ns)
 {
+    attempt_call_off(f, a, DROP_DONE, OUTRUN);
     set_aside(f, a, END_COMPARED, "it is rendered once more", now_ns);
 }
 
@@ -189,7 +191,7 @@ static bool is_its_own(const struct attempt *a)
 
 static void add_view(struct opinion *o, const struct attempt *a, const struct view *mine)
 {
-    if (!is_its_own(a) || o->view_count == OPINIONS_MAX) return;
+    if (!is_its_own(a) || o->view_count == VIEWS_MAX) return;
     if (o->view_count == 0) {
         o->first = a->worker;
         o->first_fence = a->worker_fence;
@@ -206,28 +208,50 @@ static void begin_comparing(struct farm *f, struct attempt *a, const struct view
     put_by(f, a, now_ns);
 }
 
-static void add_loser(struct opinion_losers *losers, struct worker *w)
+static struct opinion_loser *loser_of(struct opinion_losers *losers, struct worker *w)
 {
-    if (losers->count < OPINIONS_MAX) losers->workers[losers->count++] = w;
+    for (uint32_t i = 0; i < losers->count; i++) {
+        if (losers->items[i].worker == w) return &losers->items[i];
+    }
+    losers->items[losers->count] = (struct opinion_loser){.worker = w};
+    return &losers->items[losers->count++];
 }
 
-/* What a worker in quarantine said decides nothing: its canary did. */
-static void drop_views_of_quarantined(struct opinion *o, struct opinion_losers *losers)
+/* What a worker in quarantine said decides nothing. */
+static bool counts(const struct view *v)
 {
-    uint32_t kept = 0;
+    return !v->by->quarantined;
+}
+
+static uint32_t count_views(const struct opinion *o)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < o->view_count; i++)
+        count += counts(&o->views[i]);
+    return count;
+}
+
+static void find_quarantined(const struct opinion *o, struct opinion_losers *losers)
+{
     for (uint32_t i = 0; i < o->view_count; i++) {
-        if (o->views[i].by->quarantined)
-            add_loser(losers, o->views[i].by);
-        else
-            o->views[kept++] = o->views[i];
+        if (!counts(&o->views[i])) (void)loser_of(losers, o->views[i].by);
     }
-    o->view_count = kept;
+}
+
+static void find_disproved(const struct opinion *o, const struct digest *content,
+                           struct opinion_losers *losers)
+{
+    for (uint32_t i = 0; i < o->view_count; i++) {
+        const struct view *v = &o->views[i];
+        if (!digest_equal(&v->content, content)) loser_of(losers, v->by)->disproved = true;
+    }
 }
 
 static bool has_ally(const struct opinion *o, const struct view *mine)
 {
     for (uint32_t i = 0; i < o->view_count; i++) {
-        if (o->views[i].by != mine->by && digest_equal(&o->views[i].content, &mine->content))
+        const struct view *v = &o->views[i];
+        if (counts(v) && v->by != mine->by && digest_equal(&v->content, &mine->content))
             return true;
     }
     return false;
@@ -237,31 +261,30 @@ static bool has_ally(const struct opinion *o, const struct view *mine)
 static bool is_outdone(const struct opinion *o, const struct view *mine)
 {
     for (uint32_t i = 0; mine->odd && i < o->view_count; i++) {
-        if (!o->views[i].odd) return true;
+        if (counts(&o->views[i]) && !o->views[i].odd) return true;
     }
     return false;
 }
 
-static void find_losers(const struct opinion *o, const struct digest *content,
-                        struct opinion_losers *losers)
+/* NULL: nobody else's counts. */
+static struct worker *other_than(const struct opinion *o, const struct worker *w)
 {
     for (uint32_t i = 0; i < o->view_count; i++) {
-        if (!digest_equal(&o->views[i].content, content)) add_loser(losers, o->views[i].by);
+        if (counts(&o->views[i]) && o->views[i].by != w) return o->views[i].by;
     }
+    return NULL;
 }
 
 static bool is_disputed(const struct opinion *o, const struct worker *w)
 {
-    for (uint32_t i = 0; i < o->view_count; i++) {
-        if (o->views[i].by != w) return true;
-    }
-    return false;
+    return other_than(o, w) != NULL;
 }
 
 static void want_canaries(struct farm *f, const struct opinion *o, struct worker *w)
 {
-    for (uint32_t i = 0; i < o->view_count; i++)
-        canary_want(f, o->views[i].by);
+    for (uint32_t i = 0; i < o->view_count; i++) {
+        if (counts(&o->views[i])) canary_want(f, o->views[i].by);
+    }
     canary_want(f, w);
 }
 
@@ -271,7 +294,7 @@ static void tell_dispute(struct farm *f, const struct task *t, struct worker *w)
     (void)snprintf(text, sizeof(text),
                    "%s and %s render it differently, and nobody could decide: "
                    "what %s made is taken",
-                   t->opinion->views[0].by->name, w->name, w->name);
+                   other_than(t->opinion, w)->name, w->name, w->name);
     farm_event(f, "task.disputed", t->batch->id, t->clip, w->name, text);
     want_canaries(f, t->opinion, w);
 }
@@ -280,8 +303,14 @@ static void tell_dispute(struct farm *f, const struct task *t, struct worker *w)
 static bool is_over(const struct farm *f, const struct task *t, const struct attempt *a)
 {
     const struct opinion *o = t->opinion;
-    if (o->view_count + 1 >= OPINIONS_MAX) return true;
+    if (count_views(o) + 1 >= OPINIONS_MAX || o->view_count + 1 >= VIEWS_MAX) return true;
     return !is_disputed(o, a->worker) && !somebody_else_could(f, t, a->worker, o->fingerprint);
+}
+
+/* Somebody else saw the same, and both may say so. */
+static bool is_agreed(const struct opinion *o, const struct attempt *a, const struct view *mine)
+{
+    return is_its_own(a) && counts(mine) && has_ally(o, mine) && !is_outdone(o, mine);
 }
 
 static bool compare(struct farm *f, struct attempt *a, const struct view *mine,
@@ -290,11 +319,11 @@ static bool compare(struct farm *f, struct attempt *a, const struct view *mine,
     struct task *t = a->task;
     struct opinion *o = t->opinion;
     const char *fingerprint = a->fingerprint != NULL ? a->fingerprint : "";
-    drop_views_of_quarantined(o, losers);
+    find_quarantined(o, losers);
     if (o->fingerprint == NULL && fingerprint[0] != '\0') o->fingerprint = xstrdup(fingerprint);
     if (digest_is_zero(&mine->content) || !is_alike(o, fingerprint)) return true;
-    if (is_its_own(a) && has_ally(o, mine) && !is_outdone(o, mine)) {
-        find_losers(o, &mine->content, losers);
+    if (is_agreed(o, a, mine)) {
+        find_disproved(o, &mine->content, losers);
         return true;
     }
     if (is_over(f, t, a)) {

@@ -8,7 +8,9 @@
  * Where there is no third both render canaries, and after OPINIONS_MAX renders the last one is
  * taken, and an event says that nobody could tell. Only what one worker rendered from its first
  * step on, and from the task's present inputs, is compared. Odd frames are what broken machines
- * agree on: they stand against nobody who saw something in the same task.
+ * agree on: they stand against nobody who saw something in the same task. What a worker in
+ * quarantine rendered decides nothing, and is judged all the same: else a wrong canary, rendered on
+ * purpose, would be the way out of being compared.
  *
  * What is set aside is not kept: only who made it, and a digest of its content. That it was set
  * aside outlives a start of the farm (as suspect and winner of a task that is not done), the digest
@@ -18,7 +20,8 @@
 
 #include "coordinator/worker_core.h"
 
-#define OPINIONS_MAX 4
+#define OPINIONS_MAX 4 /* renders by workers that are not in quarantine, ... */
+#define VIEWS_MAX 8    /* ... and by all */
 
 struct view { /* one worker's render */
     struct worker *by;
@@ -31,17 +34,23 @@ struct opinion {
     struct worker *first; /* who made what was set aside first, ... */
     uint64_t first_fence; /* ... as it names that attempt */
     char *fingerprint;    /* that can be compared with it; NULL = not known since the start */
-    struct view views[OPINIONS_MAX];
+    struct view views[VIEWS_MAX];
     uint32_t view_count;
 };
 
+struct opinion_loser {
+    struct worker *worker;
+    bool disproved; /* two others agree on what it rendered otherwise; else a canary was wrong */
+};
+
 struct opinion_losers { /* condemn.h */
-    struct worker *workers[OPINIONS_MAX];
+    struct opinion_loser items[VIEWS_MAX];
     uint32_t count;
 };
 
 /* The result of `a` is whole and sound. False: it is set aside, `a` has ended, and the task will be
- * rendered once more. True: it is to be stored. Either way *losers are condemned then. */
+ * rendered once more. True: it is to be stored. Either way *losers, empty before, are condemned
+ * then. */
 bool opinion_hear(struct farm *f, struct attempt *a, const struct farm_verdict *verdict,
                   struct opinion_losers *losers, int64_t now_ns);
 /* This slot may render the task: it is not who made what was set aside, unless nobody else could.

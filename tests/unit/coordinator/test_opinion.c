@@ -11,7 +11,7 @@
 
 struct table_of { /* workers w1, w2, ... and a batch */
     struct field *s;
-    struct hand *hands[4];
+    struct hand *hands[10];
     size_t count;
 };
 
@@ -26,7 +26,8 @@ static struct field *new_field(uint32_t compare_one_in)
 
 static struct table_of with_workers(size_t count, uint32_t clips, uint32_t compare_one_in)
 {
-    static const char *const names[] = {"w1", "w2", "w3", "w4"};
+    static const char *const names[] = {"w1", "w2", "w3", "w4", "w5",
+                                        "w6", "w7", "w8", "w9", "w10"};
     struct table_of t = {.s = new_field(compare_one_in), .count = count};
     for (size_t i = 0; i < count; i++)
         t.hands[i] = field_worker(t.s, names[i], 1);
@@ -363,6 +364,172 @@ static void a_third_decides_and_the_liar_is_held(void **state)
     }
 }
 
+static void hears_that_it_was_outrun(const struct field *s, const struct hand *w)
+{
+    const struct note *n = field_last(s, EFFECT_DROPPED);
+    assert_string_equal(n->worker, w->name);
+    assert_int_equal(n->e.message.drop, DROP_DONE);
+    assert_string_equal(n->text, "another attempt was first");
+}
+
+static void asks_again(struct field *s, const struct hand *w, const struct attempt_key *key)
+{
+    field_forget(s);
+    field_offer(s, w, key, 1000);
+    hears_that_it_was_outrun(s, w);
+}
+
+/* Whenever it asks: nothing tells that its result is compared. */
+static void who_is_compared_hears_that_it_was_outrun(void **state)
+{
+    (void)state;
+    struct table_of t = with_workers(3, 1, 1);
+    struct attempt_key key;
+    struct hand *first = holder(&t, &key);
+    (void)render(&t, SUSPECT_NONE, GOOD);
+    hears_that_it_was_outrun(t.s, first);
+    asks_again(t.s, first, &key);
+    field_restart(t.s);
+    for (size_t i = 0; i < t.count; i++)
+        field_hello(t.s, t.hands[i], NULL, 0);
+    field_run(t.s, 30 * NS_PER_S);
+    asks_again(t.s, first, &key);
+    (void)render(&t, SUSPECT_NONE, GOOD);
+    (void)render(&t, SUSPECT_NONE, GOOD);
+    assert_int_equal(last_end(t.s), END_DONE);
+    asks_again(t.s, first, &key);
+    field_end(t.s);
+}
+
+/* It comes back as another process and fails the canary of the farm, on purpose. */
+static void go_into_quarantine(struct field *s, struct hand *w)
+{
+    w->boot++;
+    field_hello(s, w, NULL, 0);
+    field_canary(s, w, false);
+    assert_true(is_quarantined(s, w));
+}
+
+static void is_held(struct field *s, struct hand *w)
+{
+    field_forget(s);
+    field_run(s, 3600 * NS_PER_S);
+    assert_false(has_canary(s, w));
+    w->boot++;
+    field_hello(s, w, NULL, 0);
+    field_run(s, 3600 * NS_PER_S);
+    assert_false(has_canary(s, w));
+    assert_true(is_quarantined(s, w));
+}
+
+static void a_wrong_canary_is_no_way_out_of_being_compared(void **state)
+{
+    (void)state;
+    for (int back = 0; back < 2; back++) {
+        struct table_of t = with_workers(3, 1, 1);
+        struct hand *liar = render(&t, SUSPECT_NONE, FALSE_ONE);
+        go_into_quarantine(t.s, liar);
+        (void)render(&t, SUSPECT_NONE, GOOD);
+        assert_int_equal(last_end(t.s), END_COMPARED); /* one alone says nothing against it */
+        assert_int_equal(field_events(t.s, "worker.disproved"), 0);
+        liar->boot += (uint8_t)back;
+        if (back) field_hello(t.s, liar, NULL, 0);
+        if (back) field_canary(t.s, liar, true);
+        (void)render(&t, SUSPECT_NONE, GOOD);
+        assert_int_equal(last_end(t.s), END_DONE);
+        assert_int_equal(field_events(t.s, "worker.disproved"), 1);
+        is_held(t.s, liar);
+        field_end(t.s);
+    }
+}
+
+static void who_was_disproved_while_away_is_held_after_a_start(void **state)
+{
+    (void)state;
+    struct table_of t = with_workers(3, 1, 1);
+    struct hand *liar = render(&t, SUSPECT_NONE, FALSE_ONE);
+    farm_leaving(t.s->f, liar->session, "bye", true, t.s->now_ns);
+    liar->session = 0;
+    (void)render(&t, SUSPECT_NONE, GOOD);
+    (void)render(&t, SUSPECT_NONE, GOOD);
+    assert_int_equal(field_events(t.s, "worker.disproved"), 1);
+    field_restart(t.s);
+    field_hello(t.s, liar, NULL, 0);
+    is_held(t.s, liar);
+    field_end(t.s);
+}
+
+static void what_one_in_quarantine_saw_is_no_second_voice(void **state)
+{
+    (void)state;
+    struct table_of t = with_workers(4, 1, 1);
+    struct hand *first = render(&t, SUSPECT_NONE, FALSE_ONE);
+    go_into_quarantine(t.s, first);
+    struct hand *second = render(&t, SUSPECT_NONE, FALSE_ONE);
+    assert_int_equal(last_end(t.s), END_COMPARED);
+    (void)render(&t, SUSPECT_NONE, GOOD);
+    assert_int_equal(last_end(t.s), END_COMPARED);
+    (void)render(&t, SUSPECT_NONE, GOOD);
+    assert_int_equal(field_events(t.s, "worker.disproved"), 2);
+    is_held(t.s, first);
+    is_held(t.s, second);
+    field_end(t.s);
+}
+
+/* Its result was all here when it went into quarantine. */
+static void nor_is_what_it_brought_before(void **state)
+{
+    (void)state;
+    struct table_of t = with_workers(4, 1, 1);
+    struct attempt_key key;
+    struct hand *first = render(&t, SUSPECT_NONE, FALSE_ONE), *second = holder(&t, &key);
+    struct farm_verdict verdict = {.kind = VERDICT_SOUND, .content = {{FALSE_ONE}}};
+    field_offer(t.s, second, &key, 1000);
+    field_upload(t.s, second, &key);
+    go_into_quarantine(t.s, second);
+    farm_verdict(t.s->f, second->name, &key, &verdict, t.s->now_ns);
+    field_turn(t.s);
+    assert_int_equal(last_end(t.s), END_COMPARED);
+    (void)render(&t, SUSPECT_NONE, GOOD);
+    (void)render(&t, SUSPECT_NONE, GOOD);
+    assert_int_equal(field_events(t.s, "worker.disproved"), 2);
+    is_held(t.s, first);
+    is_held(t.s, second);
+    field_end(t.s);
+}
+
+/* Who goes into quarantine each time keeps no task for ever. */
+static void what_nobody_is_left_to_judge_comes_to_an_end(void **state)
+{
+    (void)state;
+    struct table_of t = with_workers(10, 1, 1);
+    for (uint8_t i = 0; i < 7; i++) {
+        struct hand *w = render(&t, SUSPECT_NONE, (uint8_t)(100 + i));
+        assert_int_equal(last_end(t.s), END_COMPARED);
+        go_into_quarantine(t.s, w);
+    }
+    (void)render(&t, SUSPECT_NONE, GOOD);
+    assert_int_equal(last_end(t.s), END_DONE);
+    assert_int_equal(field_events(t.s, "worker.disproved"), 0);
+    field_end(t.s);
+}
+
+static void an_operators_word_about_the_liar_stays(void **state)
+{
+    (void)state;
+    struct table_of t = with_workers(3, 1, 1);
+    struct worker_info info;
+    struct hand *liar = render(&t, SUSPECT_NONE, FALSE_ONE);
+    assert_true(farm_quarantine(t.s->f, liar->name, "smoke", "boss", t.s->now_ns, NULL));
+    (void)render(&t, SUSPECT_NONE, GOOD);
+    (void)render(&t, SUSPECT_NONE, GOOD);
+    assert_int_equal(field_events(t.s, "worker.disproved"), 1);
+    assert_true(farm_worker_info(t.s->f, liar->name, t.s->now_ns, &info));
+    assert_string_equal(info.reason, "smoke");
+    assert_string_equal(info.by, "boss");
+    field_end(t.s);
+}
+
 /* Two broken ones render the same: nothing. */
 static void black_twice_does_not_outvote_who_saw_something(void **state)
 {
@@ -680,6 +847,13 @@ int main(void)
         cmocka_unit_test(full_trust_compares_nothing),
         cmocka_unit_test(the_lot_falls_on_some),
         cmocka_unit_test(a_third_decides_and_the_liar_is_held),
+        cmocka_unit_test(who_is_compared_hears_that_it_was_outrun),
+        cmocka_unit_test(a_wrong_canary_is_no_way_out_of_being_compared),
+        cmocka_unit_test(who_was_disproved_while_away_is_held_after_a_start),
+        cmocka_unit_test(what_one_in_quarantine_saw_is_no_second_voice),
+        cmocka_unit_test(nor_is_what_it_brought_before),
+        cmocka_unit_test(what_nobody_is_left_to_judge_comes_to_an_end),
+        cmocka_unit_test(an_operators_word_about_the_liar_stays),
         cmocka_unit_test(black_twice_does_not_outvote_who_saw_something),
         cmocka_unit_test(what_the_liar_stored_is_rendered_again),
         cmocka_unit_test(a_long_clip_of_a_liar_begins_anew),
