@@ -215,13 +215,32 @@ static void name_check(const char *worker, const struct attempt_key *key, bool i
     (void)snprintf(out, CHECK_NAME_SIZE, "%s%s", name, is_checkpoint ? ".checkpoint" : "");
 }
 
+static void drop(struct checks *k, struct check *check)
+{
+    (void)table_remove_text(&k->running, check->name);
+    if (check->run != NULL) media_run_cancel(check->run);
+    free_check(check);
+}
+
+/* The same attempt with other files was judged for an offer that is no more. */
+static bool is_running(struct checks *k, const char *name, const struct effect_job *job)
+{
+    struct check *check = table_get_text(&k->running, name);
+    if (check == NULL) return false;
+    if (check->job.output_count == job->output_count &&
+        outputs_are_same(check->job.outputs, job->outputs, job->output_count))
+        return true;
+    drop(k, check);
+    return false;
+}
+
 static void start(struct checks *k, const struct effect_job *job, bool is_checkpoint)
 {
     struct error err = {0};
     char name[CHECK_NAME_SIZE];
     struct attempt_key key = attempt_of(job);
     name_check(job->worker, &key, is_checkpoint, name);
-    if (table_get_text(&k->running, name) != NULL) return;
+    if (is_running(k, name, job)) return;
     struct check *check = xcalloc(1, sizeof(*check));
     check->owner = k;
     check->worker = xstrdup(job->worker);
@@ -248,12 +267,21 @@ void checks_start_checkpoint(struct checks *k, const struct effect_job *job)
     start(k, job, true);
 }
 
-void checks_drop_checkpoint(struct checks *k, const char *worker, const struct attempt_key *key)
+static void drop_named(struct checks *k, const char *worker, const struct attempt_key *key,
+                       bool is_checkpoint)
 {
     char name[CHECK_NAME_SIZE];
-    name_check(worker, key, true, name);
-    struct check *check = table_remove_text(&k->running, name);
-    if (check == NULL) return;
-    if (check->run != NULL) media_run_cancel(check->run);
-    free_check(check);
+    name_check(worker, key, is_checkpoint, name);
+    struct check *check = table_get_text(&k->running, name);
+    if (check != NULL) drop(k, check);
+}
+
+void checks_drop(struct checks *k, const char *worker, const struct attempt_key *key)
+{
+    drop_named(k, worker, key, false);
+}
+
+void checks_drop_checkpoint(struct checks *k, const char *worker, const struct attempt_key *key)
+{
+    drop_named(k, worker, key, true);
 }

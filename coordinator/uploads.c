@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/table.h"
 #include "base/xalloc.h"
+#include "coordinator/checks.h"
 #include "coordinator/releases.h"
 #include "coordinator/shell.h"
 
@@ -345,6 +346,7 @@ void uploads_stored(struct uploads *u, const char *worker, const struct attempt_
 void uploads_discard(struct uploads *u, const char *worker, const struct attempt_key *key)
 {
     if (farm_has_upload(u->c->farm, worker, key)) return;
+    checks_drop(u->c->checks, worker, key);
     struct upload *e = find(u, worker, key);
     if (e != NULL) remove_upload(u, e, false);
     char name[UPLOADS_NAME_SIZE];

@@ -40,9 +40,9 @@ struct peer {
 
 /* ---- the process ---- */
 
-static inline void farm_run(const struct farm_process *f, int out)
+static inline void farm_run(const struct farm_process *f, const char *bin, int out)
 {
-    char *program = path_join(TEST_BIN, "zoe-coordinator");
+    char *program = path_join(bin, "zoe-coordinator");
     char *models = path_join(TEST_SOURCE, "models");
     char *log = path_join(f->folder, "log"), *state = path_join(f->folder, "state");
     int err = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -75,7 +75,8 @@ static inline void farm_read_ready(struct farm_process *f, int in)
     json_decref(ready);
 }
 
-static inline void farm_open(struct farm_process *f)
+/* With the programs of that folder. */
+static inline void farm_open_from(struct farm_process *f, const char *bin)
 {
     struct error err = {0};
     int ends[2];
@@ -86,7 +87,7 @@ static inline void farm_open(struct farm_process *f)
     assert_int_equal(pipe(ends), 0);
     f->pid = fork();
     assert_true(f->pid >= 0);
-    if (f->pid == 0) farm_run(f, ends[1]);
+    if (f->pid == 0) farm_run(f, bin, ends[1]);
     (void)close(ends[1]);
     farm_read_ready(f, ends[0]);
     (void)close(ends[0]);
@@ -98,6 +99,11 @@ static inline void farm_open(struct farm_process *f)
 }
 
 /* It must have lived until now, and end cleanly. */
+static inline void farm_open(struct farm_process *f)
+{
+    farm_open_from(f, TEST_BIN);
+}
+
 static inline void farm_close(struct farm_process *f)
 {
     struct error err = {0};

@@ -1,145 +1,6 @@
 /* A real coordinator, and workers that lie about results: whose they are, what they are, where
  * their bytes go. A batch of three clips waits; nobody renders it. */
-#include "wire/farm_peer.h"
-
-#define SEGMENT_BYTES 100000
-
-struct cast {
-    struct farm_process farm;
-    struct key_pair keys[2];
-    struct peer admin;
-    char batch[ID_BATCH_SIZE];
-};
-
-static struct cast cast;
-
-static int open_cast(void **state)
-{
-    (void)state;
-    char role[] = "worker", w1[] = "w1", w2[] = "w2";
-    farm_open(&cast.farm);
-    cast.admin = peer_client(&cast.farm, &cast.farm.admin);
-    keys_generate(&cast.keys[0]);
-    keys_generate(&cast.keys[1]);
-    peer_allow(&cast.admin, &cast.keys[0], role, w1);
-    peer_allow(&cast.admin, &cast.keys[1], role, w2);
-    peer_submit(&cast.admin, "one\ntwo\nthree\n",
-                "{\"model\":\"pattern\",\"width\":64,\"height\":64,\"num_frames\":4}", cast.batch);
-    return 0;
-}
-
-static int close_cast(void **state)
-{
-    (void)state;
-    peer_close(&cast.admin);
-    farm_close(&cast.farm);
-    return 0;
-}
-
-/* ---- a worker with a task ---- */
-
-struct labour {
-    struct peer peer;
-    uint64_t session;
-    uint32_t clip;
-    uint64_t fence;
-    struct digest recipe;
-    struct digest model;
-};
-
-/* Joins, passes the canary, gets a task. */
-static void begin(struct labour *w, int index)
-{
-    memset(w, 0, sizeof(*w));
-    w->peer = peer_open(&cast.farm, false, &cast.keys[index]);
-    w->session = peer_join(&w->peer);
-    peer_pass_canary(&w->peer);
-    struct message *m = peer_expect(&w->peer, FARM__ENVELOPE__BODY_ASSIGN);
-    const Farm__Assign *assign = m->envelope->assign;
-    assert_false(assign->canary);
-    assert_string_equal(assign->attempt->batch, cast.batch);
-    w->clip = assign->attempt->clip;
-    w->fence = assign->attempt->fence;
-    w->recipe = digest_of(assign->recipe, strlen(assign->recipe));
-    assert_true(codec_digest_get(&assign->model_digest, &w->model));
-    message_free(m);
-}
-
-/* Hands all back, so that the next test finds three waiting clips. */
-static void end(struct labour *w)
-{
-    Farm__Leaving leaving = FARM__LEAVING__INIT;
-    leaving.drained = true;
-    Farm__Heartbeat beat = FARM__HEARTBEAT__INIT;
-    beat.session = w->session;
-    PEER_SAY(&w->peer, LEAVING, leaving, &leaving);
-    PEER_SAY(&w->peer, HEARTBEAT, heartbeat, &beat);
-    peer_skip(&w->peer, FARM__ENVELOPE__BODY_WHO_ARE_YOU); /* those were its last words */
-    peer_close(&w->peer);
-}
-
-static void offer_as(struct labour *w, char *batch, uint32_t clip, uint64_t fence,
-                     const struct digest *recipe, const struct digest *sha256)
-{
-    char kind[] = "segment", fingerprint[] = "a test";
-    Farm__Attempt attempt = FARM__ATTEMPT__INIT;
-    Farm__Output output = FARM__OUTPUT__INIT, *outputs[] = {&output};
-    Farm__Offer offer = FARM__OFFER__INIT;
-    attempt.batch = batch;
-    attempt.clip = clip;
-    attempt.fence = fence;
-    output.kind = kind;
-    output.sha256 = output.frames_sha256 = codec_digest(sha256);
-    output.size_bytes = SEGMENT_BYTES;
-    output.frames = 4;
-    output.width = output.height = 64;
-    offer.attempt = &attempt;
-    offer.recipe_digest = codec_digest(recipe);
-    offer.model_digest = codec_digest(&w->model);
-    offer.fingerprint = fingerprint;
-    offer.outputs = outputs;
-    offer.n_outputs = 1;
-    PEER_SAY(&w->peer, OFFER, offer, &offer);
-}
-
-static void offer_own(struct labour *w, const struct digest *sha256)
-{
-    offer_as(w, cast.batch, w->clip, w->fence, &w->recipe, sha256);
-}
-
-static void expect_dropped(struct labour *w, Farm__DropReason reason)
-{
-    struct message *m = peer_expect(&w->peer, FARM__ENVELOPE__BODY_DROPPED);
-    const Farm__Dropped *dropped = m->envelope->dropped;
-    if (dropped->reason != reason) fail_msg("%d: %s", (int)dropped->reason, dropped->message);
-    message_free(m);
-}
-
-static void send_chunk(struct labour *w, uint32_t output, uint64_t offset, const uint8_t *bytes,
-                       size_t size)
-{
-    Farm__Attempt attempt = FARM__ATTEMPT__INIT;
-    Farm__Chunk chunk = FARM__CHUNK__INIT;
-    Farm__Envelope envelope = FARM__ENVELOPE__INIT;
-    attempt.batch = cast.batch;
-    attempt.clip = w->clip;
-    attempt.fence = w->fence;
-    chunk.attempt = &attempt;
-    chunk.output = output;
-    chunk.offset = offset;
-    envelope.body_case = FARM__ENVELOPE__BODY_CHUNK;
-    envelope.chunk = &chunk;
-    peer_send(&w->peer, &envelope, (struct bytes){bytes, size});
-}
-
-static const uint8_t *noise(struct digest *sha256)
-{
-    static uint8_t bytes[SEGMENT_BYTES];
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        bytes[i] = (uint8_t)(i * 31 >> 3);
-    *sha256 = digest_of(bytes, sizeof(bytes));
-    return bytes;
-}
+#include "wire/labour.h"
 
 /* ---- tests ---- */
 
@@ -150,8 +11,8 @@ static void offers_of_what_is_not_theirs(void **state)
     struct digest sha256, wrong = {{7}};
     char nobody[] = "zzzzzzzzzz";
     (void)noise(&sha256);
-    begin(&first, 0);
-    begin(&second, 1);
+    labour_begin(&first, 0);
+    labour_begin(&second, 1);
     assert_int_not_equal(first.clip, second.clip);
     offer_as(&second, nobody, 0, 1, &second.recipe, &sha256);
     expect_dropped(&second, FARM__DROP_REASON__DROP_UNKNOWN);
@@ -164,8 +25,8 @@ static void offers_of_what_is_not_theirs(void **state)
     expect_dropped(&second, FARM__DROP_REASON__DROP_FENCED);
     offer_as(&second, cast.batch, second.clip, second.fence, &wrong, &sha256);
     expect_dropped(&second, FARM__DROP_REASON__DROP_MISMATCH);
-    end(&first);
-    end(&second);
+    labour_end(&first);
+    labour_end(&second);
 }
 
 static void chunks_outside_the_window(void **state)
@@ -174,7 +35,7 @@ static void chunks_outside_the_window(void **state)
     struct labour w;
     struct digest sha256;
     const uint8_t *bytes = noise(&sha256);
-    begin(&w, 0);
+    labour_begin(&w, 0);
     send_chunk(&w, 0, 0, bytes, 1000); /* nothing was offered */
     offer_own(&w, &sha256);
     struct message *m = peer_expect(&w.peer, FARM__ENVELOPE__BODY_CREDIT);
@@ -192,7 +53,7 @@ static void chunks_outside_the_window(void **state)
     expect_dropped(&w, FARM__DROP_REASON__DROP_REJECTED); /* the right bytes, but no video */
     offer_own(&w, &sha256); /* that attempt is over: adopted, or dropped; never trusted */
     peer_beat(&w.peer, w.session);
-    end(&w);
+    labour_end(&w);
 }
 
 static void bytes_of_another_digest(void **state)
@@ -201,14 +62,14 @@ static void bytes_of_another_digest(void **state)
     struct labour w;
     struct digest sha256, wrong = {{1, 2, 3}};
     const uint8_t *bytes = noise(&sha256);
-    begin(&w, 1);
+    labour_begin(&w, 1);
     offer_own(&w, &wrong);
     for (int i = 0; i < 2; i++) { /* once more is asked for */
         peer_skip(&w.peer, FARM__ENVELOPE__BODY_CREDIT);
         send_chunk(&w, 0, 0, bytes, SEGMENT_BYTES);
     }
     expect_dropped(&w, FARM__DROP_REASON__DROP_REJECTED);
-    end(&w);
+    labour_end(&w);
 }
 
 /* While a thread hashes the first, and the worker is needed for nothing more. */
@@ -218,14 +79,14 @@ static void something_else_after_the_last_byte(void **state)
     struct labour w;
     struct digest sha256, other = {{4, 5, 6}};
     const uint8_t *bytes = noise(&sha256);
-    begin(&w, 0);
+    labour_begin(&w, 0);
     offer_own(&w, &sha256);
     peer_skip(&w.peer, FARM__ENVELOPE__BODY_CREDIT);
     send_chunk(&w, 0, 0, bytes, SEGMENT_BYTES);
     offer_own(&w, &other);
     offer_own(&w, &sha256);                               /* the same once more is harmless */
     expect_dropped(&w, FARM__DROP_REASON__DROP_REJECTED); /* the first is no video */
-    end(&w);
+    labour_end(&w);
 }
 
 static void ask_model_file(struct labour *w, const struct digest *model, char *path,
@@ -251,7 +112,7 @@ static void files_that_workers_may_not_have(void **state)
     struct labour w;
     struct digest unknown = {{9}};
     char path[LIMIT_PATH_BYTES];
-    begin(&w, 0);
+    labour_begin(&w, 0);
     uint64_t before = peer_bad_messages(&cast.admin);
     for (size_t i = 0; i < sizeof(unsafe) / sizeof(unsafe[0]); i++) {
         (void)snprintf(path, sizeof(path), "%s", unsafe[i]);
@@ -270,7 +131,7 @@ static void files_that_workers_may_not_have(void **state)
     struct message *m = peer_expect(&w.peer, FARM__ENVELOPE__BODY_FILE_DATA);
     assert_true(m->payload.size > 10);
     message_free(m);
-    end(&w);
+    labour_end(&w);
 }
 
 static void files_that_clients_may_not_have(void **state)
@@ -335,6 +196,13 @@ static void a_submit_that_sends_what_it_may_not(void **state)
     (void)peer_bad_messages(&cast.admin);
 }
 
+static int open_cast(void **state)
+{
+    (void)state;
+    cast_open(TEST_BIN);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,5 +214,5 @@ int main(void)
         cmocka_unit_test(files_that_clients_may_not_have),
         cmocka_unit_test(a_submit_that_sends_what_it_may_not),
     };
-    return cmocka_run_group_tests(tests, open_cast, close_cast);
+    return cmocka_run_group_tests(tests, open_cast, cast_close);
 }
