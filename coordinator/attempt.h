@@ -17,9 +17,13 @@ struct upload { /* of a result or of a checkpoint, from its offer on */
     uint32_t output_count;
     uint32_t current; /* output that flows now */
     uint64_t granted; /* of it: bytes that may be sent, >= received */
-    bool paused;      /* the session was replaced: waits to be offered again */
-    bool complete;    /* the worker is needed no more: hashes, then the verdict */
-    bool checking;    /* a verdict is owed */
+    bool awaited;     /* they could come since awaited_ns */
+    int64_t awaited_ns;
+    int64_t spent_ns;     /* of the patience with it: credit.h */
+    uint64_t worth_bytes; /* that gave some of it back */
+    bool paused;          /* the session was replaced: waits to be offered again */
+    bool complete;        /* the worker is needed no more: hashes, then the verdict */
+    bool checking;        /* a verdict is owed */
     uint32_t wrong_digests;
     uint32_t deaths; /* media children (M1) */
     char *fingerprint;

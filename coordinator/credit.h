@@ -12,6 +12,13 @@ void credit_join(struct farm *f, struct upload *u, int64_t now_ns);
 void credit_withdraw(struct farm *f, struct upload *u);
 /* `offset` bytes of the current output are here. */
 void credit_used(struct farm *f, struct upload *u, uint64_t offset, int64_t now_ns);
+/* How long credit may still lie unused: CREDIT_IDLE_NS in all, to which every new kB adds a second
+ * again. Offering once more adds nothing, or who never sends would keep a task for ever. */
+int64_t credit_patience(const struct upload *u);
+/* Nothing can come now: neither can it be missed. */
+void credit_rest(struct upload *u, int64_t now_ns);
+/* Nor while its worker was away; but whoever comes back over and over tries our patience. */
+void credit_part(struct upload *u);
 /* Grants what the pool allows. */
 void credit_distribute(struct farm *f, int64_t now_ns);
 

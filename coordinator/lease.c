@@ -1,6 +1,7 @@
 #include "coordinator/lease.h"
 
 #include "base/clock.h"
+#include "coordinator/credit.h"
 
 /* Until a worker has shown its pace, a step may take five times what a slow machine needs for so
  * many pixels, and never less than a minute. */
@@ -64,7 +65,8 @@ void lease_start(struct farm *f, struct attempt *a, int64_t now_ns)
 
 void lease_await_bytes(struct farm *f, struct attempt *a, int64_t now_ns)
 {
-    deadline_set(&f->leases, &a->lease, now_ns + CREDIT_IDLE_NS);
+    int64_t patience = a->upload != NULL ? credit_patience(a->upload) : CREDIT_IDLE_NS;
+    deadline_set(&f->leases, &a->lease, now_ns + patience);
 }
 
 void lease_stand(struct farm *f, struct attempt *a)

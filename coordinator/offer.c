@@ -80,6 +80,7 @@ static void complete(struct farm *f, struct attempt *a)
     struct upload *u = a->upload;
     credit_withdraw(f, u);
     u->complete = true;
+    u->awaited = false;
     chain_remove(&u->in_transfers);
     lease_stand(f, a);
 }
@@ -141,6 +142,7 @@ static void take_upload(struct farm *f, struct attempt *a, const struct farm_off
     worker_vacate(f, a, now_ns);
     checkpoint_forget(f, a);
     struct upload *u = upload_of(a);
+    credit_rest(u, now_ns);
     credit_withdraw(f, u);
     fill(u, offer);
     start_over(u);
@@ -159,6 +161,7 @@ void offer_pause(struct farm *f, struct attempt *a)
 {
     struct upload *u = a->upload;
     if (u == NULL || u->complete) return;
+    credit_part(u);
     credit_withdraw(f, u);
     chain_remove(&u->in_transfers);
     u->paused = true;

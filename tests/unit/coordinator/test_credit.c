@@ -80,6 +80,47 @@ static void an_offer_made_again_starts_credit_anew(void **state)
     field_end(s);
 }
 
+#define TENTH_NS (CREDIT_IDLE_NS / 10)
+
+static void an_offer_made_over_and_over_is_no_progress(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct field *s = with_uploads(&w, 1, 3 * MIB);
+    struct attempt_key key = {.task = {.batch = BATCH}, .fence = 1};
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 0);
+        field_offer(s, w, &key, 3 * MIB);
+        field_run(s, TENTH_NS);
+    }
+    assert_int_equal(field_last(s, EFFECT_END_ATTEMPT)->e.end.end, END_LOST);
+    field_end(s);
+}
+
+/* A byte now and then neither; a thousand in each second are. */
+static void what_comes_pays_for_its_time_only(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct field *s = with_uploads(&w, 1, 3 * MIB);
+    struct attempt_key key = {.task = {.batch = BATCH}, .fence = 1};
+    uint64_t sent = 0;
+    for (int i = 0; i < 30; i++) {
+        sent += 1000 * TENTH_NS / NS_PER_S;
+        field_run(s, TENTH_NS);
+        assert_true(farm_received(s->f, w->session, &key, 0, sent, s->now_ns));
+        field_turn(s);
+    }
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 0);
+        assert_true(farm_received(s->f, w->session, &key, 0, ++sent, s->now_ns));
+        field_run(s, TENTH_NS);
+    }
+    field_run(s, NS_PER_S);
+    assert_int_equal(field_last(s, EFFECT_END_ATTEMPT)->e.end.end, END_LOST);
+    field_end(s);
+}
+
 static void the_clock_stands_while_the_pool_is_empty(void **state)
 {
     (void)state;
@@ -119,6 +160,8 @@ int main(void)
         cmocka_unit_test(every_end_gives_its_credit_back),
         cmocka_unit_test(a_session_that_ends_gives_its_credit_back),
         cmocka_unit_test(an_offer_made_again_starts_credit_anew),
+        cmocka_unit_test(an_offer_made_over_and_over_is_no_progress),
+        cmocka_unit_test(what_comes_pays_for_its_time_only),
         cmocka_unit_test(the_clock_stands_while_the_pool_is_empty),
         cmocka_unit_test(the_last_window_is_what_is_missing),
     };

@@ -204,9 +204,9 @@ static void granted_credit_must_be_used(void **state)
     struct hand *w;
     struct attempt_key key;
     struct field *s = with_one_running(&w, &key);
-    field_offer(s, w, &key, 1000);
+    field_offer(s, w, &key, 100000);
     field_run(s, CREDIT_IDLE_NS - 1);
-    assert_true(farm_received(s->f, w->session, &key, 0, 999, s->now_ns));
+    assert_true(farm_received(s->f, w->session, &key, 0, 99999, s->now_ns)); /* at its pace */
     field_run(s, CREDIT_IDLE_NS - 1);
     assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 0);
     field_run(s, 1);
