@@ -1,7 +1,7 @@
 /* A real coordinator whose media children say when they begin, and wait until they may go on. */
 #include <poll.h>
 
-#include "wire/labour.h"
+#include "wire/liar.h"
 
 static struct {
     char *folder;

@@ -1,6 +1,6 @@
 /* A real coordinator, and workers that lie about results: whose they are, what they are, where
  * their bytes go. A batch of three clips waits; nobody renders it. */
-#include "wire/labour.h"
+#include "wire/liar.h"
 
 /* ---- tests ---- */
 

@@ -1,6 +1,6 @@
 /* A farm with a batch of three clips that nobody renders, and workers that lie about results. */
-#ifndef ZOE_TESTS_WIRE_LABOUR_H
-#define ZOE_TESTS_WIRE_LABOUR_H
+#ifndef ZOE_TESTS_WIRE_LIAR_H
+#define ZOE_TESTS_WIRE_LIAR_H
 
 #include "wire/farm_peer.h"
 
