@@ -201,7 +201,7 @@ static void prune(struct coordinator *c)
     store_tokens_prune(c->store, clock_wall_ms() - TOKEN_KEEP_MS);
     const bool expired = store_outputs_expire(c->store, clock_wall_ms());
     if (store_inputs_prune(c->store, clock_wall_ms() - INPUT_KEEP_MS) || expired)
-        artifacts_sweep(c->artifacts);
+        c->sweep_wanted = true;
 }
 
 static void expel(struct coordinator *c)
