@@ -149,6 +149,11 @@ static const struct row *find_row(Farm__Envelope__BodyCase body)
     return NULL;
 }
 
+bool audit_counts(const struct dispatch *d)
+{
+    return find_row(d->envelope->body_case) != NULL;
+}
+
 void audit_request(struct dispatch *d)
 {
     struct words w = {.detail = ""};

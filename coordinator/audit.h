@@ -27,6 +27,8 @@ struct audit_note { /* texts are borrowed, and cut where they are too long */
 
 void audit_init(struct audit *a);
 void audit_note(struct coordinator *c, const struct audit_note *note);
+/* Whether it is one of the messages that change something and are written down. */
+bool audit_counts(const struct dispatch *d);
 /* After a client's message was handled: notes it if it is one of those that count, and went well or
  * was refused for want of a role. */
 void audit_request(struct dispatch *d);

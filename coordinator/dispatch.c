@@ -8,6 +8,7 @@
 #include "coordinator/audit.h"
 #include "coordinator/joining.h"
 #include "coordinator/mail.h"
+#include "coordinator/quota.h"
 #include "coordinator/shell.h"
 #include "coordinator/turn.h"
 #include "proto/codec.h"
@@ -155,6 +156,13 @@ static bool client_may(struct dispatch *d, struct error *err)
                      d->sender->name, d->sender->role_name);
 }
 
+/* Who may steer the farm may do so as fast as needed. */
+static bool may_change_now(struct dispatch *d, struct error *err)
+{
+    if (d->sender->role != MESSAGE_FROM_SUBMIT || !audit_counts(d)) return true;
+    return quota_change(d->c, d->sender->name, err);
+}
+
 /* True: it was a question, and is answered. */
 static bool handle_client(struct dispatch *d)
 {
@@ -171,7 +179,7 @@ static bool handle_client(struct dispatch *d)
     }
     bool ok = client_may(d, &err);
     if (ok && row == NULL) ok = error_set(&err, ERROR_INVALID, "nobody handles that");
-    if (ok && row->changes) ok = shell_is_well(c, &err);
+    if (ok && row->changes) ok = shell_is_well(c, &err) && may_change_now(d, &err);
     if (ok) {
         row->handler(d);
     } else {

@@ -30,6 +30,7 @@ struct owner_entry *owners_get(struct owners *o, const char *name)
     owner = xcalloc(1, sizeof(*owner));
     (void)snprintf(owner->name, sizeof(owner->name), "%s", name);
     bucket_init(&owner->submits, SUBMITS_BURST, SUBMITS_PER_S, 0);
+    bucket_init(&owner->changes, CHANGES_BURST, CHANGES_PER_S, 0);
     (void)table_set_text(&o->by_name, name, owner);
     return owner;
 }

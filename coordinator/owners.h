@@ -14,7 +14,7 @@ struct owner_entry {
     uint32_t share;                             /* 0 = 1 */
     uint64_t max_batches, max_tasks, max_bytes; /* 0 = unlimited */
     uint64_t bytes;
-    struct bucket submits;
+    struct bucket submits, changes;
 };
 
 struct owners {

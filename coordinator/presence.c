@@ -170,6 +170,15 @@ static bool check_hello(const struct worker *w, const struct farm_hello *hello, 
                      w->host[0] != '\0' ? w->host : "another machine");
 }
 
+static bool may_start_anew(struct worker *w, int64_t now_ns, struct error *err)
+{
+    if (bucket_take(&w->boots, now_ns)) return true;
+    return error_set(err, ERROR_REFUSED,
+                     "worker %s starts anew too often: at most %d times at once and %d a second in "
+                     "the long run",
+                     w->name, BOOTS_BURST, BOOTS_PER_S);
+}
+
 /* Another process under the same name: what the old one had is lost, what it had shown is void. Out
  * of quarantine leads a right canary only; it may try at once. */
 static void start_anew(struct farm *f, struct worker *w, const struct farm_hello *hello,
@@ -237,6 +246,7 @@ bool worker_hello(struct farm *f, const struct farm_hello *hello, int64_t now_ns
     if (!check_hello(worker_find(f, hello->worker), hello, err)) return false;
     struct worker *w = worker_know(f, hello->worker);
     bool same = same_boot(w, hello);
+    if (!same && !may_start_anew(w, now_ns, err)) return false;
     close_session(f, w, "replaced by a newer connection");
     if (!same) start_anew(f, w, hello, now_ns);
     introduce(f, w, hello);

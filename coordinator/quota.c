@@ -86,3 +86,13 @@ bool quota_pace(struct coordinator *c, const char *owner, struct error *err)
                      "put more prompts into one file",
                      owner, SUBMITS_BURST, SUBMITS_PER_S);
 }
+
+bool quota_change(struct coordinator *c, const char *owner, struct error *err)
+{
+    struct owner_entry *o = owners_get(&c->owners, owner);
+    if (bucket_take(&o->changes, shell_now(c))) return true;
+    return error_set(err, ERROR_REFUSED,
+                     "%s changes batches too often: at most %d at once and %d a second in the "
+                     "long run; try again in a moment",
+                     owner, CHANGES_BURST, CHANGES_PER_S);
+}

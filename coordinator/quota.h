@@ -21,5 +21,7 @@ bool quota_allows(struct coordinator *c, const char *owner, const struct submit_
                   struct error *err);
 /* The pace of submissions. */
 bool quota_pace(struct coordinator *c, const char *owner, struct error *err);
+/* The pace of changes to what was submitted. */
+bool quota_change(struct coordinator *c, const char *owner, struct error *err);
 
 #endif

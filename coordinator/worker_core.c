@@ -47,6 +47,7 @@ struct worker *worker_know(struct farm *f, const char *name)
     w->state = WORKER_OFFLINE;
     w->presence = WORKER_AWAY;
     w->heartbeat_ms = HEARTBEAT_MS;
+    bucket_init(&w->boots, BOOTS_BURST, BOOTS_PER_S, 0);
     chain_init(&w->attempts);
     chain_init(&w->in_touched);
     chain_init(&w->in_canaries);

@@ -3,6 +3,7 @@
 #ifndef ZOE_COORDINATOR_WORKER_CORE_H
 #define ZOE_COORDINATOR_WORKER_CORE_H
 
+#include "base/bucket.h"
 #include "coordinator/attempt.h"
 #include "coordinator/lane.h"
 
@@ -75,6 +76,7 @@ struct worker_pace {
 struct worker {
     char *name;
     uint8_t boot_id[ID_BOOT_BYTES];
+    struct bucket boots; /* how often it may have another one */
     char *machine_id;
     char *host;
     char *build;

@@ -122,6 +122,12 @@
 /* Submissions of one owner. */
 #define SUBMITS_BURST 200
 #define SUBMITS_PER_S 20
+/* Changes of an owner's batches, and starts of one worker: each is written down, and what is kept
+ * of that is bounded: a flood would push out what others did. */
+#define CHANGES_BURST 1000
+#define CHANGES_PER_S 5
+#define BOOTS_BURST 30
+#define BOOTS_PER_S 1
 #define LIMIT_KEEP_S (INT64_C(100) * 366 * 24 * 3600)
 
 /* Checkpoints (T6): they cost at most this share of an attempt's time and of a worker's upload. */

@@ -181,6 +181,38 @@ static void an_owner_submits_at_a_bounded_pace(void **state)
     peer_close(&q);
 }
 
+/* Whether a change is refused for its pace; of a batch that is not there, so that all are cheap. */
+static bool is_change_too_often(struct peer *p)
+{
+    char batch[] = "b000000009";
+    Farm__BatchAction action = FARM__BATCH_ACTION__INIT;
+    action.batch = batch;
+    action.verb = FARM__BATCH_VERB__BATCH_PAUSE;
+    PEER_SAY(p, BATCH_ACTION, batch_action, &action);
+    struct message *m = peer_expect(p, FARM__ENVELOPE__BODY_PROBLEM);
+    const bool often = strstr(m->envelope->problem->message, "changes batches too often") != NULL;
+    message_free(m);
+    return often;
+}
+
+static void an_owner_changes_at_a_bounded_pace(void **state)
+{
+    (void)state;
+    struct key_pair keys = keys_for("submit", "busy"), other = keys_for("operate", "watchful");
+    struct peer p = peer_client(&farm, &keys), q = peer_client(&farm, &other);
+    int allowed = 0;
+    const int64_t began_ns = clock_now_ns();
+    while (!is_change_too_often(&p))
+        allowed++;
+    const int64_t took_s = (clock_now_ns() - began_ns) / NS_PER_S + 1;
+    assert_true(allowed >= CHANGES_BURST);
+    assert_true(allowed <= CHANGES_BURST + CHANGES_PER_S * took_s);
+    for (int i = 0; i <= CHANGES_BURST; i++) /* who steers the farm is not held up */
+        assert_false(is_change_too_often(&q));
+    peer_close(&p);
+    peer_close(&q);
+}
+
 static uint64_t audit_entries(const char *by, bool allowed, uint64_t *left_out)
 {
     uint64_t count = 0, after = 0;
@@ -267,6 +299,7 @@ int main(void)
         cmocka_unit_test(a_revoked_key_is_out_at_once),
         cmocka_unit_test(refusals_are_listed_at_a_bounded_pace),
         cmocka_unit_test(an_owner_submits_at_a_bounded_pace),
+        cmocka_unit_test(an_owner_changes_at_a_bounded_pace),
         cmocka_unit_test(each_change_is_listed_once),
         cmocka_unit_test(each_message_is_for_its_roles),
         cmocka_unit_test(a_worker_says_what_workers_say),

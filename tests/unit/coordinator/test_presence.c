@@ -42,6 +42,28 @@ static void a_session_is_a_new_epoch_each_time(void **state)
     field_end(s);
 }
 
+static void who_starts_over_and_over_is_refused(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_hand(s, "w1", 1);
+    struct error err = {0};
+    for (int i = 0; i < BOOTS_BURST; i++) {
+        w->boot++;
+        assert_true(field_greet(s, w, NULL, 0, &err));
+    }
+    w->boot++;
+    assert_false(field_greet(s, w, NULL, 0, &err));
+    assert_int_equal(err.code, ERROR_REFUSED);
+    assert_non_null(strstr(err.message, "too often"));
+    w->boot--;
+    assert_true(field_greet(s, w, NULL, 0, &err)); /* a line that breaks is no start */
+    w->boot++;
+    field_run(s, NS_PER_S);
+    assert_true(field_greet(s, w, NULL, 0, &err));
+    field_end(s);
+}
+
 static void another_machine_with_the_same_key_is_refused(void **state)
 {
     (void)state;
@@ -512,6 +534,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_is_a_new_epoch_each_time),
+        cmocka_unit_test(who_starts_over_and_over_is_refused),
         cmocka_unit_test(another_machine_with_the_same_key_is_refused),
         cmocka_unit_test(a_new_boot_on_the_same_machine_replaces_at_once),
         cmocka_unit_test(a_new_boot_keeps_what_is_all_here),
