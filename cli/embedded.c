@@ -200,9 +200,19 @@ static bool refuse_coordinator(const char *folder, struct error *err)
                      folder, folder);
 }
 
-bool embedded_start(const char *folder, int workers, bool leave_when_idle, struct error *err)
+static bool may_hold_farm(const char *folder, struct error *err)
 {
     if (embedded_is_coordinator(folder)) return refuse_coordinator(folder, err);
+    if (!holds(folder, WORKER_LOCK)) return true;
+    return error_set(err, ERROR_USAGE,
+                     "%s is the folder of a worker, not of a farm: name the coordinator with "
+                     "--coordinator URL",
+                     folder);
+}
+
+bool embedded_start(const char *folder, int workers, bool leave_when_idle, struct error *err)
+{
+    if (!may_hold_farm(folder, err)) return false;
     if (!path_make_folders(folder, 0700, err)) return false;
     if (chmod(folder, 0700) != 0) return error_set_errno(err, errno, "chmod %s", folder);
     if (is_locked(folder, EMBEDDED_LOCK)) return await_other(folder, err);
@@ -227,7 +237,7 @@ static bool find_in(const char *folder, enum target_start start, struct embedded
     bool existed = path_is_folder(folder);
     bool may_start = start == TARGET_START_ALWAYS || (start == TARGET_START_IF_FOLDER && existed);
     if (embedded_read(folder, e)) return true;
-    if (embedded_is_coordinator(folder)) return refuse_coordinator(folder, err);
+    if (!may_hold_farm(folder, err)) return false;
     if (!may_start)
         return error_set(
             err, ERROR_NOT_FOUND,

@@ -45,5 +45,6 @@ bool embedded_find(struct target *target, const struct call *call, enum target_s
 #define EMBEDDED_JSON "farm.json"
 #define COORDINATOR_LOCK "coordinator.lock"
 #define COORDINATOR_JSON "coordinator.json"
+#define WORKER_LOCK "worker.lock"
 
 #endif

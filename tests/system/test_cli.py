@@ -193,6 +193,18 @@ class StateOfACoordinator(unittest.TestCase):
             self.assertEqual(self.bare(farm, "status", "--state", farm.state).returncode, 0)
 
 
+class StateOfAWorker(unittest.TestCase):
+    def test_no_farm_is_started_in_its_folder(self):
+        with Farm().start() as farm:
+            folder = farm.folder / "workers/w1"
+            eventually((folder / "worker.lock").exists, what="the worker is there")
+            for words in (["status"], ["render", "x"], ["farm", "up"]):
+                done = StateOfACoordinator.bare(farm, *words, "--state", folder)
+                self.assertEqual(done.returncode, 2, (words, done.stderr))
+                self.assertIn("folder of a worker", done.stderr)
+            self.assertEqual([n for n in ("farm.lock", "farm.json", "farm.log", "coordinator", "workers") if (folder / n).exists()], [])
+
+
 class Embedded(unittest.TestCase):
     def test_life_of_the_embedded_farm(self):
         with Farm() as farm:
