@@ -152,14 +152,15 @@ void standing_quarantine(struct farm *f, struct worker *w, const char *reason, c
 
 void standing_readmit(struct farm *f, struct worker *w, const char *by)
 {
+    static const char why[] = "readmitted: a canary comes first";
     w->standing = (struct standing){.held = false};
     w->quarantined = false;
     w->canary.wrong = 0;
     deadline_clear(&f->timers, &w->canary.again);
     canary_want(f, w);
     roster_touch(f, w);
-    worker_explain(w, "readmitted: a canary comes first", by);
-    worker_settle(f, w, w->reason, by);
+    worker_explain(w, why, by);
+    worker_settle(f, w, why, by);
     worker_save(f, w);
     farm_event(f, "worker.readmitted", NULL, -1, w->name, by);
 }
