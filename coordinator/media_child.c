@@ -21,8 +21,9 @@
 
 struct media_run {
     struct media_children *children;
-    struct media_run *next; /* in the queue */
-    media_done done;        /* NULL: canceled */
+    struct media_run *next; /* in its queue */
+    enum media_urgency urgency;
+    media_done done; /* NULL: canceled */
     void *context;
     char **arguments; /* NULL-terminated, owned */
     char *files[MEDIA_RUN_FILES];
@@ -47,8 +48,10 @@ struct media_children {
     char *program;
     int at_once;
     int64_t limit_ms;
-    struct media_run *first, *last; /* waiting */
-    struct media_run **active;      /* at_once places */
+    struct queue {
+        struct media_run *first, *last;
+    } waiting[MEDIA_URGENCIES];
+    struct media_run **active; /* at_once places */
     int running;
     bool destroyed;
 };
@@ -245,18 +248,55 @@ static void start_run(struct media_run *r)
     uv_read_start((uv_stream_t *)&r->out, give_room, on_bytes);
 }
 
+static void append(struct queue *q, struct media_run *r)
+{
+    if (q->last != NULL)
+        q->last->next = r;
+    else
+        q->first = r;
+    q->last = r;
+}
+
+static struct media_run *take_first(struct queue *q)
+{
+    struct media_run *r = q->first;
+    if (r == NULL) return NULL;
+    q->first = r->next;
+    if (q->first == NULL) q->last = NULL;
+    return r;
+}
+
+static void take_out(struct queue *q, const struct media_run *r)
+{
+    struct media_run **at = &q->first;
+    struct media_run *before = NULL;
+    while (*at != r) {
+        before = *at;
+        at = &(*at)->next;
+    }
+    *at = r->next;
+    if (q->last == r) q->last = before;
+}
+
+static struct media_run *take_next(struct media_children *c)
+{
+    struct media_run *r = NULL;
+    for (int i = 0; r == NULL && i < MEDIA_URGENCIES; i++)
+        r = take_first(&c->waiting[i]);
+    return r;
+}
+
 static void start_waiting(struct media_children *c)
 {
-    while (c->first != NULL && c->running < c->at_once) {
-        struct media_run *r = c->first;
-        c->first = r->next;
-        if (c->first == NULL) c->last = NULL;
+    while (c->running < c->at_once) {
+        struct media_run *r = take_next(c);
+        if (r == NULL) return;
         start_run(r);
     }
 }
 
-struct media_run *media_run_add(struct media_children *c, char **arguments, media_done done,
-                                void *context)
+struct media_run *media_run_add(struct media_children *c, enum media_urgency urgency,
+                                char **arguments, media_done done, void *context)
 {
     struct media_run *r = xcalloc(1, sizeof *r);
     r->children = c;
@@ -264,11 +304,8 @@ struct media_run *media_run_add(struct media_children *c, char **arguments, medi
     r->done = done;
     r->context = context;
     r->limit_ms = c->limit_ms;
-    if (c->last != NULL)
-        c->last->next = r;
-    else
-        c->first = r;
-    c->last = r;
+    r->urgency = urgency;
+    append(&c->waiting[urgency], r);
     return r;
 }
 
@@ -309,15 +346,7 @@ void media_run_cancel(struct media_run *run)
         if (!run->exited) uv_process_kill(&run->process, SIGKILL);
         return;
     }
-    struct media_children *c = run->children;
-    struct media_run **at = &c->first;
-    struct media_run *before = NULL;
-    while (*at != run) {
-        before = *at;
-        at = &(*at)->next;
-    }
-    *at = run->next;
-    if (c->last == run) c->last = before;
+    take_out(&run->children->waiting[run->urgency], run);
     free_run(run);
 }
 
@@ -339,8 +368,10 @@ void media_children_destroy(struct media_children *c)
 {
     if (c == NULL) return;
     c->destroyed = true;
-    while (c->first != NULL)
-        media_run_cancel(c->first);
+    for (int i = 0; i < MEDIA_URGENCIES; i++) {
+        while (c->waiting[i].first != NULL)
+            media_run_cancel(c->waiting[i].first);
+    }
     for (int i = 0; i < c->at_once; i++)
         if (c->active[i] != NULL) media_run_cancel(c->active[i]);
     free_children(c);
@@ -354,7 +385,9 @@ int media_children_running(const struct media_children *c)
 int media_children_waiting(const struct media_children *c)
 {
     int count = 0;
-    for (const struct media_run *r = c->first; r != NULL; r = r->next)
-        count++;
+    for (int i = 0; i < MEDIA_URGENCIES; i++) {
+        for (const struct media_run *r = c->waiting[i].first; r != NULL; r = r->next)
+            count++;
+    }
     return count;
 }

@@ -141,6 +141,52 @@ static void test_canceled_and_begun_again(void **state)
     free(handed);
 }
 
+struct turns { /* in which order runs ended */
+    char order[8];
+    struct turn {
+        struct turns *turns;
+        char name;
+    } each[4];
+};
+
+static void on_turn(void *context, const struct media_result *result)
+{
+    struct turn *turn = context;
+    struct turns *turns = turn->turns;
+    assert_int_equal(result->outcome, MEDIA_OK);
+    turns->order[strlen(turns->order)] = turn->name;
+}
+
+/* Results come faster than they are checked: the clips that are done are made all the same. */
+static void test_videos_come_before_checks(void **state)
+{
+    uv_loop_t loop;
+    struct turns turns = {.order = ""};
+    char *program = script(state, "echo '{\"ok\":true}'");
+    char *out = ground_path(state, "out.mp4");
+    const char *segments[] = {"segment"};
+    const struct media_check check = {.segment = "segment", .frames = 1, .width = 2, .height = 2};
+    const struct media_stitch video = {
+        .out = out, .segments = segments, .segment_count = 1, .frames = 1, .width = 2, .height = 2};
+    for (int i = 0; i < 4; i++)
+        turns.each[i] = (struct turn){&turns, (char)('a' + i)};
+    assert_int_equal(uv_loop_init(&loop), 0);
+    struct media_children *c = media_children_create(&loop, program, 1, 30000);
+    (void)media_check_start(c, &check, on_turn, &turns.each[0]); /* runs at once */
+    (void)media_check_start(c, &check, on_turn, &turns.each[1]);
+    struct media_run *gone = media_check_start(c, &check, on_turn, &turns.each[2]);
+    (void)media_stitch_start(c, &video, on_turn, &turns.each[3]);
+    assert_int_equal(media_children_waiting(c), 3);
+    media_run_cancel(gone);
+    assert_int_equal(media_children_waiting(c), 2);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_string_equal(turns.order, "adb");
+    media_children_destroy(c);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    free(program);
+    free(out);
+}
+
 static void test_frames(void **state)
 {
     struct digest digest = digest_of("x", 1);
@@ -167,6 +213,7 @@ int main(void)
         ground_test(test_answers),
         ground_test(test_over_the_limit),
         ground_test(test_canceled_and_begun_again),
+        ground_test(test_videos_come_before_checks),
         ground_test(test_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
