@@ -5,7 +5,7 @@
 struct cast { /* who takes part in every test */
     struct farm_process farm;
     struct key_pair submit_keys;
-    struct key_pair worker_keys[2];
+    struct key_pair worker_keys[3];
     struct peer admin;
 };
 
@@ -14,15 +14,18 @@ static struct cast cast;
 static int open_cast(void **state)
 {
     (void)state;
-    char submit[] = "submit", worker[] = "worker", ann[] = "ann", w1[] = "w1", w2[] = "w2";
+    char submit[] = "submit", worker[] = "worker", ann[] = "ann", w1[] = "w1", w2[] = "w2",
+         w3[] = "w3";
     farm_open(&cast.farm);
     cast.admin = peer_client(&cast.farm, &cast.farm.admin);
     keys_generate(&cast.submit_keys);
     keys_generate(&cast.worker_keys[0]);
     keys_generate(&cast.worker_keys[1]);
+    keys_generate(&cast.worker_keys[2]);
     peer_allow(&cast.admin, &cast.submit_keys, submit, ann);
     peer_allow(&cast.admin, &cast.worker_keys[0], worker, w1);
     peer_allow(&cast.admin, &cast.worker_keys[1], worker, w2);
+    peer_allow(&cast.admin, &cast.worker_keys[2], worker, w3);
     return 0;
 }
 
@@ -153,7 +156,8 @@ static void await_served(struct peer *worker)
 static void every_beginning_and_many_twists_of_a_message(void **state)
 {
     (void)state;
-    struct peer worker = open_worker(1), client = peer_client(&cast.farm, &cast.submit_keys);
+    struct peer worker = open_worker(2), client = peer_client(&cast.farm, &cast.submit_keys);
+    struct peer next = open_worker(1); /* the first one's starts are used up */
     struct buf hello = sound_hello();
     uint64_t random = 42;
     for (size_t size = 1; size < hello.size; size++) {
@@ -171,8 +175,9 @@ static void every_beginning_and_many_twists_of_a_message(void **state)
         hello.data[at] = kept;
     }
     (void)peer_bad_messages(&client);
-    await_served(&worker);
+    await_served(&next);
     buf_finish(&hello);
+    peer_close(&next);
     peer_close(&worker);
     peer_close(&client);
 }
