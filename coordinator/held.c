@@ -25,20 +25,26 @@ static void cancel_stranger(struct farm *f, struct worker *w, const struct farm_
     m->text = not_wanted;
 }
 
-void held_cancel_strangers(struct farm *f, struct worker *w, const struct farm_hello *hello)
-{
-    for (uint32_t i = 0; i < hello->held_count; i++)
-        cancel_stranger(f, w, &hello->held[i]);
-}
-
-/* ---- beginning ---- */
-
 static void leave_slot(struct slot *s, struct attempt *a)
 {
     if (s->running == a) s->running = NULL;
     if (s->next == a) s->next = NULL;
     a->place = ATTEMPT_AWAY;
 }
+
+uint64_t held_spare_results(struct farm *f, struct worker *w, const struct farm_hello *hello)
+{
+    const uint64_t mark = ++f->marks;
+    for (uint32_t i = 0; i < hello->held_count; i++) {
+        struct attempt *a = attempt_find(f, w, &hello->held[i].attempt);
+        if (a == NULL || !is_result(&hello->held[i])) continue;
+        if (a->place != ATTEMPT_AWAY && a->slot < w->slot_count) leave_slot(&w->slots[a->slot], a);
+        a->mark = mark;
+    }
+    return mark;
+}
+
+/* ---- beginning ---- */
 
 void held_started(struct farm *f, struct attempt *a, int64_t now_ns)
 {
@@ -177,6 +183,21 @@ static void settle_unlisted(struct farm *f, struct worker *w, struct attempt *a,
         end_missing(f, a, now_ns);
     else
         send_again(f, w, a, now_ns);
+}
+
+void held_take_over(struct farm *f, struct worker *w, const struct farm_hello *hello,
+                    int64_t now_ns)
+{
+    for (uint32_t i = 0; i < hello->held_count; i++) {
+        struct attempt *a = attempt_find(f, w, &hello->held[i].attempt);
+        if (a == NULL) {
+            cancel_stranger(f, w, &hello->held[i]);
+            continue;
+        }
+        a->sent_session = w->session;
+        a->sent_number = 0;
+        restart_clock(f, a, now_ns);
+    }
 }
 
 void held_rebind(struct farm *f, struct worker *w, const struct farm_hello *hello, int64_t now_ns)

@@ -11,9 +11,13 @@ void held_reconcile(struct farm *f, struct worker *w, const struct farm_heartbea
 /* From a Hello of the same boot: every listed attempt goes on in the new session, in the place the
  * list gives it; what never arrived is sent again. */
 void held_rebind(struct farm *f, struct worker *w, const struct farm_hello *hello, int64_t now_ns);
-/* From a Hello of another boot: nothing it lists is its own; what runs is canceled, results may be
- * offered. */
-void held_cancel_strangers(struct farm *f, struct worker *w, const struct farm_hello *hello);
+/* From a Hello of another boot: results wait on its disk (W5) and outlive the process. Their
+ * attempts leave their places; the mark that they bear now. */
+uint64_t held_spare_results(struct farm *f, struct worker *w, const struct farm_hello *hello);
+/* These go on in the new session; what else it lists is not its own: canceled, but for results,
+ * which may be offered. */
+void held_take_over(struct farm *f, struct worker *w, const struct farm_hello *hello,
+                    int64_t now_ns);
 /* A prefetched attempt has begun; what ran in its slot has left it. */
 void held_started(struct farm *f, struct attempt *a, int64_t now_ns);
 

@@ -42,6 +42,8 @@ static void run_out(struct farm *f, void *subject, int64_t now_ns)
     }
     if (a->upload != NULL)
         attempt_dismiss(f, a, END_LOST, DROP_FENCED, "granted credit was not used", now_ns);
+    else if (a->place == ATTEMPT_AWAY) /* no engine has it any more */
+        attempt_dismiss(f, a, END_LOST, DROP_FENCED, "its result was not offered", now_ns);
     else
         attempt_dismiss(f, a, END_HUNG, DROP_FENCED, "no progress within its limit", now_ns);
 }

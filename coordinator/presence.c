@@ -82,31 +82,39 @@ static void close_session(struct farm *f, struct worker *w, const char *why)
     }
 }
 
-/* Before the first of them ends: what is next in line takes its place then. */
-static void note_losses(struct farm *f, struct worker *w)
+static bool is_spared(const struct attempt *a, uint64_t spared)
 {
-    CHAIN_EACH(link, &w->attempts)
-    hazard_note_loss(f, CHAIN_OWNER(link, struct attempt, of_worker));
+    return spared != 0 && a->mark == spared;
 }
 
-static struct attempt *first_to_end(const struct worker *w, bool all)
+/* Before the first of them ends: what is next in line takes its place then. */
+static void note_losses(struct farm *f, struct worker *w, uint64_t spared)
+{
+    CHAIN_EACH(link, &w->attempts)
+    {
+        const struct attempt *a = CHAIN_OWNER(link, struct attempt, of_worker);
+        if (!is_spared(a, spared)) hazard_note_loss(f, a);
+    }
+}
+
+static struct attempt *first_to_end(const struct worker *w, bool all, uint64_t spared)
 {
     CHAIN_EACH(link, &w->attempts)
     {
         struct attempt *a = CHAIN_OWNER(link, struct attempt, of_worker);
-        if (all || attempt_needs_worker(a)) return a;
+        if (all || (attempt_needs_worker(a) && !is_spared(a, spared))) return a;
     }
     return NULL;
 }
 
 /* Anew from the first each time: a loss may fail its clip (T5), and with it others of the list. */
 static void end_attempts(struct farm *f, struct worker *w, enum attempt_end end, const char *why,
-                         bool all, int64_t now_ns)
+                         bool all, uint64_t spared, int64_t now_ns)
 {
     struct attempt_detail detail = {.message = why};
     struct attempt *a = NULL;
-    if (end == END_LOST && !all) note_losses(f, w);
-    while ((a = first_to_end(w, all)) != NULL) {
+    if (end == END_LOST && !all) note_losses(f, w, spared);
+    while ((a = first_to_end(w, all, spared)) != NULL) {
         detail.unbegun = end == END_LOST && a->upload == NULL && !attempt_is_begun(a);
         attempt_end(f, a, end, &detail, now_ns);
     }
@@ -119,7 +127,7 @@ static void go_away(struct farm *f, struct worker *w, enum attempt_end end, cons
     w->presence = WORKER_AWAY;
     deadline_clear(&f->sessions_due, &w->silence);
     deadline_clear(&f->timers, &w->canary.again);
-    end_attempts(f, w, end, why, all, now_ns);
+    end_attempts(f, w, end, why, all, 0, now_ns);
     worker_settle(f, w, why, NULL);
 }
 
@@ -179,12 +187,13 @@ static bool may_start_anew(struct worker *w, int64_t now_ns, struct error *err)
                      w->name, BOOTS_BURST, BOOTS_PER_S);
 }
 
-/* Another process under the same name: what the old one had is lost, what it had shown is void. Out
- * of quarantine leads a right canary only; it may try at once. */
+/* Another process under the same name: what the old one had and did not finish is lost, what it had
+ * shown is void. Out of quarantine leads a right canary only; it may try at once. */
 static void start_anew(struct farm *f, struct worker *w, const struct farm_hello *hello,
                        int64_t now_ns)
 {
-    end_attempts(f, w, END_LOST, "its worker was started anew", false, now_ns);
+    const uint64_t spared = held_spare_results(f, w, hello);
+    end_attempts(f, w, END_LOST, "its worker was started anew", false, spared, now_ns);
     memcpy(w->boot_id, hello->boot_id, ID_BOOT_BYTES);
     w->admitted = false;
     w->draining = false;
@@ -230,7 +239,7 @@ static void settle_in(struct farm *f, struct worker *w, const struct farm_hello 
     if (same)
         held_rebind(f, w, hello, now_ns);
     else
-        held_cancel_strangers(f, w, hello);
+        held_take_over(f, w, hello, now_ns);
     if (!w->admitted) canary_want(f, w);
     f->dispatch_wanted = true;
     f->settle_wanted = true;

@@ -117,6 +117,44 @@ static void a_new_boot_keeps_what_is_all_here(void **state)
     field_end(s);
 }
 
+/* W5: what is in the outbox was rendered, whoever sends it. */
+static void a_new_boot_keeps_what_is_in_its_outbox(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    struct farm_held held = held_at(&key, PHASE_UPLOADING);
+    w->boot++;
+    field_hello(s, w, &held, 1);
+    field_turn(s);
+    assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 0);
+    assert_int_equal(field_count(s, EFFECT_CANCEL), 0);
+    field_offer(s, w, &key, 10);
+    field_upload(s, w, &key);
+    field_verdict(s, w, &key, VERDICT_SOUND);
+    assert_int_equal(farm_clip_state(s->f, BATCH, 0), CLIP_STITCHING);
+    assert_int_equal(field_count(s, EFFECT_SAVE_ATTEMPT), 0); /* none was adopted */
+    assert_int_equal(field_last(s, EFFECT_END_ATTEMPT)->e.end.end, END_DONE);
+    field_end(s);
+}
+
+static void what_an_outbox_held_is_waited_for_as_for_others(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    struct farm_held held = held_at(&key, PHASE_UPLOADING);
+    w->boot++;
+    field_hello(s, w, &held, 1);
+    field_run(s, CREDIT_IDLE_NS - 1);
+    assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 0);
+    field_run(s, 1);
+    assert_int_equal(field_last(s, EFFECT_END_ATTEMPT)->e.end.end, END_LOST);
+    field_end(s);
+}
+
 static void slots_are_one_to_the_limit(void **state)
 {
     (void)state;
@@ -538,6 +576,8 @@ int main(void)
         cmocka_unit_test(another_machine_with_the_same_key_is_refused),
         cmocka_unit_test(a_new_boot_on_the_same_machine_replaces_at_once),
         cmocka_unit_test(a_new_boot_keeps_what_is_all_here),
+        cmocka_unit_test(a_new_boot_keeps_what_is_in_its_outbox),
+        cmocka_unit_test(what_an_outbox_held_is_waited_for_as_for_others),
         cmocka_unit_test(slots_are_one_to_the_limit),
         cmocka_unit_test(a_revoked_key_ends_everything),
         cmocka_unit_test(a_reconnect_keeps_what_it_lists),
