@@ -147,8 +147,7 @@ static void answer(struct zap *z, struct bytes sequence, enum verdict verdict, c
     };
     size_t count = sizeof(parts) / sizeof(parts[0]);
     for (size_t i = 0; i < count; i++) {
-        int flags = ZMQ_DONTWAIT | (i + 1 < count ? ZMQ_SNDMORE : 0);
-        if (zmq_send(z->socket, parts[i].data, parts[i].size, flags) < 0) return;
+        if (zparts_send(z->socket, parts[i], i + 1 < count) < 0) return;
     }
 }
 

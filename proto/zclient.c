@@ -119,12 +119,8 @@ static struct message *take_answer(struct request *r)
 static bool send_parts(struct zclient *c, struct bytes envelope, struct bytes payload)
 {
     bool more = payload.data != NULL;
-    int rc = -1;
-    do {
-        rc = zmq_send(c->socket, envelope.data, envelope.size,
-                      ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0));
-    } while (rc < 0 && errno == EINTR);
-    if (rc >= 0 && more) (void)zmq_send(c->socket, payload.data, payload.size, ZMQ_DONTWAIT);
+    int rc = zparts_send(c->socket, envelope, more);
+    if (rc >= 0 && more) (void)zparts_send(c->socket, payload, false);
     return rc >= 0;
 }
 

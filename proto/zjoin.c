@@ -68,7 +68,7 @@ static bool say_join(struct asking *a, struct error *err)
     envelope.body_case = FARM__ENVELOPE__BODY_JOIN;
     envelope.join = &join;
     bool ok = codec_encode(&envelope, MESSAGE_FROM_JOINER, &packed, err);
-    if (ok) (void)zmq_send(a->socket, packed.data, packed.size, ZMQ_DONTWAIT);
+    if (ok) (void)zparts_send(a->socket, (struct bytes){packed.data, packed.size}, false);
     buf_finish(&packed);
     free(name);
     return ok;

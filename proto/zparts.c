@@ -10,6 +10,15 @@ static bool more_follows(zmq_msg_t *part)
     return zmq_msg_more(part) != 0;
 }
 
+static int receive(zmq_msg_t *part, void *socket, int flags)
+{
+    int got = -1;
+    do {
+        got = zmq_msg_recv(part, socket, flags);
+    } while (got < 0 && errno == EINTR);
+    return got;
+}
+
 /* ZeroMQ delivers multipart messages whole, so only the first part can be missing. */
 static bool receive_rest(void *socket, struct zparts *p)
 {
@@ -17,10 +26,7 @@ static bool receive_rest(void *socket, struct zparts *p)
     while (more) {
         zmq_msg_t part;
         ZOE_ASSERT(zmq_msg_init(&part) == 0);
-        int got = -1;
-        do {
-            got = zmq_msg_recv(&part, socket, 0);
-        } while (got < 0 && errno == EINTR);
+        int got = receive(&part, socket, 0);
         more = got >= 0 && more_follows(&part);
         if (got >= 0 && p->count < ZPARTS_MAX) {
             p->parts[p->count++] = part;
@@ -38,7 +44,7 @@ enum zparts_result zparts_receive(void *socket, struct zparts *out)
     out->count = 0;
     out->extra = 0;
     ZOE_ASSERT(zmq_msg_init(&out->parts[0]) == 0);
-    if (zmq_msg_recv(&out->parts[0], socket, ZMQ_DONTWAIT) < 0) {
+    if (receive(&out->parts[0], socket, ZMQ_DONTWAIT) < 0) {
         int reason = errno;
         (void)zmq_msg_close(&out->parts[0]);
         return reason == EAGAIN ? ZPARTS_NOTHING : ZPARTS_AGAIN;
@@ -63,4 +69,13 @@ struct bytes zparts_bytes(struct zparts *p, int index)
     size_t size = zmq_msg_size(&p->parts[index]);
     const uint8_t *data = zmq_msg_data(&p->parts[index]);
     return (struct bytes){data != NULL ? data : nothing, size};
+}
+
+int zparts_send(void *socket, struct bytes part, bool more)
+{
+    int rc = -1;
+    do {
+        rc = zmq_send(socket, part.data, part.size, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0));
+    } while (rc < 0 && errno == EINTR);
+    return rc;
 }

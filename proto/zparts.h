@@ -1,4 +1,4 @@
-/* zparts: one whole multipart message, received without waiting. */
+/* zparts: the parts of multipart messages, received and sent without waiting. */
 #ifndef ZOE_PROTO_ZPARTS_H
 #define ZOE_PROTO_ZPARTS_H
 
@@ -17,10 +17,13 @@ struct zparts {
 
 enum zparts_result { ZPARTS_MESSAGE, ZPARTS_NOTHING, ZPARTS_AGAIN };
 
-/* ZPARTS_NOTHING: none waits. ZPARTS_AGAIN: interrupted, or a socket error. After ZPARTS_MESSAGE
+/* ZPARTS_NOTHING: none waits. ZPARTS_AGAIN: a socket error. After ZPARTS_MESSAGE
  * the caller calls zparts_finish. */
 enum zparts_result zparts_receive(void *socket, struct zparts *out);
 void zparts_finish(struct zparts *p);
 struct bytes zparts_bytes(struct zparts *p, int index); /* borrowed; data is never NULL */
+/* One part of a message, however many signals arrive meanwhile: half a message would leave a socket
+ * that waits for its rest. As zmq_send. */
+int zparts_send(void *socket, struct bytes part, bool more);
 
 #endif

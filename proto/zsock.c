@@ -70,15 +70,6 @@ static void id_of(zsock_peer peer, uint8_t out[ID_BYTES])
 /* ---- sending ----------------------------------------------------------------------------------
  */
 
-static int send_part(void *socket, const void *data, size_t size, bool more)
-{
-    int rc = -1;
-    do {
-        rc = zmq_send(socket, data, size, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0));
-    } while (rc < 0 && errno == EINTR);
-    return rc;
-}
-
 /* Only the first part can be refused: what follows belongs to it. */
 static enum zsock_result send_now(struct zsock *s, zsock_peer peer, struct bytes envelope,
                                   struct bytes payload)
@@ -88,13 +79,13 @@ static enum zsock_result send_now(struct zsock *s, zsock_peer peer, struct bytes
     if (s->router) {
         uint8_t id[ID_BYTES];
         id_of(peer, id);
-        rc = send_part(s->socket, id, ID_BYTES, true);
-        if (rc >= 0) (void)send_part(s->socket, envelope.data, envelope.size, more);
+        rc = zparts_send(s->socket, (struct bytes){id, ID_BYTES}, true);
+        if (rc >= 0) (void)zparts_send(s->socket, envelope, more);
     } else {
-        rc = send_part(s->socket, envelope.data, envelope.size, more);
+        rc = zparts_send(s->socket, envelope, more);
     }
     if (rc < 0) return errno == EAGAIN ? ZSOCK_FULL : ZSOCK_GONE;
-    if (more) (void)send_part(s->socket, payload.data, payload.size, false);
+    if (more) (void)zparts_send(s->socket, payload, false);
     s->counts.sent++;
     return ZSOCK_SENT;
 }

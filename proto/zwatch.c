@@ -10,8 +10,11 @@ static bool is_readable(void *socket)
 {
     int events = 0;
     size_t size = sizeof(events);
-    if (zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) != 0) return false;
-    return (events & ZMQ_POLLIN) != 0;
+    int rc = -1;
+    do { /* the edge of its descriptor is gone: nobody would ask again */
+        rc = zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size);
+    } while (rc != 0 && errno == EINTR);
+    return rc == 0 && (events & ZMQ_POLLIN) != 0;
 }
 
 /* Exists only so that the loop does not sleep while messages wait. */
