@@ -119,23 +119,34 @@ static bool prepare_url(void *socket, const char *url, struct error *err)
     return strchr(url, '[') == NULL || zsetup_int(socket, ZMQ_IPV6, 1, err);
 }
 
+/* A signal breaks them off before they have begun. */
+static int on_endpoint(int (*call)(void *socket, const char *url), void *socket, const char *url)
+{
+    int rc = -1;
+    do {
+        rc = call(socket, url);
+    } while (rc != 0 && errno == EINTR);
+    return rc;
+}
+
 bool zsetup_bind(void *socket, const char *url, struct error *err)
 {
     if (!prepare_url(socket, url, err)) return false;
-    if (zmq_bind(socket, url) == 0) return true;
+    if (on_endpoint(zmq_bind, socket, url) == 0) return true;
     return address_failed("listen at", url, errno, err);
 }
 
 bool zsetup_connect(void *socket, const char *url, struct error *err)
 {
     if (!prepare_url(socket, url, err)) return false;
-    if (zmq_connect(socket, url) == 0) return true;
+    if (on_endpoint(zmq_connect, socket, url) == 0) return true;
     return address_failed("connect to", url, errno, err);
 }
 
 bool zsetup_redial(void *socket, const char *url, struct error *err)
 {
-    (void)zmq_disconnect(socket, url); /* what is left of the failed attempt, if anything */
+    /* What is left of the failed attempt, if anything. */
+    (void)on_endpoint(zmq_disconnect, socket, url);
     return zsetup_connect(socket, url, err);
 }
 

@@ -44,6 +44,20 @@ int zmq_msg_recv(zmq_msg_t *part, void *socket, int flags)
     return is_interrupted() ? -1 : call(part, socket, flags);
 }
 
+int zmq_connect(void *socket, const char *url)
+{
+    int (*call)(void *, const char *) = NULL;
+    *(void **)&call = real("zmq_connect");
+    return is_interrupted() ? -1 : call(socket, url);
+}
+
+int zmq_disconnect(void *socket, const char *url)
+{
+    int (*call)(void *, const char *) = NULL;
+    *(void **)&call = real("zmq_disconnect");
+    return is_interrupted() ? -1 : call(socket, url);
+}
+
 int zmq_getsockopt(void *socket, int option, void *out, size_t *size)
 {
     int (*call)(void *, int, void *, size_t *) = NULL;
