@@ -237,8 +237,7 @@ static bool find_in(const char *folder, enum target_start start, struct embedded
     bool existed = path_is_folder(folder);
     bool may_start = start == TARGET_START_ALWAYS || (start == TARGET_START_IF_FOLDER && existed);
     if (embedded_read(folder, e)) return true;
-    if (embedded_is_coordinator(folder)) return refuse_coordinator(folder, err);
-    if (!may_start)
+    if (!may_start && !embedded_is_coordinator(folder))
         return error_set(
             err, ERROR_NOT_FOUND,
             "there is no farm here; `zoe farm up` starts one, --coordinator URL names another");

@@ -227,8 +227,8 @@ static bool is_running(struct checks *k, const char *name, const struct effect_j
 {
     struct check *check = table_get_text(&k->running, name);
     if (check == NULL) return false;
-    if (check->job.output_count == job->output_count &&
-        outputs_are_same(check->job.outputs, job->outputs, job->output_count))
+    if (outputs_are_same(check->job.outputs, check->job.output_count, job->outputs,
+                         job->output_count))
         return true;
     drop(k, check);
     return false;

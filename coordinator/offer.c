@@ -234,45 +234,55 @@ static void adopt(struct farm *f, struct worker *w, struct batch *b, const struc
     take_upload(f, a, offer, now_ns);
 }
 
-/* Of what is compared its worker hears what it heard when that was put by. */
-static const char *why_set_aside(const struct task *t)
+struct denial {
+    enum drop_reason reason; /* DROP_NONE: it may be adopted */
+    const char *why;
+};
+
+static struct denial fenced(const char *why)
 {
-    return opinion_compares(t)
-               ? OUTRUN
-               : "it was rendered by this worker before: another one's is waited for";
+    return (struct denial){DROP_FENCED, why};
 }
 
-/* NULL: it may be adopted. */
-static const char *why_not(const struct farm *f, const struct worker *w, const struct work *work,
-                           const struct task *t, const struct farm_offer *offer)
+/* Of what is compared its worker hears what it heard when that was put by. */
+static struct denial of_its_own(const struct task *t)
 {
-    if (w->quarantined) return "its worker renders wrong frames";
+    if (opinion_compares(t)) return (struct denial){DROP_DONE, OUTRUN};
+    return fenced("it was rendered by this worker before: another one's is waited for");
+}
+
+static bool has_inputs(const struct batch *b, const struct work *work, const struct task_key *key)
+{
+    return work != NULL ? work_has_inputs(work, key->task)
+                        : !task_has_inputs(clip_group(b, key->clip), key->task);
+}
+
+static struct denial denial_of(const struct farm *f, const struct worker *w, const struct batch *b,
+                               const struct task *t, const struct farm_offer *offer)
+{
+    const struct task_key *key = &offer->attempt.task;
+    const struct work *work = work_find(b, key->clip);
+    const char *fingerprint = fingerprint_of(offer);
+    if (!offer->matches) return (struct denial){DROP_MISMATCH, "not what the task asks for"};
+    if (w->quarantined) return fenced("its worker renders wrong frames");
     if (t != NULL && t->losses + t->counted >= ADOPTIONS_END)
-        return "too many results of it never came";
-    if (!task_fence_is_ours(f, offer->attempt.fence)) return "not our fence";
-    if (t != NULL && !opinion_may_adopt(f, t, w, offer->attempt.fence, fingerprint_of(offer)))
-        return why_set_aside(t);
-    if (work != NULL && !work_has_inputs(work, offer->attempt.task.task))
-        return "what it goes on from is not stored";
-    if (work != NULL && !pin_takes(work, fingerprint_of(offer)))
-        return "its clip is made with another fingerprint";
-    return NULL;
+        return fenced("too many results of it never came");
+    if (!task_fence_is_ours(f, offer->attempt.fence)) return fenced("not our fence");
+    if (t != NULL && !opinion_may_adopt(f, t, w, offer->attempt.fence, fingerprint))
+        return of_its_own(t);
+    if (!has_inputs(b, work, key)) return fenced("what it goes on from is not stored");
+    if (work != NULL && !pin_takes(work, fingerprint))
+        return fenced("its clip is made with another fingerprint");
+    return (struct denial){DROP_NONE, NULL};
 }
 
 /* Of a task that is neither done nor over. */
 static void take_wanted(struct farm *f, struct worker *w, struct batch *b, const struct task *t,
                         const struct farm_offer *offer, int64_t now_ns)
 {
-    const struct attempt_key *key = &offer->attempt;
-    const struct work *work = work_find(b, key->task.clip);
-    const char *why = why_not(f, w, work, t, offer);
-    if (why == NULL && work == NULL &&
-        task_has_inputs(clip_group(b, key->task.clip), key->task.task))
-        why = "what it goes on from is not stored";
-    if (!offer->matches)
-        drop(f, w, key, DROP_MISMATCH, "not what the task asks for");
-    else if (why != NULL)
-        drop(f, w, key, strcmp(why, OUTRUN) == 0 ? DROP_DONE : DROP_FENCED, why);
+    const struct denial denial = denial_of(f, w, b, t, offer);
+    if (denial.reason != DROP_NONE)
+        drop(f, w, &offer->attempt, denial.reason, denial.why);
     else
         adopt(f, w, b, offer, now_ns);
 }
@@ -333,8 +343,7 @@ bool offer_differs(const struct attempt *a, const struct farm_offer *offer)
 {
     const struct upload *u = a->upload;
     if (u == NULL || !u->complete) return false;
-    return u->output_count != offer->output_count ||
-           !outputs_are_same(u->outputs, offer->outputs, u->output_count);
+    return !outputs_are_same(u->outputs, u->output_count, offer->outputs, offer->output_count);
 }
 
 /* ---- bytes ---- */

@@ -66,9 +66,11 @@ bool batch_state_is_terminal(enum batch_state state)
     return state == BATCH_DONE || state == BATCH_FAILED || state == BATCH_CANCELED;
 }
 
-bool outputs_are_same(const struct output *a, const struct output *b, uint32_t count)
+bool outputs_are_same(const struct output *a, uint32_t a_count, const struct output *b,
+                      uint32_t b_count)
 {
-    for (uint32_t i = 0; i < count; i++) {
+    if (a_count != b_count) return false;
+    for (uint32_t i = 0; i < a_count; i++) {
         if (!digest_equal(&a[i].sha256, &b[i].sha256)) return false;
         if (a[i].size_bytes != b[i].size_bytes) return false;
     }

@@ -240,7 +240,8 @@ struct output {    /* as offered, and as stored once it is verified */
 };
 
 /* The same bytes, one by one; what is said of them is for a check to find out. */
-bool outputs_are_same(const struct output *a, const struct output *b, uint32_t count);
+bool outputs_are_same(const struct output *a, uint32_t a_count, const struct output *b,
+                      uint32_t b_count);
 
 struct output_record { /* one use of a digest (A2) */
     struct task_key task;

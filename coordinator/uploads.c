@@ -221,17 +221,12 @@ static void go_on_if_complete(struct upload *e)
 /* ---- offers -------------------------------------------------------------------------------------
  */
 
-static bool same_outputs(const struct farm_offer *a, const struct farm_offer *b)
-{
-    return a->output_count == b->output_count &&
-           outputs_are_same(a->outputs, b->outputs, a->output_count);
-}
-
 static struct upload *take_entry(struct uploads *u, const char *worker,
                                  const struct farm_offer *offer)
 {
     struct upload *e = find(u, worker, &offer->attempt);
-    if (e != NULL && !same_outputs(&e->offer, offer)) { /* it says something else now */
+    if (e != NULL && !outputs_are_same(e->offer.outputs, e->offer.output_count, offer->outputs,
+                                       offer->output_count)) { /* it says something else now */
         remove_upload(u, e, false);
         e = NULL;
     }

@@ -256,6 +256,21 @@ static inline void peer_allow(struct peer *admin, const struct key_pair *keys, c
     peer_skip(admin, FARM__ENVELOPE__BODY_KEY_ALLOWED);
 }
 
+/* An operator's word about a worker. */
+static inline void peer_steer(struct peer *admin, Farm__WorkerVerb verb, const char *worker,
+                              const char *reason)
+{
+    char name[32], why[64];
+    Farm__WorkerAction action = FARM__WORKER_ACTION__INIT;
+    (void)snprintf(name, sizeof(name), "%s", worker);
+    (void)snprintf(why, sizeof(why), "%s", reason);
+    action.name = name;
+    action.reason = why;
+    action.verb = verb;
+    PEER_SAY(admin, WORKER_ACTION, worker_action, &action);
+    peer_skip(admin, FARM__ENVELOPE__BODY_WORKER);
+}
+
 /* Submits lines of text as one batch, with the key "the-batch". */
 static inline void peer_submit(struct peer *p, const char *text, const char *options,
                                char batch_out[ID_BATCH_SIZE])

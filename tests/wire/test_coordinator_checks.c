@@ -97,17 +97,6 @@ static void expect_begun(const struct digest *sha256)
     if (strstr(line, hex) == NULL) fail_msg("not %s: %s", hex, line);
 }
 
-static void act(Farm__WorkerVerb verb)
-{
-    char name[] = "w1", reason[] = "to see";
-    Farm__WorkerAction action = FARM__WORKER_ACTION__INIT;
-    action.name = name;
-    action.reason = reason;
-    action.verb = verb;
-    PEER_SAY(&cast.admin, WORKER_ACTION, worker_action, &action);
-    peer_skip(&cast.admin, FARM__ENVELOPE__BODY_WORKER);
-}
-
 static void bring(struct labour *w, const struct digest *sha256, const uint8_t *bytes)
 {
     offer_own(w, sha256);
@@ -128,9 +117,9 @@ static void a_verdict_is_of_what_was_seen(void **state)
     labour_begin(&w, 0);
     const uint8_t *bytes = noise(&sha256);
     bring(&w, &sha256, bytes);
-    act(FARM__WORKER_VERB__WORKER_QUARANTINE);
+    peer_steer(&cast.admin, FARM__WORKER_VERB__WORKER_QUARANTINE, "w1", "to see");
     expect_dropped(&w, FARM__DROP_REASON__DROP_FENCED);
-    act(FARM__WORKER_VERB__WORKER_READMIT);
+    peer_steer(&cast.admin, FARM__WORKER_VERB__WORKER_READMIT, "w1", "to see");
     bring(&w, &others, other);
     assert_int_equal(write(media.gate, "go\n", 3), 3);
     expect_dropped(&w, FARM__DROP_REASON__DROP_REJECTED);

@@ -24,17 +24,6 @@ static int close_scope(void **state)
 
 /* ---- words about workers ---- */
 
-static void quarantine(void)
-{
-    char name[] = "w1", reason[] = "it makes nonsense";
-    Farm__WorkerAction action = FARM__WORKER_ACTION__INIT;
-    action.name = name;
-    action.reason = reason;
-    action.verb = FARM__WORKER_VERB__WORKER_QUARANTINE;
-    PEER_SAY(&cast.admin, WORKER_ACTION, worker_action, &action);
-    peer_skip(&cast.admin, FARM__ENVELOPE__BODY_WORKER);
-}
-
 static void expect_explained(struct peer *p, bool named)
 {
     char subject[] = "w1";
@@ -54,7 +43,7 @@ static void what_a_worker_made_is_told_to_whose_it_is(void **state)
     (void)state;
     deliver_tasks(0, TASKS);
     await_published();
-    quarantine();
+    peer_steer(&cast.admin, FARM__WORKER_VERB__WORKER_QUARANTINE, "w1", "it makes nonsense");
     expect_explained(&cast.admin, true);
     expect_explained(&ann, false);
 }

@@ -117,16 +117,23 @@ static void a_new_boot_keeps_what_is_all_here(void **state)
     field_end(s);
 }
 
+/* Another boot, with the one result in its outbox. */
+static struct field *with_one_in_an_outbox(struct hand **w, struct attempt_key *key)
+{
+    struct field *s = with_one_running(w, key);
+    struct farm_held held = held_at(key, PHASE_UPLOADING);
+    (*w)->boot++;
+    field_hello(s, *w, &held, 1);
+    return s;
+}
+
 /* W5: what is in the outbox was rendered, whoever sends it. */
 static void a_new_boot_keeps_what_is_in_its_outbox(void **state)
 {
     (void)state;
     struct hand *w;
     struct attempt_key key;
-    struct field *s = with_one_running(&w, &key);
-    struct farm_held held = held_at(&key, PHASE_UPLOADING);
-    w->boot++;
-    field_hello(s, w, &held, 1);
+    struct field *s = with_one_in_an_outbox(&w, &key);
     field_turn(s);
     assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 0);
     assert_int_equal(field_count(s, EFFECT_CANCEL), 0);
@@ -144,10 +151,7 @@ static void what_an_outbox_held_is_waited_for_as_for_others(void **state)
     (void)state;
     struct hand *w;
     struct attempt_key key;
-    struct field *s = with_one_running(&w, &key);
-    struct farm_held held = held_at(&key, PHASE_UPLOADING);
-    w->boot++;
-    field_hello(s, w, &held, 1);
+    struct field *s = with_one_in_an_outbox(&w, &key);
     field_run(s, CREDIT_IDLE_NS - 1);
     assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 0);
     field_run(s, 1);
