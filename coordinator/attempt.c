@@ -88,10 +88,18 @@ struct attempt *attempt_find(const struct farm *f, const struct worker *w,
     return NULL;
 }
 
-int64_t attempt_expected_end(const struct attempt *a)
+/* A worker that was quick until now may be slow from now on: what this one took counts, too. */
+static int64_t time_of_step(const struct attempt *a)
 {
     const struct pace *pace = worker_known_pace(a->worker, a->task->lane);
-    int64_t step_ns = pace != NULL ? pace_median(pace) : 0;
+    int64_t usual_ns = pace != NULL ? pace_median(pace) : 0;
+    int64_t own_ns = a->timed_steps > 0 ? a->timed_ns / a->timed_steps : 0;
+    return own_ns > usual_ns ? own_ns : usual_ns;
+}
+
+int64_t attempt_expected_end(const struct attempt *a)
+{
+    int64_t step_ns = time_of_step(a);
     if (step_ns == 0 || a->begun_ns == 0) return INT64_MAX;
     int64_t left = a->step < a->steps ? (int64_t)(a->steps - a->step) * step_ns : 0;
     return (a->stepped_ns != 0 ? a->stepped_ns : a->begun_ns) + left;

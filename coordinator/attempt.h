@@ -63,7 +63,9 @@ struct attempt {
     int64_t paid_ns;    /* time on its slot that its batch paid for (S2) */
     bool is_copy;       /* begun beside another (S4) */
     int64_t stepped_ns; /* its last step, 0 = none yet */
-    int64_t news_ns;    /* its last progress, 0 = none yet */
+    int64_t timed_ns;   /* of its steps since the first, for its own pace */
+    uint32_t timed_steps;
+    int64_t news_ns; /* its last progress, 0 = none yet */
     struct deadline lease;
     struct deadline recheck; /* a verdict that was put off */
     struct chain of_task;

@@ -103,8 +103,11 @@ static void learn_pace(struct attempt *a, uint32_t step, int64_t now_ns)
 {
     if (step <= a->step) return;
     if (a->stepped_ns != 0) {
-        int64_t each = (now_ns - a->stepped_ns) / (step - a->step);
-        pace_add(worker_pace(a->worker, a->task->lane), each);
+        int64_t took_ns = now_ns - a->stepped_ns;
+        uint32_t steps = step - a->step;
+        a->timed_ns += took_ns;
+        a->timed_steps += steps;
+        pace_add(worker_pace(a->worker, a->task->lane), took_ns / steps);
     }
     a->stepped_ns = now_ns;
 }

@@ -103,6 +103,26 @@ static void who_stops_is_a_straggler_after_a_while(void **state)
     field_end(s);
 }
 
+/* What its pace says is of yesterday: fifteen steps would have to pass before its median knows. */
+static void who_became_slow_is_a_straggler_at_once(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *slow = field_worker(s, "w1", 1);
+    struct attempt_key second = clip_key(1);
+    field_batch(s, ONE, 2);
+    field_turn(s);
+    steps(s, slow, &FIRST, 10, NS_PER_S / 10);
+    field_publish(s, slow, &FIRST);
+    field_turn(s);
+    steps(s, slow, &second, 2, 2 * NS_PER_S);
+    struct hand *quick = field_worker(s, "w2", 1);
+    field_turn(s);
+    assert_int_equal(field_events(s, "attempt.copied"), 1);
+    assert_int_equal(field_assigned(s, quick).task.clip, 1);
+    field_end(s);
+}
+
 static void waiting_work_goes_first(void **state)
 {
     (void)state;
@@ -174,6 +194,7 @@ int main(void)
         cmocka_unit_test(the_first_may_win_all_the_same),
         cmocka_unit_test(who_is_nearly_as_quick_gets_none),
         cmocka_unit_test(who_stops_is_a_straggler_after_a_while),
+        cmocka_unit_test(who_became_slow_is_a_straggler_at_once),
         cmocka_unit_test(waiting_work_goes_first),
         cmocka_unit_test(a_copy_that_is_lost_leaves_the_first_alone),
         cmocka_unit_test(a_copy_survives_a_restart),
