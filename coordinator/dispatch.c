@@ -52,11 +52,13 @@ static struct message *decode(const struct zsock_received *m, enum message_from 
     return codec_decode(m->envelope, payload, from, err);
 }
 
+/* Greetings say themselves what their sender speaks. */
 static bool speaks_our_version(const Farm__Envelope *e)
 {
-    bool hello = e->body_case == FARM__ENVELOPE__BODY_HELLO ||
-                 e->body_case == FARM__ENVELOPE__BODY_CLIENT_HELLO;
-    return hello || (e->version >= PROTOCOL_MIN && e->version <= PROTOCOL_MAX);
+    bool greeting = e->body_case == FARM__ENVELOPE__BODY_HELLO ||
+                    e->body_case == FARM__ENVELOPE__BODY_CLIENT_HELLO ||
+                    e->body_case == FARM__ENVELOPE__BODY_JOIN;
+    return greeting || (e->version >= PROTOCOL_MIN && e->version <= PROTOCOL_MAX);
 }
 
 static const struct dispatch_row *find_row(const struct dispatch_row *rows, size_t count,

@@ -143,14 +143,21 @@ static void let_in(struct coordinator *c, const struct token_entry *token,
     tell(c, token, name);
 }
 
+/* It says what it speaks, as Hello does: a newer one may well speak ours, too. Who does not say
+ * speaks what it said it in. */
+static bool speaks_with_us(const Farm__Envelope *e, bool to_client, struct error *err)
+{
+    const uint32_t max = e->join->version_max != 0 ? e->join->version_max : e->version;
+    const uint32_t min = e->join->version_max != 0 ? e->join->version_min : e->version;
+    if (codec_version_choose(min, max) != 0) return true;
+    return codec_version_refuse(to_client ? "client" : "worker", min, max, err);
+}
+
 static bool try_join(struct coordinator *c, const struct zsock_received *m, bool to_client,
                      const uint8_t key[KEY_BYTES], const Farm__Envelope *e, struct error *err)
 {
     char name[LIMIT_NAME_BYTES + 1];
-    if (e->version < PROTOCOL_MIN || e->version > PROTOCOL_MAX) {
-        return error_set(err, ERROR_VERSION, "this coordinator speaks protocol %d to %d",
-                         PROTOCOL_MIN, PROTOCOL_MAX);
-    }
+    if (!speaks_with_us(e, to_client, err)) return false;
     if (!shell_is_well(c, err)) return false;
     const struct token_entry *token =
         tokens_check(&c->tokens, e->join->token.data, e->join->proof.data, key,

@@ -9,8 +9,6 @@
 #include "proto/limits.h"
 #include "proto/validate.h"
 
-#define VERSION_LAST 65535
-
 static void *budget_alloc(void *context, size_t size)
 {
     return arena_alloc(context, size);
@@ -34,9 +32,9 @@ static const ProtobufCMessage *body_of(const Farm__Envelope *envelope)
 
 static bool check_envelope(const Farm__Envelope *envelope, bool in_arena, struct error *err)
 {
-    if (envelope->version < 1 || envelope->version > VERSION_LAST) {
+    if (envelope->version < 1 || envelope->version > PROTOCOL_LAST) {
         return error_set(err, ERROR_INVALID, "envelope.version %u is outside 1 to %d",
-                         (unsigned)envelope->version, VERSION_LAST);
+                         (unsigned)envelope->version, PROTOCOL_LAST);
     }
     const ProtobufCMessage *body = body_of(envelope);
     if (body == NULL) return error_set(err, ERROR_INVALID, "the envelope is empty");

@@ -16,6 +16,7 @@
 #else
 #define PROTOCOL_MAX 4
 #endif
+#define PROTOCOL_LAST 65535 /* a number above it is nonsense */
 
 /* Messages. */
 #define LIMIT_ENVELOPE_BYTES (64 * 1024) /* control messages */

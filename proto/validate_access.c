@@ -11,6 +11,8 @@ static const struct validate_rule join[] = {
     BYTES(token, TOKEN_ID_BYTES),
     BYTES(proof, TOKEN_PROOF_BYTES),
     NAME(name, 0, LIMIT_NAME_BYTES),
+    RANGE(version_min, 0, PROTOCOL_LAST),
+    RANGE(version_max, 0, PROTOCOL_LAST),
 };
 static const struct validate_rule joined[] = {
     NAME(name, 1, LIMIT_NAME_BYTES),

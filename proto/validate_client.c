@@ -4,16 +4,14 @@
 #include "base/recipe.h"
 #include "proto/keys.h"
 
-#define VERSION_LAST 65535
-
 /* clang-format off */
 static const struct validate_rule client_hello[] = {
-    RANGE(version_min, 1, VERSION_LAST),
-    RANGE(version_max, 1, VERSION_LAST),
+    RANGE(version_min, 1, PROTOCOL_LAST),
+    RANGE(version_max, 1, PROTOCOL_LAST),
     NAME(build, 0, LIMIT_NAME_BYTES),
 };
 static const struct validate_rule client_welcome[] = {
-    RANGE(version, 1, VERSION_LAST),
+    RANGE(version, 1, PROTOCOL_LAST),
     NAME(build, 0, LIMIT_NAME_BYTES),
     NAME(owner, 1, LIMIT_NAME_BYTES),
     WORD(role, 1),

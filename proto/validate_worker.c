@@ -3,7 +3,6 @@
 
 #include "base/id.h"
 
-#define VERSION_LAST 65535
 #define HEARTBEAT_LAST_MS (3600 * 1000)
 #define LIMIT_LAST_MS (24 * 3600 * 1000)
 #define THREADS_LAST 4096
@@ -24,8 +23,8 @@ static const struct validate_rule held[] = {
     RANGE(steps, 0, LIMIT_STEPS),
 };
 static const struct validate_rule hello[] = {
-    RANGE(version_min, 1, VERSION_LAST),
-    RANGE(version_max, 1, VERSION_LAST),
+    RANGE(version_min, 1, PROTOCOL_LAST),
+    RANGE(version_max, 1, PROTOCOL_LAST),
     NAME(build, 0, LIMIT_NAME_BYTES),
     ENUM(connection, 1),
     ANY(session),
@@ -39,7 +38,7 @@ static const struct validate_rule hello[] = {
     ANY(last_message),
 };
 static const struct validate_rule welcome[] = {
-    RANGE(version, 1, VERSION_LAST),
+    RANGE(version, 1, PROTOCOL_LAST),
     RANGE(session, 1, INT64_MAX),
     RANGE(heartbeat_ms, 1, HEARTBEAT_LAST_MS),
     NAME(name, 1, LIMIT_NAME_BYTES),

@@ -63,6 +63,8 @@ static bool say_join(struct asking *a, struct error *err)
     join.token = (ProtobufCBinaryData){sizeof(id), id};
     join.proof = (ProtobufCBinaryData){sizeof(proof), proof};
     join.name = name;
+    join.version_min = PROTOCOL_MIN;
+    join.version_max = PROTOCOL_MAX;
     envelope.version = PROTOCOL_MAX;
     envelope.request = 1;
     envelope.body_case = FARM__ENVELOPE__BODY_JOIN;

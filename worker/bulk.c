@@ -9,6 +9,7 @@
 #include "proto/limits.h"
 
 #define IDLE_CHECK_MS 1000
+#define AGAIN_NS NS_PER_S /* until a session that was not known is tried once more */
 
 struct bulk {
     struct bulk_options options;
@@ -16,7 +17,11 @@ struct bulk {
     uv_timer_t timer;
     struct zsock *sock; /* NULL = closed */
     uint64_t session;
+    uint32_t version; /* that the control connection agreed on for this session */
     bool ready;
+    bool refused; /* the coordinator did not know the session */
+    bool wanted;  /* once more, when it is time */
+    int64_t refused_ns;
     int64_t used_ns;
     int open_parts; /* sockets that ZeroMQ still closes, and the timer */
     bool closing;
@@ -64,7 +69,7 @@ enum zsock_result bulk_send(struct bulk *b, Farm__Envelope *envelope, struct byt
     struct buf packed = BUF_INIT;
     struct error err = {0};
     if (!b->sock) return ZSOCK_FULL;
-    envelope->version = PROTOCOL_MAX;
+    envelope->version = b->version;
     if (!codec_encode(envelope, MESSAGE_FROM_WORKER, &packed, &err)) {
         log_error("not sent: %s", err.message);
         return ZSOCK_GONE;
@@ -120,7 +125,8 @@ static void take(struct bulk *b, const struct message *m)
     log_debug("bulk: the coordinator does not know this session");
     b->options.host.lost(b->options.host.context);
     b->ready = false;
-    b->session = 0;
+    b->refused = true;
+    b->refused_ns = clock_now_ns();
 }
 
 static void on_receive(void *context, const struct zsock_received *r)
@@ -139,17 +145,9 @@ static void on_receive(void *context, const struct zsock_received *r)
     message_free(m);
 }
 
-static void on_timer(uv_timer_t *timer)
-{
-    struct bulk *b = timer->data;
-    if (!b->sock || b->options.host.busy(b->options.host.context)) return;
-    if (clock_now_ns() - b->used_ns < BULK_IDLE_NS) return;
-    log_debug("bulk: closed, it was idle");
-    close_socket(b);
-    (void)uv_timer_stop(&b->timer);
-}
+/* ---- opening, and closing again ---- */
 
-/* ---- opening ---- */
+static void on_timer(uv_timer_t *timer);
 
 static void open_socket(struct bulk *b)
 {
@@ -170,12 +168,41 @@ static void open_socket(struct bulk *b)
     (void)uv_timer_start(&b->timer, on_timer, IDLE_CHECK_MS, IDLE_CHECK_MS);
 }
 
-void bulk_need(struct bulk *b, uint64_t session)
+static void open_again(struct bulk *b)
 {
-    if (b->closing || (b->sock && b->session == session)) return;
     close_socket(b);
-    b->session = session;
+    b->refused = b->wanted = false;
     open_socket(b);
+}
+
+static bool may_try_again(const struct bulk *b)
+{
+    return clock_now_ns() - b->refused_ns >= AGAIN_NS;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct bulk *b = timer->data;
+    if (!b->sock) return;
+    if (b->wanted && may_try_again(b)) open_again(b);
+    if (b->options.host.busy(b->options.host.context)) return;
+    if (clock_now_ns() - b->used_ns < BULK_IDLE_NS) return;
+    log_debug("bulk: closed, it was idle");
+    close_socket(b);
+    (void)uv_timer_stop(&b->timer);
+}
+
+void bulk_need(struct bulk *b, uint64_t session, uint32_t version)
+{
+    const bool same = b->sock && b->session == session;
+    if (b->closing || (same && !b->refused)) return;
+    if (same && !may_try_again(b)) {
+        b->wanted = true;
+        return;
+    }
+    b->session = session;
+    b->version = version;
+    open_again(b);
 }
 
 bool bulk_is_ready(const struct bulk *b)

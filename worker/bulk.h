@@ -34,9 +34,10 @@ struct bulk_options {
 struct bulk *bulk_create(uv_loop_t *loop, const struct bulk_options *options);
 void bulk_close(struct bulk *b, void (*on_closed)(void *context), void *context);
 
-/* Opens the connection for this session unless it is open or on its way; one of an older session is
- * replaced. */
-void bulk_need(struct bulk *b, uint64_t session);
+/* Opens the connection for this session, which speaks this protocol version, unless it is open or
+ * on its way; one of an older session is replaced, and one whose session was not known is opened
+ * again a second later. */
+void bulk_need(struct bulk *b, uint64_t session, uint32_t version);
 bool bulk_is_ready(const struct bulk *b);
 /* ZSOCK_FULL: not connected, or slow: again later. Fills in the version. */
 enum zsock_result bulk_send(struct bulk *b, Farm__Envelope *envelope, struct bytes payload);

@@ -318,7 +318,7 @@ void checkpoint_box_credit(struct checkpoint_box *b, const Farm__Credit *credit)
     if (!e || e->now.fd < 0 || credit->output != CHECKPOINT_OUTPUT) return;
     if (!chunk_sender_credit(&e->sender, credit->offset, credit->size_bytes)) return;
     e->offered_ns = clock_now_ns();
-    bulk_need(b->options.bulk, link_session(b->options.link));
+    bulk_need(b->options.bulk, link_session(b->options.link), link_version(b->options.link));
     send_all(b);
 }
 

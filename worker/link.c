@@ -430,6 +430,11 @@ uint64_t link_session(const struct link *l)
     return l->session;
 }
 
+uint32_t link_version(const struct link *l)
+{
+    return l->version;
+}
+
 const uint8_t *link_boot_id(const struct link *l)
 {
     return l->boot_id;

@@ -42,6 +42,7 @@ void link_close(struct link *l, void (*on_closed)(void *context), void *context)
 
 bool link_is_joined(const struct link *l);
 uint64_t link_session(const struct link *l); /* 0 before the first Welcome */
+uint32_t link_version(const struct link *l); /* of the protocol, as agreed on for the session */
 const uint8_t *link_boot_id(const struct link *l);
 int64_t link_alone_ns(const struct link *l); /* how long without a coordinator; 0 when joined */
 

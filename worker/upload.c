@@ -217,7 +217,7 @@ void upload_credit(struct upload *u, const Farm__Credit *credit)
     struct chunk_sender *sender = &e->senders[credit->output];
     if (!chunk_sender_credit(sender, credit->offset, credit->size_bytes)) return;
     e->offered_ns = clock_now_ns();
-    bulk_need(u->options.bulk, link_session(u->options.link));
+    bulk_need(u->options.bulk, link_session(u->options.link), link_version(u->options.link));
     watch(u, send_all(u));
 }
 

@@ -52,7 +52,7 @@ static bool fetch_ask(void *context, Farm__Envelope *envelope)
 {
     struct worker *w = context;
     if (!w->link || !link_is_joined(w->link)) return false;
-    bulk_need(w->bulk, link_session(w->link));
+    bulk_need(w->bulk, link_session(w->link), link_version(w->link));
     return bulk_is_ready(w->bulk) &&
            bulk_send(w->bulk, envelope, (struct bytes){NULL, 0}) == ZSOCK_SENT;
 }

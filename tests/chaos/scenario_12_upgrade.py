@@ -1,5 +1,6 @@
 """A rolling upgrade under load, and back: coordinator, workers and clients of this build and of one that speaks the next protocol number, in every mixture. Meanwhile the workers'
-wall clocks are an hour wrong, and the coordinator's is stepped. Nothing is lost, no lease ends by the wall clock, submissions are answered or cleanly sent again."""
+wall clocks are an hour wrong, and the coordinator's is stepped. Nothing is lost, no lease ends by the wall clock, submissions are answered or cleanly sent again. In the end a
+coordinator of each build works with workers of both for as long as it takes: what one could not do with the other would otherwise wait for the next replacement."""
 import os
 import signal
 import struct
@@ -8,6 +9,7 @@ import time
 import chaos_load
 import chaos_verdict
 from built import built
+from chaos_farm import OWNERS
 from chaos_run import CannotRun, Scenario
 from farm import BIN
 
@@ -15,6 +17,10 @@ STEPS, STEP_MS = 6, 80
 NEXT, CLOCKS = built("next/bin"), built("tests/libzoe_clock.so")
 BUILDS = {"this": BIN, "next": NEXT}
 HOUR_NS, STEP_NS = 3600 * 10**9, 30 * 10**9
+
+
+def other_than(build):
+    return "next" if build == "this" else "this"
 
 
 class Clock:
@@ -62,24 +68,41 @@ class Upgrade:
 
     def replace_coordinator(self):
         farm, live = self.run.farm, self.running()
-        other = "next" if self.coordinator == "this" else "this"
+        other = other_than(self.coordinator)
         farm.kill_coordinator(signal.SIGTERM if self.run.draw.random() < 0.7 else signal.SIGKILL)
-        self.coordinator = other
-        farm.programs["zoe-coordinator"] = BUILDS[other]
-        begun = time.monotonic()
-        farm.start_coordinator(env=self.clock.env())
-        self.run.measured.setdefault("coordinator_up_after_s", []).append(round(time.monotonic() - begun, 1))
+        self.begin_coordinator(other)
         self.struck(f"coordinator replaced: {other} build", live)
 
-    def replace_worker(self):
-        farm, name = self.run.farm, self.run.draw.choice(self.run.names())
-        other = "next" if self.workers[name] == "this" else "this"
-        held = [a for a in self.running() if a.worker == name]
+    def begin_coordinator(self, build):
+        self.coordinator = build
+        self.run.farm.programs["zoe-coordinator"] = BUILDS[build]
+        begun = time.monotonic()
+        self.run.farm.start_coordinator(env=self.clock.env())
+        self.run.measured.setdefault("coordinator_up_after_s", []).append(round(time.monotonic() - begun, 1))
+
+    def change_worker(self, name, build):
+        farm = self.run.farm
         extra, options = farm.arguments[name]
         if name in farm.workers:
             farm.kill_worker(name, signal.SIGTERM)
-        farm.worker(name, *extra, **{**options, "programs": BUILDS[other]})
-        self.workers[name] = other
+        farm.worker(name, *extra, **{**options, "programs": BUILDS[build]})
+        self.workers[name] = build
+
+    def settle(self, build):
+        """A coordinator of this build, and workers of both in turn."""
+        if self.coordinator != build:
+            self.run.farm.kill_coordinator(signal.SIGTERM)
+            self.begin_coordinator(build)
+        for number, name in enumerate(self.run.names()):
+            wanted = tuple(BUILDS)[number % 2]
+            if self.workers[name] != wanted:
+                self.change_worker(name, wanted)
+
+    def replace_worker(self):
+        name = self.run.draw.choice(self.run.names())
+        other = other_than(self.workers[name])
+        held = [a for a in self.running() if a.worker == name]
+        self.change_worker(name, other)
         self.struck(f"worker replaced: {other} build", held)
 
     def step_clock(self):
@@ -113,6 +136,17 @@ class Submitter:
         self.next = time.monotonic() + self.run.draw.uniform(0.5, 2)
 
 
+def play_mixtures(run, upgrade):
+    for build in BUILDS:
+        upgrade.settle(build)
+        lines = chaos_load.lines_of(run.draw, f"mixture-{build}", run.count, STEP_MS)
+        batch = run.submit(chaos_load.batch(f"mixture-{build}", OWNERS[0], lines, chaos_load.CHAIN, STEPS, chaos_load.CHAIN_TASKS))
+        run.go()
+        done = [a for a in run.facts().ended("done") if a.batch == batch["id"]]
+        builds = {upgrade.workers[a.worker] for a in done}
+        run.expect(builds == set(BUILDS), f"a coordinator of {build} build gets results of workers of both", sorted(builds))
+
+
 def run_it(run):
     missing = [str(path) for path in (NEXT / "zoe-coordinator", CLOCKS) if not path.exists()]
     if missing:
@@ -124,6 +158,7 @@ def run_it(run):
         run.farm.worker(name, "--threads", "1", env=Clock(run, name, HOUR_NS if number % 2 else -HOUR_NS).env())
     upgrade, submitter = Upgrade(run, clock, 9 if run.short else 60), Submitter(run, chaos_load.make(run.draw, run.tasks, steps=STEPS, step_ms=STEP_MS))
     run.go(upgrade.tick, submitter.tick, until=lambda: not submitter.waiting and run.over())
+    play_mixtures(run, upgrade)
     chaos_verdict.judge_keys(run)
     facts = run.facts()
     lost = facts.ended("lost", "hung")

@@ -43,7 +43,14 @@ static void revoke_token(const struct plea *p)
     peer_skip(&admin, FARM__ENVELOPE__BODY_TOKENS);
 }
 
-static void say_join_as(struct peer *peer, const struct plea *p, bool rightly, const char *asked)
+struct spoken {
+    uint32_t min, max; /* versions of the protocol; the envelope is of the latter */
+};
+
+static const struct spoken ours = {PROTOCOL_MIN, PROTOCOL_MAX};
+
+static void say_join_in(struct peer *peer, const struct plea *p, bool rightly, const char *asked,
+                        struct spoken spoken)
 {
     uint8_t id[TOKEN_ID_BYTES], key[TOKEN_KEY_BYTES], proof[TOKEN_PROOF_BYTES];
     char name[64];
@@ -56,7 +63,19 @@ static void say_join_as(struct peer *peer, const struct plea *p, bool rightly, c
     join.token = (ProtobufCBinaryData){sizeof(id), id};
     join.proof = (ProtobufCBinaryData){sizeof(proof), proof};
     join.name = name;
-    PEER_SAY(peer, JOIN, join, &join);
+    join.version_min = spoken.min;
+    join.version_max = spoken.max;
+    Farm__Envelope envelope = FARM__ENVELOPE__INIT;
+    envelope.version = spoken.max;
+    envelope.request = ++peer->request;
+    envelope.body_case = FARM__ENVELOPE__BODY_JOIN;
+    envelope.join = &join;
+    peer_send(peer, &envelope, (struct bytes){NULL, 0});
+}
+
+static void say_join_as(struct peer *peer, const struct plea *p, bool rightly, const char *asked)
+{
+    say_join_in(peer, p, rightly, asked, ours);
 }
 
 static void say_join(struct peer *peer, const struct plea *p, bool rightly)
@@ -72,12 +91,17 @@ static void expect_joined(struct peer *peer, const char *name, const char *role)
     message_free(m);
 }
 
-static void expect_bye(struct peer *peer, const char *says)
+static void expect_bye_of(struct peer *peer, const char *code, const char *says)
 {
     struct message *m = peer_expect(peer, FARM__ENVELOPE__BODY_BYE);
-    assert_string_equal(m->envelope->bye->code, "auth");
+    assert_string_equal(m->envelope->bye->code, code);
     if (strstr(m->envelope->bye->message, says) == NULL) fail_msg("%s", m->envelope->bye->message);
     message_free(m);
+}
+
+static void expect_bye(struct peer *peer, const char *says)
+{
+    expect_bye_of(peer, "auth", says);
 }
 
 static void a_worker_joins_and_says_hello_on_the_same_connection(void **state)
@@ -92,6 +116,37 @@ static void a_worker_joins_and_says_hello_on_the_same_connection(void **state)
     expect_joined(&worker, "gpu-1", "worker");
     uint64_t session = peer_join(&worker);
     peer_beat(&worker, session);
+    peer_close(&worker);
+}
+
+/* Hello agrees on a version afterwards. */
+static void who_speaks_a_newer_protocol_too_joins(void **state)
+{
+    (void)state;
+    const struct spoken newer = {PROTOCOL_MIN, PROTOCOL_MAX + 1};
+    struct plea p = {.ephemeral = false};
+    create(&p, "worker", 1, 3600, "newer");
+    struct peer worker = peer_open(&farm, false, &p.keys);
+    say_join_in(&worker, &p, true, "host", newer);
+    expect_joined(&worker, "newer-1", "worker");
+    say_join_in(&worker, &p, true, "host", newer); /* its Joined might have been lost */
+    expect_joined(&worker, "newer-1", "worker");
+    peer_close(&worker);
+}
+
+static void who_speaks_no_protocol_of_ours_costs_no_use(void **state)
+{
+    (void)state;
+    struct plea p = {.ephemeral = false};
+    create(&p, "worker", 1, 3600, "future");
+    struct peer worker = peer_open(&farm, false, &p.keys);
+    say_join_in(&worker, &p, true, "host", (struct spoken){PROTOCOL_MAX + 1, PROTOCOL_MAX + 2});
+    expect_bye_of(&worker, "version", "upgrade the coordinator");
+    peer_close(&worker);
+    keys_generate(&p.keys);
+    worker = peer_open(&farm, false, &p.keys);
+    say_join(&worker, &p, true);
+    expect_joined(&worker, "future-1", "worker");
     peer_close(&worker);
 }
 
@@ -269,6 +324,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_worker_joins_and_says_hello_on_the_same_connection),
+        cmocka_unit_test(who_speaks_a_newer_protocol_too_joins),
+        cmocka_unit_test(who_speaks_no_protocol_of_ours_costs_no_use),
         cmocka_unit_test(a_client_joins_under_a_name_of_its_own),
         cmocka_unit_test(nobody_joins_as_an_owner_of_before),
         cmocka_unit_test(nobody_joins_as_a_worker_of_before),

@@ -94,6 +94,43 @@ static void test_renders_offers_and_forgets(void **state)
     stop(&s);
 }
 
+static zsock_peer expect_bulk_hello(struct stage *s)
+{
+    zsock_peer peer;
+    struct message *m = stage_expect_from(s, FARM__ENVELOPE__BODY_HELLO, &peer);
+    assert_int_equal(m->envelope->hello->connection, FARM__CONNECTION__CONNECTION_BULK);
+    message_free(m);
+    return peer;
+}
+
+/* A coordinator that does not know the session of the second connection is asked once a second at
+ * most, however often it grants credit. */
+static void test_a_second_connection_that_is_refused_waits(void **state)
+{
+    struct stage s;
+    (void)state;
+    start(&s, NULL);
+    stage_assign(&s, &(struct stage_task){.clip = 3, .fence = 9});
+    struct message *m = stage_expect(&s, FARM__ENVELOPE__BODY_OFFER);
+    stage_credit(&s, m->envelope->offer, 0, m->envelope->offer->outputs[0]->size_bytes);
+    message_free(m);
+    Farm__WhoAreYou who = FARM__WHO_ARE_YOU__INIT;
+    int64_t refused_ns = 0;
+    for (int i = 0; i < 3; i++) {
+        zsock_peer bulk = expect_bulk_hello(&s);
+        if (i > 0) assert_true(clock_now_ns() - refused_ns > NS_PER_S * 9 / 10);
+        refused_ns = clock_now_ns();
+        STAGE_SAY(&s, bulk, WHO_ARE_YOU, who_are_you, &who);
+        m = stage_expect(&s, FARM__ENVELOPE__BODY_OFFER); /* what had credit is offered again */
+        stage_credit(&s, m->envelope->offer, 0, m->envelope->offer->outputs[0]->size_bytes);
+        message_free(m);
+    }
+    (void)expect_bulk_hello(&s);
+    stage_stored(&s, 3, 9);
+    await_empty_outbox(&s);
+    stop(&s);
+}
+
 static void test_prefetched_starts_when_the_slot_is_free(void **state)
 {
     struct stage s;
@@ -502,6 +539,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hello_tells_slots_and_models),
         cmocka_unit_test(test_renders_offers_and_forgets),
+        cmocka_unit_test(test_a_second_connection_that_is_refused_waits),
         cmocka_unit_test(test_prefetched_starts_when_the_slot_is_free),
         cmocka_unit_test(test_canary_leaves_nothing),
         cmocka_unit_test(test_a_models_canary_brings_its_frame),
