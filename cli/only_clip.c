@@ -4,10 +4,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/path.h"
 #include "base/xalloc.h"
 #include "cli/fetch.h"
 #include "cli/follow.h"
 #include "cli/output.h"
+
+/* The coordinator says it, and may say anything. */
+char *only_clip_name(const char *file)
+{
+    const char *name = path_basename(file), *slug = strchr(name, '_');
+    if (slug != NULL && slug[1] != '\0' && slug[1] != '.') name = slug + 1;
+    return name[0] != '\0' && name[0] != '.' ? xstrdup(name) : NULL;
+}
+
+static char *where_to(const char *target, const char *file, struct error *err)
+{
+    char *name = target != NULL ? xstrdup(target) : only_clip_name(file);
+    if (name == NULL)
+        error_set(err, ERROR_INVALID, "the coordinator calls the clip \"%s\": name a file (-o)",
+                  file);
+    return name;
+}
 
 bool only_clip_fetch(struct zclient *client, const char *batch, const char *target, char **file_out,
                      struct error *err)
@@ -27,12 +45,9 @@ bool only_clip_fetch(struct zclient *client, const char *batch, const char *targ
     const Farm__Clip *clip = ok ? clips->clips[0] : NULL;
     if (ok && strcmp(clip->state, "published") != 0)
         ok = error_set(err, ERROR_FAILED, "the clip %s: %s", clip->state, clip->message);
-    if (ok) {
-        const char *name = strrchr(clip->file, '_'); /* 0_SLUG_sSEED.mp4 */
-        const char *slug = strchr(clip->file, '_');
-        *file_out = xstrdup(target ? target : slug && name ? slug + 1 : clip->file);
-        ok = fetch_file(client, batch, clip->file, *file_out, &clip->sha256, err);
-    }
+    if (ok) *file_out = where_to(target, clip->file, err);
+    ok = ok && *file_out != NULL &&
+         fetch_file(client, batch, clip->file, *file_out, &clip->sha256, err);
     message_free(answer);
     return ok;
 }
