@@ -241,20 +241,42 @@ static int run_wait(struct call *call)
 
 /* ---- actions ---- */
 
-static int act_with(struct call *call, Farm__BatchVerb verb, int priority, const char *past)
+static struct message *ask_for(struct zclient *client, const char *id, Farm__BatchVerb verb,
+                               int priority, struct error *err)
 {
-    struct error err = {0};
-    struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
-    if (!client) return call_fail(call, &err);
-    char *id = xstrdup(call->arguments[0]);
+    char *own = xstrdup(id);
     Farm__BatchAction body = FARM__BATCH_ACTION__INIT;
-    body.batch = id;
+    body.batch = own;
     body.verb = verb;
     body.priority = priority;
     Farm__Envelope request = FARM__ENVELOPE__INIT;
     request.body_case = FARM__ENVELOPE__BODY_BATCH_ACTION;
     request.batch_action = &body;
-    struct message *answer = client_ask(client, &request, FARM__ENVELOPE__BODY_BATCH, &err);
+    struct message *answer = client_ask(client, &request, FARM__ENVELOPE__BODY_BATCH, err);
+    free(own);
+    return answer;
+}
+
+/* A request may have to be sent twice. So it names a batch (`last` is another one once that is
+ * removed), and one that was there a moment ago and is gone has been removed. */
+static struct message *ask_safely(struct zclient *client, const char *name, Farm__BatchVerb verb,
+                                  int priority, struct error *err)
+{
+    struct message *known = client_batch(client, name, err);
+    if (!known) return NULL;
+    struct message *answer = ask_for(client, known->envelope->batch->id, verb, priority, err);
+    const bool is_gone = !answer && err->code == ERROR_NOT_FOUND;
+    if (is_gone && verb == FARM__BATCH_VERB__BATCH_REMOVE) return known;
+    message_free(known);
+    return answer;
+}
+
+static int act_with(struct call *call, Farm__BatchVerb verb, int priority, const char *past)
+{
+    struct error err = {0};
+    struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
+    if (!client) return call_fail(call, &err);
+    struct message *answer = ask_safely(client, call->arguments[0], verb, priority, &err);
     const Farm__Batch *b = answer ? answer->envelope->batch : NULL;
     if (b && call->json)
         output_print_message(&b->base, "zoe.batch.v1");
@@ -265,7 +287,6 @@ static int act_with(struct call *call, Farm__BatchVerb verb, int priority, const
                 (ull)b->clips->published, (ull)b->clips->total);
     int code = b ? 0 : call_fail(call, &err);
     message_free(answer);
-    free(id);
     zclient_close(client);
     return code;
 }

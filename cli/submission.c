@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/id.h"
 #include "base/json.h"
 #include "base/path.h"
 #include "base/recipe.h"
@@ -178,13 +179,23 @@ static char *text_or_empty(const struct call *call, const char *option)
     return xstrdup(text ? text : "");
 }
 
+/* Every `--again` is a batch of its own, but the same one when it has to be said twice: so it has a
+ * key from here. */
+static char *key_of(const struct submission *s)
+{
+    const char *key = s->key ? s->key : call_option(s->call, "key");
+    if (key || !call_has(s->call, "again")) return xstrdup(key ? key : "");
+    return xasprintf("again-%016llx%016llx", (unsigned long long)id_random_u64(),
+                     (unsigned long long)id_random_u64());
+}
+
 static bool fill_open(const struct submission *s, Farm__SubmitOpen *open, struct error *err)
 {
     int64_t priority = 0;
     if (!call_number(s->call, "priority", -1000, 1000, &priority, err)) return false;
     open->priority = (int32_t)priority;
     open->name = s->name ? xstrdup(s->name) : text_or_empty(s->call, "name");
-    open->key = s->key ? xstrdup(s->key) : text_or_empty(s->call, "key");
+    open->key = key_of(s);
     open->again = call_has(s->call, "again");
     open->dry_run = is_dry(s);
     open->options = json_canonical(s->options);

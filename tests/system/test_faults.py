@@ -1,5 +1,6 @@
 """It survives from the first day: processes killed, stopped and starved in mid-batch. Each time the batch ends done, every clip published exactly once and identical
 to the undisturbed run, and nothing is left behind."""
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -114,6 +115,31 @@ class Faults(unittest.TestCase):
                         self.assertTrue(accepted["existed"])
                     self.finish(farm, accepted, orphans=2)
                     self.assertEqual(len(farm.zoe("batch", "list", json_out=True)["batches"]), 1)
+
+    def over_a_kill(self, farm, point, *words, stdin=None):
+        """A command whose coordinator dies at this point, once, and is started again while the command waits."""
+        farm.kill_coordinator(signal.SIGTERM)
+        farm.start_coordinator(env={"ZOE_FAULT_KILL": point})
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            done = pool.submit(farm.run, *words, "--json", stdin=stdin)
+            eventually(lambda: farm.coordinator.poll() is not None, 60, f"the fault at {point} hits")
+            farm.start_coordinator()
+            result = done.result()
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return json.loads(result.stdout)
+
+    def test_what_is_asked_twice_is_done_once(self):
+        """The answer is lost with the coordinator, and the client asks again: for one more batch, or for the last one to go."""
+        with Farm() as farm:
+            farm.start_coordinator()
+            for name in ("first", "second"):
+                farm.submit(LINES, *SMALL, "--again", "--name", name)
+                farm.zoe("batch", "cancel", "last")
+            again = self.over_a_kill(farm, "submit.accepted:1", "submit", "-", *SMALL, "--again", "--name", "third", stdin="\n".join(LINES) + "\n")["batch"]
+            self.assertEqual([b["name"] for b in farm.zoe("batch", "list", json_out=True)["batches"]].count("third"), 1)
+            farm.zoe("batch", "cancel", again)
+            self.over_a_kill(farm, "removal.committed:1", "batch", "remove", "last")
+            self.assertEqual(sorted(b["name"] for b in farm.zoe("batch", "list", json_out=True)["batches"]), ["first", "second"])
 
     def test_coordinator_killed_in_mid_batch(self):
         with Farm().start(workers=2) as farm:
