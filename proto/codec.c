@@ -230,6 +230,15 @@ bool codec_problem_error(const Farm__Problem *problem, struct error *err)
     return error_set(err, error_code_from_name(problem->code), "%s", problem->message);
 }
 
+/* The version is the first field and one byte long below 128. */
+void codec_restamp(struct buf *packed, unsigned version)
+{
+    const uint8_t tag = 1 << 3;
+    ZOE_ASSERT(packed->size >= 2 && packed->data[0] == tag && packed->data[1] < 128);
+    ZOE_ASSERT(version > 0 && version < 128);
+    packed->data[1] = (uint8_t)version;
+}
+
 unsigned codec_version_choose(unsigned version_min, unsigned version_max)
 {
     unsigned highest = version_max < PROTOCOL_MAX ? version_max : PROTOCOL_MAX;

@@ -44,6 +44,9 @@ char *codec_clean_text(const char *text, size_t size_bytes, size_t limit_bytes, 
 /* A problem as the error it carries. */
 bool codec_problem_error(const Farm__Problem *problem, struct error *err); /* always false */
 
+/* A packed envelope, written for another coordinator, says this version from now on. */
+void codec_restamp(struct buf *packed, unsigned version);
+
 /* Range of protocol numbers of the other end against ours: the highest common one, or 0. */
 unsigned codec_version_choose(unsigned version_min, unsigned version_max);
 /* When there is none: both ranges and which side to upgrade. `who` is the other end ("worker");

@@ -153,6 +153,7 @@ static void send_outstanding(struct zclient *c)
 {
     for (struct request *r = c->requests; r != NULL; r = r->next) {
         if (r->sent || r->ended) continue;
+        codec_restamp(&r->packed, c->version); /* it may have been agreed on anew since */
         r->sent = send_parts(c, (struct bytes){r->packed.data, r->packed.size}, (struct bytes){0});
     }
 }

@@ -17,7 +17,7 @@
 
 struct unsent {
     struct attempt_name name;
-    struct buf envelope; /* packed; its version is that of this build */
+    struct buf envelope; /* packed */
 };
 
 struct link {
@@ -91,10 +91,17 @@ void link_report(struct link *l, const struct attempt_name *name, Farm__Envelope
     l->unsent[l->unsent_count++] = (struct unsent){*name, packed};
 }
 
+/* They may have been written for a coordinator of another version. */
+static bool send_late(struct link *l, struct unsent *u)
+{
+    codec_restamp(&u->envelope, l->version);
+    return send_packed(l, &u->envelope);
+}
+
 static void send_unsent(struct link *l)
 {
     size_t done = 0;
-    while (done < l->unsent_count && send_packed(l, &l->unsent[done].envelope))
+    while (done < l->unsent_count && send_late(l, &l->unsent[done]))
         buf_finish(&l->unsent[done++].envelope);
     if (done == 0) return;
     l->unsent_count -= done;

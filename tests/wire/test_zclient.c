@@ -30,7 +30,8 @@ struct server {
     bool drops_link;    /* closes and opens its socket in the middle of a submit, once */
     zsock_peer parked_peer;
     uint64_t parked_request;
-    atomic_int hellos;
+    atomic_int hellos;    /* each agrees on a version of its own, as after an upgrade */
+    atomic_int misspoken; /* messages of another version */
     struct chunk_receiver receiver;
     struct digest_stream digest;
     uint8_t received[CONTENT_BYTES];
@@ -57,11 +58,10 @@ static void welcome(struct server *s, zsock_peer peer, uint64_t request)
     static char role[] = "admin";
     static char build[] = "9.9";
     Farm__ClientWelcome m = FARM__CLIENT_WELCOME__INIT;
-    m.version = 1;
+    m.version = (uint32_t)++s->hellos;
     m.owner = owner;
     m.role = role;
     m.build = build;
-    s->hellos++;
     reply(s, peer, request, FARM__ENVELOPE__BODY_CLIENT_WELCOME, &m);
 }
 
@@ -160,6 +160,7 @@ static void answer(struct server *s, zsock_peer peer, const struct message *m)
         if (!s->refuses_hello) welcome(s, peer, e->request);
         return;
     }
+    if ((int)e->version != s->hellos) s->misspoken++;
     if (s->silent) return;
     if (s->forgets) {
         s->forgets = false;
@@ -405,6 +406,8 @@ static void who_are_you_is_answered_by_starting_over(void **state)
     server_run(s);
     struct zclient *c = connect_alice(s);
     ask_status(c);
+    assert_int_equal(s->hellos, 2);
+    assert_int_equal(s->misspoken, 0);
     zclient_close(c);
     server_stop(s);
 }

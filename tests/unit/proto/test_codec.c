@@ -355,6 +355,28 @@ static void versions_overlap_or_not(void **state)
     assert_int_equal(codec_version_choose(0, PROTOCOL_MIN - 1), 0);
 }
 
+static void what_is_packed_may_get_another_version(void **state)
+{
+    (void)state;
+    struct buf packed = BUF_INIT;
+    struct error err = {0};
+    Farm__StatusWanted body = FARM__STATUS_WANTED__INIT;
+    Farm__Envelope e = FARM__ENVELOPE__INIT;
+    e.version = PROTOCOL_MAX;
+    e.request = 300;
+    e.body_case = FARM__ENVELOPE__BODY_STATUS_WANTED;
+    e.status_wanted = &body;
+    assert_true(codec_encode(&e, MESSAGE_FROM_ADMIN, &packed, &err));
+    codec_restamp(&packed, 127);
+    struct message *m = codec_decode((struct bytes){packed.data, packed.size},
+                                     (struct bytes){NULL, 0}, MESSAGE_FROM_ADMIN, &err);
+    assert_non_null(m);
+    assert_int_equal(m->envelope->version, 127);
+    assert_int_equal(m->envelope->request, 300);
+    message_free(m);
+    buf_finish(&packed);
+}
+
 /* Both ranges, and the side to upgrade. */
 static void a_refusal_names_the_older(void **state)
 {
@@ -414,6 +436,7 @@ int main(void)
         cmocka_unit_test(digests),
         cmocka_unit_test(clean_text_passes_for_a_field),
         cmocka_unit_test(versions_overlap_or_not),
+        cmocka_unit_test(what_is_packed_may_get_another_version),
         cmocka_unit_test(a_refusal_names_the_older),
         cmocka_unit_test(a_refused_request_still_has_its_number),
         cmocka_unit_test(problems_carry_their_code),
