@@ -239,17 +239,16 @@ static void take_page(void *context, uint32_t index, const uint8_t *states, size
 
 static void take_hint(struct work *w)
 {
-    const struct reconcile_hint *hint =
-        w->r->hints != NULL ? table_get_text(w->r->hints, w->facts.id) : NULL;
+    const struct reconcile_hint *hint = table_get_text(w->r->hints, w->facts.id);
     if (hint == NULL) return;
     w->record.round = hint->round;
     if (hint->state == BATCH_PAUSED || hint->state == BATCH_CANCELED) w->record.state = hint->state;
 }
 
+/* Of a batch that an older database knows, too: the later word counts. */
 static void take_keep(const struct work *w)
 {
-    const struct reconcile_hint *hint =
-        w->r->hints != NULL ? table_get_text(w->r->hints, w->facts.id) : NULL;
+    const struct reconcile_hint *hint = table_get_text(w->r->hints, w->facts.id);
     if (hint != NULL && hint->has_keep) store_keep_save(w->r->s, w->facts.id, hint->keep_s);
 }
 
@@ -326,7 +325,10 @@ static bool fill(struct all *all, struct work *w, const char *path, char *name, 
     folder_name(w, name, folder);
     if (!bring_prompts(all, path, &w->facts, err) || !prepare_states(all, w, err)) return false;
     table_set_text(&all->taken, w->facts.id, name);
-    if (w->is_new) add_rows(all, w, folder);
+    if (w->is_new)
+        add_rows(all, w, folder);
+    else
+        take_keep(w);
     struct tree_look look = {.folder = path,
                              .batch = w->facts.id,
                              .clips = w->facts.clips,

@@ -15,7 +15,7 @@ struct reconcile {
     bool fast;   /* sizes of published files only, no digests */
     bool paused; /* what is not done is paused, not run on */
     struct findings *findings;
-    const struct table *hints; /* id -> struct reconcile_hint of a damaged database; or NULL */
+    const struct table *hints; /* id -> struct reconcile_hint of the replaced database */
     /* what was done: */
     uint64_t batches_new, batches_gone, clips_found, clips_waiting;
 };

@@ -143,24 +143,6 @@ static struct store *open_new(const struct upkeep *u, struct error *err)
     return s;
 }
 
-bool upkeep_restore(struct upkeep *u, struct error *err)
-{
-    char *path = upkeep_path(u, UPKEEP_NEW);
-    bool ok = must_be_alone(u, "restore", err) && upkeep_swap_finish(u, err) &&
-              store_check_copy(u->file, err);
-    if (ok) upkeep_swap_drop(u);
-    ok = ok && store_copy(u->file, path, err);
-    struct store *s = ok ? open_new(u, err) : NULL;
-    free(path);
-    if (s == NULL) {
-        if (ok) upkeep_swap_drop(u);
-        return false;
-    }
-    struct reconcile r = {
-        .state = u->state, .s = s, .fast = u->fast, .paused = u->paused, .findings = &u->findings};
-    return finish(u, s, &r, "zoe.restore.v1", err);
-}
-
 static void note_hint(void *context, const char *batch, enum batch_state state, uint32_t round)
 {
     struct table *hints = context;
@@ -210,6 +192,50 @@ static void salvage(struct upkeep *u, struct store *s, struct table *hints)
     free(old);
 }
 
+static bool reconcile(struct upkeep *u, struct store *s, struct table *hints, const char *schema,
+                      struct error *err)
+{
+    struct reconcile r = {.state = u->state,
+                          .s = s,
+                          .fast = u->fast,
+                          .paused = u->paused,
+                          .findings = &u->findings,
+                          .hints = hints};
+    bool ok = finish(u, s, &r, schema, err);
+    table_finish_all(hints);
+    return ok;
+}
+
+/* What was said since the copy was made; there need not be another database. */
+static void take_newer_words(struct upkeep *u, struct table *hints)
+{
+    char *old = upkeep_path(u, UPKEEP_DATABASE);
+    if (path_exists(old)) {
+        store_salvage_batches(old, note_hint, hints);
+        salvage_keeps(u, old, hints);
+    }
+    free(old);
+}
+
+bool upkeep_restore(struct upkeep *u, struct error *err)
+{
+    struct table hints;
+    char *path = upkeep_path(u, UPKEEP_NEW);
+    bool ok = must_be_alone(u, "restore", err) && upkeep_swap_finish(u, err) &&
+              store_check_copy(u->file, err);
+    if (ok) upkeep_swap_drop(u);
+    ok = ok && store_copy(u->file, path, err);
+    struct store *s = ok ? open_new(u, err) : NULL;
+    free(path);
+    if (s == NULL) {
+        if (ok) upkeep_swap_drop(u);
+        return false;
+    }
+    table_init(&hints);
+    take_newer_words(u, &hints);
+    return reconcile(u, s, &hints, "zoe.restore.v1", err);
+}
+
 bool upkeep_recover(struct upkeep *u, struct error *err)
 {
     struct table hints;
@@ -219,13 +245,5 @@ bool upkeep_recover(struct upkeep *u, struct error *err)
     if (s == NULL) return false;
     table_init(&hints);
     salvage(u, s, &hints);
-    struct reconcile r = {.state = u->state,
-                          .s = s,
-                          .fast = u->fast,
-                          .paused = u->paused,
-                          .findings = &u->findings,
-                          .hints = &hints};
-    bool ok = finish(u, s, &r, "zoe.recover.v1", err);
-    table_finish_all(&hints);
-    return ok;
+    return reconcile(u, s, &hints, "zoe.recover.v1", err);
 }

@@ -274,6 +274,28 @@ class Upkeep(unittest.TestCase):
             report = farm.zoe("recover", "--state", farm.state, json_out=True)
             self.assertIn(("warn", "retention"), [(f["level"], f["where"]) for f in report["findings"]])
 
+    def test_a_restore_does_not_forget_what_was_said_since(self):
+        """`batch keep` and `batch cancel` came after the backup, of batches that it knows and of one that it does not."""
+        with Farm() as farm:
+            known, other = self.ended(farm, "known", "other")
+            copy = farm.folder / "copy.db"
+            farm.zoe("coordinator", "backup", copy)
+            later = farm.submit(PROMPTS[2:4], *FAST, "--name", "later")["batch"]
+            farm.wait(later)
+            farm.kill_worker("w1")
+            canceled = farm.submit(PROMPTS[:1], *FAST, "--name", "canceled")["batch"]
+            farm.zoe("batch", "cancel", canceled)
+            for batch in (known, later):
+                farm.zoe("batch", "keep", batch, "forever")
+            farm.kill_coordinator()
+            farm.zoe("coordinator", "restore", copy, "--state", farm.state)
+            farm.start_coordinator()
+            self.assertEqual([farm.batch(batch)["state"] for batch in (known, other, later, canceled)], ["done", "done", "done", "canceled"])
+            farm.kill_coordinator()
+            farm.start_coordinator(extra=("--keep", "1s"))
+            eventually(lambda: not any(other in p.name for p in (farm.state / "renders").iterdir()), 30, "the other goes")
+            self.assertEqual([farm.batch(batch)["state"] for batch in (known, later)], ["done", "done"])
+
     def test_a_copy_of_a_folder_is_passed_over(self):
         """A person's copies, and what a crash between two renames leaves, beside the folder that the farm made."""
         with Farm() as farm:
