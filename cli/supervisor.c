@@ -451,12 +451,17 @@ static void stop_children(struct supervisor *s)
     end_child(&s->coordinator, deadline);
 }
 
-static void clean_up(struct supervisor *s)
+static void forget_where(const struct supervisor *s)
 {
-    stop_children(s);
     char *path = path_join(s->options->folder, EMBEDDED_JSON);
     unlink(path);
     free(path);
+}
+
+static void clean_up(struct supervisor *s)
+{
+    stop_children(s);
+    forget_where(s);
     if (s->line_fd >= 0) close(s->line_fd);
     buf_finish(&s->line);
     embedded_finish(&s->where);
@@ -477,6 +482,7 @@ bool supervisor_run(const struct supervisor_options *options, struct error *err)
     int lock = path_lock(lock_path, err);
     free(lock_path);
     if (lock < 0) return false;
+    forget_where(&s); /* of one that was killed: its process numbers are others' now */
     if (s.ready_fd >= 0) (void)fcntl(s.ready_fd, F_SETFD, FD_CLOEXEC);
     (void)prctl(PR_SET_NAME, "zoe-supervisor");
     log_set_name("supervisor");

@@ -395,9 +395,11 @@ void inputs_chunk(struct inputs *in, zsock_peer peer, uint64_t request, const ch
     go_on(t);
 }
 
+/* Who waits for a verdict says nothing meanwhile, and is told it all the same. */
 void inputs_gone(struct inputs *in, zsock_peer peer)
 {
     for (struct transfer *t = in->first; t != NULL; t = t->next) {
+        if (t->state != RECEIVING) continue;
         for (struct listener **at = &t->listeners; *at != NULL;) {
             struct listener *l = *at;
             if (l->peer != peer) {

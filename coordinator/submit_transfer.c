@@ -274,10 +274,11 @@ bool submit_transfers_chunk(struct submit_transfers *s, uint64_t client, const c
     return true;
 }
 
+/* Who waits for a verdict says nothing meanwhile, and is told it all the same. */
 void submit_transfers_gone(struct submit_transfers *s, uint64_t client)
 {
     for (struct submit_transfer *t = s->first; t != NULL; t = t->next)
-        submit_crowd_gone(&t->crowd, client);
+        if (t->state == TRANSFER_RECEIVING) submit_crowd_gone(&t->crowd, client);
 }
 
 static bool is_over(const struct submit_transfer *t, int64_t now_ns)
