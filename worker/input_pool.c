@@ -72,15 +72,6 @@ char *input_pool_find(struct input_pool *in, const struct digest *key)
     return NULL;
 }
 
-/* A second name is enough: both folders are in the state folder. */
-void input_pool_adopt(struct input_pool *in, const struct digest *digest, const char *path)
-{
-    char *place = path_of(in, digest, "");
-    if (link(path, place) != 0 && errno != EEXIST)
-        log_debug("%s: %s", place, strerror(errno)); /* then it is fetched */
-    free(place);
-}
-
 /* File names begin with a digest; those of keys and files that somebody holds stay. */
 static bool is_held(const struct input_pool *in, const char *name)
 {
@@ -148,6 +139,16 @@ static void tidy(struct input_pool *in)
         free(files[i].path);
     }
     free(files);
+}
+
+/* A second name is enough: both folders are in the state folder. */
+void input_pool_adopt(struct input_pool *in, const struct digest *digest, const char *path)
+{
+    char *place = path_of(in, digest, "");
+    if (link(path, place) != 0 && errno != EEXIST)
+        log_debug("%s: %s", place, strerror(errno)); /* then it is fetched */
+    free(place);
+    tidy(in);
 }
 
 /* ---- one after the other ---- */
@@ -352,6 +353,7 @@ struct input_pool *input_pool_create(uv_loop_t *loop, const struct input_pool_op
     in->later.data = in;
     struct input_fetch_host host = {in, ask, on_bytes, spare_bytes, on_fetched};
     in->fetch = input_fetch_create(loop, &host);
+    tidy(in);
     return in;
 }
 

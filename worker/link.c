@@ -115,13 +115,14 @@ bool link_has_unsent(const struct link *l)
 
 /* ---- truth ---- */
 
-/* A report that was not sent yet: for the coordinator the attempt is still here. */
+/* A report that was not sent yet: for the coordinator the attempt is still here, but in no slot:
+ * what came after it is there by now. */
 static void gather(struct link *l)
 {
     truth_clear(&l->truth);
     l->host.tell(l->host.context, &l->truth);
     for (size_t i = 0; i < l->unsent_count; i++) {
-        struct slot_held held = {l->unsent[i].name, {.phase = FARM__PHASE__PHASE_RENDERING}};
+        struct slot_held held = {l->unsent[i].name, {.phase = FARM__PHASE__PHASE_UPLOADING}};
         truth_add_held(&l->truth, 0, &held);
     }
 }

@@ -211,13 +211,28 @@ static bool check_list(struct model_fetch *f, struct error *err)
     return error_set(err, ERROR_INVALID, "the coordinator's list of files is of another model");
 }
 
+/* What an earlier fetch left. */
+static uint64_t bytes_there(const struct model_fetch *f)
+{
+    uint64_t sum = 0;
+    struct stat about;
+    for (size_t i = 0; i < f->files.count; i++) {
+        const struct model_file *file = &f->files.items[i];
+        char *path = path_join(f->part, file->path);
+        const uint64_t size = stat(path, &about) == 0 ? (uint64_t)about.st_size : 0;
+        sum += size < file->size_bytes ? size : file->size_bytes;
+        free(path);
+    }
+    return sum;
+}
+
 static bool has_room(struct model_fetch *f, struct error *err)
 {
     uint64_t available, total;
     if (!path_make_folders(f->part, 0700, err) ||
         !path_free_bytes(f->part, &available, &total, err))
         return false;
-    if (available >= f->files.total_bytes + SPARE_BYTES) return true;
+    if (available >= f->files.total_bytes - bytes_there(f) + SPARE_BYTES) return true;
     char text[32];
     text_size(f->files.total_bytes, text, sizeof text);
     return error_set(err, ERROR_FULL, "no room for a model of %s", text);
@@ -297,24 +312,32 @@ static bool write_piece(struct model_fetch *f, struct bytes payload, struct erro
     return true;
 }
 
-/* Only the very next bytes of the file that flows: the rest was asked for twice. */
-static bool is_next(const struct model_fetch *f, const Farm__FileData *data, struct bytes payload)
+/* Only what was asked for next of the file that flows: the rest was asked for twice. */
+static bool is_next(const struct model_fetch *f, const Farm__FileData *data)
 {
     struct digest digest;
     if (f->state != PIECES || f->fd < 0) return false;
     const struct model_file *file = &f->files.items[f->index];
     return codec_digest_get(&data->model_digest, &digest) &&
            digest_equal(&digest, &f->queue->digest) && strcmp(data->path, file->path) == 0 &&
-           data->offset == f->have && payload.size > 0 &&
-           payload.size <= file->size_bytes - f->have;
+           data->offset == f->have;
+}
+
+/* No bytes are the end of the file. */
+static bool is_as_listed(const struct model_fetch *f, struct bytes payload, struct error *err)
+{
+    const struct model_file *file = &f->files.items[f->index];
+    if (payload.size > 0 && payload.size <= file->size_bytes - f->have) return true;
+    return error_set(err, ERROR_INVALID, "the coordinator's file %s is %s than it says", file->path,
+                     payload.size == 0 ? "shorter" : "longer");
 }
 
 void model_fetch_data(struct model_fetch *f, const Farm__FileData *data, struct bytes payload)
 {
     struct error err = {0};
-    if (!is_next(f, data, payload)) return;
+    if (!is_next(f, data)) return;
     f->heard_ns = clock_now_ns();
-    if (!write_piece(f, payload, &err)) {
+    if (!is_as_listed(f, payload, &err) || !write_piece(f, payload, &err)) {
         end_fetch(f, &err);
         return;
     }

@@ -32,7 +32,7 @@ void slot_core_assign(struct slot_core *s, struct slot_work *work, Farm__HandBac
         slot_hand_back(work, FARM__HAND_BACK_REASON__HAND_BACK_DRAINING, "the worker drains", out);
     } else if (reason != FARM__HAND_BACK_REASON__HAND_BACK_NONE) {
         slot_hand_back(work, reason, "no room for two results on this disk", out);
-    } else if (s->running && s->next) {
+    } else if (s->next && (s->running || s->engine == SLOT_DYING)) {
         slot_hand_back(work, FARM__HAND_BACK_REASON__HAND_BACK_RECALLED, "the slot is taken", out);
     } else {
         want_parts(work, out);

@@ -267,8 +267,19 @@ void upload_bulk_lost(struct upload *u)
     }
 }
 
+bool upload_flows(const struct upload *u)
+{
+    return has_credit(u);
+}
+
+/* What ZeroMQ has may still be on its way over a thin line. */
 bool upload_is_busy(const struct upload *u)
 {
+    const int64_t now_ns = clock_now_ns();
+    for (size_t i = 0; i < u->options.outbox->count; i++) {
+        const struct outbox_entry *e = u->options.outbox->entries[i];
+        if (was_granted(e) && now_ns - e->offered_ns < OFFER_AGAIN_NS) return true;
+    }
     return has_credit(u);
 }
 

@@ -33,6 +33,7 @@ void upload_dropped(struct upload *u, const Farm__Dropped *dropped);
 
 void upload_bulk_ready(struct upload *u);
 void upload_bulk_lost(struct upload *u);
-bool upload_is_busy(const struct upload *u); /* something is offered and not answered */
+bool upload_flows(const struct upload *u);   /* granted bytes wait to be sent */
+bool upload_is_busy(const struct upload *u); /* those, or sent ones wait for an answer */
 
 #endif

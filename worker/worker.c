@@ -61,7 +61,7 @@ static void upload_removed(void *context)
 static bool results_flow(void *context)
 {
     struct worker *w = context;
-    return upload_is_busy(w->upload);
+    return upload_flows(w->upload);
 }
 
 static bool dial(struct worker *w, struct error *err)

@@ -90,7 +90,8 @@ void worker_stop(struct worker *w)
 void worker_check_alone(struct worker *w)
 {
     int64_t limit_ns = w->options.leave_after_ns;
-    if (limit_ns == 0 || w->draining || !w->link || link_alone_ns(w->link) < limit_ns) return;
+    const bool leaves = w->draining && w->leave_by_ns != INT64_MAX;
+    if (limit_ns == 0 || leaves || !w->link || link_alone_ns(w->link) < limit_ns) return;
     log_info("no coordinator for %" PRId64 " s", limit_ns / NS_PER_S);
     worker_drain(w, "nobody is there", clock_now_ns());
 }

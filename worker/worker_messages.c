@@ -14,13 +14,16 @@ static void report_unknown(struct worker *w, const struct attempt_name *name)
                        worker_report, w);
 }
 
+/* A result that is finished may be wanted all the same: the coordinator did not know of it when it
+ * said that. It is offered, and goes when the answer says so. */
 static void take_cancel(struct worker *w, const struct message *m)
 {
     struct attempt_name name = attempt_name_read(m->envelope->cancel->attempt);
     for (size_t i = 0; i < w->slot_count; i++)
         if (slot_cancel(w->slots[i], &name)) return;
-    if (upload_forget(w->upload, &name))
-        report_ended(&name, FARM__END_KIND__END_CANCELED, "canceled", NULL, 0, worker_report, w);
+    struct outbox_entry *finished = outbox_find(&w->outbox, &name);
+    if (finished)
+        upload_offer(w->upload, finished);
     else
         report_unknown(w, &name);
 }

@@ -25,10 +25,10 @@ static void tell_slots(struct worker *w, struct truth *truth)
     }
 }
 
-/* Attempts that had to stop are held until what was saved of them is stored. */
+/* Attempts that had to stop are held until what was saved of them is stored; no slot has them. */
 static void tell_leaving(const struct worker *w, struct truth *truth)
 {
-    struct slot_held held = {.place = {.phase = FARM__PHASE__PHASE_RENDERING}};
+    struct slot_held held = {.place = {.phase = FARM__PHASE__PHASE_UPLOADING}};
     struct slot_saved saved;
     for (size_t at = 0;
          w->checkpoints && checkpoint_box_next(w->checkpoints, &at, &held.name, &saved);) {

@@ -58,6 +58,7 @@ struct stage {
     struct digest model;
     struct stage_letter *inbox;
     size_t count;
+    bool deaf; /* heartbeats are not answered */
 };
 
 /* ---- letters ---- */
@@ -91,7 +92,8 @@ static inline void stage_take(void *context, const struct zsock_received *r)
     struct message *m = codec_decode(r->envelope, payload, MESSAGE_FROM_WORKER, &err);
     if (!m) fail_msg("the worker sent what it may not: %s", err.message);
     message_keep_payload(m);
-    if (m->envelope->body_case == FARM__ENVELOPE__BODY_HEARTBEAT) stage_seen(s, r->peer);
+    if (m->envelope->body_case == FARM__ENVELOPE__BODY_HEARTBEAT && !s->deaf)
+        stage_seen(s, r->peer);
     s->inbox = xrealloc_array(s->inbox, s->count + 1, sizeof *s->inbox);
     s->inbox[s->count++] = (struct stage_letter){m, r->peer};
 }
@@ -160,19 +162,24 @@ static inline void stage_forget(struct stage *s)
 
 /* ---- the coordinator's part ---- */
 
-/* Waits for a Hello of the control connection; the caller frees it. */
-static inline struct message *stage_join(struct stage *s)
+static inline void stage_welcome(struct stage *s)
 {
-    struct message *hello = stage_expect_from(s, FARM__ENVELOPE__BODY_HELLO, &s->control);
     Farm__Welcome welcome = FARM__WELCOME__INIT;
     char name[] = "w1";
-    assert_int_equal(hello->envelope->hello->connection, FARM__CONNECTION__CONNECTION_CONTROL);
     welcome.version = PROTOCOL_MAX;
     welcome.session = ++s->session;
     welcome.heartbeat_ms = 200;
     welcome.name = name;
     s->numbered = 0;
     STAGE_SAY(s, s->control, WELCOME, welcome, &welcome);
+}
+
+/* Waits for a Hello of the control connection; the caller frees it. */
+static inline struct message *stage_join(struct stage *s)
+{
+    struct message *hello = stage_expect_from(s, FARM__ENVELOPE__BODY_HELLO, &s->control);
+    assert_int_equal(hello->envelope->hello->connection, FARM__CONNECTION__CONNECTION_CONTROL);
+    stage_welcome(s);
     return hello;
 }
 

@@ -138,6 +138,29 @@ static void test_the_pool_is_bounded(void **state)
     free(fresh);
 }
 
+/* Also where nothing is ever asked for: each task goes on from what the one before left here. */
+static void test_what_is_adopted_is_bounded_too(void **state)
+{
+    (void)state;
+    struct scene s;
+    const struct digest fresh = {{3}};
+    open_scene(&s);
+    char *older = put_large(&s, &(struct digest){{1}}, "", 1);
+    char *newer = put_large(&s, &(struct digest){{2}}, "", 2);
+    char *result = xasprintf("%s.result", newer);
+    assert_true(path_write_atomic(result, "latents", 7, 0600, NULL));
+    input_pool_adopt(s.pool, &fresh, result);
+    char *place = place_of(&s, &fresh, "");
+    assert_true(path_exists(place));
+    assert_true(path_exists(newer));
+    assert_false(path_exists(older));
+    close_scene(&s);
+    free(older);
+    free(newer);
+    free(result);
+    free(place);
+}
+
 /* The file is here already: the child makes the pictures, or says why not. */
 static void test_a_file_that_is_here_is_fitted(void **state)
 {
@@ -204,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_an_own_result_is_not_fetched),
                                        cmocka_unit_test(test_the_pool_is_bounded),
+                                       cmocka_unit_test(test_what_is_adopted_is_bounded_too),
                                        cmocka_unit_test(test_a_file_that_is_here_is_fitted)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

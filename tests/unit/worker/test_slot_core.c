@@ -94,6 +94,23 @@ static void kill_at_eight_tenths_of_the_limit(void **state)
     slot_core_finish(&s.core);
 }
 
+/* It did not begin in time and is slow in dying. */
+static void a_dying_engine_holds_one_task(void **state)
+{
+    struct scene s;
+    (void)state;
+    memset(&s, 0, sizeof s);
+    slot_core_init(&s.core, 1);
+    DO(&s, slot_core_start(core, T0, out));
+    DO(&s, slot_core_tick(core, T0 + 61 * NS_PER_S, out));
+    assert_non_null(action(&s, SLOT_KILL));
+    assign(&s, work_of(0, 100 * NS_PER_S));
+    assert_null(action(&s, SLOT_HANDED_BACK));
+    assign(&s, work_of(1, 100 * NS_PER_S));
+    assert_int_equal(action(&s, SLOT_HANDED_BACK)->name.clip, 1);
+    slot_core_finish(&s.core);
+}
+
 static void too_much_memory(void **state)
 {
     struct scene s;
@@ -466,6 +483,7 @@ int main(void)
         cmocka_unit_test(what_has_not_begun_leaves_after_a_step),
         cmocka_unit_test(what_will_end_in_time_goes_on),
         cmocka_unit_test(kill_at_eight_tenths_of_the_limit),
+        cmocka_unit_test(a_dying_engine_holds_one_task),
         cmocka_unit_test(too_much_memory),
         cmocka_unit_test(a_canary_with_too_much_memory_has_failed),
         cmocka_unit_test(a_models_canary_with_too_much_memory_is_handed_back),

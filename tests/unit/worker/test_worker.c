@@ -222,6 +222,80 @@ static void test_cancel_recall_and_unknown(void **state)
     stop(&s);
 }
 
+/* The coordinator may not have known of the result when it canceled its attempt. */
+static void test_a_canceled_result_is_offered_all_the_same(void **state)
+{
+    struct stage s;
+    (void)state;
+    start(&s, NULL);
+    stage_assign(&s, &(struct stage_task){.clip = 3, .fence = 9});
+    stage_skip(&s, FARM__ENVELOPE__BODY_OFFER);
+    stage_cancel(&s, 3, 9);
+    stage_skip(&s, FARM__ENVELOPE__BODY_OFFER);
+    assert_int_equal(stage_outbox(&s, ".json"), 1);
+    Farm__Attempt attempt = stage_attempt(3, 9);
+    Farm__Dropped dropped = FARM__DROPPED__INIT;
+    char words[] = "the batch was canceled";
+    dropped.attempt = &attempt;
+    dropped.reason = FARM__DROP_REASON__DROP_CANCELED;
+    dropped.message = words;
+    STAGE_SAY(&s, s.control, DROPPED, dropped, &dropped);
+    await_empty_outbox(&s);
+    stop(&s);
+}
+
+/* In the next Hello its attempt stands beside what its slot does by now. */
+static void test_a_report_that_could_not_be_sent_takes_no_slot(void **state)
+{
+    struct stage s;
+    (void)state;
+    start(&s, NULL);
+    stage_assign(&s, &(struct stage_task){
+                         .clip = 0, .pattern = "{\"fail_step\": 2, \"step_ms\": 500}", .steps = 4});
+    stage_assign(&s,
+                 &(struct stage_task){
+                     .clip = 1, .prefetch = true, .steps = 400, .pattern = "{\"step_ms\": 50}"});
+    stage_skip(&s, FARM__ENVELOPE__BODY_PROGRESS);
+    Farm__WhoAreYou who = FARM__WHO_ARE_YOU__INIT;
+    STAGE_SAY(&s, s.control, WHO_ARE_YOU, who_are_you, &who);
+    struct message *m = stage_expect_from(&s, FARM__ENVELOPE__BODY_HELLO, &s.control);
+    while (m->envelope->hello->held[0]->attempt->clip == 0) { /* until the first has failed */
+        message_free(m);
+        m = stage_expect_from(&s, FARM__ENVELOPE__BODY_HELLO, &s.control);
+    }
+    assert_int_equal(m->envelope->hello->n_held, 2);
+    assert_int_equal(m->envelope->hello->held[0]->attempt->clip, 1);
+    assert_int_not_equal(m->envelope->hello->held[0]->phase, FARM__PHASE__PHASE_UPLOADING);
+    assert_int_equal(m->envelope->hello->held[1]->attempt->clip, 0);
+    assert_int_equal(m->envelope->hello->held[1]->phase, FARM__PHASE__PHASE_UPLOADING);
+    message_free(m);
+    stage_welcome(&s);
+    m = stage_expect(&s, FARM__ENVELOPE__BODY_ENDED);
+    assert_int_equal(m->envelope->ended->attempt->clip, 0);
+    message_free(m);
+    stage_cancel(&s, 1, 1);
+    stage_skip(&s, FARM__ENVELOPE__BODY_ENDED);
+    stop(&s);
+}
+
+/* It was to finish what it renders, however long that takes; nobody is there to take it. */
+static void test_who_drains_leaves_an_empty_house_too(void **state)
+{
+    struct stage s;
+    (void)state;
+    const char *const extra[] = {"--leave-after", "1s", NULL};
+    start(&s, extra);
+    stage_assign(&s,
+                 &(struct stage_task){.clip = 0, .steps = 1000, .pattern = "{\"step_ms\": 50}"});
+    stage_skip(&s, FARM__ENVELOPE__BODY_PROGRESS);
+    Farm__Drain drain = FARM__DRAIN__INIT;
+    drain.message = ++s.numbered;
+    STAGE_SAY(&s, s.control, DRAIN, drain, &drain);
+    s.deaf = true;
+    assert_int_equal(stage_wait_worker(&s), 0);
+    stage_close(&s);
+}
+
 static void expect_end(struct stage *s, const struct stage_task *task, Farm__EndKind kind,
                        const char *words)
 {
@@ -492,6 +566,39 @@ static void test_a_missing_model_is_fetched(void **state)
     stop(&s);
 }
 
+/* One of its files became shorter since the coordinator listed it: no bytes are its end. */
+static void test_a_model_whose_file_is_too_short_is_handed_back(void **state)
+{
+    struct stage s;
+    zsock_peer peer;
+    (void)state;
+    stage_open(&s);
+    char *empty = empty_folder(&s);
+    const char *const extra[] = {"--models", empty, NULL};
+    stage_start_worker(&s, extra);
+    message_free(stage_join(&s));
+    stage_assign(&s, &(struct stage_task){.clip = 0});
+    struct message *m = stage_expect_from(&s, FARM__ENVELOPE__BODY_MODEL_WANTED, &peer);
+    send_list(&s, m->envelope->request, peer);
+    message_free(m);
+    m = stage_expect_from(&s, FARM__ENVELOPE__BODY_FILE_WANTED, &peer);
+    Farm__FileData data = FARM__FILE_DATA__INIT;
+    Farm__Envelope envelope = FARM__ENVELOPE__INIT;
+    data.model_digest = m->envelope->file_wanted->model_digest;
+    data.path = m->envelope->file_wanted->path;
+    envelope.request = m->envelope->request;
+    envelope.body_case = FARM__ENVELOPE__BODY_FILE_DATA;
+    envelope.file_data = &data;
+    stage_say(&s, peer, &envelope, (struct bytes){(const uint8_t *)"", 0});
+    message_free(m);
+    m = stage_expect(&s, FARM__ENVELOPE__BODY_HANDED_BACK);
+    assert_int_equal(m->envelope->handed_back->reason, FARM__HAND_BACK_REASON__HAND_BACK_MODEL);
+    assert_non_null(strstr(m->envelope->handed_back->message, "shorter"));
+    message_free(m);
+    free(empty);
+    stop(&s);
+}
+
 static void hands_back_without_model(bool canary)
 {
     struct stage s;
@@ -544,6 +651,9 @@ int main(void)
         cmocka_unit_test(test_canary_leaves_nothing),
         cmocka_unit_test(test_a_models_canary_brings_its_frame),
         cmocka_unit_test(test_cancel_recall_and_unknown),
+        cmocka_unit_test(test_a_canceled_result_is_offered_all_the_same),
+        cmocka_unit_test(test_a_report_that_could_not_be_sent_takes_no_slot),
+        cmocka_unit_test(test_who_drains_leaves_an_empty_house_too),
         cmocka_unit_test(test_failures_are_told_apart),
         cmocka_unit_test(test_killed_engine_is_a_failure_and_comes_back),
         cmocka_unit_test(test_killed_worker_offers_again),
@@ -553,6 +663,7 @@ int main(void)
         cmocka_unit_test(test_a_new_session_keeps_what_runs),
         cmocka_unit_test(test_version_refusal_ends_it),
         cmocka_unit_test(test_a_missing_model_is_fetched),
+        cmocka_unit_test(test_a_model_whose_file_is_too_short_is_handed_back),
         cmocka_unit_test(test_a_model_that_nobody_has_is_handed_back),
         cmocka_unit_test(test_a_canary_of_a_model_that_nobody_has_is_handed_back),
     };
