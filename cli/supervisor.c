@@ -52,6 +52,7 @@ struct supervisor {
     int line_fd;           /* its stdout until that line came; -1 afterwards */
     struct buf line;
     bool known; /* `where` is valid */
+    bool tries; /* its coordinator was asked to end, to be started once more */
     bool stopping;
     int ready_fd;
 };
@@ -262,10 +263,23 @@ static bool parse_line(struct supervisor *s, struct error *err)
     return ok;
 }
 
+/* A farm that has worked does not end because one start of its coordinator fails. */
+static void try_again(struct supervisor *s, const struct error *why)
+{
+    log_error("the coordinator is started once more: %s", why->message);
+    s->tries = s->coordinator.pid != 0; /* else it has ended, which is seen to */
+    if (s->tries) kill(s->coordinator.pid, SIGTERM);
+}
+
 static bool coordinator_is_up(struct supervisor *s, struct error *err)
 {
-    if (!parse_line(s, err) || !allow_workers(s, err)) return false;
-    want_workers(s);
+    const bool was_up = s->known;
+    if (parse_line(s, err) && allow_workers(s, err))
+        want_workers(s);
+    else if (was_up)
+        try_again(s, err);
+    else
+        return false;
     return true;
 }
 
@@ -296,8 +310,9 @@ static struct child *child_of(struct supervisor *s, pid_t pid)
 /* A coordinator that never came up tells why by its exit; one that left cleanly was idle. */
 static bool coordinator_ended(struct supervisor *s, int status, struct error *err)
 {
-    bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0 && !s->tries;
     s->coordinator.pid = 0;
+    s->tries = false;
     if (clean) return s->stopping = true;
     if (!s->known)
         return error_set(err, ERROR_UNREACHABLE,

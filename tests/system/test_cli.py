@@ -233,6 +233,22 @@ class Embedded(unittest.TestCase):
             finally:
                 farm.zoe("farm", "down")
 
+    def test_a_start_that_fails_does_not_end_a_farm_that_worked(self):
+        with Farm() as farm:
+            state = pathlib.Path(farm.env["HOME"]) / ".local/state/zoetrope"
+            try:
+                farm.zoe("farm", "up", "--workers", "1")
+                eventually(lambda: farm.zoe("status", json_out=True)["workers_idle"] == 1, 30, "a worker")
+                key = state / "workers/1/worker.key"
+                kept = key.read_text()
+                key.write_text("no key")
+                os.kill(json.loads((state / "farm.json").read_text())["coordinator_pid"], signal.SIGKILL)
+                eventually(lambda: "is started once more" in (state / "farm.log").read_text(), 60, "the supervisor tries again")
+                key.write_text(kept)
+                eventually(lambda: farm.run("status").returncode == 0 and farm.zoe("status", json_out=True)["workers_idle"] == 1, 60, "the farm works again")
+            finally:
+                farm.zoe("farm", "down")
+
 
 if __name__ == "__main__":
     unittest.main()
