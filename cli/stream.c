@@ -252,13 +252,13 @@ static bool publish(struct stream *s, const char *batch, struct error *err)
 }
 
 /* A removal that did not succeed leaves the older batch to the user: one place is enough. */
-static bool note(struct stream *s, const struct stream_place *place, const char *batch,
-                 struct error *err)
+static bool note(struct stream *s, struct error *err)
 {
     memcpy(s->state.stale, s->state.previous, sizeof s->state.stale);
-    snprintf(s->state.previous, sizeof s->state.previous, "%s", batch);
-    s->state.base = place->base;
-    s->state.seed = place->seed;
+    memcpy(s->state.previous, s->state.pending, sizeof s->state.previous);
+    s->state.base = s->state.pending_base;
+    s->state.seed = s->state.pending_seed;
+    *s->state.pending = '\0';
     s->state.next++;
     if (!stream_state_save(&s->state, s->folder, err) ||
         !stream_playlist_write(&s->state, s->folder, false, err))
@@ -267,16 +267,40 @@ static bool note(struct stream *s, const struct stream_place *place, const char 
     return true;
 }
 
-static bool make_part(struct stream *s, struct clip_source *before, struct error *err)
+/* What a part goes on from may be gone before it is done: its recipe could not be made once more.
+ */
+static bool order_part(struct stream *s, struct clip_source *before, struct error *err)
 {
     struct stream_place place;
     json_t *recipe = part_recipe(s, before, &place, err);
     char *batch = recipe ? submit(s, recipe, err) : NULL;
-    const bool ok =
-        batch && await(s, batch, err) && publish(s, batch, err) && note(s, &place, batch, err);
+    if (batch) {
+        snprintf(s->state.pending, sizeof s->state.pending, "%s", batch);
+        s->state.pending_base = place.base;
+        s->state.pending_seed = place.seed;
+    }
+    const bool ok = batch && stream_state_save(&s->state, s->folder, err);
     free(batch);
     json_decref(recipe);
     return ok;
+}
+
+static bool finish_part(struct stream *s, struct error *err)
+{
+    return await(s, s->state.pending, err) && publish(s, s->state.pending, err) && note(s, err);
+}
+
+/* One that a person removed is made again. */
+static bool is_ordered(struct stream *s, bool *ordered, struct error *err)
+{
+    *ordered = false;
+    if (*s->state.pending == '\0') return true;
+    struct message *answer = client_batch(s->client, s->state.pending, err);
+    *ordered = answer != NULL;
+    message_free(answer);
+    if (!*ordered && err->code != ERROR_NOT_FOUND) return false;
+    error_clear(err);
+    return true;
 }
 
 static bool open_before(struct stream *s, struct clip_source *before, struct error *err)
@@ -295,8 +319,12 @@ bool stream_advance(struct stream *s, struct error *err)
     drop_stale(s);
     if (s->state.next == STREAM_PARTS_MAX)
         return error_set(err, ERROR_REFUSED, "a stream has at most %d parts", STREAM_PARTS_MAX);
-    if (s->state.next == 0) return make_part(s, NULL, err);
-    const bool ok = open_before(s, &before, err) && make_part(s, &before, err);
+    bool ordered;
+    if (!is_ordered(s, &ordered, err)) return false;
+    if (ordered) return finish_part(s, err);
+    const bool first = s->state.next == 0;
+    const bool ok =
+        (first || open_before(s, &before, err)) && order_part(s, first ? NULL : &before, err);
     clip_source_finish(&before);
-    return ok;
+    return ok && finish_part(s, err);
 }

@@ -43,6 +43,16 @@ static bool take_seconds(const json_t *object, double *out, struct error *err)
            error_set(err, ERROR_INVALID, "%s: seconds is wrong", STREAM_STATE_FILE);
 }
 
+/* States that were written before there was one have none. */
+static bool take_pending(struct stream_state *s, const json_t *o, int64_t frames_max,
+                         struct error *err)
+{
+    if (json_object_get(o, "pending") == NULL) return true;
+    return take_text(o, "pending", s->pending, sizeof s->pending, err) &&
+           take_number(o, "pending_base", 0, frames_max, &s->pending_base, err) &&
+           take_number(o, "pending_seed", 0, RECIPE_SEED_MAX, &s->pending_seed, err);
+}
+
 static bool take_members(struct stream_state *s, const json_t *o, struct error *err)
 {
     const int64_t frames_max = (int64_t)STREAM_PARTS_MAX * STREAM_PART_FRAMES_MAX;
@@ -55,7 +65,7 @@ static bool take_members(struct stream_state *s, const json_t *o, struct error *
            take_number(o, "base", 0, frames_max, &s->base, err) &&
            take_number(o, "seed", 0, RECIPE_SEED_MAX, &s->seed, err) &&
            take_number(o, "shown_frames", 0, frames_max, &s->shown_frames, err) &&
-           take_seconds(o, &s->seconds, err);
+           take_pending(s, o, frames_max, err) && take_seconds(o, &s->seconds, err);
 }
 
 /* Members that cannot stand beside one another. */
@@ -63,7 +73,8 @@ static bool agree(const struct stream_state *s, struct error *err)
 {
     const bool begun = s->next > 0;
     if ((*s->previous != '\0') == begun && (s->shown_frames > 0) == begun &&
-        s->base <= s->next * s->part_frames && *s->id != '\0')
+        s->base <= s->next * s->part_frames && s->pending_base <= s->next * s->part_frames &&
+        *s->id != '\0')
         return true;
     return error_set(err, ERROR_INVALID, "%s: next, previous and base do not agree",
                      STREAM_STATE_FILE);
@@ -97,11 +108,13 @@ bool stream_state_load(struct stream_state *s, const char *folder, struct error 
 
 bool stream_state_save(const struct stream_state *s, const char *folder, struct error *err)
 {
-    json_t *object = json_pack("{ss ss ss sI sI sI sI ss ss sI sf}", "schema", SCHEMA, "id", s->id,
-                               "story", s->story, "part_frames", (json_int_t)s->part_frames, "next",
-                               (json_int_t)s->next, "base", (json_int_t)s->base, "seed",
-                               (json_int_t)s->seed, "previous", s->previous, "stale", s->stale,
-                               "shown_frames", (json_int_t)s->shown_frames, "seconds", s->seconds);
+    json_t *object =
+        json_pack("{ss ss ss sI sI sI sI ss ss ss sI sI sI sf}", "schema", SCHEMA, "id", s->id,
+                  "story", s->story, "part_frames", (json_int_t)s->part_frames, "next",
+                  (json_int_t)s->next, "base", (json_int_t)s->base, "seed", (json_int_t)s->seed,
+                  "previous", s->previous, "stale", s->stale, "pending", s->pending, "pending_base",
+                  (json_int_t)s->pending_base, "pending_seed", (json_int_t)s->pending_seed,
+                  "shown_frames", (json_int_t)s->shown_frames, "seconds", s->seconds);
     char *path = path_join(folder, STREAM_STATE_FILE), *text = json_pretty(object);
     const bool ok = path_write_atomic(path, text, strlen(text), 0666, err);
     free(text);

@@ -29,8 +29,10 @@ struct stream_state {
     int64_t seed;
     char previous[ID_BATCH_SIZE]; /* batch of the part before; "" at first */
     char stale[ID_BATCH_SIZE];    /* batch that may go; "" = none */
-    int64_t shown_frames;         /* of a published part; 0 until there is one */
-    double seconds;               /* of it */
+    char pending[ID_BATCH_SIZE];  /* batch of the next part, if it is submitted; "" = it is not */
+    int64_t pending_base, pending_seed;
+    int64_t shown_frames; /* of a published part; 0 until there is one */
+    double seconds;       /* of it */
 };
 
 /* ERROR_INVALID names the member. */

@@ -52,6 +52,23 @@ class Stream(unittest.TestCase):
             self.assertEqual(sorted(self.parts(whole)), [f"{i:06d}.ts" for i in range(5)])
             self.assertEqual(sorted(p.name for p in whole.iterdir() if p.suffix != ".ts"), [".lock", "index.m3u8", "state.json"])
 
+    def test_a_part_that_was_ordered_needs_the_one_before_no_more(self):
+        """What it goes on from is kept for days, not for ever: an interrupted stream is gone on with all the same."""
+        with Farm().start() as farm:
+            story = self.write(farm)
+            whole, broken = farm.folder / "whole", farm.folder / "broken"
+            self.stream(farm, story, whole, "--parts", "2")
+            self.stream(farm, story, broken, "--parts", "1")
+            farm.kill_worker("w1")
+            process = self.begin(farm, story, broken)
+            eventually(lambda: json.loads((broken / "state.json").read_text()).get("pending") or process.poll() is not None, 60, "the second part is submitted")
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+            farm.zoe("batch", "remove", json.loads((broken / "state.json").read_text())["previous"])
+            farm.start_worker("w1")
+            self.stream(farm, story, broken, "--parts", "2")
+            self.assertEqual(self.parts(broken), self.parts(whole))
+
     def test_the_playlist(self):
         with Farm().start() as farm:
             out = farm.folder / "live"
