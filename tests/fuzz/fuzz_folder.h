@@ -27,11 +27,13 @@ static inline const char *fuzz_folder(void)
     return made;
 }
 
-/* Replaces FOLDER/name. */
+/* Replaces FOLDER/name. A new file each time: ext4 writes one that was truncated to the disk before
+ * it closes it, and a parser of small files then waits for nothing else. */
 static inline void fuzz_put(const char *name, const uint8_t *data, size_t size)
 {
     char *path = path_join(fuzz_folder(), name);
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    (void)unlink(path);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     ZOE_ASSERT(fd >= 0 && write(fd, data, size) == (ssize_t)size);
     (void)close(fd);
     free(path);
