@@ -52,6 +52,14 @@ static inline void send_message(struct world *w, const struct effect *e)
     if (e->kind == EFFECT_ASSIGN) add_checkpoint(w, d);
 }
 
+/* An attempt that ended and was adopted anew in the same turn goes on with its files, as in the
+ * real shell. */
+static inline void discard_upload(struct world *w, const char *worker,
+                                  const struct attempt_key *key)
+{
+    if (!farm_has_upload(w->f, worker, key)) world_discard(w, worker, key, false);
+}
+
 static inline void start_job(struct world *w, const struct effect *e)
 {
     struct attempt_key key = {.task = e->job.task, .fence = e->job.worker_fence};
@@ -60,7 +68,7 @@ static inline void start_job(struct world *w, const struct effect *e)
     if (e->kind == EFFECT_STITCH) world_begin(w, WORK_STITCH, &e->job);
     if (e->kind == EFFECT_RENAME) world_begin(w, WORK_RENAME, &e->job);
     if (e->kind == EFFECT_VERIFY_CHECKPOINT) world_begin(w, WORK_VERIFY_CHECKPOINT, &e->job);
-    if (e->kind == EFFECT_DISCARD_UPLOAD) world_discard(w, e->job.worker, &key, false);
+    if (e->kind == EFFECT_DISCARD_UPLOAD) discard_upload(w, e->job.worker, &key);
     if (e->kind != EFFECT_DISCARD_CHECKPOINT) return;
     if (farm_has_checkpoint(w->f, e->job.worker, &key)) return;
     world_discard(w, e->job.worker, &key, true);
