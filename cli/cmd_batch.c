@@ -258,14 +258,17 @@ static struct message *ask_for(struct zclient *client, const char *id, Farm__Bat
 }
 
 /* A request may have to be sent twice. So it names a batch (`last` is another one once that is
- * removed), and one that was there a moment ago and is gone has been removed. */
+ * removed), and one that was there a moment ago and is gone has been removed. What cannot be seen
+ * is asked for all the same: the coordinator writes down who tried. */
 static struct message *ask_safely(struct zclient *client, const char *name, Farm__BatchVerb verb,
                                   int priority, struct error *err)
 {
     struct message *known = client_batch(client, name, err);
-    if (!known) return NULL;
-    struct message *answer = ask_for(client, known->envelope->batch->id, verb, priority, err);
-    const bool is_gone = !answer && err->code == ERROR_NOT_FOUND;
+    const bool unseen = !known && err->code == ERROR_NOT_FOUND && strcmp(name, "last") != 0;
+    if (!known && !unseen) return NULL;
+    const char *id = known ? known->envelope->batch->id : name;
+    struct message *answer = ask_for(client, id, verb, priority, err);
+    const bool is_gone = known && !answer && err->code == ERROR_NOT_FOUND;
     if (is_gone && verb == FARM__BATCH_VERB__BATCH_REMOVE) return known;
     message_free(known);
     return answer;
