@@ -15,9 +15,10 @@
 #define HELLO_FIRST_NS (4 * NS_PER_S)
 #define HELLO_CAP_NS (60 * NS_PER_S)
 
-struct unsent {
+struct report {
     struct attempt_name name;
     struct buf envelope; /* packed */
+    uint64_t before;     /* number of the first heartbeat after it; 0 = not sent yet */
 };
 
 struct link {
@@ -41,8 +42,9 @@ struct link {
     uint32_t heartbeat_ms;
     int64_t heard_ns;
     int64_t alone_since_ns;
-    struct unsent *unsent;
-    size_t unsent_count;
+    struct report *reports; /* in order; of the first `sent` nobody said that they arrived */
+    size_t report_count, sent;
+    uint64_t beats; /* number of the last heartbeat */
     struct truth truth;
     int open_parts;
     void (*on_closed)(void *context);
@@ -79,50 +81,58 @@ bool link_send(struct link *l, Farm__Envelope *envelope)
     return l->joined && send_any(l, envelope);
 }
 
+/* They may have been written for a coordinator of another version. */
+static bool send_report(struct link *l, struct report *r)
+{
+    codec_restamp(&r->envelope, l->version);
+    if (!send_packed(l, &r->envelope)) return false;
+    r->before = l->beats + 1;
+    return true;
+}
+
+static void send_reports(struct link *l)
+{
+    while (l->sent < l->report_count && send_report(l, &l->reports[l->sent]))
+        l->sent++;
+}
+
 void link_report(struct link *l, const struct attempt_name *name, Farm__Envelope *envelope)
 {
     struct buf packed = BUF_INIT;
     if (!pack(l, envelope, &packed)) return;
-    if (l->joined && l->unsent_count == 0 && send_packed(l, &packed)) {
-        buf_finish(&packed);
-        return;
-    }
-    l->unsent = xrealloc_array(l->unsent, l->unsent_count + 1, sizeof *l->unsent);
-    l->unsent[l->unsent_count++] = (struct unsent){*name, packed};
+    l->reports = xrealloc_array(l->reports, l->report_count + 1, sizeof *l->reports);
+    l->reports[l->report_count++] = (struct report){.name = *name, .envelope = packed};
+    if (l->joined) send_reports(l);
 }
 
-/* They may have been written for a coordinator of another version. */
-static bool send_late(struct link *l, struct unsent *u)
-{
-    codec_restamp(&u->envelope, l->version);
-    return send_packed(l, &u->envelope);
-}
-
-static void send_unsent(struct link *l)
+/* A connection keeps the order: what was sent before a heartbeat that was seen has arrived. One
+ * that broke may have swallowed the rest, which is said again in the next session. */
+static void forget_arrived(struct link *l, uint64_t beat)
 {
     size_t done = 0;
-    while (done < l->unsent_count && send_late(l, &l->unsent[done]))
-        buf_finish(&l->unsent[done++].envelope);
+    while (done < l->sent && l->reports[done].before <= beat)
+        buf_finish(&l->reports[done++].envelope);
     if (done == 0) return;
-    l->unsent_count -= done;
-    memmove(l->unsent, l->unsent + done, l->unsent_count * sizeof *l->unsent);
+    l->sent -= done;
+    l->report_count -= done;
+    memmove(l->reports, l->reports + done, l->report_count * sizeof *l->reports);
 }
 
 bool link_has_unsent(const struct link *l)
 {
-    return l->unsent_count > 0;
+    return l->sent < l->report_count;
 }
 
 /* ---- truth ---- */
 
-/* A report that was not sent yet: for the coordinator the attempt is still here, but in no slot:
+/* Of a report that it did not hear the attempt is still here for the coordinator, but in no slot:
  * what came after it is there by now. */
-static void gather(struct link *l)
+static void gather(struct link *l, size_t from)
 {
     truth_clear(&l->truth);
     l->host.tell(l->host.context, &l->truth);
-    for (size_t i = 0; i < l->unsent_count; i++) {
-        struct slot_held held = {l->unsent[i].name, {.phase = FARM__PHASE__PHASE_UPLOADING}};
+    for (size_t i = from; i < l->report_count; i++) {
+        struct slot_held held = {l->reports[i].name, {.phase = FARM__PHASE__PHASE_UPLOADING}};
         truth_add_held(&l->truth, 0, &held);
     }
 }
@@ -132,13 +142,14 @@ void link_beat(struct link *l)
     Farm__Heartbeat beat = FARM__HEARTBEAT__INIT;
     Farm__Envelope envelope = FARM__ENVELOPE__INIT;
     if (!l->joined) return;
-    send_unsent(l);
-    gather(l);
+    send_reports(l);
+    gather(l, l->sent);
     truth_fill_heartbeat(&l->truth, &beat);
     beat.session = l->session;
     beat.last_message = l->last_message;
     envelope.body_case = FARM__ENVELOPE__BODY_HEARTBEAT;
     envelope.heartbeat = &beat;
+    envelope.request = ++l->beats; /* comes back with the answer */
     (void)send_any(l, &envelope);
 }
 
@@ -160,7 +171,7 @@ static void say_hello(struct link *l)
     char build[] = ZOE_VERSION;
     Farm__Hello hello = FARM__HELLO__INIT;
     Farm__Envelope envelope = FARM__ENVELOPE__INIT;
-    gather(l);
+    gather(l, 0);
     fill_hello(l, &hello);
     hello.build = build;
     envelope.body_case = FARM__ENVELOPE__BODY_HELLO;
@@ -247,7 +258,8 @@ static void take_welcome(struct link *l, const Farm__Welcome *welcome)
     backoff_reset(&l->backoff);
     (void)uv_timer_stop(&l->hello_timer);
     (void)uv_timer_start(&l->beat_timer, on_beat, l->heartbeat_ms, l->heartbeat_ms);
-    send_unsent(l);
+    l->sent = 0;
+    send_reports(l);
     l->host.joined(l->host.context);
 }
 
@@ -310,7 +322,9 @@ static void dispatch(struct link *l, const struct message *m)
         take_who_are_you(l);
     else if (e->body_case == FARM__ENVELOPE__BODY_BYE)
         take_bye(l, e->bye);
-    else if (e->body_case != FARM__ENVELOPE__BODY_HEARTBEAT_SEEN && is_new(l, number_of(e)))
+    else if (e->body_case == FARM__ENVELOPE__BODY_HEARTBEAT_SEEN)
+        forget_arrived(l, e->request);
+    else if (is_new(l, number_of(e)))
         l->host.message(l->host.context, m);
 }
 
@@ -375,9 +389,9 @@ static bool open_socket(struct link *l, uv_loop_t *loop, const struct link_optio
 
 static void free_link(struct link *l)
 {
-    for (size_t i = 0; i < l->unsent_count; i++)
-        buf_finish(&l->unsent[i].envelope);
-    free(l->unsent);
+    for (size_t i = 0; i < l->report_count; i++)
+        buf_finish(&l->reports[i].envelope);
+    free(l->reports);
     free(l->machine_id);
     free(l->host_name);
     free(l);

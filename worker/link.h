@@ -49,7 +49,8 @@ int64_t link_alone_ns(const struct link *l); /* how long without a coordinator; 
 /* Fills in the version. False: nobody is there, or the connection is slow; said again by the
  * heartbeat, or by whoever wants an answer. */
 bool link_send(struct link *l, Farm__Envelope *envelope);
-/* Same, but kept until it can be sent, and the attempt is listed as held until then. */
+/* Same, but kept until it has arrived, and the attempt is listed as held until it could be sent: a
+ * connection that breaks may swallow it, and then it is said again. It may come twice. */
 void link_report(struct link *l, const struct attempt_name *name, Farm__Envelope *envelope);
 bool link_has_unsent(const struct link *l);
 void link_beat(struct link *l); /* a heartbeat now: something that it tells has changed */

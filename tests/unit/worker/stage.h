@@ -74,13 +74,14 @@ static inline void stage_say(struct stage *s, zsock_peer peer, Farm__Envelope *e
     buf_finish(&packed);
 }
 
-static inline void stage_seen(struct stage *s, zsock_peer peer)
+static inline void stage_seen(struct stage *s, zsock_peer peer, uint64_t request)
 {
     Farm__HeartbeatSeen seen = FARM__HEARTBEAT_SEEN__INIT;
     Farm__Envelope envelope = FARM__ENVELOPE__INIT;
     seen.session = s->session;
     envelope.body_case = FARM__ENVELOPE__BODY_HEARTBEAT_SEEN;
     envelope.heartbeat_seen = &seen;
+    envelope.request = request;
     stage_say(s, peer, &envelope, (struct bytes){NULL, 0});
 }
 
@@ -93,7 +94,7 @@ static inline void stage_take(void *context, const struct zsock_received *r)
     if (!m) fail_msg("the worker sent what it may not: %s", err.message);
     message_keep_payload(m);
     if (m->envelope->body_case == FARM__ENVELOPE__BODY_HEARTBEAT && !s->deaf)
-        stage_seen(s, r->peer);
+        stage_seen(s, r->peer, m->envelope->request);
     s->inbox = xrealloc_array(s->inbox, s->count + 1, sizeof *s->inbox);
     s->inbox[s->count++] = (struct stage_letter){m, r->peer};
 }

@@ -278,6 +278,40 @@ static void test_a_report_that_could_not_be_sent_takes_no_slot(void **state)
     stop(&s);
 }
 
+static void forget_session(struct stage *s)
+{
+    Farm__WhoAreYou who = FARM__WHO_ARE_YOU__INIT;
+    STAGE_SAY(s, s->control, WHO_ARE_YOU, who_are_you, &who);
+}
+
+/* Reports that a broken connection swallowed come again; those that arrived do not. */
+static void test_a_report_comes_until_a_later_heartbeat_was_seen(void **state)
+{
+    struct stage s;
+    (void)state;
+    start(&s, NULL);
+    s.deaf = true;
+    stage_assign(&s, &(struct stage_task){.clip = 0, .pattern = "{\"fail_step\": 1}"});
+    stage_skip(&s, FARM__ENVELOPE__BODY_ENDED);
+    forget_session(&s);
+    s.deaf = false;
+    struct message *m = stage_join(&s);
+    assert_int_equal(m->envelope->hello->n_held, 1);
+    assert_int_equal(m->envelope->hello->held[0]->phase, FARM__PHASE__PHASE_UPLOADING);
+    message_free(m);
+    stage_skip(&s, FARM__ENVELOPE__BODY_ENDED);
+    stage_forget(&s);
+    for (int i = 0; i < 3; i++) /* the answer to the first was heard when the third comes */
+        stage_skip(&s, FARM__ENVELOPE__BODY_HEARTBEAT);
+    forget_session(&s);
+    m = stage_join(&s);
+    assert_int_equal(m->envelope->hello->n_held, 0);
+    message_free(m);
+    stage_skip(&s, FARM__ENVELOPE__BODY_HEARTBEAT);
+    assert_null(stage_pick(&s, FARM__ENVELOPE__BODY_ENDED, NULL));
+    stop(&s);
+}
+
 /* It was to finish what it renders, however long that takes; nobody is there to take it. */
 static void test_who_drains_leaves_an_empty_house_too(void **state)
 {
@@ -653,6 +687,7 @@ int main(void)
         cmocka_unit_test(test_cancel_recall_and_unknown),
         cmocka_unit_test(test_a_canceled_result_is_offered_all_the_same),
         cmocka_unit_test(test_a_report_that_could_not_be_sent_takes_no_slot),
+        cmocka_unit_test(test_a_report_comes_until_a_later_heartbeat_was_seen),
         cmocka_unit_test(test_who_drains_leaves_an_empty_house_too),
         cmocka_unit_test(test_failures_are_told_apart),
         cmocka_unit_test(test_killed_engine_is_a_failure_and_comes_back),
