@@ -230,13 +230,29 @@ bool codec_problem_error(const Farm__Problem *problem, struct error *err)
     return error_set(err, error_code_from_name(problem->code), "%s", problem->message);
 }
 
-/* The version is the first field and one byte long below 128. */
+/* The version is the first field: a tag and a varint, whose last byte is the first below 128. */
+static size_t version_end(const struct buf *packed)
+{
+    size_t end = 1;
+    ZOE_ASSERT(packed->size > 1 && packed->data[0] == 1 << 3);
+    while (end < packed->size && packed->data[end] >= 128)
+        end++;
+    ZOE_ASSERT(end < packed->size);
+    return end + 1;
+}
+
 void codec_restamp(struct buf *packed, unsigned version)
 {
-    const uint8_t tag = 1 << 3;
-    ZOE_ASSERT(packed->size >= 2 && packed->data[0] == tag && packed->data[1] < 128);
-    ZOE_ASSERT(version > 0 && version < 128);
-    packed->data[1] = (uint8_t)version;
+    Farm__Envelope stamp = FARM__ENVELOPE__INIT; /* packs to that field alone */
+    uint8_t bytes[16];
+    stamp.version = version;
+    const size_t size = farm__envelope__get_packed_size(&stamp), end = version_end(packed);
+    ZOE_ASSERT(size <= sizeof bytes && farm__envelope__pack(&stamp, bytes) == size);
+    struct buf fresh = BUF_INIT;
+    buf_append(&fresh, bytes, size);
+    buf_append(&fresh, packed->data + end, packed->size - end);
+    buf_finish(packed);
+    *packed = fresh;
 }
 
 unsigned codec_version_choose(unsigned version_min, unsigned version_max)
