@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/xalloc.h"
+#include "cli/batch_action.h"
 #include "cli/client.h"
 #include "cli/clip_tasks.h"
 #include "cli/commands.h"
@@ -241,45 +242,15 @@ static int run_wait(struct call *call)
 
 /* ---- actions ---- */
 
-static struct message *ask_for(struct zclient *client, const char *id, Farm__BatchVerb verb,
-                               int priority, struct error *err)
-{
-    char *own = xstrdup(id);
-    Farm__BatchAction body = FARM__BATCH_ACTION__INIT;
-    body.batch = own;
-    body.verb = verb;
-    body.priority = priority;
-    Farm__Envelope request = FARM__ENVELOPE__INIT;
-    request.body_case = FARM__ENVELOPE__BODY_BATCH_ACTION;
-    request.batch_action = &body;
-    struct message *answer = client_ask(client, &request, FARM__ENVELOPE__BODY_BATCH, err);
-    free(own);
-    return answer;
-}
-
-/* A request may have to be sent twice. So it names a batch (`last` is another one once that is
- * removed), and one that was there a moment ago and is gone has been removed. What cannot be seen
- * is asked for all the same: the coordinator writes down who tried. */
-static struct message *ask_safely(struct zclient *client, const char *name, Farm__BatchVerb verb,
-                                  int priority, struct error *err)
-{
-    struct message *known = client_batch(client, name, err);
-    const bool unseen = !known && err->code == ERROR_NOT_FOUND && strcmp(name, "last") != 0;
-    if (!known && !unseen) return NULL;
-    const char *id = known ? known->envelope->batch->id : name;
-    struct message *answer = ask_for(client, id, verb, priority, err);
-    const bool is_gone = known && !answer && err->code == ERROR_NOT_FOUND;
-    if (is_gone && verb == FARM__BATCH_VERB__BATCH_REMOVE) return known;
-    message_free(known);
-    return answer;
-}
-
 static int act_with(struct call *call, Farm__BatchVerb verb, int priority, const char *past)
 {
     struct error err = {0};
     struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
     if (!client) return call_fail(call, &err);
-    struct message *answer = ask_safely(client, call->arguments[0], verb, priority, &err);
+    Farm__BatchAction action = FARM__BATCH_ACTION__INIT;
+    action.verb = verb;
+    action.priority = priority;
+    struct message *answer = batch_action_named(client, call->arguments[0], action, &err);
     const Farm__Batch *b = answer ? answer->envelope->batch : NULL;
     if (b && call->json)
         output_print_message(&b->base, "zoe.batch.v1");

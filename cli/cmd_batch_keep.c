@@ -5,8 +5,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "base/xalloc.h"
-#include "cli/client.h"
+#include "cli/batch_action.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 
@@ -45,20 +44,14 @@ static int run_keep(struct call *call)
 {
     struct error err = {0};
     Farm__BatchAction body = FARM__BATCH_ACTION__INIT;
-    Farm__Envelope request = FARM__ENVELOPE__INIT;
     bool ok = parse_keep(call->arguments[1], &body.keep_s, &err);
     struct zclient *client = ok ? client_connect(call, TARGET_START_IF_FOLDER, &err) : NULL;
     if (!client) return call_fail(call, &err);
-    char *id = xstrdup(call->arguments[0]);
-    body.batch = id;
     body.verb = FARM__BATCH_VERB__BATCH_KEEP;
-    request.body_case = FARM__ENVELOPE__BODY_BATCH_ACTION;
-    request.batch_action = &body;
-    struct message *answer = client_ask(client, &request, FARM__ENVELOPE__BODY_BATCH, &err);
+    struct message *answer = batch_action_named(client, call->arguments[0], body, &err);
     if (answer) print_kept(call, answer->envelope->batch, body.keep_s);
     int code = answer ? 0 : call_fail(call, &err);
     message_free(answer);
-    free(id);
     zclient_close(client);
     return code;
 }

@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "base/recipe.h"
 #include "base/xalloc.h"
+#include "cli/batch_action.h"
 #include "cli/clip_source.h"
 #include "cli/follow.h"
 #include "cli/media_tool.h"
@@ -88,15 +89,9 @@ void stream_close(struct stream *s)
 
 static bool act(struct zclient *client, const char *batch, Farm__BatchVerb verb, struct error *err)
 {
-    char *id = xstrdup(batch);
-    Farm__BatchAction body = FARM__BATCH_ACTION__INIT;
-    Farm__Envelope request = FARM__ENVELOPE__INIT;
-    body.batch = id;
-    body.verb = verb;
-    request.body_case = FARM__ENVELOPE__BODY_BATCH_ACTION;
-    request.batch_action = &body;
-    struct message *answer = client_ask(client, &request, FARM__ENVELOPE__BODY_BATCH, err);
-    free(id);
+    Farm__BatchAction action = FARM__BATCH_ACTION__INIT;
+    action.verb = verb;
+    struct message *answer = batch_action(client, batch, action, err);
     message_free(answer);
     return answer != NULL;
 }
