@@ -52,13 +52,17 @@ static struct message *decode(const struct zsock_received *m, enum message_from 
     return codec_decode(m->envelope, payload, from, err);
 }
 
-/* Greetings say themselves what their sender speaks. */
+/* What comes before a session, and says itself which versions its sender speaks. */
+static bool is_greeting(const Farm__Envelope *e)
+{
+    return e->body_case == FARM__ENVELOPE__BODY_HELLO ||
+           e->body_case == FARM__ENVELOPE__BODY_CLIENT_HELLO ||
+           e->body_case == FARM__ENVELOPE__BODY_JOIN;
+}
+
 static bool speaks_our_version(const Farm__Envelope *e)
 {
-    bool greeting = e->body_case == FARM__ENVELOPE__BODY_HELLO ||
-                    e->body_case == FARM__ENVELOPE__BODY_CLIENT_HELLO ||
-                    e->body_case == FARM__ENVELOPE__BODY_JOIN;
-    return greeting || (e->version >= PROTOCOL_MIN && e->version <= PROTOCOL_MAX);
+    return is_greeting(e) || (e->version >= PROTOCOL_MIN && e->version <= PROTOCOL_MAX);
 }
 
 static const struct dispatch_row *find_row(const struct dispatch_row *rows, size_t count,
@@ -92,9 +96,7 @@ void dispatch_problem(struct dispatch *d, const struct error *err)
 static bool find_session(struct dispatch *d)
 {
     struct coordinator *c = d->c;
-    if (d->envelope->body_case == FARM__ENVELOPE__BODY_HELLO ||
-        d->envelope->body_case == FARM__ENVELOPE__BODY_JOIN)
-        return true;
+    if (is_greeting(d->envelope)) return true;
     d->session = session_of_peer(&c->sessions, d->peer);
     if (d->session != NULL && farm_heard(c->farm, d->session->epoch, d->now_ns)) return true;
     if (d->session != NULL) session_remove(&c->sessions, d->session);
@@ -173,9 +175,7 @@ static bool handle_client(struct dispatch *d)
     size_t count = 0;
     const struct dispatch_row *rows = client_requests_rows(&count);
     const struct dispatch_row *row = find_row(rows, count, d->envelope->body_case);
-    if (d->envelope->body_case != FARM__ENVELOPE__BODY_CLIENT_HELLO &&
-        d->envelope->body_case != FARM__ENVELOPE__BODY_JOIN &&
-        !audience_heard(&c->audience, d->peer, d->now_ns)) {
+    if (!is_greeting(d->envelope) && !audience_heard(&c->audience, d->peer, d->now_ns)) {
         mail_who_are_you(c, true, d->peer, d->envelope->request);
         return false;
     }

@@ -170,6 +170,13 @@ static void salvage_keeps(struct upkeep *u, const char *old, struct table *hints
                  "what `zoe batch keep` said could not be read, or not all of it");
 }
 
+/* What people said of batches. */
+static void salvage_words(struct upkeep *u, const char *old, struct table *hints)
+{
+    store_salvage_batches(old, note_hint, hints);
+    salvage_keeps(u, old, hints);
+}
+
 static void salvage(struct upkeep *u, struct store *s, struct table *hints)
 {
     struct store_salvaged tables[STORE_SALVAGE_MAX];
@@ -187,8 +194,7 @@ static void salvage(struct upkeep *u, struct store *s, struct table *hints)
         findings_add(&u->findings, FINDING_WARN, "keys", u->state,
                      "allow them again: `zoe worker allow KEY --name NAME`, `zoe client allow ...`",
                      "no key of a worker or client could be found; the admin key still works");
-    if (count > 0) store_salvage_batches(old, note_hint, hints);
-    salvage_keeps(u, old, hints);
+    salvage_words(u, old, hints);
     free(old);
 }
 
@@ -210,10 +216,7 @@ static bool reconcile(struct upkeep *u, struct store *s, struct table *hints, co
 static void take_newer_words(struct upkeep *u, struct table *hints)
 {
     char *old = upkeep_path(u, UPKEEP_DATABASE);
-    if (path_exists(old)) {
-        store_salvage_batches(old, note_hint, hints);
-        salvage_keeps(u, old, hints);
-    }
+    if (path_exists(old)) salvage_words(u, old, hints);
     free(old);
 }
 

@@ -19,9 +19,8 @@ struct bulk {
     uint64_t session;
     uint32_t version; /* that the control connection agreed on for this session */
     bool ready;
-    bool refused; /* the coordinator did not know the session */
-    bool wanted;  /* once more, when it is time */
-    int64_t refused_ns;
+    int64_t refused_ns; /* when the coordinator did not know the session; 0 = it does */
+    bool wanted;        /* once more, when it is time */
     int64_t used_ns;
     int open_parts; /* sockets that ZeroMQ still closes, and the timer */
     bool closing;
@@ -125,7 +124,6 @@ static void take(struct bulk *b, const struct message *m)
     log_debug("bulk: the coordinator does not know this session");
     b->options.host.lost(b->options.host.context);
     b->ready = false;
-    b->refused = true;
     b->refused_ns = clock_now_ns();
 }
 
@@ -171,7 +169,8 @@ static void open_socket(struct bulk *b)
 static void open_again(struct bulk *b)
 {
     close_socket(b);
-    b->refused = b->wanted = false;
+    b->refused_ns = 0;
+    b->wanted = false;
     open_socket(b);
 }
 
@@ -195,7 +194,7 @@ static void on_timer(uv_timer_t *timer)
 void bulk_need(struct bulk *b, uint64_t session, uint32_t version)
 {
     const bool same = b->sock && b->session == session;
-    if (b->closing || (same && !b->refused)) return;
+    if (b->closing || (same && b->refused_ns == 0)) return;
     if (same && !may_try_again(b)) {
         b->wanted = true;
         return;

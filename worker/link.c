@@ -18,7 +18,7 @@
 struct report {
     struct attempt_name name;
     struct buf envelope; /* packed */
-    uint64_t before;     /* number of the first heartbeat after it; 0 = not sent yet */
+    uint64_t before;     /* once sent: number of the first heartbeat after it */
 };
 
 struct link {

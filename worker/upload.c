@@ -177,7 +177,7 @@ static bool entry_has_credit(const struct outbox_entry *e)
     return false;
 }
 
-static bool has_credit(const struct upload *u)
+bool upload_flows(const struct upload *u)
 {
     for (size_t i = 0; i < u->options.outbox->count; i++)
         if (entry_has_credit(u->options.outbox->entries[i])) return true;
@@ -267,11 +267,6 @@ void upload_bulk_lost(struct upload *u)
     }
 }
 
-bool upload_flows(const struct upload *u)
-{
-    return has_credit(u);
-}
-
 /* What ZeroMQ has may still be on its way over a thin line. */
 bool upload_is_busy(const struct upload *u)
 {
@@ -280,7 +275,7 @@ bool upload_is_busy(const struct upload *u)
         const struct outbox_entry *e = u->options.outbox->entries[i];
         if (was_granted(e) && now_ns - e->offered_ns < OFFER_AGAIN_NS) return true;
     }
-    return has_credit(u);
+    return upload_flows(u);
 }
 
 /* ---- beginning and end ---- */

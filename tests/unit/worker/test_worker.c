@@ -94,6 +94,20 @@ static void test_renders_offers_and_forgets(void **state)
     stop(&s);
 }
 
+/* Its session is not known any more. */
+static void forget(struct stage *s, zsock_peer peer)
+{
+    Farm__WhoAreYou who = FARM__WHO_ARE_YOU__INIT;
+    STAGE_SAY(s, peer, WHO_ARE_YOU, who_are_you, &who);
+}
+
+/* All of its first output. */
+static void grant(struct stage *s, struct message *offer)
+{
+    stage_credit(s, offer->envelope->offer, 0, offer->envelope->offer->outputs[0]->size_bytes);
+    message_free(offer);
+}
+
 static zsock_peer expect_bulk_hello(struct stage *s)
 {
     zsock_peer peer;
@@ -111,19 +125,14 @@ static void test_a_second_connection_that_is_refused_waits(void **state)
     (void)state;
     start(&s, NULL);
     stage_assign(&s, &(struct stage_task){.clip = 3, .fence = 9});
-    struct message *m = stage_expect(&s, FARM__ENVELOPE__BODY_OFFER);
-    stage_credit(&s, m->envelope->offer, 0, m->envelope->offer->outputs[0]->size_bytes);
-    message_free(m);
-    Farm__WhoAreYou who = FARM__WHO_ARE_YOU__INIT;
+    grant(&s, stage_expect(&s, FARM__ENVELOPE__BODY_OFFER));
     int64_t refused_ns = 0;
     for (int i = 0; i < 3; i++) {
         zsock_peer bulk = expect_bulk_hello(&s);
         if (i > 0) assert_true(clock_now_ns() - refused_ns > NS_PER_S * 9 / 10);
         refused_ns = clock_now_ns();
-        STAGE_SAY(&s, bulk, WHO_ARE_YOU, who_are_you, &who);
-        m = stage_expect(&s, FARM__ENVELOPE__BODY_OFFER); /* what had credit is offered again */
-        stage_credit(&s, m->envelope->offer, 0, m->envelope->offer->outputs[0]->size_bytes);
-        message_free(m);
+        forget(&s, bulk);
+        grant(&s, stage_expect(&s, FARM__ENVELOPE__BODY_OFFER)); /* what had credit comes again */
     }
     (void)expect_bulk_hello(&s);
     stage_stored(&s, 3, 9);
@@ -256,8 +265,7 @@ static void test_a_report_that_could_not_be_sent_takes_no_slot(void **state)
                  &(struct stage_task){
                      .clip = 1, .prefetch = true, .steps = 400, .pattern = "{\"step_ms\": 50}"});
     stage_skip(&s, FARM__ENVELOPE__BODY_PROGRESS);
-    Farm__WhoAreYou who = FARM__WHO_ARE_YOU__INIT;
-    STAGE_SAY(&s, s.control, WHO_ARE_YOU, who_are_you, &who);
+    forget(&s, s.control);
     struct message *m = stage_expect_from(&s, FARM__ENVELOPE__BODY_HELLO, &s.control);
     while (m->envelope->hello->held[0]->attempt->clip == 0) { /* until the first has failed */
         message_free(m);
@@ -278,12 +286,6 @@ static void test_a_report_that_could_not_be_sent_takes_no_slot(void **state)
     stop(&s);
 }
 
-static void forget_session(struct stage *s)
-{
-    Farm__WhoAreYou who = FARM__WHO_ARE_YOU__INIT;
-    STAGE_SAY(s, s->control, WHO_ARE_YOU, who_are_you, &who);
-}
-
 /* Reports that a broken connection swallowed come again; those that arrived do not. */
 static void test_a_report_comes_until_a_later_heartbeat_was_seen(void **state)
 {
@@ -293,7 +295,7 @@ static void test_a_report_comes_until_a_later_heartbeat_was_seen(void **state)
     s.deaf = true;
     stage_assign(&s, &(struct stage_task){.clip = 0, .pattern = "{\"fail_step\": 1}"});
     stage_skip(&s, FARM__ENVELOPE__BODY_ENDED);
-    forget_session(&s);
+    forget(&s, s.control);
     s.deaf = false;
     struct message *m = stage_join(&s);
     assert_int_equal(m->envelope->hello->n_held, 1);
@@ -303,7 +305,7 @@ static void test_a_report_comes_until_a_later_heartbeat_was_seen(void **state)
     stage_forget(&s);
     for (int i = 0; i < 3; i++) /* the answer to the first was heard when the third comes */
         stage_skip(&s, FARM__ENVELOPE__BODY_HEARTBEAT);
-    forget_session(&s);
+    forget(&s, s.control);
     m = stage_join(&s);
     assert_int_equal(m->envelope->hello->n_held, 0);
     message_free(m);
@@ -488,8 +490,7 @@ static void test_a_new_session_keeps_what_runs(void **state)
     start(&s, NULL);
     stage_assign(&s, &(struct stage_task){.clip = 0, .steps = 20, .pattern = "{\"step_ms\": 50}"});
     stage_skip(&s, FARM__ENVELOPE__BODY_PROGRESS);
-    Farm__WhoAreYou who = FARM__WHO_ARE_YOU__INIT;
-    STAGE_SAY(&s, s.control, WHO_ARE_YOU, who_are_you, &who);
+    forget(&s, s.control);
     struct message *m = stage_join(&s);
     assert_int_equal(m->envelope->hello->n_held, 1);
     assert_int_equal(m->envelope->hello->session, 1);
@@ -564,11 +565,36 @@ static void send_list(struct stage *s, uint64_t request, zsock_peer peer)
     model_digest_finish(&files);
 }
 
-static char *empty_folder(struct stage *s)
+/* A worker without models is given a task: its question for the model. */
+static struct message *ask_for_model(struct stage *s, const struct stage_task *task,
+                                     zsock_peer *peer)
 {
-    char *folder = path_join(s->folder, "no-models");
-    assert_int_equal(mkdir(folder, 0700), 0);
-    return folder;
+    stage_open(s);
+    char *empty = path_join(s->folder, "no-models");
+    const char *const extra[] = {"--models", empty, NULL};
+    assert_int_equal(mkdir(empty, 0700), 0);
+    stage_start_worker(s, extra);
+    free(empty);
+    message_free(stage_join(s));
+    stage_assign(s, task);
+    return stage_expect_from(s, FARM__ENVELOPE__BODY_MODEL_WANTED, peer);
+}
+
+/* And is told its files: its question for the first. */
+static struct message *ask_for_file(struct stage *s, zsock_peer *peer)
+{
+    struct message *m = ask_for_model(s, &(struct stage_task){.clip = 0}, peer);
+    send_list(s, m->envelope->request, *peer);
+    message_free(m);
+    return stage_expect_from(s, FARM__ENVELOPE__BODY_FILE_WANTED, peer);
+}
+
+static void expect_no_model(struct stage *s, const char *why)
+{
+    struct message *m = stage_expect(s, FARM__ENVELOPE__BODY_HANDED_BACK);
+    assert_int_equal(m->envelope->handed_back->reason, FARM__HAND_BACK_REASON__HAND_BACK_MODEL);
+    assert_non_null(strstr(m->envelope->handed_back->message, why));
+    message_free(m);
 }
 
 static void test_a_missing_model_is_fetched(void **state)
@@ -576,16 +602,7 @@ static void test_a_missing_model_is_fetched(void **state)
     struct stage s;
     zsock_peer peer;
     (void)state;
-    stage_open(&s);
-    char *empty = empty_folder(&s);
-    const char *const extra[] = {"--models", empty, NULL};
-    stage_start_worker(&s, extra);
-    message_free(stage_join(&s));
-    stage_assign(&s, &(struct stage_task){.clip = 0});
-    struct message *m = stage_expect_from(&s, FARM__ENVELOPE__BODY_MODEL_WANTED, &peer);
-    send_list(&s, m->envelope->request, peer);
-    message_free(m);
-    m = stage_expect_from(&s, FARM__ENVELOPE__BODY_FILE_WANTED, &peer);
+    struct message *m = ask_for_file(&s, &peer);
     send_file(&s, m, peer);
     message_free(m);
     take_result(&s, 0);
@@ -596,7 +613,6 @@ static void test_a_missing_model_is_fetched(void **state)
     assert_true(path_is_folder(place));
     free(place);
     free(models);
-    free(empty);
     stop(&s);
 }
 
@@ -606,16 +622,7 @@ static void test_a_model_whose_file_is_too_short_is_handed_back(void **state)
     struct stage s;
     zsock_peer peer;
     (void)state;
-    stage_open(&s);
-    char *empty = empty_folder(&s);
-    const char *const extra[] = {"--models", empty, NULL};
-    stage_start_worker(&s, extra);
-    message_free(stage_join(&s));
-    stage_assign(&s, &(struct stage_task){.clip = 0});
-    struct message *m = stage_expect_from(&s, FARM__ENVELOPE__BODY_MODEL_WANTED, &peer);
-    send_list(&s, m->envelope->request, peer);
-    message_free(m);
-    m = stage_expect_from(&s, FARM__ENVELOPE__BODY_FILE_WANTED, &peer);
+    struct message *m = ask_for_file(&s, &peer);
     Farm__FileData data = FARM__FILE_DATA__INIT;
     Farm__Envelope envelope = FARM__ENVELOPE__INIT;
     data.model_digest = m->envelope->file_wanted->model_digest;
@@ -625,11 +632,7 @@ static void test_a_model_whose_file_is_too_short_is_handed_back(void **state)
     envelope.file_data = &data;
     stage_say(&s, peer, &envelope, (struct bytes){(const uint8_t *)"", 0});
     message_free(m);
-    m = stage_expect(&s, FARM__ENVELOPE__BODY_HANDED_BACK);
-    assert_int_equal(m->envelope->handed_back->reason, FARM__HAND_BACK_REASON__HAND_BACK_MODEL);
-    assert_non_null(strstr(m->envelope->handed_back->message, "shorter"));
-    message_free(m);
-    free(empty);
+    expect_no_model(&s, "shorter");
     stop(&s);
 }
 
@@ -637,13 +640,8 @@ static void hands_back_without_model(bool canary)
 {
     struct stage s;
     zsock_peer peer;
-    stage_open(&s);
-    char *empty = empty_folder(&s);
-    const char *const extra[] = {"--models", empty, NULL};
-    stage_start_worker(&s, extra);
-    message_free(stage_join(&s));
-    stage_assign(&s, &(struct stage_task){.clip = 0, .canary = canary, .own = canary});
-    struct message *m = stage_expect_from(&s, FARM__ENVELOPE__BODY_MODEL_WANTED, &peer);
+    const struct stage_task task = {.clip = 0, .canary = canary, .own = canary};
+    struct message *m = ask_for_model(&s, &task, &peer);
     char code[] = "not_found", words[] = "no such model";
     Farm__Problem problem = FARM__PROBLEM__INIT;
     Farm__Envelope envelope = FARM__ENVELOPE__INIT;
@@ -654,11 +652,7 @@ static void hands_back_without_model(bool canary)
     envelope.problem = &problem;
     stage_say(&s, peer, &envelope, (struct bytes){NULL, 0});
     message_free(m);
-    m = stage_expect(&s, FARM__ENVELOPE__BODY_HANDED_BACK);
-    assert_int_equal(m->envelope->handed_back->reason, FARM__HAND_BACK_REASON__HAND_BACK_MODEL);
-    assert_non_null(strstr(m->envelope->handed_back->message, "no such model"));
-    message_free(m);
-    free(empty);
+    expect_no_model(&s, "no such model");
     stop(&s);
 }
 
