@@ -2,15 +2,13 @@
  * picture is pushed a few times more; what goes beyond the end is not taken. */
 #include "media/retime.h"
 
-#include <libavfilter/avfilter.h>
-#include <libavfilter/buffersink.h>
-#include <libavfilter/buffersrc.h>
 #include <libavutil/mathematics.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "media/filter_graph.h"
 #include "media/libav.h"
 
 #define EXTRA_PICTURES 3
@@ -21,8 +19,7 @@ struct retime {
     bool interpolates;
     retime_sink sink;
     void *context;
-    AVFilterGraph *graph;
-    AVFilterContext *source, *end;
+    struct filter_graph *graph;
     AVFrame *frame;         /* from the graph */
     uint8_t *last, *packed; /* the last source picture; a result without padding */
     int64_t pushed, made;
@@ -55,41 +52,17 @@ static void describe(const struct retime *r, char *out, size_t room)
                    interpolate, r->out.width, r->out.height);
 }
 
-static int link_graph(struct retime *r, const char *text)
-{
-    AVFilterInOut *outputs = avfilter_inout_alloc(), *inputs = avfilter_inout_alloc();
-    int code = AVERROR(ENOMEM);
-    if (outputs != NULL && inputs != NULL) {
-        *outputs = (AVFilterInOut){.name = av_strdup("in"), .filter_ctx = r->source};
-        *inputs = (AVFilterInOut){.name = av_strdup("out"), .filter_ctx = r->end};
-        code = avfilter_graph_parse_ptr(r->graph, text, &inputs, &outputs, NULL);
-    }
-    avfilter_inout_free(&inputs);
-    avfilter_inout_free(&outputs);
-    return code >= 0 ? avfilter_graph_config(r->graph, NULL) : code;
-}
-
 static bool open_graph(struct retime *r, struct error *err)
 {
     char arguments[160], text[768];
-    r->graph = avfilter_graph_alloc();
-    if (r->graph == NULL) return error_set(err, ERROR_NO_MEMORY, "a graph of filters");
-    r->graph->nb_threads = 1;
     (void)snprintf(arguments, sizeof arguments,
                    "video_size=%dx%d:pix_fmt=rgb24:time_base=%d/%d:frame_rate=%d/%d:"
                    "pixel_aspect=1/1",
                    r->in.width, r->in.height, r->in.rate.den, r->in.rate.num, r->in.rate.num,
                    r->in.rate.den);
-    int code = avfilter_graph_create_filter(&r->source, avfilter_get_by_name("buffer"), "in",
-                                            arguments, NULL, r->graph);
-    if (code >= 0)
-        code = avfilter_graph_create_filter(&r->end, avfilter_get_by_name("buffersink"), "out",
-                                            NULL, NULL, r->graph);
     describe(r, text, sizeof text);
-    if (code >= 0) code = link_graph(r, text);
-    if (code == AVERROR_FILTER_NOT_FOUND)
-        return error_set(err, ERROR_REFUSED, "the installed libavfilter lacks minterpolate");
-    return code >= 0 || fail(err, code, "filters for another rate or size");
+    r->graph = filter_graph_open(FILTER_GRAPH_VIDEO, arguments, text, "another rate or size", err);
+    return r->graph != NULL;
 }
 
 static bool check_size(const struct retime *r, struct error *err)
@@ -140,7 +113,7 @@ static bool deliver(struct retime *r, struct error *err)
 static bool drain(struct retime *r, struct error *err)
 {
     for (;;) {
-        int code = av_buffersink_get_frame(r->end, r->frame);
+        int code = filter_graph_take(r->graph, r->frame);
         if (code == AVERROR(EAGAIN) || code == AVERROR_EOF) return true;
         if (code < 0) return fail(err, code, "filtering");
         bool ok = deliver(r, err);
@@ -172,7 +145,7 @@ static bool feed(struct retime *r, const uint8_t *rgb, struct error *err)
 {
     AVFrame *f = picture_of(r, rgb);
     if (f == NULL) return error_set(err, ERROR_NO_MEMORY, "a picture");
-    int code = av_buffersrc_add_frame(r->source, f);
+    int code = filter_graph_push(r->graph, f);
     av_frame_free(&f);
     if (code < 0) return fail(err, code, "filtering");
     r->pushed++;
@@ -189,7 +162,7 @@ bool retime_finish(struct retime *r, struct error *err)
 {
     for (int i = 0; r->interpolates && i < EXTRA_PICTURES; i++)
         if (!feed(r, r->last, err)) return false;
-    int code = av_buffersrc_add_frame(r->source, NULL);
+    int code = filter_graph_push(r->graph, NULL);
     if (code < 0) return fail(err, code, "filtering");
     if (!drain(r, err)) return false;
     return r->made == r->out.count ||
@@ -200,7 +173,7 @@ bool retime_finish(struct retime *r, struct error *err)
 void retime_destroy(struct retime *r)
 {
     if (r == NULL) return;
-    avfilter_graph_free(&r->graph);
+    filter_graph_close(r->graph);
     av_frame_free(&r->frame);
     free(r->last);
     free(r->packed);

@@ -2,14 +2,12 @@
 #include "media/sound_track.h"
 
 #include <inttypes.h>
-#include <libavfilter/avfilter.h>
-#include <libavfilter/buffersink.h>
-#include <libavfilter/buffersrc.h>
 #include <libavutil/mathematics.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/xalloc.h"
+#include "media/filter_graph.h"
 #include "media/libav.h"
 #include "media/sound.h"
 
@@ -21,8 +19,7 @@ struct sound_track {
     bool ended, drained;  /* the sound; the codec */
     int channels;
     int64_t wanted, made; /* samples */
-    AVFilterGraph *graph;
-    AVFilterContext *source, *end;
+    struct filter_graph *graph;
     AVCodecContext *codec;
     AVFrame *frame;
     AVPacket *packet;
@@ -40,53 +37,30 @@ static bool fail(struct error *err, int code, const char *what)
 
 /* ---- filters ---- */
 
-static int open_source(struct sound_track *t)
+/* A layout without an order ("2 channels") has no name that the filter takes. */
+static int name_layout(const AVFrame *piece, char *out, size_t room)
 {
-    char arguments[256], layout[64];
-    const AVFrame *p = t->piece;
-    int code = av_channel_layout_describe(&p->ch_layout, layout, sizeof layout);
-    if (code < 0) return code;
-    /* A layout without an order ("2 channels") has no name that the filter takes. */
-    if (p->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
-        (void)snprintf(layout, sizeof layout, "%dc", p->ch_layout.nb_channels);
-    (void)snprintf(arguments, sizeof arguments,
-                   "sample_rate=%d:sample_fmt=%d:time_base=1/%d:channel_layout=%s", p->sample_rate,
-                   p->format, p->sample_rate, layout);
-    return avfilter_graph_create_filter(&t->source, avfilter_get_by_name("abuffer"), "in",
-                                        arguments, NULL, t->graph);
-}
-
-static int link_graph(struct sound_track *t, const char *text)
-{
-    AVFilterInOut *outputs = avfilter_inout_alloc(), *inputs = avfilter_inout_alloc();
-    int code = AVERROR(ENOMEM);
-    if (outputs != NULL && inputs != NULL) {
-        *outputs = (AVFilterInOut){.name = av_strdup("in"), .filter_ctx = t->source};
-        *inputs = (AVFilterInOut){.name = av_strdup("out"), .filter_ctx = t->end};
-        code = avfilter_graph_parse_ptr(t->graph, text, &inputs, &outputs, NULL);
-    }
-    avfilter_inout_free(&inputs);
-    avfilter_inout_free(&outputs);
-    return code >= 0 ? avfilter_graph_config(t->graph, NULL) : code;
+    if (piece->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
+        return snprintf(out, room, "%dc", piece->ch_layout.nb_channels);
+    return av_channel_layout_describe(&piece->ch_layout, out, room);
 }
 
 static bool open_graph(struct sound_track *t, struct error *err)
 {
-    char text[256];
-    t->graph = avfilter_graph_alloc();
-    if (t->graph == NULL) return error_set(err, ERROR_NO_MEMORY, "a graph of filters");
-    t->graph->nb_threads = 1;
-    int code = open_source(t);
-    if (code >= 0)
-        code = avfilter_graph_create_filter(&t->end, avfilter_get_by_name("abuffersink"), "out",
-                                            NULL, NULL, t->graph);
+    char arguments[256], text[256], layout[64];
+    const AVFrame *p = t->piece;
+    int code = name_layout(p, layout, sizeof layout);
+    if (code < 0) return fail(err, code, "channels");
+    (void)snprintf(arguments, sizeof arguments,
+                   "sample_rate=%d:sample_fmt=%d:time_base=1/%d:channel_layout=%s", p->sample_rate,
+                   p->format, p->sample_rate, layout);
     (void)snprintf(text, sizeof text,
                    "aresample=%d,aformat=sample_fmts=fltp:channel_layouts=%s,apad,"
                    "atrim=end_sample=%" PRId64 ",asetnsamples=n=%d:p=0",
                    SOUND_TRACK_RATE, t->channels == 1 ? "mono" : "stereo", t->wanted,
                    SOUND_TRACK_PACKET);
-    if (code >= 0) code = link_graph(t, text);
-    return code >= 0 || fail(err, code, "filters");
+    t->graph = filter_graph_open(FILTER_GRAPH_AUDIO, arguments, text, "the sound", err);
+    return t->graph != NULL;
 }
 
 /* ---- codec ---- */
@@ -138,7 +112,7 @@ struct sound_track *sound_track_open(const char *path, int64_t samples, struct e
 void sound_track_destroy(struct sound_track *t)
 {
     if (t == NULL) return;
-    avfilter_graph_free(&t->graph);
+    filter_graph_close(t->graph);
     avcodec_free_context(&t->codec);
     av_frame_free(&t->frame);
     av_packet_free(&t->packet);
@@ -160,8 +134,7 @@ static bool feed(struct sound_track *t, struct error *err)
     if (t->piece == NULL) t->piece = sound_next(t->sound, &end, err);
     if (t->piece == NULL && !end) return false;
     t->ended = end;
-    int code = end ? av_buffersrc_add_frame(t->source, NULL)
-                   : av_buffersrc_write_frame(t->source, t->piece);
+    int code = filter_graph_push(t->graph, t->piece);
     t->piece = NULL;
     return code >= 0 || code == AVERROR_EOF || fail(err, code, "filtering");
 }
@@ -170,7 +143,7 @@ static bool feed(struct sound_track *t, struct error *err)
 static bool next_frame(struct sound_track *t, bool *end, struct error *err)
 {
     for (;;) {
-        int code = av_buffersink_get_frame(t->end, t->frame);
+        int code = filter_graph_take(t->graph, t->frame);
         *end = code == AVERROR_EOF;
         if (code >= 0 || *end) return true;
         if (code != AVERROR(EAGAIN) || t->ended) return fail(err, code, "filtering");

@@ -1,6 +1,8 @@
 /* zoe-media stitch --manifest: what it takes, what it says of bad segments. */
 #include "unit/media/media_run.h"
 
+#include <libavfilter/version_major.h>
+#include <libavutil/macros.h>
 #include <math.h>
 #include <unistd.h>
 
@@ -168,6 +170,27 @@ static void the_file_may_have_another_rate_and_size(void **state)
     json_decref(manifest);
 }
 
+/* Where libavfilter is damaged, what needs no filter goes on, and what does says what is missing.
+ */
+static void without_libavfilter_only_filters_are_refused(void **state)
+{
+    json_t *manifest = json_pack("{so}", "segments", make_segments(*state, 2, 4, 0));
+    char *library = in_folder(*state, "libavfilter.so." AV_STRINGIFY(LIBAVFILTER_VERSION_MAJOR));
+    write_bytes(library, "", 0);
+    assert_int_equal(setenv("LD_LIBRARY_PATH", *state, true), 0);
+    struct answer a = stitch(*state, manifest, "plain.mp4", 8);
+    succeeded(&a);
+    forget(&a);
+    a = stitch_with(*state, manifest, "fast.mp4", 8, "--output-fps 24");
+    failed(&a, 6, "refused");
+    assert_non_null(strstr(text_of(&a, "message"), "install FFmpeg's libavfilter"));
+    forget(&a);
+    assert_int_equal(unsetenv("LD_LIBRARY_PATH"), 0);
+    assert_int_equal(unlink(library), 0);
+    free(library);
+    json_decref(manifest);
+}
+
 static void wrong_manifests_are_misuse(void **state)
 {
     static const char *const texts[] = {
@@ -212,6 +235,7 @@ int main(void)
         cmocka_unit_test(bad_segments_are_listed),
         cmocka_unit_test(a_video_comes_first),
         cmocka_unit_test(the_file_may_have_another_rate_and_size),
+        cmocka_unit_test(without_libavfilter_only_filters_are_refused),
         cmocka_unit_test(wrong_manifests_are_misuse),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
