@@ -280,23 +280,33 @@ static inline void checker_see_assign(struct checker *c, const struct effect_mes
         checker_lease(checker_task(c, key), m->worker, m->attempt.fence);
     if (l == NULL) checker_say(c, "T1", "assigned without a committed lease", key);
     if (l == NULL || !l->ended) return;
-    if (c->owed_in != 0) checker_say(c, "T1", "assigned after its end, and not canceled", key);
-    c->owed = m->attempt;
-    c->owed_in = m->session;
+    if (c->owed_count == CHECKER_DEBTS) checker_say(c, "T1", "assigned after its end again", key);
+    if (c->owed_count == CHECKER_DEBTS) return;
+    c->owed[c->owed_count++] = (struct checker_debt){m->attempt, m->session};
 }
 
 static inline void checker_see_cancel(struct checker *c, const struct effect_message *m)
 {
-    if (m->attempt.fence == c->owed.fence && ledger_same_key(&m->attempt.task, &c->owed.task))
-        c->owed_in = 0;
+    for (size_t i = c->owed_count; i-- > 0;) {
+        const struct attempt_key *a = &c->owed[i].attempt;
+        if (m->attempt.fence == a->fence && ledger_same_key(&m->attempt.task, &a->task))
+            c->owed[i] = c->owed[--c->owed_count];
+    }
+}
+
+/* Whoever is closed hears of no task any more. */
+static inline void checker_see_closed(struct checker *c, uint64_t session)
+{
+    for (size_t i = c->owed_count; i-- > 0;)
+        if (c->owed[i].session == session) c->owed[i] = c->owed[--c->owed_count];
 }
 
 /* All of a turn's messages are out. */
 static inline void checker_see_all_sent(struct checker *c)
 {
-    if (c->owed_in != 0)
-        checker_say(c, "T1", "assigned after its end, and not canceled", &c->owed.task);
-    c->owed_in = 0;
+    if (c->owed_count > 0)
+        checker_say(c, "T1", "assigned after its end, and not canceled", &c->owed[0].attempt.task);
+    c->owed_count = 0;
 }
 
 static inline void checker_see_stored(struct checker *c, const struct effect_message *m)
@@ -317,7 +327,7 @@ static inline void checker_see_message(struct checker *c, enum effect_kind kind,
     checker_see_number(c, m);
     if (kind == EFFECT_ASSIGN) checker_see_assign(c, m);
     if (kind == EFFECT_CANCEL) checker_see_cancel(c, m);
-    if (kind == EFFECT_CLOSE_SESSION && m->session == c->owed_in) c->owed_in = 0;
+    if (kind == EFFECT_CLOSE_SESSION) checker_see_closed(c, m->session);
     if (kind == EFFECT_STORED) checker_see_stored(c, m);
     if (kind == EFFECT_CREDIT && c->disk_is_low)
         checker_say(c, "D1", "credit was given on a low disk", &m->attempt.task);

@@ -58,6 +58,14 @@ struct checker_worker {
     uint64_t last_number;
 };
 
+/* Assigned though it had ended: a Cancel must follow in the same turn. */
+struct checker_debt {
+    struct attempt_key attempt;
+    uint64_t session;
+};
+
+#define CHECKER_DEBTS 64 /* no worker of a history has that many places */
+
 struct checker {
     struct checker_task *tasks;
     struct checker_clip *clips;
@@ -67,9 +75,9 @@ struct checker {
     bool disk_is_low;
     bool canaries_are_useless; /* somebody could not render one: nothing is sure of them */
     uint64_t commits;
-    struct attempt_key owed; /* assigned though it had ended: its Cancel must follow at once */
-    uint64_t owed_in;        /* session; 0 = nothing is owed */
-    struct error red;        /* the first broken promise; ERROR_NONE = green */
+    struct checker_debt owed[CHECKER_DEBTS];
+    size_t owed_count;
+    struct error red; /* the first broken promise; ERROR_NONE = green */
 };
 
 static inline bool checker_is_red(const struct checker *c)

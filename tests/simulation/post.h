@@ -83,7 +83,7 @@ static inline void world_send(struct world *w)
         if (effect_is_job(list->items[i].kind)) start_job(w, &list->items[i]);
         if (!accident(w, DIES_IN_SENDING, 2500)) continue;
         w->dying = DYING;
-        w->checker.owed_in = 0; /* it never gets to it */
+        w->checker.owed_count = 0; /* it never gets to it */
         return;
     }
     checker_see_all_sent(&w->checker);
