@@ -23,6 +23,7 @@
 #include "proto/codec.h"
 
 #define TICK_NS NS_PER_S
+#define DRY_RUN_ALWAYS_BYTES (1024 * 1024) /* on an almost full disk, too: they go at once */
 #define DISK_LOW_WORDS "the farm's disk is almost full: nothing is accepted until space is freed"
 
 struct accepted { /* in this turn, not yet committed */
@@ -286,8 +287,8 @@ static bool may_submit(struct coordinator *c, const Farm__SubmitOpen *open,
     if (!submit_format_parse(open->format, format)) {
         return error_set(err, ERROR_INVALID, "there is no format %s: text or jsonl", open->format);
     }
-    if (open->dry_run) return true;
-    if (!shell_is_well(c, err)) return false;
+    if (open->dry_run && open->size_bytes <= DRY_RUN_ALWAYS_BYTES) return true;
+    if (!open->dry_run && !shell_is_well(c, err)) return false;
     return !farm_disk_is_low(c->farm) || error_set(err, ERROR_REFUSED, DISK_LOW_WORDS);
 }
 

@@ -40,6 +40,7 @@ struct digest submit_request_content(const struct submit_request *r)
     add_text(&s, r->options);
     add_text(&s, r->name);
     add_text(&s, priority);
+    if (r->dry_run) add_text(&s, "dry run"); /* what was submitted for good keeps its digest */
     return digest_end(&s);
 }
 

@@ -28,7 +28,8 @@ struct submit_request { /* SubmitOpen and who sent it; borrowed */
 /* A copy that owns its texts, for submit_request_free. */
 void submit_request_copy(struct submit_request *out, const struct submit_request *from);
 void submit_request_free(struct submit_request *r);
-/* Of the file's bytes, the format, the options as sent, name and priority. */
+/* Of the file's bytes, the format, the options as sent, name and priority; a dry run has another
+ * one, so that neither goes on with what was sent for the other. */
 struct digest submit_request_content(const struct submit_request *r);
 /* Of content and owner; with `again` one that nothing has yet. Caller frees. */
 char *submit_request_default_key(const struct submit_request *r, const struct digest *content);

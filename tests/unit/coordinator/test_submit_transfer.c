@@ -17,6 +17,7 @@ struct world {
     enum error_code refused; /* of the last answer; ERROR_NONE = accepted */
     bool existed;
     uint64_t credited; /* end of the last credit */
+    char key[128];     /* of the last credit */
 };
 
 static bool on_known(void *context, const char *owner, const char *key, bool default_key,
@@ -61,7 +62,7 @@ static void on_credit(void *context, uint64_t client, uint64_t request, const ch
     struct world *w = context;
     (void)client;
     (void)request;
-    (void)key;
+    (void)snprintf(w->key, sizeof w->key, "%s", key);
     w->credits++;
     w->credited = offset + size_bytes;
 }
@@ -114,8 +115,8 @@ static void close_world(struct world *w)
     free(w);
 }
 
-static void open_for(struct world *w, uint64_t client, const char *owner, const char *key,
-                     const char *content)
+static void open_with(struct world *w, uint64_t client, const char *owner, const char *key,
+                      const char *content, bool dry_run)
 {
     struct submit_request r = {.client = client,
                                .request = client,
@@ -125,8 +126,15 @@ static void open_for(struct world *w, uint64_t client, const char *owner, const 
                                .size_bytes = strlen(content),
                                .format = SUBMIT_TEXT,
                                .name = "",
-                               .options = ""};
+                               .options = "",
+                               .dry_run = dry_run};
     submit_transfers_open(w->transfers, &r, NS_PER_S);
+}
+
+static void open_for(struct world *w, uint64_t client, const char *owner, const char *key,
+                     const char *content)
+{
+    open_with(w, client, owner, key, content, false);
 }
 
 static void open_one(struct world *w, uint64_t client, const char *key, const char *content)
@@ -269,6 +277,25 @@ static void test_who_goes_on_late_is_lent_again(void **state)
     close_world(w);
 }
 
+/* One that was interrupted waits for its client for minutes: the other must not go on with it, or
+ * nothing is submitted, or what was only asked for is rendered. */
+static void test_dry_runs_are_transfers_of_their_own(void **state)
+{
+    for (int first_is_dry = 0; first_is_dry < 2; first_is_dry++) {
+        struct world *w = open_world(state);
+        open_with(w, 1, "ann", "", TEXT, first_is_dry);
+        char *key = xstrdup(w->key);
+        open_with(w, 2, "ann", "", TEXT, !first_is_dry);
+        assert_int_equal(w->credits, 2);
+        assert_string_not_equal(w->key, key);
+        open_with(w, 3, "ann", "k", TEXT, first_is_dry);
+        open_with(w, 4, "ann", "k", TEXT, !first_is_dry);
+        assert_int_equal(w->credits, 3); /* the fourth waits for the third to end */
+        free(key);
+        close_world(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +307,7 @@ int main(void)
         ground_test(test_places_are_bounded_by_owner),
         ground_test(test_nothing_new_keeps_nothing_alive),
         ground_test(test_who_goes_on_late_is_lent_again),
+        ground_test(test_dry_runs_are_transfers_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
