@@ -245,11 +245,30 @@ static void take_hint(struct work *w)
     if (hint->state == BATCH_PAUSED || hint->state == BATCH_CANCELED) w->record.state = hint->state;
 }
 
-/* Of a batch that an older database knows, too: the later word counts. */
 static void take_keep(const struct work *w)
 {
     const struct reconcile_hint *hint = table_get_text(w->r->hints, w->facts.id);
     if (hint != NULL && hint->has_keep) store_keep_save(w->r->s, w->facts.id, hint->keep_s);
+}
+
+static void pause_batch(struct work *w)
+{
+    if (!batch_state_is_terminal(w->record.state)) w->record.state = BATCH_PAUSED;
+}
+
+/* Of a batch that an older database knows, too: the later word counts. One that was canceled since
+ * has tasks in that database that were not, which only the farm can end. */
+static void take_later_words(struct work *w)
+{
+    const struct reconcile_hint *hint = table_get_text(w->r->hints, w->facts.id);
+    const bool was_over = batch_state_is_terminal(w->record.state);
+    take_keep(w);
+    if (hint == NULL || was_over) return;
+    if (hint->state == BATCH_PAUSED || hint->state == BATCH_CANCELED) pause_batch(w);
+    if (hint->state != BATCH_CANCELED) return;
+    findings_add(w->r->findings, FINDING_WARN, "batches", w->facts.id,
+                 "`zoe batch cancel` it once more, or `zoe batch resume`",
+                 "was canceled after the backup was made: it is paused");
 }
 
 static void bind_inputs(struct work *w)
@@ -261,7 +280,7 @@ static void bind_inputs(struct work *w)
         if (!store_input(w->r->s, &w->facts.inputs[i], &record, NULL)) missing++;
     }
     if (missing == 0) return;
-    if (!batch_state_is_terminal(w->record.state)) w->record.state = BATCH_PAUSED;
+    pause_batch(w);
     findings_add(w->r->findings, FINDING_WARN, "inputs", w->facts.id,
                  "submit the same files once more with the same command (it finds the batch, and "
                  "sends what is missing), then `zoe batch resume`",
@@ -328,7 +347,7 @@ static bool fill(struct all *all, struct work *w, const char *path, char *name, 
     if (w->is_new)
         add_rows(all, w, folder);
     else
-        take_keep(w);
+        take_later_words(w);
     struct tree_look look = {.folder = path,
                              .batch = w->facts.id,
                              .clips = w->facts.clips,
@@ -338,6 +357,7 @@ static bool fill(struct all *all, struct work *w, const char *path, char *name, 
                              .output = output_of,
                              .found = found};
     if (!tree_clips(&look, err)) return false;
+    if (look.unread > 0) pause_batch(w); /* what is there is not rendered again */
     save(w);
     if (commit(w)) return true;
     *err = w->err;

@@ -180,6 +180,15 @@ static bool is_real_folder(const char *path)
     return lstat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+/* What a person or a file server has put there, or a disk that fails: the rest is looked at. */
+static void pass_over(struct tree_look *l, const char *inside, const struct error *why)
+{
+    l->unread++;
+    findings_add(l->findings, FINDING_FAIL, "clips", l->batch,
+                 "make the folder readable, or move it away if it is not the farm's; recover again",
+                 "%s was not read: %s", inside, why->message);
+}
+
 static bool walk(struct tree_look *l, const char *inside, struct error *err)
 {
     char **names = NULL;
@@ -191,8 +200,9 @@ static bool walk(struct tree_look *l, const char *inside, struct error *err)
         char *path = path_join(l->folder, name);
         if (is_sidecar(names[i]))
             look_at(l, path, name);
-        else if (inside[0] == '\0' && names[i][0] != '.' && is_real_folder(path))
-            ok = walk(l, name, err);
+        else if (inside[0] == '\0' && names[i][0] != '.' && is_real_folder(path) &&
+                 !walk(l, name, err))
+            pass_over(l, name, err);
         free(path);
         free(name);
     }
@@ -204,6 +214,7 @@ static bool walk(struct tree_look *l, const char *inside, struct error *err)
 bool tree_clips(struct tree_look *look, struct error *err)
 {
     look->damaged = (struct findings_many){20, 0};
+    look->unread = 0;
     if (!walk(look, "", err)) return false;
     if (look->damaged.seen > look->damaged.most)
         findings_add(look->findings, FINDING_WARN, "clips", look->batch, NULL, "and %zu more",

@@ -21,6 +21,7 @@ struct tree_look {
     bool fast;          /* sizes only, no digests */
     struct findings *findings;
     struct findings_many damaged;
+    uint32_t unread; /* sub-folders that could not be read: what is in them is not known */
     void *context;
     /* What a clip of the batch is published as: its extension decides. */
     enum output_kind (*output)(void *context, uint32_t clip);
@@ -29,7 +30,8 @@ struct tree_look {
     void (*found)(void *context, const struct clip_record *clip, uint64_t steps_computed,
                   uint64_t steps_wasted, int64_t published_ms);
 };
-/* Every sidecar in the folder and its sub-folders; what is not whole is a finding. */
+/* Every sidecar in the folder and its sub-folders; what is not whole, and a sub-folder that cannot
+ * be read, is a finding. False: the folder itself cannot be read, and nothing was found. */
 bool tree_clips(struct tree_look *look, struct error *err);
 
 #endif

@@ -275,11 +275,16 @@ class Upkeep(unittest.TestCase):
             self.assertIn(("warn", "retention"), [(f["level"], f["where"]) for f in report["findings"]])
 
     def test_a_restore_does_not_forget_what_was_said_since(self):
-        """`batch keep` and `batch cancel` came after the backup, of batches that it knows and of one that it does not."""
+        """`batch keep`, `batch cancel` and `batch pause` came after the backup, of batches that it knows and of one that it does not."""
         with Farm() as farm:
             known, other = self.ended(farm, "known", "other")
+            farm.kill_worker("w1")
+            stopped, halted = (farm.submit(PROMPTS[:1], *FAST, "--name", name)["batch"] for name in ("stopped", "halted"))
             copy = farm.folder / "copy.db"
             farm.zoe("coordinator", "backup", copy)
+            farm.zoe("batch", "cancel", stopped)
+            farm.zoe("batch", "pause", halted)
+            farm.start_worker("w1")
             later = farm.submit(PROMPTS[2:4], *FAST, "--name", "later")["batch"]
             farm.wait(later)
             farm.kill_worker("w1")
@@ -288,9 +293,13 @@ class Upkeep(unittest.TestCase):
             for batch in (known, later):
                 farm.zoe("batch", "keep", batch, "forever")
             farm.kill_coordinator()
-            farm.zoe("coordinator", "restore", copy, "--state", farm.state)
+            report = farm.zoe("coordinator", "restore", copy, "--state", farm.state, json_out=True)
+            self.assertIn(("warn", "batches", stopped), [(f["level"], f["topic"], f["where"]) for f in report["findings"]])
             farm.start_coordinator()
             self.assertEqual([farm.batch(batch)["state"] for batch in (known, other, later, canceled)], ["done", "done", "done", "canceled"])
+            self.assertEqual([farm.batch(batch)["state"] for batch in (stopped, halted)], ["paused", "paused"])
+            farm.zoe("batch", "cancel", stopped)
+            self.assertEqual(farm.batch(stopped)["state"], "canceled")
             farm.kill_coordinator()
             farm.start_coordinator(extra=("--keep", "1s"))
             eventually(lambda: not any(other in p.name for p in (farm.state / "renders").iterdir()), 30, "the other goes")
