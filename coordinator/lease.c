@@ -24,6 +24,13 @@ int64_t lease_limit(const struct worker *w, const struct lane *lane)
     return limit > LEASE_MIN_NS ? limit : LEASE_MIN_NS;
 }
 
+/* The pace of steps says nothing of how long an engine starts, reads weights and a prompt. */
+int64_t lease_opening_limit(const struct lane *lane, int64_t limit_ns)
+{
+    int64_t unknown_ns = unknown_limit(lane);
+    return limit_ns > unknown_ns ? limit_ns : unknown_ns;
+}
+
 /* ---- running out ---- */
 
 /* A worker that was not heard for two beats could not have reported progress either. */
@@ -55,7 +62,9 @@ void lease_init(struct attempt *a)
 
 void lease_renew(struct farm *f, struct attempt *a, int64_t now_ns)
 {
-    deadline_set(&f->leases, &a->lease, now_ns + a->limit_ns);
+    bool opening = a->phase <= PHASE_LOADING;
+    int64_t limit_ns = opening ? lease_opening_limit(a->task->lane, a->limit_ns) : a->limit_ns;
+    deadline_set(&f->leases, &a->lease, now_ns + limit_ns);
 }
 
 void lease_start(struct farm *f, struct attempt *a, int64_t now_ns)

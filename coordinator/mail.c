@@ -111,6 +111,12 @@ static bool fill_task(struct letter *l, Farm__Assign *m, struct error *err)
     return ok;
 }
 
+static uint32_t in_ms(int64_t limit_ns)
+{
+    int64_t ms = limit_ns / NS_PER_MS;
+    return (uint32_t)(ms < 1 ? 1 : ms > LIMIT_LAST_MS ? LIMIT_LAST_MS : ms);
+}
+
 /* An Assign that cannot be made is as good as lost on the way: the worker's next heartbeat shows
  * that it has no such attempt. When something that the task takes is missing the core is told so
  * after the turn (assign_inputs.h). */
@@ -118,7 +124,6 @@ static void assign(struct letter *l)
 {
     struct error err = {0};
     Farm__Assign m = FARM__ASSIGN__INIT;
-    int64_t limit_ms = l->message->limit_ns / NS_PER_MS;
     if (l->session == NULL) return;
     const bool ok = l->message->canary ? fill_canary(l, &m, &err) : fill_task(l, &m, &err);
     if (!ok) {
@@ -131,7 +136,8 @@ static void assign(struct letter *l)
     m.slot = l->message->slot;
     m.prefetch = l->message->prefetch;
     m.canary = l->message->canary;
-    m.limit_ms = (uint32_t)(limit_ms < 1 ? 1 : limit_ms > LIMIT_LAST_MS ? LIMIT_LAST_MS : limit_ms);
+    m.limit_ms = in_ms(l->message->limit_ns);
+    if (l->message->opening_limit_ns > 0) m.opening_limit_ms = in_ms(l->message->opening_limit_ns);
     post(l, FARM__ENVELOPE__BODY_ASSIGN, &m.base);
 }
 

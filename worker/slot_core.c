@@ -279,13 +279,22 @@ void slot_core_close(struct slot_core *s, int64_t now_ns, struct slot_actions *o
 
 /* ---- time ---- */
 
+int64_t slot_patience_ns(const struct slot_core *s)
+{
+    const struct slot_work *work = s->running;
+    const bool opening = s->place.phase <= FARM__PHASE__PHASE_LOADING;
+    int64_t limit_ns = opening && work->opening_limit_ns > work->limit_ns ? work->opening_limit_ns
+                                                                          : work->limit_ns;
+    return limit_ns / 100 * LEASE_KILL_PERCENT;
+}
+
 static int64_t hang_ns(const struct slot_core *s)
 {
     if (s->engine == SLOT_STARTING && !s->running) return s->engine_ns + SLOT_START_NS;
     if (!s->running || !slot_work_is_complete(s->running) || s->intent != SLOT_NO_INTENT)
         return INT64_MAX;
     if (s->engine != SLOT_BUSY && s->engine != SLOT_STARTING) return INT64_MAX;
-    return s->sign_ns + s->running->limit_ns / 100 * LEASE_KILL_PERCENT;
+    return s->sign_ns + slot_patience_ns(s);
 }
 
 static int64_t cancel_ns(const struct slot_core *s)

@@ -179,7 +179,7 @@ static void end_with_engine(struct slot_core *s, const char *how, struct slot_ac
 {
     char message[400];
     const uint32_t steps = slot_steps_computed(s);
-    long long quiet_s = (long long)(s->running->limit_ns / 100 * LEASE_KILL_PERCENT / NS_PER_S);
+    long long quiet_s = (long long)(slot_patience_ns(s) / NS_PER_S);
     enum slot_intent intent = s->intent;
     struct slot_work *work = slot_take_running(s);
     if (intent == SLOT_INTENT_CANCEL) {

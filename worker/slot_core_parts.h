@@ -28,6 +28,8 @@ void slot_set_phase(struct slot_core *s, Farm__Phase phase, int64_t now_ns);
 void slot_begin(struct slot_core *s, struct slot_work *work, int64_t now_ns);
 struct slot_work *slot_take_running(struct slot_core *s);
 uint32_t slot_steps_computed(const struct slot_core *s);
+/* Without a sign for so long its engine hangs. */
+int64_t slot_patience_ns(const struct slot_core *s);
 void slot_kill_engine(struct slot_core *s, enum slot_intent intent, struct slot_actions *out);
 
 /* Starts what can be started. */

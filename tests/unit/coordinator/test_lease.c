@@ -140,6 +140,36 @@ static void the_limit_follows_the_pace(void **state)
     limit_after_steps_of(20 * NS_PER_S, 100 * NS_PER_S);
 }
 
+/* A worker that has rendered the like before may have to open the model anew, or to start an
+ * engine: how long its steps take says nothing of that. */
+static void a_known_pace_does_not_hurry_the_opening(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    for (uint32_t step = 1; step <= 10; step++) {
+        field_progress(s, w, &key, step);
+        field_run(s, NS_PER_S);
+    }
+    field_forget(s);
+    field_batch(s, "b000000002", 1);
+    field_turn(s);
+    const struct effect_message *m = &field_last(s, EFFECT_ASSIGN)->e.message;
+    assert_true(m->limit_ns == LEASE_MIN_NS && m->opening_limit_ns == UNKNOWN_LIMIT_NS);
+    const struct attempt_key next = m->attempt;
+    field_publish(s, w, &key);
+    report(s, w, &next, PHASE_LOADING, 0);
+    field_run(s, UNKNOWN_LIMIT_NS - 1);
+    assert_int_equal(field_events(s, "attempt.hung"), 0);
+    report(s, w, &next, PHASE_RENDERING, 0);
+    field_run(s, LEASE_MIN_NS - 1);
+    assert_int_equal(field_events(s, "attempt.hung"), 0);
+    field_run(s, 1);
+    assert_int_equal(field_events(s, "attempt.hung"), 1);
+    field_end(s);
+}
+
 static void big_clips_have_longer_unknown_limits(void **state)
 {
     (void)state;
@@ -431,6 +461,7 @@ int main(void)
         cmocka_unit_test(the_last_credible_step_renews),
         cmocka_unit_test(bytes_and_frames_are_progress),
         cmocka_unit_test(the_limit_follows_the_pace),
+        cmocka_unit_test(a_known_pace_does_not_hurry_the_opening),
         cmocka_unit_test(big_clips_have_longer_unknown_limits),
         cmocka_unit_test(the_clock_stands_while_a_verdict_is_owed),
         cmocka_unit_test(the_clock_stands_while_credit_is_owed),

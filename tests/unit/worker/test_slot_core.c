@@ -94,6 +94,31 @@ static void kill_at_eight_tenths_of_the_limit(void **state)
     slot_core_finish(&s.core);
 }
 
+/* A large model is read for longer than five steps of it take. */
+static void until_something_is_rendered_another_limit_counts(void **state)
+{
+    struct scene s;
+    const struct attempt_name name = name_of(0);
+    (void)state;
+    memset(&s, 0, sizeof s);
+    slot_core_init(&s.core, 1);
+    DO(&s, slot_core_start(core, T0, out));
+    DO(&s, slot_core_hello(core, T0, out));
+    struct slot_work *work = work_of(0, 20 * NS_PER_S);
+    work->opening_limit_ns = 100 * NS_PER_S;
+    assign(&s, work);
+    assert_int_equal(slot_core_deadline(&s.core), T0 + 80 * NS_PER_S);
+    DO(&s, slot_core_loading(core, &name, T0 + NS_PER_S, out));
+    assert_int_equal(slot_core_deadline(&s.core), T0 + 81 * NS_PER_S);
+    DO(&s, slot_core_begun(core, &name, 0, 9, T0 + 70 * NS_PER_S, out));
+    assert_int_equal(slot_core_deadline(&s.core), T0 + 86 * NS_PER_S);
+    DO(&s, slot_core_tick(core, T0 + 86 * NS_PER_S, out));
+    assert_non_null(action(&s, SLOT_KILL));
+    DO(&s, slot_core_exited(core, "was killed", T0 + 86 * NS_PER_S, out));
+    assert_int_equal(action(&s, SLOT_ENDED)->end, FARM__END_KIND__END_HUNG);
+    slot_core_finish(&s.core);
+}
+
 /* It did not begin in time and is slow in dying. */
 static void a_dying_engine_holds_one_task(void **state)
 {
@@ -483,6 +508,7 @@ int main(void)
         cmocka_unit_test(what_has_not_begun_leaves_after_a_step),
         cmocka_unit_test(what_will_end_in_time_goes_on),
         cmocka_unit_test(kill_at_eight_tenths_of_the_limit),
+        cmocka_unit_test(until_something_is_rendered_another_limit_counts),
         cmocka_unit_test(a_dying_engine_holds_one_task),
         cmocka_unit_test(too_much_memory),
         cmocka_unit_test(a_canary_with_too_much_memory_has_failed),
