@@ -121,8 +121,11 @@ static void end_transfer(struct transfer *t)
     free_transfer(t);
 }
 
+/* What has come of it goes, too: nobody else would ever remove it. */
 static void fail(struct transfer *t, const struct error *err)
 {
+    artifact_upload_close(t->upload, false);
+    t->upload = NULL;
     for (const struct listener *l = t->listeners; l != NULL; l = l->next)
         say_problem(t->all, l, err);
     end_transfer(t);
