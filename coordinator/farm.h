@@ -173,10 +173,12 @@ struct farm_offer {
     uint32_t steps_wasted;            /* of these, not in the result */
     uint64_t render_ms;
     const struct task_record *row; /* the stored row if farm_offer_wants_row; NULL = none */
+    const char *given_to; /* whom the store says that it was given to, if farm_offer_is_foreign */
 };
 
-/* True when the task is not in memory, and its row, if there is one, must come with the offer. */
+/* What must come with an offer: its task's row, if there is one; whose its attempt was. */
 bool farm_offer_wants_row(const struct farm *f, const struct task_key *task);
+bool farm_offer_is_foreign(const struct farm *f, uint64_t session, const struct attempt_key *key);
 /* T2: leads to EFFECT_CREDIT, EFFECT_STORED or EFFECT_DROPPED. May be repeated. When `received`
  * covers every output the shell goes on to farm_uploaded, as after the last chunk. */
 void farm_offer(struct farm *f, uint64_t session, const struct farm_offer *offer, int64_t now_ns);
@@ -191,7 +193,7 @@ bool farm_upload_window(const struct farm *f, uint64_t session, const struct att
                         uint32_t output, uint64_t *offset_out, uint64_t *end_out);
 /* Whether a live attempt of this name has something on offer: its temporary files are of use. */
 bool farm_has_upload(const struct farm *f, const char *worker, const struct attempt_key *key);
-/* All bytes of all outputs are in and hashed. Wrong: started again once, then rejected. */
+/* All bytes of all outputs are hashed. Wrong: started again once, then rejected. */
 void farm_uploaded(struct farm *f, const char *worker, const struct attempt_key *key,
                    bool digests_right, int64_t now_ns);
 
@@ -205,8 +207,7 @@ enum verdict_kind {
 struct farm_verdict {
     enum verdict_kind kind;
     enum suspect suspect;
-    struct digest content; /* what was rendered, not how it is packed: the same for the same recipe
-                              on one fingerprint. Zero: nothing to compare */
+    struct digest content; /* what was rendered, however packed; zero: nothing to compare */
     const char *message;
 };
 
@@ -243,8 +244,7 @@ void farm_checkpoint_uploaded(struct farm *f, const char *worker, const struct a
 void farm_checkpoint_verdict(struct farm *f, const char *worker, const struct attempt_key *key,
                              enum verdict_kind kind, const char *message, int64_t now_ns);
 
-/* A stored output of the task is missing or damaged: a done task is made again before anything goes
- * on from it (A3); a checkpoint is forgotten. */
+/* A stored output is missing or damaged: a done task is made again (A3), a checkpoint forgotten. */
 void farm_output_missing(struct farm *f, const struct task_key *task, bool checkpoint,
                          int64_t now_ns);
 

@@ -17,6 +17,12 @@ bool farm_offer_wants_row(const struct farm *f, const struct task_key *task)
            clip_state(b, task->clip) != CLIP_WAITING;
 }
 
+bool farm_offer_is_foreign(const struct farm *f, uint64_t session, const struct attempt_key *key)
+{
+    const struct worker *w = worker_of_session(f, session);
+    return w == NULL || attempt_find(f, w, key) == NULL;
+}
+
 void farm_offer(struct farm *f, uint64_t session, const struct farm_offer *offer, int64_t now_ns)
 {
     struct worker *w = worker_heard(f, session, now_ns);

@@ -257,6 +257,14 @@ static bool has_inputs(const struct batch *b, const struct work *work, const str
                         : !task_has_inputs(clip_group(b, key->clip), key->task);
 }
 
+/* Whoever knows a batch's recipes could claim all of it otherwise. Leases from before a restore are
+ * rows that may be gone: they are believed. */
+static bool was_given(const struct farm *f, const struct worker *w, const struct farm_offer *offer)
+{
+    if (task_fence_is_of_before(f, offer->attempt.fence)) return true;
+    return offer->given_to != NULL && strcmp(offer->given_to, w->name) == 0;
+}
+
 static struct denial denial_of(const struct farm *f, const struct worker *w, const struct batch *b,
                                const struct task *t, const struct farm_offer *offer)
 {
@@ -268,6 +276,7 @@ static struct denial denial_of(const struct farm *f, const struct worker *w, con
     if (t != NULL && t->losses + t->counted >= ADOPTIONS_END)
         return fenced("too many results of it never came");
     if (!task_fence_is_ours(f, offer->attempt.fence)) return fenced("not our fence");
+    if (!was_given(f, w, offer)) return fenced("it was never given to this worker");
     if (t != NULL && !opinion_may_adopt(f, t, w, offer->attempt.fence, fingerprint))
         return of_its_own(t);
     if (!has_inputs(b, work, key)) return fenced("what it goes on from is not stored");

@@ -58,6 +58,24 @@ bool offer_judge(struct coordinator *c, const struct offer_claim *claim, struct 
     return ok;
 }
 
+void offer_link_rows(struct coordinator *c, uint64_t session, struct farm_offer *offer,
+                     struct offer_rows *rows)
+{
+    offer_unlink_rows(offer);
+    if (farm_offer_is_foreign(c->farm, session, &offer->attempt) &&
+        store_attempt_worker(c->store, &offer->attempt, rows->given_to, NULL))
+        offer->given_to = rows->given_to;
+    if (farm_offer_wants_row(c->farm, &offer->attempt.task) && /* last: its texts are the store's */
+        store_task(c->store, &offer->attempt.task, &rows->task, NULL))
+        offer->row = &rows->task;
+}
+
+void offer_unlink_rows(struct farm_offer *offer)
+{
+    offer->row = NULL;
+    offer->given_to = NULL;
+}
+
 bool offer_judge_checkpoint(struct coordinator *c, const struct offer_claim *claim,
                             struct farm_checkpoint *checkpoint, struct error *err)
 {

@@ -13,6 +13,17 @@ struct offer_claim {
     struct digest model; /* zero: not told */
 };
 
+/* What the store knows of an offer that the core asks it about; borrowed by the offer. */
+struct offer_rows {
+    struct task_record task;
+    char given_to[LIMIT_NAME_BYTES + 1];
+};
+
+/* Fills offer->row and offer->given_to, until offer_unlink_rows. */
+void offer_link_rows(struct coordinator *c, uint64_t session, struct farm_offer *offer,
+                     struct offer_rows *rows);
+void offer_unlink_rows(struct farm_offer *offer);
+
 /* Fills offer->matches. False with err: it cannot be told now. */
 bool offer_judge(struct coordinator *c, const struct offer_claim *claim, struct farm_offer *offer,
                  struct error *err);

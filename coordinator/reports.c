@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "coordinator/offer_judge.h"
 #include "coordinator/shell.h"
 #include "proto/codec.h"
 
@@ -69,16 +70,14 @@ static void keep(struct reports *r, const struct task_key *task, const struct di
 void reports_offer(struct coordinator *c, uint64_t session, const Farm__Offer *m,
                    struct farm_offer *offer)
 {
-    struct task_record row;
+    struct offer_rows rows;
     offer->received[0] = offer->outputs[0].size_bytes;
     offer->matches = offer->matches && reports_is_sound(m);
     if (offer->matches)
         keep(&c->reports, &offer->attempt.task, &offer->outputs[0].sha256, &m->outputs[0]->data);
-    if (farm_offer_wants_row(c->farm, &offer->attempt.task) &&
-        store_task(c->store, &offer->attempt.task, &row, NULL))
-        offer->row = &row;
+    offer_link_rows(c, session, offer, &rows);
     farm_offer(c->farm, session, offer, shell_now(c));
-    offer->row = NULL;
+    offer_unlink_rows(offer);
 }
 
 /* They are saved in the order in which they came. */

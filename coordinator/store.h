@@ -18,6 +18,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "coordinator/record.h"
+#include "proto/limits.h"
 
 struct store;
 
@@ -175,6 +176,10 @@ uint64_t store_last_sequence(struct store *s);
 void store_task_save(struct store *s, const struct task_record *task);
 void store_attempt_save(struct store *s, const struct attempt_record *attempt, int64_t begun_ms);
 void store_attempt_end(struct store *s, const struct attempt_end_record *end, int64_t ended_ms);
+
+/* Whom an attempt was given to: the worker's name, or "" when there is no such row. */
+bool store_attempt_worker(struct store *s, const struct attempt_key *key,
+                          char out[LIMIT_NAME_BYTES + 1], struct error *err);
 
 /* The rows with `open`. */
 bool store_each_open_task(struct store *s,

@@ -27,6 +27,25 @@ void store_attempt_end(struct store *s, const struct attempt_end_record *e, int6
                 store_some(e->steps_wasted), store_words(e->message), store_words(e->log_tail));
 }
 
+bool store_attempt_worker(struct store *s, const struct attempt_key *key,
+                          char out[LIMIT_NAME_BYTES + 1], struct error *err)
+{
+    static const char sql[] =
+        "SELECT w.text FROM attempt JOIN word w ON w.id = worker"
+        " WHERE batch = " BATCH_NUMBER " AND clip = ?2 AND task = ?3 AND fence = ?4";
+    out[0] = '\0';
+    sqlite3_stmt *stmt =
+        STORE_QUERY(s, err, sql, store_text(key->task.batch), store_int(key->task.clip),
+                    store_int(key->task.task), store_u64(key->fence));
+    if (stmt == NULL) return false;
+    const int row = store_db_next(s, stmt, err);
+    if (row == 1) {
+        (void)snprintf(out, LIMIT_NAME_BYTES + 1, "%s", store_db_text(stmt, 0));
+        store_db_done(stmt);
+    }
+    return row >= 0;
+}
+
 bool store_each_live_attempt(struct store *s,
                              void (*each)(void *context, const struct attempt_record *attempt),
                              void *context, struct error *err)

@@ -48,6 +48,11 @@ bool task_fence_is_ours(const struct farm *f, uint64_t seen)
            (seen & UINT32_MAX) <= FENCE_COUNTER_MAX;
 }
 
+bool task_fence_is_of_before(const struct farm *f, uint64_t seen)
+{
+    return seen >> FENCE_GENERATION_SHIFT < f->config.generation;
+}
+
 void task_jump_fence(const struct farm *f, struct task *t, uint64_t seen)
 {
     if (task_fence_is_ours(f, seen) && seen > t->fence) t->fence = seen;

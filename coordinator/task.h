@@ -89,6 +89,8 @@ uint64_t task_next_fence(const struct farm *f, struct task *t);
  * fence cannot be ours at all. */
 void task_jump_fence(const struct farm *f, struct task *t, uint64_t seen);
 bool task_fence_is_ours(const struct farm *f, uint64_t seen);
+/* Of a generation before ours: given before a restore. */
+bool task_fence_is_of_before(const struct farm *f, uint64_t seen);
 void task_note_end(struct task *t, enum attempt_end end, const char *message);
 
 /* Can be picked from now on, if it waits, its time has come and its inputs are stored. */

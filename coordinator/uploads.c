@@ -11,6 +11,7 @@
 #include "base/table.h"
 #include "base/xalloc.h"
 #include "coordinator/checks.h"
+#include "coordinator/offer_judge.h"
 #include "coordinator/releases.h"
 #include "coordinator/shell.h"
 
@@ -241,7 +242,7 @@ static struct upload *take_entry(struct uploads *u, const char *worker,
     e->fingerprint = xstrdup(offer->fingerprint);
     e->offer = *offer;
     e->offer.fingerprint = e->fingerprint;
-    e->offer.row = NULL;
+    offer_unlink_rows(&e->offer);
     return e;
 }
 
@@ -262,12 +263,7 @@ static bool ask_core(struct upload *e)
     struct coordinator *c = e->owner->c;
     struct error err = {0};
     struct farm_offer *offer = &e->offer;
-    struct task_record row;
-    offer->row = NULL;
-    if (farm_offer_wants_row(c->farm, &offer->attempt.task) &&
-        store_task(c->store, &offer->attempt.task, &row, NULL)) {
-        offer->row = &row;
-    }
+    struct offer_rows rows;
     for (uint32_t i = 0; i < offer->output_count; i++) {
         if (!e->sealed[i] && !open_file(e, i, &err)) {
             disk_refused(e, &err);
@@ -276,8 +272,9 @@ static bool ask_core(struct upload *e)
         offer->received[i] = bytes_in(e, i);
     }
     size_t before = farm_effects(c->farm)->count;
+    offer_link_rows(c, e->session, offer, &rows);
     farm_offer(c->farm, e->session, offer, shell_now(c));
-    offer->row = NULL;
+    offer_unlink_rows(offer);
     return !was_answered(farm_effects(c->farm), before);
 }
 

@@ -68,6 +68,8 @@ static inline void hear_offer(struct world *w, const struct member *m, const str
         row = ledger_task_row(stored);
         offer.row = &row;
     }
+    if (farm_offer_is_foreign(w->f, u->session, &u->key))
+        offer.given_to = ledger_given_to(&w->store, &u->key);
     for (uint32_t i = 0; i < u->output_count; i++) {
         offer.outputs[i] = u->outputs[i];
         offer.received[i] = t->received[i];

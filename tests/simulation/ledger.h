@@ -110,6 +110,13 @@ static inline struct ledger_attempt *ledger_attempt(const struct ledger *l,
     return NULL;
 }
 
+/* NULL: nobody. */
+static inline const char *ledger_given_to(const struct ledger *l, const struct attempt_key *key)
+{
+    const struct ledger_attempt *a = ledger_attempt(l, &key->task, key->fence);
+    return a != NULL ? a->worker : NULL;
+}
+
 static inline struct ledger_clip *ledger_clip(const struct ledger *l, const char *batch,
                                               uint32_t clip)
 {

@@ -389,6 +389,7 @@ static inline void field_offer(struct field *s, const struct hand *w, const stru
                                uint64_t size_bytes)
 {
     struct farm_offer offer = field_offer_of(key, size_bytes);
+    offer.given_to = ledger_given_to(&s->store, key);
     farm_offer(s->f, w->session, &offer, s->now_ns);
     field_check(s);
     field_turn(s);

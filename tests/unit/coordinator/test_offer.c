@@ -304,15 +304,28 @@ static void an_adopted_result_beats_a_running_attempt(void **state)
     field_end(s);
 }
 
-static void an_older_database_jumps_its_counter(void **state)
+/* It may know the recipe of every clip of the batch. */
+static void what_was_never_given_to_a_worker_is_not_taken_from_it(void **state)
 {
     (void)state;
     struct hand *w;
     struct attempt_key key;
     struct field *s = with_one_running(&w, &key);
-    key.fence += 1000;
-    field_offer(s, w, &key, 10);
-    assert_int_equal(field_last(s, EFFECT_SAVE_ATTEMPT)->e.attempt.fence, key.fence + 1);
+    struct hand *other = field_worker(s, "other", 1);
+    struct attempt_key never = key;
+    never.fence += 1000;
+    field_forget(s);
+    field_offer(s, w, &never, 10);
+    assert_int_equal(dropped(s), DROP_FENCED);
+    field_offer(s, other, &key, 10); /* somebody else has it */
+    assert_int_equal(field_count(s, EFFECT_DROPPED), 2);
+    never.task.clip = 0; /* not begun by anybody */
+    never.fence = 1;
+    field_batch(s, "b000000002", 1);
+    memcpy(never.task.batch, "b000000002", ID_BATCH_SIZE);
+    field_offer(s, other, &never, 10);
+    assert_int_equal(field_count(s, EFFECT_DROPPED), 3);
+    assert_int_equal(field_events(s, "clip.published"), 0);
     field_end(s);
 }
 
@@ -330,16 +343,19 @@ static void a_fence_of_a_later_generation_is_not_ours(void **state)
     field_offer(s, w, &other, 10);
     assert_int_equal(dropped(s), DROP_FENCED);
     other.fence = UINT64_C(0x7fffffff);
-    field_offer(s, w, &other, 10);
-    assert_int_equal(field_count(s, EFFECT_DROPPED), 2);
-    assert_int_equal(field_last(s, EFFECT_SAVE_ATTEMPT)->e.attempt.fence, UINT64_C(0x80000000));
+    field_offer(s, w, &other, 10); /* ours, but nobody was given it */
+    assert_int_equal(field_count(s, EFFECT_DROPPED), 3);
     field_end(s);
 }
 
-static void a_result_for_a_task_that_never_began_is_adopted(void **state)
+/* A restored database knows nothing of leases that came after its backup, and says so by its
+ * generation. */
+static void a_result_from_before_a_restore_is_adopted(void **state)
 {
     (void)state;
     struct field *s = field_new();
+    s->config.generation = 1;
+    field_restart(s);
     struct hand *w = field_hand(s, "w1", 1);
     struct attempt_key key = {.task = {.batch = BATCH, .clip = 2, .task = 0}, .fence = 3};
     field_batch(s, BATCH, 4);
@@ -713,9 +729,9 @@ int main(void)
         cmocka_unit_test(a_result_that_is_not_the_tasks_is_rejected),
         cmocka_unit_test(a_result_of_an_ended_attempt_is_adopted),
         cmocka_unit_test(an_adopted_result_beats_a_running_attempt),
-        cmocka_unit_test(an_older_database_jumps_its_counter),
+        cmocka_unit_test(what_was_never_given_to_a_worker_is_not_taken_from_it),
         cmocka_unit_test(a_fence_of_a_later_generation_is_not_ours),
-        cmocka_unit_test(a_result_for_a_task_that_never_began_is_adopted),
+        cmocka_unit_test(a_result_from_before_a_restore_is_adopted),
         cmocka_unit_test(who_offers_and_never_sends_is_not_waited_for_for_ever),
         cmocka_unit_test(a_window_is_two_mebibytes),
         cmocka_unit_test(outputs_come_in_order),
