@@ -17,8 +17,9 @@ struct artifacts {
     void *self;
     struct store *store;
     uv_loop_t *loop;
-    struct table open; /* name -> struct artifact_upload */
-    struct table held; /* digest -> how often, as a pointer's number */
+    struct table open;   /* name -> struct artifact_upload */
+    struct table held;   /* digest -> how often, as a pointer's number */
+    struct digest swept; /* up to which digest; zero: from the beginning */
     int sealing;
     bool closed;
 };
@@ -256,15 +257,22 @@ static void remove_unused(struct artifacts *a, const struct digest *digest)
         log_warn("an unused artifact stays: %s", err.message);
 }
 
-void artifacts_sweep(struct artifacts *a)
+/* Unlinking a large file takes a millisecond on a disk that is busy. */
+#define SWEEP_FILES 256
+
+bool artifacts_sweep(struct artifacts *a, bool anew)
 {
     struct digests list = {0};
     struct error err;
-    if (!store_each_unused(a->store, add_digest, &list, &err))
+    if (anew) a->swept = (struct digest){{0}};
+    if (!store_each_unused(a->store, &a->swept, SWEEP_FILES, add_digest, &list, &err))
         log_warn("unused artifacts stay: %s", err.message);
     for (size_t i = 0; i < list.count; i++)
         remove_unused(a, &list.items[i]);
+    const bool more = list.count == SWEEP_FILES;
+    a->swept = more ? list.items[list.count - 1] : (struct digest){{0}};
     free(list.items);
+    return more;
 }
 
 /* Its row, if it has one, is the next sweep's to forget. */
@@ -342,7 +350,8 @@ bool artifacts_recover(struct artifacts *a, int64_t wall_ms, const struct artifa
 {
     struct recovery r = {.a = a, .claims = claims, .old_ms = wall_ms - ARTIFACT_ORPHAN_MS};
     table_init(&r.found);
-    artifacts_sweep(a);
+    while (artifacts_sweep(a, false))
+        continue;
     bool ok = a->backend->list(a->self, see_file, &r, err) &&
               store_each_artifact(a->store, see_row, &r, err);
     for (size_t i = 0; ok && i < r.missing.count; i++)

@@ -96,8 +96,9 @@ void artifacts_discard(struct artifacts *a, const char *name);
 
 /* After a commit that dropped uses (EFFECT_DROP_OUTPUTS, EFFECT_REMOVE_BATCH): unlinks the files
  * whose count is zero and that nobody holds, then forgets them in the store, which the next commit
- * makes lasting. */
-void artifacts_sweep(struct artifacts *a);
+ * makes lasting. Some at a time, for other turns must not wait: true when there may be more.
+ * `anew`: uses were dropped since the last one. */
+bool artifacts_sweep(struct artifacts *a, bool anew);
 
 /* Local path; caller frees; NULL when the file is not there. */
 char *artifacts_path(struct artifacts *a, const struct digest *digest);

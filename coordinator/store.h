@@ -224,8 +224,8 @@ struct store_retirement {                        /* of a published clip of sever
     uint32_t latents;                            /* task whose latents are kept */
     int64_t segments_until_ms, latents_until_ms; /* wall; 0 = as long as the batch stands */
 };
-/* Its other outputs go now; store_outputs_expire drops these when their time is over, true when
- * there were some. */
+/* Its other outputs go now; store_outputs_expire drops these when their time is over, some at a
+ * time: true when there were some, and there may be more. */
 void store_clip_retire(struct store *s, const char *batch, uint32_t clip,
                        const struct store_retirement *kept);
 bool store_outputs_expire(struct store *s, int64_t now_ms);
@@ -249,9 +249,11 @@ bool store_each_artifact(struct store *s,
                          void (*each)(void *context, const struct digest *digest,
                                       uint64_t size_bytes, uint64_t uses),
                          void *context, struct error *err);
-/* Digests without a use whose file may still be there (artifacts.c unlinks, then forgets them). */
-bool store_each_unused(struct store *s, void (*each)(void *context, const struct digest *digest),
-                       void *context, struct error *err);
+/* Digests without a use whose file may still be there (artifacts.c unlinks, then forgets them): at
+ * most `limit` of those after `after`, in order. */
+bool store_each_unused(struct store *s, const struct digest *after, uint32_t limit,
+                       void (*each)(void *context, const struct digest *digest), void *context,
+                       struct error *err);
 void store_artifact_forget(struct store *s, const struct digest *digest);
 
 /* ---- inputs ---- */

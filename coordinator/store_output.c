@@ -61,10 +61,15 @@ void store_clip_retire(struct store *s, const char *batch, uint32_t clip,
                 store_some(kept->latents_until_ms));
 }
 
+/* A few milliseconds; whoever calls comes again while there were some. */
+#define EXPIRE_ROWS 1000
+
 bool store_outputs_expire(struct store *s, int64_t now_ms)
 {
-    static const char sql[] = "DELETE FROM output WHERE keep_until_ms < ?1";
-    STORE_WRITE(s, sql, store_int(now_ms));
+    static const char sql[] = "DELETE FROM output WHERE (batch, clip, task, number) IN (SELECT"
+                              " batch, clip, task, number FROM output WHERE keep_until_ms < ?1"
+                              " LIMIT ?2)";
+    STORE_WRITE(s, sql, store_int(now_ms), store_int(EXPIRE_ROWS));
     return store_db_changes(s) > 0;
 }
 
@@ -164,12 +169,15 @@ bool store_each_artifact(struct store *s,
     return row == 0;
 }
 
-bool store_each_unused(struct store *s, void (*each)(void *context, const struct digest *digest),
-                       void *context, struct error *err)
+bool store_each_unused(struct store *s, const struct digest *after, uint32_t limit,
+                       void (*each)(void *context, const struct digest *digest), void *context,
+                       struct error *err)
 {
-    static const char sql[] = "SELECT sha256 FROM artifact WHERE uses = 0";
+    static const char sql[] =
+        "SELECT sha256 FROM artifact WHERE uses = 0 AND sha256 > ifnull(?1, x'')"
+        " ORDER BY sha256 LIMIT ?2";
     int row = -1;
-    sqlite3_stmt *stmt = store_db_query(s, sql, NULL, 0, err);
+    sqlite3_stmt *stmt = STORE_QUERY(s, err, sql, store_digest(after), store_int(limit));
     while (stmt != NULL && (row = store_db_next(s, stmt, err)) == 1) {
         struct digest digest;
         store_db_digest(stmt, 0, &digest);

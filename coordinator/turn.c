@@ -200,6 +200,7 @@ static void prune(struct coordinator *c)
     tokens_prune(&c->tokens, clock_wall_ms() - TOKEN_KEEP_MS);
     store_tokens_prune(c->store, clock_wall_ms() - TOKEN_KEEP_MS);
     const bool expired = store_outputs_expire(c->store, clock_wall_ms());
+    if (expired) c->pruned_ns = 0; /* there may be more */
     if (store_inputs_prune(c->store, clock_wall_ms() - INPUT_KEEP_MS) || expired)
         c->sweep_wanted = true;
 }

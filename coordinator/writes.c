@@ -165,14 +165,15 @@ static bool frees_files(const struct effect *e)
 void writes_committed(struct coordinator *c)
 {
     const struct effects *list = farm_effects(c->farm);
-    bool sweep = c->sweep_wanted;
-    c->sweep_wanted = false;
+    bool freed = false;
     for (size_t i = 0; i < list->count; i++) {
         const struct effect *e = &list->items[i];
         if (e->kind == EFFECT_SAVE_CLIP) clip_committed(&e->clip);
         if (e->kind == EFFECT_EVENT) feed_note(&c->feed, e->event.batch);
         if (e->kind == EFFECT_REMOVE_BATCH) forget_batch(c, e->batch);
-        sweep = sweep || frees_files(e);
+        freed = freed || frees_files(e);
     }
-    if (sweep) artifacts_sweep(c->artifacts);
+    if (!freed && !c->sweep_wanted) return;
+    c->sweep_wanted = artifacts_sweep(c->artifacts, freed);
+    if (c->sweep_wanted) shell_stir(c);
 }

@@ -133,7 +133,7 @@ static void drop(struct world *w, uint32_t clip)
     struct task_key key = {.batch = BATCH, .clip = clip};
     store_outputs_drop(w->store, &key);
     assert_ok(store_commit(w->store, &err), err);
-    artifacts_sweep(w->artifacts);
+    assert_false(artifacts_sweep(w->artifacts, true));
     assert_ok(store_commit(w->store, &err), err);
 }
 
@@ -290,6 +290,40 @@ static void test_a_start_finds_orphans_and_losses(void **state)
     close_world(w);
 }
 
+/* A removed batch of long clips leaves many: other turns come between. */
+static void test_many_go_some_at_a_time(void **state)
+{
+    struct world *w = open_world(state);
+    struct error err;
+    const int most = 600;
+    for (int i = 0; i < most; i++) {
+        struct output_record o = {.task = {.batch = BATCH, .task = (uint32_t)i},
+                                  .fingerprint = "f"};
+        memcpy(o.output.kind, "segment", sizeof("segment"));
+        o.output.sha256 = digest_of(&i, sizeof i);
+        o.output.size_bytes = 1;
+        store_output_save(w->store, &o);
+    }
+    assert_ok(store_commit(w->store, &err), err);
+    store_batch_remove(w->store, BATCH);
+    assert_ok(store_commit(w->store, &err), err);
+    int turns = 1;
+    for (bool anew = true; artifacts_sweep(w->artifacts, anew); anew = false) {
+        assert_ok(store_commit(w->store, &err), err);
+        turns++;
+    }
+    assert_in_range(turns, 3, most);
+    assert_ok(store_commit(w->store, &err), err);
+    assert_false(artifacts_sweep(w->artifacts, true));
+    for (int i = 0; i < most; i++) {
+        uint64_t uses = 1;
+        struct digest digest = digest_of(&i, sizeof i);
+        assert_ok(store_artifact_uses(w->store, &digest, &uses, &err), err);
+        assert_int_equal(uses, 0);
+    }
+    close_world(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +333,7 @@ int main(void)
         ground_test(test_equal_bytes_of_two_clips),
         ground_test(test_what_is_given_up_goes),
         ground_test(test_a_start_finds_orphans_and_losses),
+        ground_test(test_many_go_some_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
