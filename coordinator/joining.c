@@ -12,6 +12,7 @@
 #include "coordinator/audit.h"
 #include "coordinator/dispatch.h"
 #include "coordinator/mail.h"
+#include "coordinator/namesake.h"
 #include "coordinator/reply.h"
 #include "coordinator/shell.h"
 #include "proto/codec.h"
@@ -111,14 +112,15 @@ struct arrival {
 };
 
 /* Keys go, and what was done under their names stays. Ephemeral workers come and go all day: names
- * of workers that left are theirs, since such a name counts for nothing before a right canary. */
+ * of workers that left are theirs, unless something stands against the one before. */
 static bool was_somebody(void *context, const char *name)
 {
     const struct arrival *a = context;
     struct coordinator *c = a->c;
     struct worker_info worker;
     if (owners_has(&c->owners, name) || farm_has_owner(c->farm, name)) return true;
-    return !a->token->ephemeral && farm_worker_info(c->farm, name, shell_now(c), &worker);
+    if (a->token->ephemeral) return !namesake_may_come(c->farm, name);
+    return farm_worker_info(c->farm, name, shell_now(c), &worker);
 }
 
 /* The key, the use of the token and what is told of it are one transaction. */
@@ -139,6 +141,7 @@ static void let_in(struct coordinator *c, const struct token_entry *token,
     memcpy(row.key, key, KEY_BYTES);
     store_key_allow(c->store, &row);
     keyring_put(&c->keyring, &row);
+    if (token->role == MESSAGE_FROM_WORKER) namesake_comes(c->farm, name);
     if (tokens_use(&c->tokens, token->id, &used)) store_token_save(c->store, &used);
     tell(c, token, name);
 }

@@ -227,6 +227,24 @@ static void nobody_joins_as_a_worker_of_before(void **state)
     expect_name(&brief, "old", "old", "worker"); /* ephemeral ones may be called so again */
 }
 
+/* No canary would lead the next machine out of what an operator thought of the one before. */
+static void a_quarantine_stays_with_its_machine(void **state)
+{
+    (void)state;
+    struct plea p = {.ephemeral = true};
+    create(&p, "worker", 3, 3600, "ill");
+    struct peer worker = peer_open(&farm, false, &p.keys);
+    say_join(&worker, &p, true);
+    expect_joined(&worker, "ill-1", "worker");
+    (void)peer_join(&worker);
+    peer_steer(&admin, FARM__WORKER_VERB__WORKER_QUARANTINE, "ill-1", "it makes nonsense");
+    revoke_key("ill-1");
+    peer_close(&worker);
+    expect_name(&p, "", "ill-2", "worker");
+    revoke_key("ill-2");
+    expect_name(&p, "", "ill-2", "worker"); /* of which nothing is known */
+}
+
 /* Without a token in force nobody unknown gets a word in; with one, a used one is told so. */
 static void a_token_is_used_as_often_as_it_says(void **state)
 {
@@ -329,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_client_joins_under_a_name_of_its_own),
         cmocka_unit_test(nobody_joins_as_an_owner_of_before),
         cmocka_unit_test(nobody_joins_as_a_worker_of_before),
+        cmocka_unit_test(a_quarantine_stays_with_its_machine),
         cmocka_unit_test(a_token_is_used_as_often_as_it_says),
         cmocka_unit_test(an_expired_token_is_told_so),
         cmocka_unit_test(a_joiner_has_one_word),
