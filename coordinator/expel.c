@@ -33,8 +33,16 @@ void expel_key(struct coordinator *c, const struct keyring_entry *entry)
     shell_stir(c);
 }
 
+/* A result that is all here needs its worker no more: its verdict is owed, and would go with the
+ * key. */
+static bool owes_a_verdict(struct coordinator *c, const char *worker)
+{
+    struct running_info any;
+    return farm_worker_running(c->farm, worker, shell_now(c), &any, 1) > 0;
+}
+
 /* Drained, or not seen for an hour; one that never said Hello is as good as away. */
-static bool has_left(struct coordinator *c, const struct keyring_entry *entry, int64_t wall_ms)
+static bool is_gone(struct coordinator *c, const struct keyring_entry *entry, int64_t wall_ms)
 {
     struct worker_info info;
     int64_t since_ms = entry->allowed_ms;
@@ -44,6 +52,11 @@ static bool has_left(struct coordinator *c, const struct keyring_entry *entry, i
         if (info.since_ms > since_ms) since_ms = info.since_ms;
     }
     return since_ms <= wall_ms - EPHEMERAL_AWAY_MS; /* a damaged row says any time */
+}
+
+static bool has_left(struct coordinator *c, const struct keyring_entry *entry, int64_t wall_ms)
+{
+    return is_gone(c, entry, wall_ms) && !owes_a_verdict(c, entry->name);
 }
 
 static void forget(struct coordinator *c, const struct keyring_entry *entry)

@@ -12,7 +12,8 @@ struct coordinator;
 
 /* `entry` is gone afterwards. */
 void expel_key(struct coordinator *c, const struct keyring_entry *entry);
-/* Ephemeral keys whose workers have left. True: there are others, look again later. */
+/* Ephemeral keys whose workers have left, and left nothing to be judged. True: there are others,
+ * look again later. */
 bool expel_tick(struct coordinator *c);
 
 #endif

@@ -1,5 +1,6 @@
-/* Ephemeral keys: which of them an hour is over for, whatever times their rows say. */
-#include "ground.h"
+/* Ephemeral keys: which of them an hour is over for, whatever times their rows say, and what is
+ * waited for when their worker has left. */
+#include "field.h"
 
 #include "base/clock.h"
 #include "coordinator/expel.h"
@@ -147,6 +148,75 @@ static void who_is_here_or_was_lately_stays(void **state)
     door_close(d);
 }
 
+/* Its keys are those of the door, its farm that of the field. */
+static struct field *field_at(struct door *d)
+{
+    struct error err = {0};
+    struct field *s = field_new();
+    farm_free(d->c.farm);
+    d->c.farm = s->f;
+    d->c.now_ns = s->now_ns;
+    allow(d, "w", "worker", true, 0);
+    assert_ok(store_commit(d->c.store, &err), err);
+    assert_ok(keyring_load(&d->c.keyring, d->c.store, &err), err);
+    return s;
+}
+
+static void leave_field(struct door *d, struct field *s)
+{
+    d->c.farm = NULL;
+    field_end(s);
+    door_close(d);
+}
+
+static bool look(struct door *d)
+{
+    struct error err = {0};
+    const bool again = expel_tick(&d->c);
+    assert_ok(store_commit(d->c.store, &err), err);
+    return again;
+}
+
+/* It has left when all of its result was here: it is needed no more, the verdict is. */
+static void what_is_here_whole_is_waited_for(void **state)
+{
+    struct door *d = door_open(state);
+    struct field *s = field_at(d);
+    struct hand *w = field_worker(s, "w", 1);
+    field_batch(s, "b000000001", 1);
+    field_turn(s);
+    struct attempt_key key = field_assigned(s, w);
+    field_offer(s, w, &key, 1000);
+    field_upload(s, w, &key);
+    farm_leaving(s->f, w->session, "drained", true, s->now_ns);
+    field_turn(s);
+    assert_true(look(d));
+    assert_left(d, "w");
+    assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 0);
+    field_verdict(s, w, &key, VERDICT_SOUND);
+    assert_int_equal(farm_clip_state(s->f, "b000000001", 0), CLIP_STITCHING);
+    assert_false(look(d));
+    assert_left(d, "");
+    leave_field(d, s);
+}
+
+/* What is not here whole goes with it. */
+static void what_has_begun_to_come_is_not_waited_for(void **state)
+{
+    struct door *d = door_open(state);
+    struct field *s = field_at(d);
+    struct hand *w = field_worker(s, "w", 1);
+    field_batch(s, "b000000001", 1);
+    field_turn(s);
+    struct attempt_key key = field_assigned(s, w);
+    field_offer(s, w, &key, 1000);
+    farm_leaving(s->f, w->session, "drained", true, s->now_ns);
+    field_turn(s);
+    assert_false(look(d));
+    assert_left(d, "");
+    leave_field(d, s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +224,8 @@ int main(void)
         ground_test(any_time_of_a_worker_is_before_or_after),
         ground_test(an_hour_away_is_over),
         ground_test(who_is_here_or_was_lately_stays),
+        ground_test(what_is_here_whole_is_waited_for),
+        ground_test(what_has_begun_to_come_is_not_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
