@@ -92,12 +92,16 @@ bool batch_prioritize(struct farm *f, struct batch *b, int32_t priority, struct 
 /* ---- canceling ---- */
 
 /* Clips that are being published are finished. */
+static bool can_be_canceled(enum clip_state state)
+{
+    return state == CLIP_RETRY || state == CLIP_LEASED || state == CLIP_FAILED;
+}
+
 static void cancel_works(struct farm *f, struct batch *b, int64_t now_ns)
 {
     struct work *w = NULL;
     for (size_t i = 0; (w = table_next(&b->works, &i, NULL, NULL)) != NULL;) {
-        enum clip_state state = clip_state(b, w->clip);
-        if (state == CLIP_RETRY || state == CLIP_LEASED) work_cancel(f, w, now_ns);
+        if (can_be_canceled(clip_state(b, w->clip))) work_cancel(f, w, now_ns);
     }
 }
 

@@ -214,10 +214,19 @@ static uint64_t resume_tasks(struct farm *f, struct work *w, int64_t now_ns)
     return leases;
 }
 
+/* What is stored waits for `retry`, which a canceled batch is refused: older builds kept it there
+ * too. */
+static void resume_failed(struct farm *f, struct work *w, int64_t now_ns)
+{
+    if (w->batch->state == BATCH_CANCELED) work_cancel(f, w, now_ns);
+}
+
 static uint64_t resume_work(struct farm *f, struct work *w, int64_t now_ns)
 {
-    enum clip_state state = clip_state(w->batch, w->clip);
-    if (state == CLIP_FAILED) return 0;
+    if (clip_state(w->batch, w->clip) == CLIP_FAILED) {
+        resume_failed(f, w, now_ns);
+        return 0;
+    }
     uint64_t leases = resume_tasks(f, w, now_ns);
     if (work_is_done(w))
         finish_resume(f, w);

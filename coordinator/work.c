@@ -298,6 +298,8 @@ void work_fail(struct farm *f, struct work *w, struct task *t, const char *why, 
     farm_event(f, "clip.failed", b->id, clip, NULL, message);
     if (chain_is_empty(&w->tasks))
         work_close(f, w);
+    else if (b->state == BATCH_CANCELED)
+        work_cancel(f, w, now_ns); /* `retry` is refused: nobody would ask for what is stored */
     else
         pin_update(f, w, NULL);
     batch_settle(f, b);
@@ -319,6 +321,6 @@ void work_cancel(struct farm *f, struct work *w, int64_t now_ns)
 {
     CHAIN_EACH(link, &w->tasks)
     task_retire(f, CHAIN_OWNER(link, struct task, of_work), TASK_CANCELED, NULL, NULL, now_ns);
-    clip_set(f, w->batch, w->clip, CLIP_CANCELED);
+    if (clip_state(w->batch, w->clip) != CLIP_FAILED) clip_set(f, w->batch, w->clip, CLIP_CANCELED);
     work_close(f, w);
 }

@@ -49,12 +49,13 @@ void work_report_done(struct farm *f, struct task *t, const struct output *repor
 /* A stored output of `t` is missing (A3): it waits again, and what takes it waits for it. Nothing
  * but that while the clip is being published, or has failed. */
 void work_reopen(struct farm *f, struct task *t, const char *why, int64_t now_ns);
-/* For good (T4): `t` is at fault, NULL = stitching. What is stored is kept for `retry`. */
+/* For good (T4): `t` is at fault, NULL = stitching. What is stored is kept for `retry`,
+ * unless the batch was canceled. */
 void work_fail(struct farm *f, struct work *w, struct task *t, const char *why, const char *message,
                int64_t now_ns);
 /* `retry` of a clip that failed: only what is not stored is rendered again. */
 void work_retry(struct farm *f, struct work *w);
-/* By a person (B4). */
+/* By a person (B4). A clip that failed stays so; what is stored of it goes all the same. */
 void work_cancel(struct farm *f, struct work *w, int64_t now_ns);
 /* S7: everything stored is waste; the clip starts anew. */
 void work_start_over(struct farm *f, struct work *w);

@@ -1,5 +1,5 @@
 /* What people do to batches, and what a restart makes of them: B3, B4, T7. */
-#include "field.h"
+#include "reel.h"
 
 #define ONE "b000000001"
 #define TWO "b000000002"
@@ -208,6 +208,128 @@ static void a_canceled_batch_stays_so_after_a_restart(void **state)
     field_end(s);
 }
 
+static const uint64_t gib = UINT64_C(1) << 30;
+
+/* A window of a chain is stored, and the next cannot be rendered: one clip has failed, and the
+ * batch goes on with its other one. */
+static struct field *with_a_failed_reel(struct hand **w)
+{
+    struct field *s = field_new();
+    *w = reel_worker(s, "w1", "f");
+    reel_batch(s, 2, reel_plan(PLAN_CHAIN));
+    field_turn(s);
+    struct attempt_key key = {.task = reel_key(0, 0), .fence = 1};
+    field_store(s, *w, &key);
+    key.task.task = 1;
+    field_fails(s, *w, &key, END_RECIPE);
+    assert_int_equal(clips_in(s, ONE, CLIP_FAILED), 1);
+    assert_int_equal(field_state(s, ONE), BATCH_RUNNING);
+    field_forget(s);
+    return s;
+}
+
+/* Nothing is reserved for stitching, and nothing is open. */
+static void expect_nothing_kept(struct field *s)
+{
+    struct task_record row;
+    farm_disk(s->f, 900 * gib, 1000 * gib);
+    farm_disk(s->f, gib, 1000 * gib); /* just enough when nothing is reserved */
+    assert_false(farm_disk_is_low(s->f));
+    for (uint32_t i = 0; i < REEL_TASKS; i++)
+        assert_false(farm_task_record(s->f, &(struct task_key){.batch = ONE, .task = i}, &row));
+}
+
+/* `retry` of it is refused from now on: nobody will ask for them. */
+static void a_cancel_drops_the_parts_of_failed_clips(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct field *s = with_a_failed_reel(&w);
+    farm_disk(s->f, gib, 1000 * gib);
+    assert_true(farm_disk_is_low(s->f));
+    must(s, cancel_it);
+    assert_int_equal(field_count(s, EFFECT_DROP_OUTPUTS), 1);
+    assert_int_equal(clips_in(s, ONE, CLIP_FAILED), 1);
+    assert_int_equal(clips_in(s, ONE, CLIP_CANCELED), 1);
+    expect_nothing_kept(s);
+    field_restart(s);
+    assert_int_equal(field_count(s, EFFECT_DROP_OUTPUTS), 0);
+    assert_int_equal(clips_in(s, ONE, CLIP_FAILED), 1);
+    expect_nothing_kept(s);
+    must(s, remove_it);
+    field_end(s);
+}
+
+/* What was being published when its batch was canceled may fail afterwards. */
+static void what_fails_in_a_canceled_batch_keeps_nothing(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_worker(s, "w1", 1);
+    field_batch(s, ONE, 1);
+    field_turn(s);
+    struct attempt_key key = field_assigned(s, w);
+    field_store(s, w, &key);
+    must(s, cancel_it);
+    farm_stitch_failed(s->f, ONE, 0, STITCH_DIED, NULL, 0, "", s->now_ns);
+    farm_stitch_failed(s->f, ONE, 0, STITCH_DIED, NULL, 0, "", s->now_ns);
+    field_check(s);
+    field_turn(s);
+    assert_int_equal(clips_in(s, ONE, CLIP_FAILED), 1);
+    assert_int_equal(field_count(s, EFFECT_DROP_OUTPUTS), 1);
+    expect_nothing_kept(s);
+    field_restart(s);
+    expect_nothing_kept(s);
+    field_end(s);
+}
+
+/* Of a build that kept them. */
+static void parts_that_a_canceled_batch_kept_go_at_the_start(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct field *s = field_new();
+    struct shape shape = reel_shape(reel_plan(PLAN_CHAIN));
+    struct clip_run run = {0};
+    struct clip_counts counts = {.by_state = {[CLIP_FAILED] = 1, [CLIP_CANCELED] = 1}};
+    struct batch_spec spec = {.id = TWO,
+                              .name = "",
+                              .owner = "",
+                              .sequence = 5,
+                              .clips = 2,
+                              .shapes = &shape,
+                              .groups = 1,
+                              .runs = &run,
+                              .run_count = 1};
+    struct batch_record record = {
+        .state = BATCH_CANCELED, .started = true, .group_counts = &counts};
+    uint8_t page[CLIPS_PER_PAGE] = {CLIP_FAILED, CLIP_CANCELED};
+    struct task_record row = {.key = {.batch = TWO},
+                              .state = TASK_DONE,
+                              .open = true,
+                              .fence = 1,
+                              .attempts = 1,
+                              .winner = "w1",
+                              .winner_fence = 1,
+                              .output_bytes = 1000,
+                              .fingerprint = "f"};
+    struct farm *f = farm_new(&s->config);
+    assert_true(farm_load_batch(f, &spec, &record, &err));
+    assert_true(farm_load_page(f, TWO, 0, page, &err));
+    assert_true(farm_load_task(f, &row, &err));
+    farm_loaded(f, s->now_ns);
+    if (!farm_check(f, s->now_ns, &err)) fail_msg("%s", err.message);
+    assert_false(farm_task_record(f, &row.key, &row));
+    const struct effects *list = farm_effects(f);
+    size_t dropped = 0;
+    for (size_t i = 0; i < list->count; i++)
+        dropped += list->items[i].kind == EFFECT_DROP_OUTPUTS;
+    assert_int_equal(dropped, 1);
+    assert_int_equal(farm_clip_state(f, TWO, 0), CLIP_FAILED);
+    farm_free(f);
+    field_end(s);
+}
+
 static void a_done_batch_cannot_be_canceled(void **state)
 {
     (void)state;
@@ -359,7 +481,6 @@ static void a_removed_batch_gives_its_reserve_back(void **state)
     field_turn(s);
     assert_int_equal(field_state(s, ONE), BATCH_FAILED);
     field_offer(s, w, &key, 1000);
-    const uint64_t gib = UINT64_C(1) << 30;
     must(s, remove_it);
     farm_disk(s->f, gib, 1000 * gib); /* just enough when nothing is reserved */
     assert_false(farm_disk_is_low(s->f));
@@ -597,6 +718,9 @@ int main(void)
         cmocka_unit_test(the_last_clip_of_a_paused_batch_ends_it),
         cmocka_unit_test(a_cancel_ends_all_but_what_is_publishing),
         cmocka_unit_test(a_canceled_batch_stays_so_after_a_restart),
+        cmocka_unit_test(a_cancel_drops_the_parts_of_failed_clips),
+        cmocka_unit_test(what_fails_in_a_canceled_batch_keeps_nothing),
+        cmocka_unit_test(parts_that_a_canceled_batch_kept_go_at_the_start),
         cmocka_unit_test(a_done_batch_cannot_be_canceled),
         cmocka_unit_test(a_retry_clears_counts_and_keeps_fences_growing),
         cmocka_unit_test(a_retry_of_a_running_batch_takes_what_failed),
