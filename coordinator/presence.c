@@ -201,7 +201,7 @@ static void start_anew(struct farm *f, struct worker *w, const struct farm_hello
     shortage_forget(w);
     w->pace_count = 0;
     w->canary.next = NULL;
-    proof_forget(w);
+    proof_start_anew(f, w);
     deadline_clear(&f->timers, &w->canary.again);
 }
 

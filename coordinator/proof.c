@@ -99,6 +99,18 @@ static void put_vote(struct model_canary *c, struct worker *w, const char *finge
     v->frames = *frames;
 }
 
+static void drop_votes(struct model_canary *c, const struct worker *w)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < c->vote_count; i++) {
+        if (c->votes[i].worker == w)
+            free(c->votes[i].fingerprint);
+        else
+            c->votes[kept++] = c->votes[i];
+    }
+    c->vote_count = kept;
+}
+
 static uint32_t count_votes(const struct model_canary *c, const char *fingerprint,
                             const struct digest *frames)
 {
@@ -136,6 +148,14 @@ void proof_forget(struct worker *w)
     free(w->proofs);
     w->proofs = NULL;
     w->proof_count = 0;
+}
+
+void proof_start_anew(struct farm *f, struct worker *w)
+{
+    struct model_canary *c = NULL;
+    for (size_t i = 0; (c = table_next(&f->canaries, &i, NULL, NULL)) != NULL;)
+        drop_votes(c, w);
+    proof_forget(w);
 }
 
 static void put_proof(struct worker *w, const struct model_canary *c, const char *fingerprint,

@@ -43,8 +43,10 @@ void proof_want(struct farm *f, const struct digest *model, const char *name);
 struct model_canary *proof_canary_of(const struct farm *f, const struct digest *model);
 void proof_finish(struct farm *f);
 
-/* Nothing is shown any more: another process, or another word about it. */
+/* Nothing is shown any more: there is another word about it. */
 void proof_forget(struct worker *w);
+/* Another process: nothing is shown, and what the one before answered is not held against it. */
+void proof_start_anew(struct farm *f, struct worker *w);
 /* May work of this kind be chosen for the slot: it is shown, or the canary could go out now? */
 bool proof_allows(const struct slot *s, const struct lane *lane);
 /* The canary goes first. */

@@ -304,6 +304,45 @@ static void a_third_decides_and_takes_the_odd_ones_work_away(void **state)
     field_end(s);
 }
 
+/* It was repaired, and has not been asked again. */
+static void what_an_earlier_process_answered_counts_no_more(void **state)
+{
+    (void)state;
+    struct field *s = field_proof();
+    struct hand *w[3];
+    field_batch(s, BATCH, 9);
+    w[0] = field_worker(s, "w1", 1);
+    renders(s, w[0], ONE);
+    w[0]->boot = 77;
+    field_hello(s, w[0], NULL, 0);
+    field_canary(s, w[0], true);
+    w[1] = field_worker(s, "w2", 1);
+    renders(s, w[1], TWO);
+    assert_int_equal(field_events(s, "canary.differs"), 0);
+    w[2] = field_worker(s, "w3", 1);
+    renders(s, w[2], TWO);
+    assert_int_equal(field_events(s, "worker.quarantined"), 0);
+    renders(s, w[0], TWO);
+    assert_true(field_has_assign(s, w[0]));
+    field_end(s);
+}
+
+/* Nor do two processes of one worker agree, or fail, as two workers do. */
+static void two_processes_are_not_two_workers(void **state)
+{
+    (void)state;
+    struct field *s = field_proof();
+    struct hand *w = field_worker(s, "w1", 1);
+    field_batch(s, BATCH, 9);
+    fails(s, w);
+    w->boot = 77;
+    field_hello(s, w, NULL, 0);
+    field_canary(s, w, true);
+    fails(s, w);
+    assert_int_equal(field_events(s, "canary.useless"), 0);
+    field_end(s);
+}
+
 static void workers_of_other_fingerprints_say_nothing(void **state)
 {
     (void)state;
@@ -551,6 +590,8 @@ int main(void)
         cmocka_unit_test(a_sound_one_that_nobody_knows_is_enough_for_a_while),
         cmocka_unit_test(what_two_agree_on_is_right),
         cmocka_unit_test(a_third_decides_and_takes_the_odd_ones_work_away),
+        cmocka_unit_test(what_an_earlier_process_answered_counts_no_more),
+        cmocka_unit_test(two_processes_are_not_two_workers),
         cmocka_unit_test(workers_of_other_fingerprints_say_nothing),
         cmocka_unit_test(alone_with_a_failure_a_worker_goes_on),
         cmocka_unit_test(with_others_there_it_waits_for_their_word),
