@@ -161,6 +161,13 @@ void attempt_send(struct farm *f, struct attempt *a)
     a->sent_number = m->number;
 }
 
+void attempt_recall(struct farm *f, struct attempt *a)
+{
+    a->recalled = true;
+    roster_touch(f, a->worker);
+    worker_message(f, a->worker, EFFECT_RECALL)->attempt = attempt_key(a);
+}
+
 /* S4: two lines of one task must not grow from one checkpoint, or nobody could say what is waste.
  */
 static void note_copy(struct farm *f, struct attempt *a)

@@ -85,6 +85,8 @@ void attempt_set_fingerprint(struct attempt *a, const char *fingerprint);
 /* The task is leased now: no longer offered, counted as one attempt more. */
 void attempt_take_task(struct farm *f, struct task *t);
 void attempt_save(struct farm *f, const struct attempt *a);
+/* It is prefetched, its worker has a session, and is asked to give it back (W4). */
+void attempt_recall(struct farm *f, struct attempt *a);
 /* The Assign once more, in the worker's present session. */
 void attempt_send(struct farm *f, struct attempt *a);
 void attempt_unlink(struct farm *f, struct attempt *a); /* and free */

@@ -37,9 +37,7 @@ static void recall_prefetched(struct farm *f, struct batch *b)
         {
             struct attempt *a = CHAIN_OWNER(link, struct attempt, of_task);
             if (a->place != ATTEMPT_NEXT || a->recalled || a->worker->session == 0) continue;
-            a->recalled = true;
-            roster_touch(f, a->worker);
-            worker_message(f, a->worker, EFFECT_RECALL)->attempt = attempt_key(a);
+            attempt_recall(f, a);
         }
     }
 }

@@ -74,6 +74,9 @@ static bool check_attempt(const struct attempt *a, struct error *err)
     const char *who = a->worker->name;
     if (a->fence > a->task->fence) return broken(err, "I7", "a fence above its counter", who);
     if (!is_in_its_place(a)) return broken(err, "I5", "an attempt is not where it says", who);
+    if (a->place == ATTEMPT_NEXT && a->worker->session != 0 && !a->recalled &&
+        !batch_is_open(a->task->batch))
+        return broken(err, "B4", "work of a paused batch is left to begin", who);
     if (a->place == ATTEMPT_RUNNING && a->upload == NULL && !deadline_is_set(&a->lease))
         return broken(err, "I4", "a running attempt has no limit", who);
     return true;

@@ -156,12 +156,20 @@ static bool find_place(struct worker *w, struct attempt *a)
     return false;
 }
 
+/* NULL: nothing. */
+static const char *what_holds_back(struct worker *w, struct attempt *a)
+{
+    if (!batch_is_open(a->task->batch)) return "its batch is paused";
+    if (!w->admitted || w->draining || !find_place(w, a)) return "its worker takes no work now";
+    return NULL;
+}
+
 /* Its Assign never arrived. */
 static void send_again(struct farm *f, struct worker *w, struct attempt *a, int64_t now_ns)
 {
-    static const struct attempt_detail detail = {.message = "its worker takes no work now"};
-    if (!w->admitted || w->draining || !find_place(w, a)) {
-        attempt_end(f, a, END_HANDED_BACK, &detail, now_ns);
+    const char *why = what_holds_back(w, a);
+    if (why != NULL) {
+        attempt_end(f, a, END_HANDED_BACK, &(struct attempt_detail){.message = why}, now_ns);
         return;
     }
     a->recalled = false;
@@ -200,6 +208,16 @@ void held_take_over(struct farm *f, struct worker *w, const struct farm_hello *h
     }
 }
 
+/* B4: whoever was to be told so may not have heard it, or was not there. */
+static void recall_paused(struct farm *f, struct worker *w)
+{
+    CHAIN_EACH(link, &w->attempts)
+    {
+        struct attempt *a = CHAIN_OWNER(link, struct attempt, of_worker);
+        if (a->place == ATTEMPT_NEXT && !batch_is_open(a->task->batch)) attempt_recall(f, a);
+    }
+}
+
 void held_rebind(struct farm *f, struct worker *w, const struct farm_hello *hello, int64_t now_ns)
 {
     uint64_t mark = ++f->marks;
@@ -218,4 +236,5 @@ void held_rebind(struct farm *f, struct worker *w, const struct farm_hello *hell
         if (a->mark != mark) settle_unlisted(f, w, a, hello, now_ns);
     }
     worker_begin_next(f, w, now_ns);
+    recall_paused(f, w);
 }

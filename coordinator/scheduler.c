@@ -242,8 +242,7 @@ static void recall(struct farm *f, struct attempt *a, struct slot *idle, int64_t
         canary_first(f, idle, a->task->lane, now_ns);
         return;
     }
-    a->recalled = true;
-    worker_message(f, a->worker, EFFECT_RECALL)->attempt = attempt_key(a);
+    attempt_recall(f, a);
     roster_place(f, &a->worker->slots[a->slot]);
 }
 

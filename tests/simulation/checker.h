@@ -14,7 +14,8 @@
  *   I7  fences only grow, whatever crashes and restarts happen
  *   B2  nothing is renamed before publishing(sha256) is committed, and nothing but that file
  *   B4, D1, W2: nothing is leased of a batch that is over or paused, while the disk is low, or to
- *       a worker that was not admitted, or was not given its model's canary before */
+ *       a worker that was not admitted, or was not given its model's canary before; nothing is
+ *       sent, or sent again, of a batch that is paused */
 #ifndef ZOE_TESTS_SIMULATION_CHECKER_H
 #define ZOE_TESTS_SIMULATION_CHECKER_H
 
@@ -214,6 +215,7 @@ static inline void checker_see_batch(struct checker *c, const struct farm *f, co
             sum += record.group_counts[i].by_state[s];
     }
     if (sum != b->clips) checker_say(c, "I3", "counters do not sum to the clips", &key);
+    if (record.state == BATCH_PAUSED && b->state != BATCH_PAUSED) b->paused_in = c->commits;
     b->state = record.state;
 }
 
@@ -269,6 +271,13 @@ static inline void checker_see_number(struct checker *c, const struct effect_mes
     w->last_number = m->number;
 }
 
+/* What was sent before it in the turn that paused it was right. */
+static inline bool checker_is_paused(struct checker *c, const char *batch)
+{
+    const struct checker_batch *b = checker_batch(c, batch);
+    return b->state == BATCH_PAUSED && b->paused_in != c->commits;
+}
+
 static inline void checker_see_assign(struct checker *c, const struct effect_message *m)
 {
     const struct task_key *key = &m->attempt.task;
@@ -276,6 +285,7 @@ static inline void checker_see_assign(struct checker *c, const struct effect_mes
         checker_worker(c, m->worker)->shown |= (uint16_t)(1U << m->model.bytes[0]);
         return;
     }
+    if (checker_is_paused(c, key->batch)) checker_say(c, "B4", "sent of a paused batch", key);
     const struct checker_lease *l =
         checker_lease(checker_task(c, key), m->worker, m->attempt.fence);
     if (l == NULL) checker_say(c, "T1", "assigned without a committed lease", key);

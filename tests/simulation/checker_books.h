@@ -46,6 +46,7 @@ struct checker_batch {
     uint32_t clips;
     uint32_t groups;
     enum batch_state state;
+    uint64_t paused_in; /* the commit that paused it last */
     bool removed;
 };
 

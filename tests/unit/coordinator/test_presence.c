@@ -246,6 +246,91 @@ static void an_assign_that_never_arrived_is_sent_again(void **state)
     field_end(s);
 }
 
+/* ---- B4: of a paused batch only what runs goes on ---- */
+
+/* One runs and one is prefetched, and its worker is heard no more. */
+static struct field *cut_off_with_two(struct hand **w, struct farm_held held[2])
+{
+    struct field *s = field_new();
+    *w = field_worker(s, "w1", 1);
+    field_batch(s, BATCH, 2);
+    field_turn(s);
+    assert_int_equal(field_count(s, EFFECT_SAVE_ATTEMPT), 2);
+    held[0] = (struct farm_held){.attempt = {{.batch = BATCH, .clip = 0}, 1},
+                                 .phase = PHASE_RENDERING,
+                                 .step = 1,
+                                 .steps = 10};
+    held[1] =
+        (struct farm_held){.attempt = {{.batch = BATCH, .clip = 1}, 1}, .phase = PHASE_PREFETCHED};
+    return s;
+}
+
+static void pause_it(struct field *s)
+{
+    struct error err = {0};
+    assert_ok(farm_batch_pause(s->f, BATCH, &err), err);
+    field_check(s);
+    field_turn(s);
+    field_forget(s);
+}
+
+static void a_recall_that_was_lost_is_said_again(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct farm_held held[2];
+    struct field *s = cut_off_with_two(&w, held);
+    pause_it(s);
+    field_hello(s, w, held, 2);
+    field_turn(s);
+    assert_int_equal(field_count(s, EFFECT_RECALL), 1);
+    assert_int_equal(field_last(s, EFFECT_RECALL)->e.message.attempt.task.clip, 1);
+    field_hand_back(s, w, &held[1].attempt, HAND_BACK_RECALLED);
+    assert_int_equal(farm_clip_state(s->f, BATCH, 1), CLIP_RETRY);
+    field_publish(s, w, &held[0].attempt);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+    field_end(s);
+}
+
+static void what_was_prefetched_before_a_start_is_recalled(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct farm_held held[2];
+    struct field *s = cut_off_with_two(&w, held);
+    field_restart(s);
+    pause_it(s); /* nobody is there to be told */
+    field_hello(s, w, held, 2);
+    field_turn(s);
+    assert_int_equal(field_count(s, EFFECT_RECALL), 1);
+    field_end(s);
+}
+
+/* Neither has arrived. */
+static void nothing_of_a_paused_batch_is_sent_again(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct farm_held held[2];
+    struct farm_slot slots[1] = {{.backend = "cpu", .fingerprint = "f"}};
+    struct error err = {0};
+    struct field *s = cut_off_with_two(&w, held);
+    struct farm_hello hello = field_hello_of(w, slots);
+    pause_it(s);
+    hello.last_session = w->session;
+    hello.last_message = 1;
+    assert_ok(farm_hello(s->f, &hello, s->now_ns, &w->session, &err), err);
+    field_check(s);
+    field_turn(s);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+    assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 2);
+    assert_int_equal(field_last(s, EFFECT_END_ATTEMPT)->e.end.end, END_HANDED_BACK);
+    assert_ok(farm_batch_resume(s->f, BATCH, &err), err);
+    field_turn(s);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 2);
+    field_end(s);
+}
+
 static void an_assign_that_was_handled_and_is_gone_is_lost(void **state)
 {
     (void)state;
@@ -586,6 +671,9 @@ int main(void)
         cmocka_unit_test(a_revoked_key_ends_everything),
         cmocka_unit_test(a_reconnect_keeps_what_it_lists),
         cmocka_unit_test(an_assign_that_never_arrived_is_sent_again),
+        cmocka_unit_test(a_recall_that_was_lost_is_said_again),
+        cmocka_unit_test(what_was_prefetched_before_a_start_is_recalled),
+        cmocka_unit_test(nothing_of_a_paused_batch_is_sent_again),
         cmocka_unit_test(an_assign_that_was_handled_and_is_gone_is_lost),
         cmocka_unit_test(what_is_not_its_own_is_canceled),
         cmocka_unit_test(two_that_claim_one_place_keep_one),
