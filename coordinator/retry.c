@@ -89,42 +89,51 @@ static void blame(struct farm *f, struct task *t, struct worker *w)
     f->settle_wanted = true;
 }
 
-struct capable { /* workers that could run a task now */
-    uint32_t count;
-    uint32_t blamed;
-    uint32_t proven; /* blamed, and rendered a canary right since */
-};
-
-static struct capable capable_of(const struct farm *f, const struct task *t)
+/* Somebody could run it now who has not failed it. There nearly always is: the first one found is
+ * enough. Who came last is most often here, and who left is never forgotten. */
+static bool somebody_is_left(const struct farm *f, const struct task *t)
 {
-    struct capable all = {0};
-    for (size_t i = 0; i < f->workers.count; i++) {
-        struct worker *w = f->crew[i];
-        if (!can_have(w, t)) continue;
-        all.count++;
-        for (uint32_t k = 0; k < t->blamed_count; k++) {
-            if (t->blamed[k].worker != w) continue;
-            all.blamed++;
-            all.proven += w->canary.right > t->blamed[k].canaries_right;
-        }
+    for (size_t i = f->workers.count; i-- > 0;) {
+        const struct worker *w = f->crew[i];
+        if (can_have(w, t) && !retry_is_blamed(t, w)) return true;
     }
-    return all;
+    return false;
 }
 
 bool retry_may_run(const struct farm *f, const struct task *t, const struct worker *w)
 {
     if (!retry_is_blamed(t, w)) return true;
-    struct capable all = capable_of(f, t);
-    return all.blamed == all.count && t->counted < 2; /* from two on T4 waits for canaries */
+    return t->counted < 2 && !somebody_is_left(f, t); /* from two on T4 waits for canaries */
+}
+
+/* It rendered a canary right since. */
+static bool is_proven(const struct blame *b)
+{
+    return b->worker->canary.right > b->canaries_right;
 }
 
 static void want_canaries(struct farm *f, const struct task *t)
 {
     for (uint32_t i = 0; i < t->blamed_count; i++) {
-        struct worker *w = t->blamed[i].worker;
-        bool proven = w->canary.right > t->blamed[i].canaries_right;
-        if (!proven && can_have(w, t)) canary_want(f, w);
+        const struct blame *b = &t->blamed[i];
+        if (!is_proven(b) && can_have(b->worker, t)) canary_want(f, b->worker);
     }
+}
+
+struct verdict { /* of who failed it and could run it now */
+    uint32_t count;
+    uint32_t proven;
+};
+
+static struct verdict verdict_of(const struct task *t)
+{
+    struct verdict v = {0};
+    for (uint32_t i = 0; i < t->blamed_count; i++) {
+        if (!can_have(t->blamed[i].worker, t)) continue;
+        v.count++;
+        v.proven += is_proven(&t->blamed[i]);
+    }
+    return v;
 }
 
 static void fail_as_last(struct farm *f, struct task *t, int64_t now_ns)
@@ -138,9 +147,9 @@ static void fail_as_last(struct farm *f, struct task *t, int64_t now_ns)
 static bool settle(struct farm *f, struct task *t, int64_t now_ns)
 {
     if (t->state != TASK_WAITING || t->counted < 2) return false;
-    struct capable all = capable_of(f, t);
-    if (all.count == 0 || all.blamed < all.count) return false;
-    if (all.proven == all.count) {
+    const struct verdict v = verdict_of(t);
+    if (v.count == 0 || somebody_is_left(f, t)) return false;
+    if (v.proven == v.count) {
         fail_as_last(f, t, now_ns);
         return true;
     }
