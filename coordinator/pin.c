@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/xalloc.h"
 #include "coordinator/attempt.h"
@@ -40,38 +41,74 @@ bool pin_fits(const struct work *w, const struct worker *worker)
 
 /* ---- nobody of that fingerprint (S7) ---- */
 
-static bool has_worker(const struct farm *f, const struct lane *lane, const char *fingerprint)
+enum found { NOT_ASKED, SOMEBODY, NOBODY };
+
+/* What was found out, while workers stay as they are: thousands of clips may ask the same of
+ * thousands of workers, most of whom are gone. */
+struct crews {
+    const struct farm *f;
+    struct table known; /* lane and fingerprint -> enum found */
+    struct buf key;
+};
+
+static void crews_finish(struct crews *c)
 {
-    for (size_t i = 0; i < f->workers.count; i++) {
-        if (worker_can(f->crew[i], lane) && has_slot_of(f->crew[i], fingerprint)) return true;
+    table_finish(&c->known);
+    buf_finish(&c->key);
+}
+
+static enum found look_for(const struct farm *f, const struct lane *lane, const char *fingerprint)
+{
+    for (size_t i = f->workers.count; i-- > 0;) {
+        if (worker_can(f->crew[i], lane) && has_slot_of(f->crew[i], fingerprint)) return SOMEBODY;
     }
-    return false;
+    return NOBODY;
+}
+
+static bool has_worker(struct crews *c, const struct lane *lane, const char *fingerprint)
+{
+    buf_clear(&c->key);
+    buf_append(&c->key, &lane, sizeof(lane));
+    buf_append_text(&c->key, fingerprint);
+    uintptr_t known = (uintptr_t)table_get(&c->known, c->key.data, c->key.size);
+    if (known == NOT_ASKED) {
+        known = look_for(c->f, lane, fingerprint);
+        (void)table_set(&c->known, c->key.data, c->key.size, (void *)known);
+    }
+    return known == SOMEBODY;
 }
 
 /* Somebody for each stage: it need not be one worker for all of them. */
-static bool has_crew(const struct farm *f, const struct work *w, const char *fingerprint)
+static bool has_crew(struct crews *c, const struct work *w, const char *fingerprint)
 {
     for (uint32_t i = 0; i < w->group->stages; i++) {
-        if (!has_worker(f, w->group->stands[i].lane, fingerprint)) return false;
+        if (!has_worker(c, w->group->stands[i].lane, fingerprint)) return false;
     }
     return true;
+}
+
+static bool is_heir(struct crews *c, const struct work *w, const struct worker *worker)
+{
+    for (uint32_t s = 0; s < worker->slot_count; s++) {
+        if (has_crew(c, w, worker->slots[s].fingerprint)) return true;
+    }
+    return false;
 }
 
 /* Without anybody else a clip would start over for nothing: all of a farm may be switched off. */
 static bool has_heir(const struct farm *f, const struct work *w)
 {
-    for (size_t i = 0; i < f->workers.count; i++) {
-        const struct worker *worker = f->crew[i];
-        for (uint32_t s = 0; s < worker->slot_count; s++) {
-            if (has_crew(f, w, worker->slots[s].fingerprint)) return true;
-        }
-    }
-    return false;
+    struct crews c = {.f = f};
+    bool found = false;
+    for (size_t i = f->workers.count; i-- > 0 && !found;)
+        found = is_heir(&c, w, f->crew[i]);
+    crews_finish(&c);
+    return found;
 }
 
-static void watch(struct farm *f, struct work *w, int64_t now_ns)
+static void watch(struct farm *f, struct work *w, struct crews *c, int64_t now_ns)
 {
-    if (has_crew(f, w, w->fingerprint))
+    if (has_crew(c, w, w->fingerprint))
         deadline_clear(&f->timers, &w->stranded);
     else if (!deadline_is_set(&w->stranded))
         deadline_set(&f->timers, &w->stranded, now_ns + PIN_PATIENCE_NS);
@@ -116,9 +153,11 @@ void pin_update(struct farm *f, struct work *w, const char *fingerprint)
 
 void pin_settle(struct farm *f, int64_t now_ns)
 {
+    struct crews c = {.f = f};
     if (f->pins_wanted) chain_splice(&f->repinned, &f->pinned);
     f->pins_wanted = false;
     CHAIN_EACH(link, &f->repinned)
-    watch(f, CHAIN_OWNER(link, struct work, in_pinned), now_ns);
+    watch(f, CHAIN_OWNER(link, struct work, in_pinned), &c, now_ns);
+    crews_finish(&c);
     chain_splice(&f->pinned, &f->repinned);
 }

@@ -46,6 +46,36 @@ static void the_pin_ends_with_the_last_attempt_while_nothing_is_stored(void **st
     field_end(s);
 }
 
+/* It is here and begins nothing: what it was given is gone. */
+static void stop_taking_work(struct field *s, const struct hand *w)
+{
+    struct farm_heartbeat beat = {.last_message = 99, .disk_low = true};
+    farm_heartbeat(s->f, w->session, &beat, s->now_ns);
+    field_check(s);
+    field_turn(s);
+}
+
+/* Both are looked at in one turn. */
+static void each_clip_waits_for_its_own_fingerprint(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *f = reel_worker(s, "w1", "f");
+    struct hand *g = reel_worker(s, "w2", "g");
+    reel_batch(s, 2, reel_plan(PLAN_CHAIN));
+    field_turn(s);
+    reel_render(s, f, 0, 0, 0);
+    reel_render(s, g, 1, 0, 0);
+    stop_taking_work(s, g);
+    farm_leaving(s->f, f->session, "bye", true, s->now_ns);
+    f->session = 0;
+    field_forget(s);
+    field_run(s, PATIENCE_NS + 10 * NS_PER_S);
+    assert_int_equal(field_events(s, "clip.repinned"), 1);
+    assert_int_equal(field_last(s, EFFECT_DROP_OUTPUTS)->e.task_key.clip, 0);
+    field_end(s);
+}
+
 static struct field *stranded(struct hand **g)
 {
     struct field *s = field_new();
@@ -369,6 +399,7 @@ int main(void)
         cmocka_unit_test(another_fingerprint_gets_nothing_of_a_clip_begun),
         cmocka_unit_test(clips_of_one_task_know_no_pin),
         cmocka_unit_test(the_pin_ends_with_the_last_attempt_while_nothing_is_stored),
+        cmocka_unit_test(each_clip_waits_for_its_own_fingerprint),
         cmocka_unit_test(a_clip_whose_fingerprint_is_gone_starts_over),
         cmocka_unit_test(nothing_starts_over_while_nobody_is_there),
         cmocka_unit_test(nothing_starts_over_while_its_batch_is_paused),
