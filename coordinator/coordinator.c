@@ -19,6 +19,7 @@
 #include "coordinator/client_requests.h"
 #include "coordinator/dispatch.h"
 #include "coordinator/intake.h"
+#include "coordinator/joining.h"
 #include "coordinator/loading.h"
 #include "coordinator/publisher.h"
 #include "coordinator/ready.h"
@@ -289,7 +290,7 @@ struct coordinator *coordinator_create(const struct coordinator_options *options
     c->busy_ns = c->started_ns;
     keyring_init(&c->keyring);
     tokens_init(&c->tokens);
-    joining_init(&c->joining);
+    joiners_init(&c->joiners);
     possessions_init(&c->possessions);
     owners_init(&c->owners);
     audit_init(&c->audit);
@@ -346,18 +347,17 @@ static bool open_parts(struct coordinator *c, struct error *err)
     return c->intake != NULL;
 }
 
-static bool decide_key(void *context, const char *domain, const uint8_t key[KEY_BYTES],
-                       const char *address, char user_out[LIMIT_NAME_BYTES + 1])
+static enum zap_verdict decide_key(void *context, const char *domain, const uint8_t key[KEY_BYTES],
+                                   const char *address, char user_out[LIMIT_NAME_BYTES + 1])
 {
     struct coordinator *c = context;
     const struct keyring_entry *entry = keyring_find(&c->keyring, key);
-    (void)address;
-    if (c->stopping) return false;
-    if (entry == NULL) return joining_admit(c, strcmp(domain, DOMAIN_CLIENTS) == 0, key, user_out);
-    const char *wanted = entry->role == MESSAGE_FROM_WORKER ? DOMAIN_WORKERS : DOMAIN_CLIENTS;
-    if (strcmp(domain, wanted) != 0) return false;
+    const bool to_client = strcmp(domain, DOMAIN_CLIENTS) == 0;
+    if (c->stopping) return ZAP_LATER;
+    if (entry == NULL) return joining_admit(c, to_client, key, address, user_out);
+    if (to_client == (entry->role == MESSAGE_FROM_WORKER)) return ZAP_REFUSED;
     (void)snprintf(user_out, LIMIT_NAME_BYTES + 1, "%s", entry->name);
-    return true;
+    return ZAP_ALLOWED;
 }
 
 static struct zsock *open_socket(struct coordinator *c, const char *url, const char *domain,
@@ -453,7 +453,7 @@ void coordinator_destroy(struct coordinator *c)
     audience_finish(&c->audience);
     sessions_finish(&c->sessions);
     owners_finish(&c->owners);
-    joining_finish(&c->joining);
+    joiners_finish(&c->joiners);
     possessions_finish(&c->possessions);
     tokens_finish(&c->tokens);
     keyring_finish(&c->keyring);

@@ -1,14 +1,12 @@
-/* One entry a key, from its handshake to its first message. */
+/* A place a key (joiners.h), from its handshake to its first message. */
 #include "coordinator/joining.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
-#include "base/xalloc.h"
 #include "coordinator/audit.h"
 #include "coordinator/dispatch.h"
 #include "coordinator/mail.h"
@@ -19,47 +17,15 @@
 
 #define KEY_DIGITS 8 /* of a joiner's name */
 
-struct joiner {
-    int64_t until_ns;
-};
-
-void joining_init(struct joining *j)
+enum zap_verdict joining_admit(struct coordinator *c, bool to_client, const uint8_t key[KEY_BYTES],
+                               const char *address, char user_out[LIMIT_NAME_BYTES + 1])
 {
-    table_init(&j->waiting);
-}
-
-void joining_finish(struct joining *j)
-{
-    table_finish_all(&j->waiting);
-}
-
-static void forget_late(struct joining *j, int64_t now_ns)
-{
-    const void *key = NULL;
-    size_t size = 0;
-    struct joiner *joiner = NULL;
-    for (size_t i = 0; (joiner = table_next(&j->waiting, &i, &key, &size)) != NULL;) {
-        if (now_ns < joiner->until_ns) continue;
-        (void)table_remove(&j->waiting, key, size);
-        free(joiner);
-    }
-}
-
-bool joining_admit(struct coordinator *c, bool to_client, const uint8_t key[KEY_BYTES],
-                   char user_out[LIMIT_NAME_BYTES + 1])
-{
-    const int64_t now_ns = clock_now_ns();
-    struct joining *j = &c->joining;
     char text[KEY_TEXT_SIZE];
-    if (!tokens_invite(&c->tokens, to_client, clock_wall_ms())) return false;
-    if (j->waiting.count >= LIMIT_JOINERS) forget_late(j, now_ns);
-    if (j->waiting.count >= LIMIT_JOINERS) return false;
-    struct joiner *joiner = xcalloc(1, sizeof(*joiner));
-    joiner->until_ns = now_ns + JOIN_WITHIN_NS;
-    free(table_set(&j->waiting, key, KEY_BYTES, joiner));
+    if (!tokens_invite(&c->tokens, to_client, clock_wall_ms())) return ZAP_REFUSED;
+    if (!joiners_add(&c->joiners, key, address, clock_now_ns())) return ZAP_LATER;
     keys_text(key, text);
     (void)snprintf(user_out, LIMIT_NAME_BYTES + 1, KEYRING_JOINER "%.*s", KEY_DIGITS, text);
-    return true;
+    return ZAP_ALLOWED;
 }
 
 /* ---- a good Join ---- */
@@ -173,15 +139,6 @@ static bool try_join(struct coordinator *c, const struct zsock_received *m, bool
 
 /* ---- whatever comes ---- */
 
-/* False: it had its one word, or came too late. */
-static bool may_speak(struct coordinator *c, const uint8_t key[KEY_BYTES])
-{
-    struct joiner *joiner = table_remove(&c->joining.waiting, key, KEY_BYTES);
-    const bool ok = joiner != NULL && clock_now_ns() < joiner->until_ns;
-    free(joiner);
-    return ok;
-}
-
 static void refuse(struct coordinator *c, const struct zsock_received *m, bool to_client,
                    uint64_t request, const struct error *why)
 {
@@ -201,7 +158,7 @@ void joining_take(struct coordinator *c, const struct zsock_received *m, bool to
     uint8_t key[KEY_BYTES];
     struct bytes payload = m->has_payload ? m->payload : (struct bytes){NULL, 0};
     if (strlen(m->key) != 2 * KEY_BYTES || !hex_decode(m->key, key, KEY_BYTES) ||
-        !may_speak(c, key)) {
+        !joiners_take(&c->joiners, key, clock_now_ns())) { /* it had its one word, or is late */
         c->bad_messages++;
         return;
     }

@@ -20,7 +20,7 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/farm.h"
 #include "coordinator/feed.h"
-#include "coordinator/joining.h"
+#include "coordinator/joiners.h"
 #include "coordinator/keyring.h"
 #include "coordinator/media_child.h"
 #include "coordinator/models.h"
@@ -77,7 +77,7 @@ struct coordinator {
 
     struct keyring keyring;
     struct tokens tokens;
-    struct joining joining;
+    struct joiners joiners; /* joining.h */
     struct possessions possessions;
     struct owners owners;
     struct audit audit;

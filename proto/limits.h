@@ -102,9 +102,10 @@
 #define LIMIT_TOKEN_ENDPOINTS 4
 #define LIMIT_TOKEN_TTL_S (INT64_C(366) * 24 * 3600)
 #define LIMIT_TOKEN_USES 100000
-#define LIMIT_SHARE 1000   /* weight of an owner */
-#define LIMIT_TOKENS 1000  /* that have not ended */
-#define LIMIT_JOINERS 4096 /* keys that are let in to say Join, at a time */
+#define LIMIT_SHARE 1000                          /* weight of an owner */
+#define LIMIT_TOKENS 1000                         /* that have not ended */
+#define LIMIT_JOINERS 4096                        /* keys that are let in to say Join, at a time */
+#define LIMIT_JOINERS_ADDRESS (LIMIT_JOINERS / 8) /* of them, of one address */
 #define TOKEN_KEEP_MS (INT64_C(7) * 24 * 3600 * 1000) /* listed so long after its end */
 #define EPHEMERAL_AWAY_MS (INT64_C(3600) * 1000)      /* an ephemeral key goes with its worker */
 #define AUDIT_KEEP_MS (INT64_C(366) * 24 * 3600 * 1000)

@@ -87,14 +87,24 @@ static bool is_whole(struct zparts *p)
            part_is(p, PART_MECHANISM, "CURVE") && zparts_bytes(p, PART_KEY).size == KEY_BYTES;
 }
 
-/* RFC 27: 400 tells the peer that its key is wrong; after 300 it is cut off without a word and
- * dials again. */
-enum verdict { ALLOWED, REFUSED, TOO_MANY };
-static const char *const status_codes[] = {"200", "400", "300"};
+static const char *const status_codes[] = {
+    [ZAP_REFUSED] = "400", [ZAP_LATER] = "300", [ZAP_ALLOWED] = "200"};
 
-static enum verdict decide(struct zap *z, struct zparts *p, char user[LIMIT_NAME_BYTES + 1],
-                           char key[KEY_TEXT_SIZE])
+/* A name is what an allowed one is known by. */
+static enum zap_verdict ask_owner(struct zap *z, const char *domain, const char *address,
+                                  struct zparts *p, char user[LIMIT_NAME_BYTES + 1],
+                                  char key[KEY_TEXT_SIZE])
 {
+    const uint8_t *bytes = zparts_bytes(p, PART_KEY).data;
+    keys_text(bytes, key);
+    enum zap_verdict verdict = z->decide(z->context, domain, bytes, address, user);
+    return verdict == ZAP_ALLOWED && user[0] == '\0' ? ZAP_REFUSED : verdict;
+}
+
+static enum zap_verdict decide(struct zap *z, struct zparts *p, char user[LIMIT_NAME_BYTES + 1],
+                               char key[KEY_TEXT_SIZE])
+{
+    enum zap_verdict verdict = ZAP_REFUSED;
     char domain[64] = "?";
     char address[128] = "?";
     (void)snprintf(key, KEY_TEXT_SIZE, "none");
@@ -106,16 +116,13 @@ static enum verdict decide(struct zap *z, struct zparts *p, char user[LIMIT_NAME
     if (!throttle_allows(&z->throttle, address, clock_now_ns())) {
         z->refused++;
         log_refusal(z, domain, address, "(it dials too often)");
-        return TOO_MANY;
+        return ZAP_LATER;
     }
-    if (is_whole(p)) {
-        const uint8_t *bytes = zparts_bytes(p, PART_KEY).data;
-        keys_text(bytes, key);
-        if (z->decide(z->context, domain, bytes, address, user) && user[0] != '\0') return ALLOWED;
-    }
+    if (is_whole(p)) verdict = ask_owner(z, domain, address, p, user, key);
+    if (verdict == ZAP_ALLOWED) return verdict;
     z->refused++;
-    log_refusal(z, domain, address, key);
-    return REFUSED;
+    log_refusal(z, domain, address, verdict == ZAP_LATER ? "(there is no place for it now)" : key);
+    return verdict;
 }
 
 /* One property as RFC 27 packs metadata: length and name, length (four bytes, big-endian) and
@@ -132,10 +139,10 @@ static struct bytes pack_key(const char *key, uint8_t out[METADATA_SIZE])
     return (struct bytes){out, 5 + name + value};
 }
 
-static void answer(struct zap *z, struct bytes sequence, enum verdict verdict, const char *user,
+static void answer(struct zap *z, struct bytes sequence, enum zap_verdict verdict, const char *user,
                    const char *key)
 {
-    const bool allowed = verdict == ALLOWED;
+    const bool allowed = verdict == ZAP_ALLOWED;
     uint8_t metadata[METADATA_SIZE];
     const struct bytes parts[] = {
         {(const uint8_t *)"1.0", 3},
@@ -159,7 +166,7 @@ static void on_ready(void *context)
         if (zparts_receive(z->socket, &parts) != ZPARTS_MESSAGE) return;
         char user[LIMIT_NAME_BYTES + 1];
         char key[KEY_TEXT_SIZE];
-        enum verdict verdict = decide(z, &parts, user, key);
+        enum zap_verdict verdict = decide(z, &parts, user, key);
         struct bytes sequence = {(const uint8_t *)"", 0};
         if (parts.count > PART_SEQUENCE) sequence = zparts_bytes(&parts, PART_SEQUENCE);
         answer(z, sequence, verdict, user, key);

@@ -18,14 +18,19 @@ struct zap;
 /* Every message of an allowed connection carries its key in hex under this property. */
 #define ZAP_KEY_PROPERTY "X-Key"
 
-/* Says whether `key` may connect to the sockets of `domain` and under which name (it becomes the
- * User-Id of every message, so it must not be empty). `address` is for logs. */
-typedef bool (*zap_decide)(void *context, const char *domain, const uint8_t key[KEY_BYTES],
-                           const char *address, char user_out[LIMIT_NAME_BYTES + 1]);
+/* RFC 27: who is refused (400) is told that its key is wrong and gives up; who shall come later
+ * (300) is cut off without a word and dials again. */
+enum zap_verdict { ZAP_REFUSED, ZAP_LATER, ZAP_ALLOWED };
+
+/* Says whether `key` may connect from `address` to the sockets of `domain`, and under which name
+ * (it becomes the User-Id of every message, so it must not be empty). */
+typedef enum zap_verdict (*zap_decide)(void *context, const char *domain,
+                                       const uint8_t key[KEY_BYTES], const char *address,
+                                       char user_out[LIMIT_NAME_BYTES + 1]);
 
 struct zap *zap_open(uv_loop_t *loop, void *zmq_context, zap_decide decide, void *context,
                      struct error *err);
-uint64_t zap_refused(const struct zap *z); /* handshakes so far, for their key or their number */
+uint64_t zap_refused(const struct zap *z); /* handshakes so far, for whatever reason */
 void zap_close(struct zap *z, void (*on_closed)(void *context), void *context);
 
 #endif

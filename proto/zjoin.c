@@ -133,7 +133,8 @@ static bool ask(struct asking *a, struct error *err)
     }
     return a->done ||
            error_set(err, ERROR_UNREACHABLE,
-                     a->strange ? "%s answers, but it is not the coordinator of this token"
+                     a->strange ? "%s answers, but lets nobody in: too many are joining just now, "
+                                  "or it is not the coordinator of this token"
                                 : "no coordinator answers at %s",
                      a->url);
 }

@@ -3,6 +3,9 @@
 #include "wire/admin_farm.h"
 
 #include "proto/token.h"
+#include "proto/zjoin.h"
+#include "proto/zmonitor.h"
+#include "proto/zsetup.h"
 
 struct plea { /* a token, and a key that would like to come in */
     struct token token;
@@ -338,6 +341,84 @@ static void who_says_nothing_is_forgotten(void **state)
     revoke_token(&p);
 }
 
+/* ---- places to wait in ---- */
+
+struct throng { /* many connections of one socket, each with a key of its own */
+    void *context, *socket, *monitor; /* its own: a test that fails leaves it behind */
+};
+
+static void throng_open(struct throng *t)
+{
+    struct error err = {0};
+    struct key_pair keys;
+    t->context = zsock_context_create(&err);
+    assert_non_null(t->context);
+    t->socket = zmq_socket(t->context, ZMQ_ROUTER); /* a DEALER dials an address once */
+    assert_non_null(t->socket);
+    t->monitor = zmonitor_open(t->context, t->socket, &err);
+    assert_non_null(t->monitor);
+    assert_true(zsetup_int(t->socket, ZMQ_LINGER, 0, &err));
+    for (int i = 0; i < LIMIT_JOINERS_ADDRESS; i++) {
+        keys_generate(&keys);
+        assert_true(zsetup_dealer(t->socket, &keys, farm.server_key, &err)); /* of the next one */
+        assert_true(zsetup_connect(t->socket, farm.workers_url, &err));
+    }
+}
+
+/* All of them are in, and say nothing. */
+static void throng_wait(struct throng *t)
+{
+    const int64_t until_ns = clock_now_ns() + JOIN_WITHIN_NS / 2;
+    zmq_pollitem_t item = {t->monitor, 0, ZMQ_POLLIN, 0};
+    enum zmonitor_event event;
+    int in = 0;
+    while (in < LIMIT_JOINERS_ADDRESS && clock_now_ns() < until_ns) {
+        (void)zmq_poll(&item, 1, 100);
+        while (zmonitor_next(t->monitor, &event))
+            in += event == ZMONITOR_READY;
+    }
+    assert_int_equal(in, LIMIT_JOINERS_ADDRESS);
+}
+
+static void throng_close(struct throng *t)
+{
+    zmonitor_close(t->monitor, t->socket);
+    assert_int_equal(zmq_close(t->socket), 0);
+    zsock_context_destroy(t->context);
+}
+
+/* As worker and zoe do it, from an address of this machine's own. */
+static bool join_from(const char *address, struct plea *p, int64_t timeout_ns, struct error *err)
+{
+    struct zjoin_answer answer;
+    struct zjoin_options o = {
+        .token = &p->token, .keys = &p->keys, .name = "host", .timeout_ns = timeout_ns};
+    keys_generate(&p->keys);
+    p->token.endpoint_count = 1;
+    (void)snprintf(p->token.endpoints[0], sizeof(p->token.endpoints[0]), "tcp://%.24s:0;%.64s",
+                   address, farm.workers_url + strlen("tcp://"));
+    error_clear(err);
+    return zjoin(&o, &answer, err);
+}
+
+/* The coordinator has places for eight such addresses, and who finds none is not told that the
+ * token is no good: it dials again until there is one. */
+static void one_address_takes_an_eighth_of_the_places(void **state)
+{
+    (void)state;
+    struct plea p = {.ephemeral = false};
+    struct throng throng;
+    struct error err = {0};
+    create(&p, "worker", 2, 3600, "throng");
+    throng_open(&throng);
+    throng_wait(&throng);
+    assert_false(join_from("127.0.0.1", &p, JOIN_WITHIN_NS / 4, &err));
+    if (err.code != ERROR_UNREACHABLE) fail_msg("%s", err.message);
+    if (!join_from("127.0.0.2", &p, 5 * NS_PER_S, &err)) fail_msg("%s", err.message);
+    throng_close(&throng);
+    if (!join_from("127.0.0.1", &p, 4 * JOIN_WITHIN_NS, &err)) fail_msg("%s", err.message);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +433,7 @@ int main(void)
         cmocka_unit_test(an_expired_token_is_told_so),
         cmocka_unit_test(a_joiner_has_one_word),
         cmocka_unit_test(who_says_nothing_is_forgotten),
+        cmocka_unit_test(one_address_takes_an_eighth_of_the_places),
     };
     return cmocka_run_group_tests(tests, admin_farm_open, admin_farm_close);
 }

@@ -38,14 +38,15 @@ struct wire {
     int closing;
 };
 
-static inline bool wire_decide(void *context, const char *domain, const uint8_t key[KEY_BYTES],
-                               const char *address, char user_out[LIMIT_NAME_BYTES + 1])
+static inline enum zap_verdict wire_decide(void *context, const char *domain,
+                                           const uint8_t key[KEY_BYTES], const char *address,
+                                           char user_out[LIMIT_NAME_BYTES + 1])
 {
     struct wire *w = context;
     const char *name = table_get(&w->names, key, KEY_BYTES);
-    if (name == NULL || strcmp(domain, "test") != 0 || address[0] == '\0') return false;
+    if (name == NULL || strcmp(domain, "test") != 0 || address[0] == '\0') return ZAP_REFUSED;
     (void)snprintf(user_out, LIMIT_NAME_BYTES + 1, "%s", name);
-    return true;
+    return ZAP_ALLOWED;
 }
 
 static inline void wire_late(uv_timer_t *timer)

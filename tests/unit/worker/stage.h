@@ -99,14 +99,14 @@ static inline void stage_take(void *context, const struct zsock_received *r)
     s->inbox[s->count++] = (struct stage_letter){m, r->peer};
 }
 
-static inline bool stage_allow(void *context, const char *domain, const uint8_t key[KEY_BYTES],
-                               const char *address, char user_out[LIMIT_NAME_BYTES + 1])
+static inline enum zap_verdict stage_allow(void *context, const char *domain,
+                                           const uint8_t key[KEY_BYTES], const char *address,
+                                           char user_out[LIMIT_NAME_BYTES + 1])
 {
     struct stage *s = context;
-    (void)domain;
-    (void)address;
+    (void)domain, (void)address;
     snprintf(user_out, LIMIT_NAME_BYTES + 1, "w1");
-    return keys_equal(key, s->worker.public_key);
+    return keys_equal(key, s->worker.public_key) ? ZAP_ALLOWED : ZAP_REFUSED;
 }
 
 static inline struct message *stage_pick(struct stage *s, Farm__Envelope__BodyCase body,
