@@ -10,13 +10,13 @@
 
 static void submit_open(struct dispatch *d)
 {
-    intake_open(d->c->intake, d->peer, d->envelope->request, d->sender->name, scope_sees_all(d),
+    intake_open(d->c->intake, d->peer, d->envelope->request, d->sender, scope_sees_all(d),
                 d->envelope->submit_open);
 }
 
 static void input_open(struct dispatch *d)
 {
-    intake_input(d->c->intake, d->peer, d->envelope->request, d->sender->name, scope_sees_all(d),
+    intake_input(d->c->intake, d->peer, d->envelope->request, d->sender, scope_sees_all(d),
                  d->envelope->input_open);
 }
 

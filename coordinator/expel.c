@@ -12,6 +12,7 @@
 static void end_questions(struct coordinator *c, const uint8_t key[KEY_BYTES])
 {
     zsock_peer gone = 0;
+    intake_expel(c->intake, key);
     while (audience_dismiss(&c->audience, key, &gone)) {
         intake_gone(c->intake, gone);
         feed_gone(&c->feed, gone);

@@ -1,6 +1,6 @@
 /* expel: a key is not allowed any more, from this moment on: it finds no entry at its next message
- * or handshake, its session ends, its questions are forgotten, what its worker runs is lost. What
- * it made and was published stays. Loop thread. */
+ * or handshake, its session ends, its questions are forgotten, what its worker runs is lost, what
+ * it was submitting or sending ends. What was accepted of it or published stays. Loop thread. */
 #ifndef ZOE_COORDINATOR_EXPEL_H
 #define ZOE_COORDINATOR_EXPEL_H
 

@@ -27,6 +27,7 @@ enum input_state { RECEIVING, SEALING, CHECKING };
 struct listener {
     zsock_peer peer;
     uint64_t request;
+    uint8_t key[KEY_BYTES];
     struct listener *next;
 };
 
@@ -36,6 +37,7 @@ struct transfer {
     enum input_state state;
     enum input_kind kind;
     char *owner;
+    uint8_t opener[KEY_BYTES]; /* the sender's */
     struct digest sha256;
     char name[UPLOAD_NAME_SIZE];
     struct listener *listeners; /* the first sends */
@@ -257,7 +259,16 @@ static bool add_listener(struct transfer *t, const struct listener *asker)
     return true;
 }
 
-/* The newest opener sends; credit that an older one had is granted again from what is here. */
+/* Another sends from now on: credit that an older one had is granted again from what is here. */
+static void grant_anew(struct transfer *t)
+{
+    memcpy(t->opener, t->listeners->key, KEY_BYTES);
+    withdraw(t);
+    credit_window_open(&t->window, t->window.received, shell_now(t->all->c));
+    grant(t);
+}
+
+/* The newest opener sends. */
 static bool join(struct transfer *t, const struct listener *asker,
                  const struct input_record *wanted, struct error *err)
 {
@@ -267,10 +278,7 @@ static bool join(struct transfer *t, const struct listener *asker,
         return error_set(err, ERROR_REFUSED, "this file is on its way with another size");
     if (!add_listener(t, asker))
         return error_set(err, ERROR_REFUSED, "too many wait for this file: try again");
-    if (t->state != RECEIVING) return true;
-    withdraw(t);
-    credit_window_open(&t->window, t->window.received, shell_now(t->all->c));
-    grant(t);
+    if (t->state == RECEIVING) grant_anew(t);
     return true;
 }
 
@@ -312,6 +320,7 @@ static bool begin(struct inputs *in, const struct listener *asker, const char *o
                            .kind = wanted->kind,
                            .sha256 = wanted->sha256,
                            .window = {.size_bytes = wanted->size_bytes}};
+    memcpy(t->opener, asker->key, KEY_BYTES);
     name_upload(t);
     t->upload = artifact_upload_open(c->artifacts, t->name, &t->sha256, wanted->size_bytes, err);
     if (t->upload == NULL) {
@@ -347,12 +356,14 @@ static bool is_here(struct inputs *in, const struct input_record *wanted,
     return true;
 }
 
-void inputs_open(struct inputs *in, zsock_peer peer, uint64_t request, const char *owner,
-                 bool sees_all, const Farm__InputOpen *open)
+void inputs_open(struct inputs *in, zsock_peer peer, uint64_t request,
+                 const struct keyring_entry *sender, bool sees_all, const Farm__InputOpen *open)
 {
     struct error err = {0};
-    const struct listener asker = {.peer = peer, .request = request};
+    const char *owner = sender->name;
+    struct listener asker = {.peer = peer, .request = request};
     struct input_record wanted = {.size_bytes = open->size_bytes}, known;
+    memcpy(asker.key, sender->key, KEY_BYTES);
     (void)codec_digest_get(&open->sha256, &wanted.sha256);
     struct transfer *t = find(in, owner, &wanted.sha256);
     bool ok = may_open(in, open, &wanted.kind, &err);
@@ -398,20 +409,48 @@ void inputs_chunk(struct inputs *in, zsock_peer peer, uint64_t request, const ch
     go_on(t);
 }
 
+/* Those of this peer or, when one is given, of this key. */
+static void remove_listeners(struct transfer *t, zsock_peer peer, const uint8_t *key)
+{
+    for (struct listener **at = &t->listeners; *at != NULL;) {
+        struct listener *l = *at;
+        if (key != NULL ? !keys_equal(l->key, key) : l->peer != peer) {
+            at = &l->next;
+            continue;
+        }
+        *at = l->next;
+        free(l);
+    }
+}
+
 /* Who waits for a verdict says nothing meanwhile, and is told it all the same. */
 void inputs_gone(struct inputs *in, zsock_peer peer)
 {
-    for (struct transfer *t = in->first; t != NULL; t = t->next) {
-        if (t->state != RECEIVING) continue;
-        for (struct listener **at = &t->listeners; *at != NULL;) {
-            struct listener *l = *at;
-            if (l->peer != peer) {
-                at = &l->next;
-                continue;
-            }
-            *at = l->next;
-            free(l);
-        }
+    for (struct transfer *t = in->first; t != NULL; t = t->next)
+        if (t->state == RECEIVING) remove_listeners(t, peer, NULL);
+}
+
+/* Neither its file nor its temporary stays, whatever it is at. */
+static void abandon(struct transfer *t)
+{
+    if (t->state == CHECKING) releases_add(&t->all->released, &t->sha256);
+    artifact_upload_close(t->upload, false);
+    t->upload = NULL;
+    end_transfer(t);
+}
+
+void inputs_expel(struct inputs *in, const uint8_t key[KEY_BYTES])
+{
+    for (struct transfer *t = in->first, *next; t != NULL; t = next) {
+        next = t->next;
+        remove_listeners(t, 0, key);
+        if (!keys_equal(t->opener, key)) continue;
+        if (t->listeners == NULL)
+            abandon(t);
+        else if (t->state == RECEIVING)
+            grant_anew(t);
+        else
+            memcpy(t->opener, t->listeners->key, KEY_BYTES);
     }
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "coordinator/keyring.h"
 #include "coordinator/store.h"
 #include "coordinator/submit_file.h"
 #include "proto/message.h"
@@ -27,12 +28,15 @@ struct inputs;
 struct inputs *inputs_create(struct coordinator *c);
 void inputs_destroy(struct inputs *in); /* before the artifacts and media children; NULL is fine */
 
-void inputs_open(struct inputs *in, zsock_peer peer, uint64_t request, const char *owner,
-                 bool sees_all, const Farm__InputOpen *open);
+void inputs_open(struct inputs *in, zsock_peer peer, uint64_t request,
+                 const struct keyring_entry *sender, bool sees_all, const Farm__InputOpen *open);
 /* A chunk that fits no transfer is ignored; one that was not granted is answered by a problem. */
 void inputs_chunk(struct inputs *in, zsock_peer peer, uint64_t request, const char *owner,
                   const Farm__Chunk *chunk, struct bytes payload);
 void inputs_gone(struct inputs *in, zsock_peer peer);
+/* The key is not allowed any more: nothing of what it opened is kept, and nobody is told, unless
+ * another key of the owner has opened the same; for that one it goes on. */
+void inputs_expel(struct inputs *in, const uint8_t key[KEY_BYTES]);
 
 /* What zoe-media says of a file; `r` has its kind. ERROR_INVALID: it says less than is needed. */
 bool inputs_read_report(struct input_record *r, const json_t *report, struct error *err);

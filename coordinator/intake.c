@@ -292,14 +292,14 @@ static bool may_submit(struct coordinator *c, const Farm__SubmitOpen *open,
     return !farm_disk_is_low(c->farm) || error_set(err, ERROR_REFUSED, DISK_LOW_WORDS);
 }
 
-static struct opening *make_opening(zsock_peer peer, uint64_t request, const char *owner,
-                                    bool sees_all, const Farm__SubmitOpen *open,
-                                    enum submit_format format)
+static struct opening *make_opening(zsock_peer peer, uint64_t request,
+                                    const struct keyring_entry *sender, bool sees_all,
+                                    const Farm__SubmitOpen *open, enum submit_format format)
 {
     struct opening *o = xcalloc(1, sizeof(*o));
     struct submit_request wanted = {.client = peer,
                                     .request = request,
-                                    .owner = owner,
+                                    .owner = sender->name,
                                     .sees_all = sees_all,
                                     .key = open->key,
                                     .size_bytes = open->size_bytes,
@@ -309,6 +309,7 @@ static struct opening *make_opening(zsock_peer peer, uint64_t request, const cha
                                     .options = open->options,
                                     .again = open->again,
                                     .dry_run = open->dry_run};
+    memcpy(wanted.opener, sender->key, KEY_BYTES);
     (void)codec_digest_get(&open->sha256, &wanted.sha256);
     submit_request_copy(&o->wanted, &wanted);
     return o;
@@ -329,18 +330,18 @@ static bool has_place(const struct intake *in, const char *owner, struct error *
            error_set(err, ERROR_REFUSED, "too many submissions are on their way: try again");
 }
 
-void intake_open(struct intake *in, zsock_peer peer, uint64_t request, const char *owner,
-                 bool sees_all, const Farm__SubmitOpen *open)
+void intake_open(struct intake *in, zsock_peer peer, uint64_t request,
+                 const struct keyring_entry *sender, bool sees_all, const Farm__SubmitOpen *open)
 {
     struct error err = {0};
     enum submit_format format = SUBMIT_TEXT;
-    if (!may_submit(in->c, open, &format, &err) || !quota_pace(in->c, owner, &err) ||
-        !has_place(in, owner, &err)) {
+    if (!may_submit(in->c, open, &format, &err) || !quota_pace(in->c, sender->name, &err) ||
+        !has_place(in, sender->name, &err)) {
         send_problem(in->c, peer, request, &err);
         return;
     }
     in->opening_count++;
-    struct opening *o = make_opening(peer, request, owner, sees_all, open, format);
+    struct opening *o = make_opening(peer, request, sender, sees_all, open, format);
     struct opening **at = &in->openings;
     while (*at != NULL)
         at = &(*at)->next;
@@ -362,16 +363,37 @@ void intake_chunk(struct intake *in, zsock_peer peer, uint64_t request, const ch
     }
 }
 
-void intake_input(struct intake *in, zsock_peer peer, uint64_t request, const char *owner,
-                  bool sees_all, const Farm__InputOpen *open)
+void intake_input(struct intake *in, zsock_peer peer, uint64_t request,
+                  const struct keyring_entry *sender, bool sees_all, const Farm__InputOpen *open)
 {
-    inputs_open(in->inputs, peer, request, owner, sees_all, open);
+    inputs_open(in->inputs, peer, request, sender, sees_all, open);
 }
 
 void intake_gone(struct intake *in, zsock_peer peer)
 {
     inputs_gone(in->inputs, peer);
     submit_transfers_gone(in->transfers, peer);
+}
+
+static void expel_openings(struct intake *in, const uint8_t key[KEY_BYTES])
+{
+    for (struct opening **at = &in->openings; *at != NULL;) {
+        struct opening *o = *at;
+        if (!keys_equal(o->wanted.opener, key)) {
+            at = &o->next;
+            continue;
+        }
+        *at = o->next;
+        in->opening_count--;
+        free_opening(o);
+    }
+}
+
+void intake_expel(struct intake *in, const uint8_t key[KEY_BYTES])
+{
+    expel_openings(in, key);
+    inputs_expel(in->inputs, key);
+    submit_transfers_expel(in->transfers, key, shell_now(in->c));
 }
 
 static bool is_busy(const struct intake *in)

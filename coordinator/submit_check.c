@@ -138,7 +138,7 @@ static void on_checked(uv_work_t *work, int status)
         t->sound = false;
         error_set(&t->why, ERROR_INTERRUPTED, "the check was broken off");
     }
-    if (s == NULL) { /* nobody is there any more */
+    if (s == NULL) { /* nobody wants it any more */
         if (t->sound && !t->request.dry_run) submit_check_drop(t);
         submit_transfer_free(t);
     } else if (!t->sound) {

@@ -2,11 +2,14 @@
 #include "coordinator/submit_crowd.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/xalloc.h"
 
 struct submit_listener {
     uint64_t client, request;
+    uint8_t opener[KEY_BYTES];
+    bool sees_all;
     struct submit_listener *next;
 };
 
@@ -37,13 +40,54 @@ int submit_crowd_count(const struct submit_crowd *c)
     return count;
 }
 
-void submit_crowd_listen(struct submit_crowd *c, uint64_t client, uint64_t request)
+void submit_crowd_listen(struct submit_crowd *c, const struct submit_request *r)
 {
     for (struct submit_listener *l = c->listeners; l != NULL; l = l->next)
-        if (l->client == client && l->request == request) return;
+        if (l->client == r->client && l->request == r->request) return;
     struct submit_listener *l = xcalloc(1, sizeof *l);
-    *l = (struct submit_listener){client, request, c->listeners};
+    *l = (struct submit_listener){
+        .client = r->client, .request = r->request, .sees_all = r->sees_all, .next = c->listeners};
+    memcpy(l->opener, r->opener, KEY_BYTES);
     c->listeners = l;
+}
+
+bool submit_crowd_inherit(const struct submit_crowd *c, struct submit_request *r)
+{
+    const struct submit_listener *l = c->listeners;
+    if (l == NULL) return false;
+    r->client = l->client;
+    r->request = l->request;
+    r->sees_all = l->sees_all;
+    memcpy(r->opener, l->opener, KEY_BYTES);
+    return true;
+}
+
+static void expel_listeners(struct submit_crowd *c, const uint8_t key[KEY_BYTES])
+{
+    for (struct submit_listener **at = &c->listeners; *at != NULL;) {
+        struct submit_listener *l = *at;
+        if (!keys_equal(l->opener, key)) {
+            at = &l->next;
+            continue;
+        }
+        *at = l->next;
+        free(l);
+    }
+}
+
+void submit_crowd_expel(struct submit_crowd *c, const uint8_t key[KEY_BYTES])
+{
+    expel_listeners(c, key);
+    for (struct submit_waiting **at = &c->waiting; *at != NULL;) {
+        struct submit_waiting *w = *at;
+        if (!keys_equal(w->request.opener, key)) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        submit_request_free(&w->request);
+        free(w);
+    }
 }
 
 void submit_crowd_gone(struct submit_crowd *c, uint64_t client)

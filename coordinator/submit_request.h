@@ -8,13 +8,15 @@
 
 #include "base/digest.h"
 #include "coordinator/submit_file.h"
+#include "proto/keys.h"
 
 struct submit_request { /* SubmitOpen and who sent it; borrowed */
     uint64_t client;    /* the caller's name for the session */
     uint64_t request;   /* and for the question; both come back in the answer */
     const char *owner;
-    bool sees_all;   /* what others have sent, too */
-    const char *key; /* "" = default key */
+    uint8_t opener[KEY_BYTES]; /* the sender's own key, of perhaps several of this owner */
+    bool sees_all;             /* what others have sent, too */
+    const char *key;           /* "" = default key */
     struct digest sha256;
     uint64_t size_bytes;
     enum submit_format format;

@@ -89,20 +89,32 @@ static void withdraw(struct submit_transfers *s, struct submit_transfer *t)
     if (unused > 0) s->callbacks.give_back(s->callbacks.context, t->request.owner, unused);
 }
 
-void submit_transfer_end(struct submit_transfers *s, struct submit_transfer *t)
+/* Its crowd is the caller's. */
+static struct submit_crowd take_out(struct submit_transfers *s, struct submit_transfer *t)
 {
-    int64_t now_ns = clock_now_ns();
     struct submit_crowd crowd = t->crowd;
-    struct submit_request r;
     t->crowd = (struct submit_crowd){.listeners = NULL};
     withdraw(s, t);
     unlink_transfer(s, t);
-    submit_transfer_free(t);
-    while (submit_crowd_next(&crowd, &r)) {
+    return crowd;
+}
+
+static void open_waiting(struct submit_transfers *s, struct submit_crowd *crowd)
+{
+    int64_t now_ns = clock_now_ns();
+    struct submit_request r;
+    while (submit_crowd_next(crowd, &r)) {
         submit_transfers_open(s, &r, now_ns);
         submit_request_free(&r);
     }
-    submit_crowd_clear(&crowd);
+    submit_crowd_clear(crowd);
+}
+
+void submit_transfer_end(struct submit_transfers *s, struct submit_transfer *t)
+{
+    struct submit_crowd crowd = take_out(s, t);
+    submit_transfer_free(t);
+    open_waiting(s, &crowd);
 }
 
 /* ---- receiving ---- */
@@ -134,7 +146,7 @@ static struct submit_transfer *add_transfer(struct submit_transfers *s,
     credit_window_open(&t->window, 0, now_ns);
     t->path = xasprintf("%s/%llu", s->incoming, (unsigned long long)++s->files);
     t->fd = open(t->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    submit_crowd_listen(&t->crowd, r->client, r->request);
+    submit_crowd_listen(&t->crowd, r);
     t->next = s->first;
     s->first = t;
     s->count++;
@@ -186,17 +198,24 @@ static bool answer_known(struct submit_transfers *s, const struct submit_request
     return true;
 }
 
-/* The newest opener sends; credit that the older one had is granted again from what is here. */
-static void join(struct submit_transfers *s, struct submit_transfer *t,
-                 const struct submit_request *r, int64_t now_ns)
+/* Another sends from now on: credit that the older one had is granted again from what is here. */
+static void grant_anew(struct submit_transfers *s, struct submit_transfer *t, int64_t now_ns)
 {
-    submit_crowd_listen(&t->crowd, r->client, r->request);
-    if (t->state != TRANSFER_RECEIVING) return;
-    t->request.client = r->client;
-    t->request.request = r->request;
     withdraw(s, t);
     credit_window_open(&t->window, t->window.received, now_ns);
     grant(s, t, now_ns);
+}
+
+/* The newest opener sends. */
+static void join(struct submit_transfers *s, struct submit_transfer *t,
+                 const struct submit_request *r, int64_t now_ns)
+{
+    submit_crowd_listen(&t->crowd, r);
+    if (t->state != TRANSFER_RECEIVING) return;
+    t->request.client = r->client;
+    t->request.request = r->request;
+    memcpy(t->request.opener, r->opener, KEY_BYTES);
+    grant_anew(s, t, now_ns);
 }
 
 static int count_of(const struct submit_transfers *s, const char *owner)
@@ -279,6 +298,39 @@ void submit_transfers_gone(struct submit_transfers *s, uint64_t client)
 {
     for (struct submit_transfer *t = s->first; t != NULL; t = t->next)
         if (t->state == TRANSFER_RECEIVING) submit_crowd_gone(&t->crowd, client);
+}
+
+/* A pool thread may be at it: then its check frees it. */
+static void abandon(struct submit_transfers *s, struct submit_transfer *t)
+{
+    struct submit_crowd crowd = take_out(s, t);
+    if (t->state == TRANSFER_CHECKING)
+        t->all = NULL;
+    else
+        submit_transfer_free(t);
+    open_waiting(s, &crowd);
+}
+
+/* Content is the same for all who joined: it goes on for who is left. */
+static bool hand_on(struct submit_transfers *s, struct submit_transfer *t, int64_t now_ns)
+{
+    if (!submit_crowd_inherit(&t->crowd, &t->request)) return false;
+    if (t->state == TRANSFER_RECEIVING) grant_anew(s, t, now_ns);
+    return true;
+}
+
+void submit_transfers_expel(struct submit_transfers *s, const uint8_t key[KEY_BYTES],
+                            int64_t now_ns)
+{
+    for (struct submit_transfer *t = s->first; t != NULL; t = t->next)
+        submit_crowd_expel(&t->crowd, key);
+    for (struct submit_transfer *t = s->first, *next; t != NULL; t = next) {
+        next = t->next;
+        if (t->state == TRANSFER_READY || !keys_equal(t->request.opener, key)) continue;
+        if (hand_on(s, t, now_ns)) continue;
+        abandon(s, t);
+        next = s->first; /* waiters may have been opened: look at all again */
+    }
 }
 
 static bool is_over(const struct submit_transfer *t, int64_t now_ns)

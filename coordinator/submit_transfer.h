@@ -113,6 +113,11 @@ bool submit_transfers_chunk(struct submit_transfers *s, uint64_t client, const c
                             int64_t now_ns, struct error *err);
 /* The session ended: nobody to answer there. */
 void submit_transfers_gone(struct submit_transfers *s, uint64_t client);
+/* The key is not allowed any more: nothing that it opened goes on, and nobody is told. What another
+ * key of the owner has opened, too, goes on for that one. One that waits for its commit was
+ * accepted before. */
+void submit_transfers_expel(struct submit_transfers *s, const uint8_t key[KEY_BYTES],
+                            int64_t now_ns);
 /* Expires and rotates; about once a second. */
 void submit_transfers_tick(struct submit_transfers *s, int64_t now_ns);
 

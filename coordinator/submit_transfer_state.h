@@ -13,10 +13,10 @@ struct model_list;
 enum transfer_state { TRANSFER_RECEIVING, TRANSFER_CHECKING, TRANSFER_READY };
 
 struct submit_transfer {
-    struct submit_transfers *all; /* NULL: they were destroyed while a check was on its way */
+    struct submit_transfers *all; /* NULL: it was given up while its check was on its way */
     struct submit_transfer *next;
     enum transfer_state state;
-    struct submit_request request; /* texts owned; client and request are the sender's */
+    struct submit_request request; /* texts owned; client, request and opener are the sender's */
     char *key;                     /* resolved */
     bool default_key;
     struct digest content;

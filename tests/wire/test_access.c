@@ -135,6 +135,81 @@ static void a_revoked_key_is_out_at_once(void **state)
     peer_close(&other);
 }
 
+/* All of it has come, and is being checked when this returns. */
+static void send_submission(struct peer *p, const struct buf *text)
+{
+    Farm__StatusWanted wanted = FARM__STATUS_WANTED__INIT;
+    struct digest digest = digest_of(text->data, text->size);
+    char format[] = "text", key[] = "stolen", options[] = "{\"model\":\"pattern\"}";
+    Farm__SubmitOpen open = FARM__SUBMIT_OPEN__INIT;
+    Farm__Chunk chunk = FARM__CHUNK__INIT;
+    Farm__Envelope envelope = FARM__ENVELOPE__INIT;
+    open.key = chunk.key = key;
+    open.sha256 = codec_digest(&digest);
+    open.size_bytes = text->size;
+    open.format = format;
+    open.options = options;
+    PEER_SAY(p, SUBMIT_OPEN, submit_open, &open);
+    peer_skip(p, FARM__ENVELOPE__BODY_CREDIT);
+    envelope.request = p->request;
+    envelope.body_case = FARM__ENVELOPE__BODY_CHUNK;
+    envelope.chunk = &chunk;
+    peer_send(p, &envelope, (struct bytes){text->data, text->size});
+    PEER_SAY(p, STATUS_WANTED, status_wanted, &wanted);
+    struct message *m = peer_receive(p, WIRE_PATIENCE_MS);
+    assert_non_null(m);
+    assert_int_equal(m->envelope->body_case, FARM__ENVELOPE__BODY_STATUS); /* not Accepted yet */
+    message_free(m);
+}
+
+static size_t files_in(const char *folder)
+{
+    struct error err = {0};
+    char **names = NULL, *path = xasprintf("%s/state/%s", farm.folder, folder);
+    size_t count = 0;
+    if (!path_list(path, &names, &count, &err)) fail_msg("%s", err.message);
+    path_list_free(names, count);
+    free(path);
+    return count;
+}
+
+static uint32_t batches_of_all(void)
+{
+    Farm__BatchesWanted wanted = FARM__BATCHES_WANTED__INIT;
+    PEER_SAY(&admin, BATCHES_WANTED, batches_wanted, &wanted);
+    struct message *m = peer_expect(&admin, FARM__ENVELOPE__BODY_BATCHES);
+    const uint32_t count = (uint32_t)m->envelope->batches->n_batches;
+    message_free(m);
+    return count;
+}
+
+/* Its last word was a whole submission: the check ends a moment after the revocation. */
+static void what_a_revoked_key_was_submitting_is_not_accepted(void **state)
+{
+    (void)state;
+    enum { LINES = 60000 }; /* that the check takes a while for */
+    struct buf text = BUF_INIT;
+    struct key_pair keys = keys_for("submit", "stolen");
+    struct peer client = peer_client(&farm, &keys);
+    const size_t prompts = files_in("prompts"), renders = files_in("renders");
+    const uint32_t batches = batches_of_all();
+    for (int i = 0; i < LINES; i++)
+        buf_append_text(&text, "x\n");
+    send_submission(&client, &text);
+    revoke_key(&admin, "stolen");
+    peer_skip(&admin, FARM__ENVELOPE__BODY_KEY_REVOKED);
+    const int64_t until_ns = clock_now_ns() + WIRE_PATIENCE_MS * NS_PER_MS;
+    while (files_in("incoming") > 0 && clock_now_ns() < until_ns)
+        (void)peer_bad_messages(&admin);
+    assert_int_equal(files_in("incoming"), 0);
+    assert_int_equal(batches_of_all(), batches);
+    assert_int_equal(files_in("prompts"), prompts);
+    assert_int_equal(files_in("renders"), renders);
+    peer_expect_silence(&client, 100);
+    peer_close(&client);
+    buf_finish(&text);
+}
+
 /* ---- limits ---- */
 
 /* Whether the submission with this number was refused for its pace. */
@@ -297,6 +372,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_revoked_key_is_out_at_once),
+        cmocka_unit_test(what_a_revoked_key_was_submitting_is_not_accepted),
         cmocka_unit_test(refusals_are_listed_at_a_bounded_pace),
         cmocka_unit_test(an_owner_submits_at_a_bounded_pace),
         cmocka_unit_test(an_owner_changes_at_a_bounded_pace),

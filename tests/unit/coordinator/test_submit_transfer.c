@@ -2,6 +2,7 @@
 #include "ground.h"
 
 #include "base/clock.h"
+#include "coordinator/models.h"
 #include "coordinator/submit_transfer.h"
 #include "proto/limits.h"
 
@@ -9,7 +10,9 @@
 
 struct world {
     uv_loop_t loop;
+    struct models *models; /* finds none */
     struct submit_transfers *transfers;
+    char *incoming;
     enum error_code lookup; /* what asking for the key gives */
     bool full;              /* no room on the disk */
     uint64_t lent;          /* of the farm's pool */
@@ -18,6 +21,8 @@ struct world {
     bool existed;
     uint64_t credited; /* end of the last credit */
     char key[128];     /* of the last credit */
+    uint64_t sender;   /* who got it */
+    uint64_t told;     /* who got the last answer */
 };
 
 static bool on_known(void *context, const char *owner, const char *key, bool default_key,
@@ -60,10 +65,10 @@ static void on_credit(void *context, uint64_t client, uint64_t request, const ch
                       uint64_t offset, uint64_t size_bytes)
 {
     struct world *w = context;
-    (void)client;
     (void)request;
     (void)snprintf(w->key, sizeof w->key, "%s", key);
     w->credits++;
+    w->sender = client;
     w->credited = offset + size_bytes;
 }
 
@@ -78,6 +83,7 @@ static void on_answer(void *context, const struct submit_answer *answer)
 {
     struct world *w = context;
     w->answers++;
+    w->told = answer->client;
     w->refused = answer->err != NULL ? answer->err->code : ERROR_NONE;
     w->existed = answer->existed;
 }
@@ -86,10 +92,12 @@ static struct world *open_world(void **state)
 {
     struct error err;
     struct world *w = xcalloc(1, sizeof(*w));
-    char *incoming = ground_path(state, "incoming");
+    const struct models_options none = {.engine = "/nonexistent"};
     char *prompts = ground_path(state, "prompts");
     char *renders = ground_path(state, "renders");
-    struct submit_options options = {.incoming = incoming, .prompts = prompts, .renders = renders};
+    w->incoming = ground_path(state, "incoming");
+    struct submit_options options = {
+        .incoming = w->incoming, .prompts = prompts, .renders = renders};
     struct submit_callbacks callbacks = {.context = w,
                                          .known = on_known,
                                          .borrow = on_borrow,
@@ -100,9 +108,9 @@ static struct world *open_world(void **state)
                                          .answer = on_answer};
     assert_int_equal(uv_loop_init(&w->loop), 0);
     w->lookup = ERROR_NOT_FOUND;
-    w->transfers = submit_transfers_create(&w->loop, &options, NULL, &callbacks, &err);
+    w->models = models_create(&w->loop, &none);
+    w->transfers = submit_transfers_create(&w->loop, &options, w->models, &callbacks, &err);
     assert_non_null(w->transfers);
-    free(incoming);
     free(prompts);
     free(renders);
     return w;
@@ -111,16 +119,21 @@ static struct world *open_world(void **state)
 static void close_world(struct world *w)
 {
     submit_transfers_destroy(w->transfers);
+    models_destroy(w->models);
+    (void)uv_run(&w->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&w->loop), 0);
+    free(w->incoming);
     free(w);
 }
 
+/* The clients 10 to 19 have the key 1, and so on. */
 static void open_with(struct world *w, uint64_t client, const char *owner, const char *key,
                       const char *content, bool dry_run)
 {
     struct submit_request r = {.client = client,
                                .request = client,
                                .owner = owner,
+                               .opener = {(uint8_t)(client / 10)},
                                .key = key,
                                .sha256 = digest_of(content, strlen(content)),
                                .size_bytes = strlen(content),
@@ -296,6 +309,122 @@ static void test_dry_runs_are_transfers_of_their_own(void **state)
     }
 }
 
+/* ---- keys that are not allowed any more ---- */
+
+static void expel(struct world *w, uint8_t number)
+{
+    const uint8_t key[KEY_BYTES] = {number};
+    submit_transfers_expel(w->transfers, key, 2 * NS_PER_S);
+}
+
+static void assert_files(const struct world *w, size_t expected)
+{
+    struct error err = {0};
+    char **names = NULL;
+    size_t count = 0;
+    assert_true(path_list(w->incoming, &names, &count, &err));
+    path_list_free(names, count);
+    assert_int_equal(count, expected);
+}
+
+static void test_nothing_is_left_of_a_key_that_is_gone(void **state)
+{
+    struct world *w = open_world(state);
+    open_one(w, 10, "k", TEXT);
+    open_one(w, 11, "another", TEXT);
+    open_one(w, 20, "third", TEXT);
+    expel(w, 1);
+    assert_int_equal(submit_transfers_count(w->transfers), 1);
+    assert_int_equal(w->lent, strlen(TEXT));
+    assert_files(w, 1);
+    expel(w, 2);
+    assert_int_equal(submit_transfers_count(w->transfers), 0);
+    assert_int_equal(w->lent, 0);
+    assert_int_equal(w->answers, 0);
+    assert_files(w, 0);
+    close_world(w);
+}
+
+/* Even one whose opener has lost its connection: it could come back. */
+static void test_nothing_waits_for_a_key_that_is_gone(void **state)
+{
+    struct world *w = open_world(state);
+    open_one(w, 10, "k", TEXT);
+    submit_transfers_gone(w->transfers, 10);
+    expel(w, 1);
+    assert_int_equal(submit_transfers_count(w->transfers), 0);
+    close_world(w);
+}
+
+static void test_another_key_goes_on(void **state)
+{
+    struct world *w = open_world(state);
+    open_one(w, 10, "k", TEXT);
+    open_one(w, 20, "k", TEXT); /* the newest sends */
+    expel(w, 1);
+    assert_int_equal(submit_transfers_count(w->transfers), 1);
+    assert_int_equal(w->credits, 2);
+    open_one(w, 30, "k", TEXT);
+    expel(w, 3); /* the one before goes on */
+    assert_int_equal(w->sender, 20);
+    assert_int_equal(w->credits, 4);
+    assert_int_equal(w->lent, strlen(TEXT));
+    expel(w, 2);
+    assert_int_equal(submit_transfers_count(w->transfers), 0);
+    close_world(w);
+}
+
+static void test_who_waits_for_a_key_that_is_gone_is_next(void **state)
+{
+    struct world *w = open_world(state);
+    open_one(w, 10, "k", TEXT);
+    open_one(w, 11, "k", "mine as well\n");
+    open_one(w, 20, "k", "another's\n");
+    expel(w, 1);
+    assert_int_equal(submit_transfers_count(w->transfers), 1);
+    assert_int_equal(w->sender, 20);
+    assert_int_equal(w->answers, 0);
+    close_world(w);
+}
+
+/* All of it is here, and a pool thread looks at it; there is no model for it. */
+static void send_all(struct world *w, uint64_t client)
+{
+    struct error err = {0};
+    assert_true(submit_transfers_chunk(w->transfers, client, "ann", "k", 0, TEXT, strlen(TEXT),
+                                       NS_PER_S, &err));
+    assert_int_equal(w->lent, 0);
+}
+
+static void test_a_check_for_a_key_that_is_gone_ends_in_silence(void **state)
+{
+    struct world *w = open_world(state);
+    open_one(w, 10, "k", TEXT);
+    send_all(w, 10);
+    expel(w, 1);
+    assert_int_equal(submit_transfers_count(w->transfers), 0);
+    open_one(w, 20, "k", TEXT); /* anew: nothing of it counts */
+    (void)uv_run(&w->loop, UV_RUN_DEFAULT);
+    assert_int_equal(w->answers, 0);
+    assert_int_equal(submit_transfers_count(w->transfers), 1);
+    assert_files(w, 1);
+    close_world(w);
+}
+
+static void test_a_check_goes_on_for_another_key(void **state)
+{
+    struct world *w = open_world(state);
+    open_one(w, 10, "k", TEXT);
+    send_all(w, 10);
+    open_one(w, 20, "k", TEXT);
+    expel(w, 1);
+    (void)uv_run(&w->loop, UV_RUN_DEFAULT);
+    assert_int_equal(w->answers, 1);
+    assert_int_equal(w->told, 20);
+    assert_files(w, 0);
+    close_world(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +437,12 @@ int main(void)
         ground_test(test_nothing_new_keeps_nothing_alive),
         ground_test(test_who_goes_on_late_is_lent_again),
         ground_test(test_dry_runs_are_transfers_of_their_own),
+        ground_test(test_nothing_is_left_of_a_key_that_is_gone),
+        ground_test(test_nothing_waits_for_a_key_that_is_gone),
+        ground_test(test_another_key_goes_on),
+        ground_test(test_who_waits_for_a_key_that_is_gone_is_next),
+        ground_test(test_a_check_for_a_key_that_is_gone_ends_in_silence),
+        ground_test(test_a_check_goes_on_for_another_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
