@@ -148,7 +148,7 @@ bool call_parse(struct call *call, const struct command *command, int argc, char
     *help = false;
     bool only_words = false;
     for (int i = 0; i < argc; i++) {
-        const char *word = argv[i];
+        char *word = argv[i];
         if (!only_words && strcmp(word, "--") == 0) {
             only_words = true;
         } else if (!only_words && is_option(word)) {

@@ -161,14 +161,16 @@ static int run_revoke(struct call *call)
 
 /* ---- join ---- */
 
+/* Wiped where it stood: others on this machine can read our command line. */
 static bool take_token(const struct call *call, char line[LIMIT_TOKEN_BYTES + 2], struct error *err)
 {
-    const char *given = call->argument_count ? call->arguments[0] : getenv("ZOE_JOIN");
+    char *given = call->argument_count ? call->arguments[0] : getenv("ZOE_JOIN");
     line[0] = '\0';
     if (!given || !*given)
         return error_set(err, ERROR_USAGE, "the token is missing: TOKEN, - for stdin, or ZOE_JOIN");
     if (strcmp(given, "-") != 0) {
         snprintf(line, LIMIT_TOKEN_BYTES + 2, "%s", given);
+        sodium_memzero(given, strlen(given));
         return true;
     }
     if (!fgets(line, LIMIT_TOKEN_BYTES + 2, stdin))

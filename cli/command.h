@@ -42,7 +42,7 @@ struct call_value {
 #define CALL_VALUES 64
 struct call {
     const struct command *command;
-    const char *arguments[8];
+    char *arguments[8]; /* borrowed from argv */
     int argument_count;
     struct call_value values[CALL_VALUES]; /* borrowed from argv */
     int value_count;

@@ -43,13 +43,19 @@ static bool read_file(const char *path, char **out, struct error *err)
     return ok;
 }
 
+char *invite_take(char *text)
+{
+    char *copy = xstrdup(text);
+    sodium_memzero(text, strlen(text));
+    return copy;
+}
+
 /* Children and whoever looks into /proc see it no more. */
 static char *take_variable(const char *name)
 {
     char *value = getenv(name);
     if (value == NULL || value[0] == '\0') return NULL;
-    char *copy = xstrdup(value);
-    sodium_memzero(value, strlen(value));
+    char *copy = invite_take(value);
     (void)unsetenv(name);
     return copy;
 }

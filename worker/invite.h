@@ -11,6 +11,9 @@
 #include "base/error.h"
 #include "proto/keys.h"
 
+/* A copy of a token that stands where others can read it (in the command line), which is wiped;
+ * end it with invite_forget. */
+char *invite_take(char *text);
 /* The token as given: `flag` ("-" = one line of stdin), else ZOE_JOIN, else the first line of the
  * file that ZOE_JOIN_FILE names. ZOE_JOIN is wiped out of the environment. *out is NULL when
  * there is none; end it with invite_forget. */

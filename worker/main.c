@@ -47,7 +47,7 @@ static const char USAGE[] =
 struct flags {
     const char *url;
     const char *server_key;
-    const char *join;
+    char *join; /* a copy */
     char *state;
     int64_t slots;
     int64_t threads;
@@ -121,6 +121,14 @@ static bool set_state(struct flags *f, const char *folder)
     return folder[0] != '\0';
 }
 
+/* Others on this machine can read our command line for as long as we run. */
+static bool set_join(struct flags *f, char *token)
+{
+    invite_forget(f->join);
+    f->join = invite_take(token);
+    return true;
+}
+
 static bool set_log(const char *name)
 {
     enum log_level level;
@@ -129,7 +137,7 @@ static bool set_log(const char *name)
     return true;
 }
 
-static bool take_flag(struct flags *f, int c, const char *value)
+static bool take_flag(struct flags *f, int c, char *value)
 {
     switch (c) {
     case 'c':
@@ -139,8 +147,7 @@ static bool take_flag(struct flags *f, int c, const char *value)
         f->server_key = value;
         return true;
     case 'j':
-        f->join = value;
-        return true;
+        return set_join(f, value);
     case 's':
         return set_state(f, value);
     case 'n':
@@ -298,7 +305,7 @@ static bool recall(const char *state, struct invite *out, struct error *err)
 
 /* A token given anew is used even where one was used before: the key may have been revoked since.
  */
-static bool find_coordinator(const struct flags *f, const struct key_pair *keys, struct invite *out,
+static bool find_coordinator(struct flags *f, const struct key_pair *keys, struct invite *out,
                              struct error *err)
 {
     char *token = NULL;
@@ -310,10 +317,12 @@ static bool find_coordinator(const struct flags *f, const struct key_pair *keys,
     else if (ok)
         ok = recall(f->state, out, err);
     invite_forget(token);
+    invite_forget(f->join);
+    f->join = NULL;
     return ok;
 }
 
-static int run_in_state(const struct flags *f, struct error *err)
+static int run_in_state(struct flags *f, struct error *err)
 {
     struct key_pair keys;
     int code = 1;
@@ -349,6 +358,7 @@ int main(int argc, char **argv)
             code = error_exit_code(err.code);
         }
     }
+    invite_forget(f.join);
     free(f.models);
     free(f.state);
     return code;

@@ -42,6 +42,12 @@ def zoe(env, *arguments, stdin=None, code=0):
     return json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout
 
 
+def command_line(process):
+    """What everybody on its machine can read."""
+    with open(f"/proc/{process.pid}/cmdline", "rb") as words:
+        return words.read()
+
+
 def states(farm):
     return {w["name"]: w["state"] for w in farm.zoe("worker", "list", json_out=True)["workers"]}
 
@@ -68,6 +74,24 @@ class Workers(unittest.TestCase):
             self.assertEqual(second.wait(60), 5)
             self.assertIn("ask for a new one", (farm.folder / "worker-second.log").read_text())
             self.assertEqual(set(states(farm)), {"gpu-1"})
+
+    def test_a_token_on_the_command_line_is_wiped(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            text = token(farm, "--name", "line")
+            worker = join_worker(farm, "w", None, "--join", text)
+            eventually(lambda: states(farm).get("line-1") == "idle", what="the worker has joined")
+            self.assertIn(b"--join", command_line(worker))
+            self.assertNotIn(text[:16].encode(), command_line(worker))
+            # One that nobody answers is wiped, too, while it is tried.
+            text = token(farm, "--endpoint", "tcp://127.0.0.1:9", "--role", "submit")
+            env = {k: v for k, v in farm.env.items() if not k.startswith("ZOE_")} | {"HOME": str(farm.folder)}
+            with subprocess.Popen([BIN / "zoe", "client", "join", text], env=env, stderr=subprocess.DEVNULL) as joining:
+                try:
+                    wiped = lambda line: b"client\0join" in line and text[:16].encode() not in line
+                    eventually(lambda: wiped(command_line(joining)), seconds=5, what="the token is wiped")
+                finally:
+                    joining.kill()
 
     def test_a_token_from_a_file(self):
         with Farm() as farm:
