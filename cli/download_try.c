@@ -55,7 +55,7 @@ bool try_open_part(struct try *t, struct error *err)
 {
     struct stat info;
     t->part = xasprintf("%s.part", t->file->to);
-    t->fd = open(t->part, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    t->fd = open(t->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (t->fd < 0 || fstat(t->fd, &info) != 0)
         return error_set_errno(err, errno, "cannot write %s", t->part);
     read_note(t);

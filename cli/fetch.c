@@ -102,7 +102,7 @@ static bool fetch(struct zclient *client, const struct wanted *file, const char 
     char *part = xasprintf("%s.part", target);
     int fd = -1;
     bool ok = path_make_folders(folder, 0777, err);
-    if (ok && (fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) < 0)
+    if (ok && (fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666)) < 0)
         ok = error_set_errno(err, errno, "cannot write %s", part);
     ok = ok && pull(client, file, fd, err);
     if (fd >= 0 && close(fd) != 0 && ok) ok = error_set_errno(err, errno, "cannot write %s", part);

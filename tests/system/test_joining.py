@@ -216,6 +216,12 @@ class Files(unittest.TestCase):
             self.assertNotIn("secret", "".join(p.read_text(errors="replace") for p in got.rglob("*.mp4")))
             video.unlink()
             video.write_bytes(content)
+            # What stands where a video is to be written is not written through.
+            planted = farm.folder / "planted" / folder.name
+            planted.mkdir(parents=True)
+            os.symlink(secret / "evil.mp4", planted / (video.name + ".part"))
+            farm.run("batch", "fetch", accepted["batch"], planted.parent)
+            self.assertEqual((secret / "evil.mp4").read_bytes(), b"secret")
             # A folder of the tree that leads elsewhere.
             moved = farm.folder / "elsewhere"
             folder.rename(moved)
