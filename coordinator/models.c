@@ -3,7 +3,6 @@
 #include "coordinator/models.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -350,12 +349,10 @@ bool model_read(const struct model *model, const char *path, uint64_t offset, vo
     if (file == NULL || offset > file->size_bytes)
         return error_set(err, ERROR_NOT_FOUND, "model %s has no such piece of %.200s", model->name,
                          path);
-    char *full = path_join(model->folder, path);
-    int fd = open(full, O_RDONLY | O_CLOEXEC);
+    int fd = path_open_below(model->folder, path);
     ssize_t n = fd >= 0 ? pread(fd, out, size, (off_t)offset) : -1;
-    bool ok = n >= 0 || error_set_errno(err, errno, "cannot read %s", full);
+    bool ok = n >= 0 || error_set_errno(err, errno, "cannot read %s/%s", model->folder, path);
     if (fd >= 0) close(fd);
-    free(full);
     *read_out = ok ? (size_t)n : 0;
     *total_out = file->size_bytes;
     return ok;

@@ -82,8 +82,8 @@ void model_list_unref(struct model_list *list); /* any thread; NULL is fine */
 const struct model *models_find(const struct models *m, const char *name);
 const struct model *models_find_digest(const struct models *m, const struct digest *digest);
 
-/* Reads at most `size` bytes of one of the digest's files; false when path or offset is not the
- * model's. */
+/* Reads at most `size` bytes of one of the digest's files, following no links; false when path or
+ * offset is not the model's. */
 bool model_read(const struct model *model, const char *path, uint64_t offset, void *out,
                 size_t size, size_t *read_out, uint64_t *total_out, struct error *err);
 
