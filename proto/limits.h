@@ -156,6 +156,16 @@
 #define SOCKET_ROUTER_HWM 128          /* per peer, both directions */
 #define LIMIT_PEER_QUEUE_MESSAGES 1024 /* kept for a slow peer beyond that */
 #define LIMIT_PEER_QUEUE_BYTES (4 * 1024 * 1024)
+/* What came through a connection and was not received from ZeroMQ (zpeers.h). 40 MiB may wait for a
+ * slow coordinator: SOCKET_ROUTER_HWM messages of the largest size. Together, chunks come under
+ * credit and the rest is small: beyond a gigabyte somebody means harm, and what one honest peer has
+ * to say unasked is enough for each. */
+#define LIMIT_HELD_BYTES (64 * 1024 * 1024)
+#define LIMIT_HELD_ALL_BYTES (1024 * 1024 * 1024)
+#define LIMIT_HELD_CROWDED_BYTES (1024 * 1024)
+#define LIMIT_KEY_CONNECTIONS 256      /* a worker has two; scripts run many zoe at once */
+#define PEER_SILENT_NS (30 * NS_PER_S) /* twice SOCKET_HANDSHAKE_MS: hello follows at once */
+#define PEER_LOOK_MS 250
 #define SOCKETS_MAX 65000 /* of one context */
 /* Connections that the kernel holds until they are accepted: thousands of workers dial at once when
  * their coordinator is back. The kernel cuts it to net.core.somaxconn (4,096 since Linux 5.4). */

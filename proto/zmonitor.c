@@ -27,6 +27,7 @@ static const struct {
     {ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, ZMONITOR_NO_HANDSHAKE},
 };
 
+/* ZeroMQ's thread would wait for us at the usual limit of a thousand. */
 static void *open_pair(void *zmq_context, const char *address, struct error *err)
 {
     void *pair = zmq_socket(zmq_context, ZMQ_PAIR);
@@ -34,19 +35,19 @@ static void *open_pair(void *zmq_context, const char *address, struct error *err
         error_set(err, ERROR_IO, "no more sockets: %s", zmq_strerror(errno));
         return NULL;
     }
-    if (zsetup_int(pair, ZMQ_LINGER, 0, err) && zsetup_connect(pair, address, err)) return pair;
+    if (zsetup_int(pair, ZMQ_LINGER, 0, err) && zsetup_int(pair, ZMQ_RCVHWM, 0, err) &&
+        zsetup_connect(pair, address, err)) {
+        return pair;
+    }
     (void)zmq_close(pair);
     return NULL;
 }
 
-void *zmonitor_open(void *zmq_context, void *socket, struct error *err)
+static void *open_for(void *zmq_context, void *socket, int events, struct error *err)
 {
     char address[64];
     (void)snprintf(address, sizeof(address), "inproc://monitor-%016llx",
                    (unsigned long long)id_random_u64());
-    int events = 0;
-    for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
-        events |= meanings[i].event;
     if (zmq_socket_monitor(socket, address, events) != 0) {
         error_set(err, ERROR_IO, "cannot watch a connection: %s", zmq_strerror(errno));
         return NULL;
@@ -54,11 +55,37 @@ void *zmonitor_open(void *zmq_context, void *socket, struct error *err)
     return open_pair(zmq_context, address, err);
 }
 
-static enum zmonitor_event meaning_of(struct bytes part)
+void *zmonitor_open(void *zmq_context, void *socket, struct error *err)
 {
-    uint16_t event = 0;
-    if (part.size < EVENT_BYTES) return ZMONITOR_NOTHING;
-    memcpy(&event, part.data, sizeof(event));
+    int events = 0;
+    for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
+        events |= meanings[i].event;
+    return open_for(zmq_context, socket, events, err);
+}
+
+void *zmonitor_open_router(void *zmq_context, void *socket, struct error *err)
+{
+    return open_for(zmq_context, socket, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED, err);
+}
+
+/* False: none waits. */
+static bool next_event(void *monitor, uint16_t *event, uint32_t *value)
+{
+    struct zparts parts;
+    if (zparts_receive(monitor, &parts) != ZPARTS_MESSAGE) return false;
+    struct bytes part = zparts_bytes(&parts, 0);
+    *event = 0;
+    *value = 0;
+    if (part.size >= EVENT_BYTES) {
+        memcpy(event, part.data, sizeof(*event));
+        memcpy(value, part.data + sizeof(*event), sizeof(*value));
+    }
+    zparts_finish(&parts);
+    return true;
+}
+
+static enum zmonitor_event meaning_of(uint16_t event)
+{
     for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++) {
         if (meanings[i].event == event) return meanings[i].meaning;
     }
@@ -67,13 +94,24 @@ static enum zmonitor_event meaning_of(struct bytes part)
 
 bool zmonitor_next(void *monitor, enum zmonitor_event *out)
 {
-    struct zparts parts;
-    while (zparts_receive(monitor, &parts) == ZPARTS_MESSAGE) {
-        *out = meaning_of(zparts_bytes(&parts, 0));
-        zparts_finish(&parts);
+    uint16_t event = 0;
+    uint32_t value = 0;
+    while (next_event(monitor, &event, &value)) {
+        *out = meaning_of(event);
         if (*out != ZMONITOR_NOTHING) return true;
     }
     *out = ZMONITOR_NOTHING;
+    return false;
+}
+
+bool zmonitor_next_change(void *monitor, struct zmonitor_change *out)
+{
+    uint16_t event = 0;
+    uint32_t value = 0;
+    while (next_event(monitor, &event, &value)) {
+        *out = (struct zmonitor_change){.accepted = event == ZMQ_EVENT_ACCEPTED, .fd = (int)value};
+        if (out->accepted || event == ZMQ_EVENT_DISCONNECTED) return true;
+    }
     return false;
 }
 

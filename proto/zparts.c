@@ -5,6 +5,8 @@
 
 #include "base/xalloc.h"
 
+#define FRAME_BYTES 48 /* of ZMTP and CURVE around a part: 42 at most */
+
 static bool more_follows(zmq_msg_t *part)
 {
     return zmq_msg_more(part) != 0;
@@ -35,6 +37,7 @@ static bool receive_rest(void *socket, struct zparts *p)
         (void)zmq_msg_close(&part);
         if (got < 0) return false;
         p->extra++;
+        p->extra_bytes += (size_t)got;
     }
     return true;
 }
@@ -43,6 +46,7 @@ enum zparts_result zparts_receive(void *socket, struct zparts *out)
 {
     out->count = 0;
     out->extra = 0;
+    out->extra_bytes = 0;
     ZOE_ASSERT(zmq_msg_init(&out->parts[0]) == 0);
     if (receive(&out->parts[0], socket, ZMQ_DONTWAIT) < 0) {
         int reason = errno;
@@ -69,6 +73,14 @@ struct bytes zparts_bytes(struct zparts *p, int index)
     size_t size = zmq_msg_size(&p->parts[index]);
     const uint8_t *data = zmq_msg_data(&p->parts[index]);
     return (struct bytes){data != NULL ? data : nothing, size};
+}
+
+size_t zparts_wire_bytes(const struct zparts *p, int first)
+{
+    size_t bytes = p->extra_bytes + (size_t)p->extra * FRAME_BYTES;
+    for (int i = first; i < p->count; i++)
+        bytes += zmq_msg_size(&p->parts[i]) + FRAME_BYTES;
+    return bytes;
 }
 
 int zparts_send(void *socket, struct bytes part, bool more)

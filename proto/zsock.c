@@ -14,13 +14,13 @@
 #include "proto/backoff.h"
 #include "proto/limits.h"
 #include "proto/zap.h"
+#include "proto/zid.h"
 #include "proto/zmonitor.h"
 #include "proto/zparts.h"
 #include "proto/zqueue.h"
 #include "proto/zsetup.h"
 #include "proto/zwatch.h"
 
-#define ID_BYTES 5
 #define RETRY_MS 20
 
 struct zsock {
@@ -28,6 +28,8 @@ struct zsock {
     void *monitor; /* DEALER */
     struct zwatch watch;
     struct zwatch monitor_watch;
+    struct zpeers *peers; /* ROUTER */
+    uint32_t first;       /* ROUTER: the number before that of the first peer */
     uv_timer_t retry; /* ROUTER: runs while a queue holds something; DEALER: until it dials anew */
     bool retry_open;
     bool retry_running;
@@ -35,7 +37,7 @@ struct zsock {
     bool router;
     bool drained;
     bool closing;
-    int parts_open; /* of the three above that libuv still holds */
+    int parts_open; /* of the four above that libuv still holds */
     zsock_receive on_receive;
     zsock_notice on_event;
     void *context;
@@ -47,24 +49,10 @@ struct zsock {
     char endpoint[ZSETUP_ENDPOINT_SIZE];
 };
 
-/* ---- routing ids: five bytes, a zero and a running number -------------------------------------
- */
-
-static bool peer_of(struct bytes id, zsock_peer *out)
+/* Never 0. */
+static zsock_peer peer_of(uint32_t number)
 {
-    if (id.size != ID_BYTES || id.data[0] != 0) return false;
-    zsock_peer peer = 1; /* never 0 */
-    for (int i = 1; i < ID_BYTES; i++)
-        peer = peer << 8 | id.data[i];
-    *out = peer;
-    return true;
-}
-
-static void id_of(zsock_peer peer, uint8_t out[ID_BYTES])
-{
-    out[0] = 0;
-    for (int i = 1; i < ID_BYTES; i++)
-        out[i] = (uint8_t)(peer >> (8 * (ID_BYTES - 1 - i)));
+    return UINT64_C(1) << 32 | number;
 }
 
 /* ---- sending ----------------------------------------------------------------------------------
@@ -77,9 +65,9 @@ static enum zsock_result send_now(struct zsock *s, zsock_peer peer, struct bytes
     bool more = payload.data != NULL;
     int rc = 0;
     if (s->router) {
-        uint8_t id[ID_BYTES];
-        id_of(peer, id);
-        rc = zparts_send(s->socket, (struct bytes){id, ID_BYTES}, true);
+        uint8_t id[ZID_BYTES];
+        zid_write((uint32_t)peer, id);
+        rc = zparts_send(s->socket, (struct bytes){id, ZID_BYTES}, true);
         if (rc >= 0) (void)zparts_send(s->socket, envelope, more);
     } else {
         rc = zparts_send(s->socket, envelope, more);
@@ -178,7 +166,9 @@ static bool read_parts(struct zsock *s, struct zparts *parts, struct zsock_recei
     int first = s->router ? 1 : 0;
     *out = (struct zsock_received){.user = "", .key = "", .address = ""};
     if (parts->extra > 0 || parts->count < first + 1 || parts->count > first + 2) return false;
-    if (s->router && !peer_of(zparts_bytes(parts, 0), &out->peer)) return false;
+    uint32_t number = 0;
+    if (s->router && !zid_read(zparts_bytes(parts, 0), &number)) return false;
+    if (s->router) out->peer = peer_of(number);
     out->envelope = zparts_bytes(parts, first);
     out->has_payload = parts->count == first + 2;
     if (out->has_payload) out->payload = zparts_bytes(parts, first + 1);
@@ -190,10 +180,36 @@ static bool read_parts(struct zsock *s, struct zparts *parts, struct zsock_recei
     return out->user[0] != '\0';
 }
 
+/* Peers speak through their first part: the id before it is not theirs. */
+static bool may_speak(struct zsock *s, struct zparts *parts)
+{
+    if (!s->router || parts->count < 2) return true;
+    zmq_msg_t *part = &parts->parts[1];
+    return zpeers_heard(s->peers, zmq_msg_get(part, ZMQ_SRCFD), property(part, ZAP_KEY_PROPERTY),
+                        zparts_wire_bytes(parts, 1));
+}
+
+/* ZeroMQ counts up by one for a connection, or by none: what lies beyond was chosen by the peer. */
+static bool has_given_id(const struct zsock *s, struct bytes id)
+{
+    uint32_t number = 0;
+    if (!zid_read(id, &number)) return false;
+    uint32_t place = number - s->first;
+    return place > 0 && place <= zpeers_accepted_count(s->peers);
+}
+
+static bool chose_its_id(struct zsock *s, struct zparts *parts)
+{
+    if (!s->router || parts->count < 2 || has_given_id(s, zparts_bytes(parts, 0))) return false;
+    zpeers_cut(s->peers, zmq_msg_get(&parts->parts[1], ZMQ_SRCFD), "chose its own routing id");
+    return true;
+}
+
 static void take(struct zsock *s, struct zparts *parts)
 {
     struct zsock_received m;
-    if (!read_parts(s, parts, &m)) {
+    if (!may_speak(s, parts)) return;
+    if (chose_its_id(s, parts) || !read_parts(s, parts, &m)) {
         s->counts.malformed++;
         return;
     }
@@ -216,6 +232,7 @@ static void on_ready(void *context)
     struct zparts parts;
     const int64_t begun_ns = clock_now_ns();
     s->drained = false;
+    if (s->router) zpeers_drain(s->peers);
     for (int i = 0; goes_on(i, begun_ns) && !s->closing; i++) {
         if (zparts_receive(s->socket, &parts) != ZPARTS_MESSAGE) {
             s->drained = true;
@@ -288,7 +305,9 @@ const char *zsock_endpoint(const struct zsock *s)
 
 struct zsock_counts zsock_counts(const struct zsock *s)
 {
-    return s->counts;
+    struct zsock_counts counts = s->counts;
+    counts.cut = s->peers != NULL ? zpeers_cut_count(s->peers) : 0;
+    return counts;
 }
 
 /* ---- the context -------------------------------------------------------------------------------
@@ -323,7 +342,8 @@ static bool set_up(struct zsock *s, const struct zsock_options *o, struct error 
 
 static bool watch_monitor(struct zsock *s, uv_loop_t *loop, void *zmq_context, struct error *err)
 {
-    if (s->router) return true;
+    if (s->router && !zid_learn_first(zmq_context, s->socket, &s->first, err)) return false;
+    if (s->router) return zpeers_start(s->peers, loop, zmq_context, s->socket, err);
     s->monitor = zmonitor_open(zmq_context, s->socket, err);
     return s->monitor != NULL &&
            zwatch_start(&s->monitor_watch, loop, s->monitor, false, on_monitor_ready, s, err);
@@ -356,7 +376,9 @@ struct zsock *zsock_open(uv_loop_t *loop, void *zmq_context, const struct zsock_
     s->url = xstrdup(options->url);
     backoff_init(&s->redial, SOCKET_RECONNECT_MS * NS_PER_MS, SOCKET_RECONNECT_MAX_MS * NS_PER_MS);
     table_init(&s->queues);
-    s->socket = zmq_socket(zmq_context, options->router ? ZMQ_ROUTER : ZMQ_DEALER);
+    if (options->router) s->peers = zpeers_create(options->limits);
+    s->socket =
+        options->router ? zid_open_router(zmq_context) : zmq_socket(zmq_context, ZMQ_DEALER);
     if (s->socket == NULL) {
         error_set(err, ERROR_IO, "no more sockets: %s", zmq_strerror(errno));
     } else if (start(s, loop, zmq_context, options, err)) {
@@ -402,9 +424,14 @@ void zsock_close(struct zsock *s, zsock_closed on_closed, void *context)
     s->on_closed = on_closed;
     s->closed_context = context;
     drop_queues(s);
-    s->parts_open = 3;
+    s->parts_open = 4;
     if (s->retry_open) {
         uv_close((uv_handle_t *)&s->retry, on_retry_closed);
+    } else {
+        on_part_closed(s);
+    }
+    if (s->peers != NULL) {
+        zpeers_close(s->peers, on_part_closed, s);
     } else {
         on_part_closed(s);
     }

@@ -1,6 +1,7 @@
 /* zsock: a ROUTER or DEALER with CURVE on a libuv loop. A message is [envelope] or
  * [envelope][payload]; anything with more parts, an empty envelope, or from a peer that chose its
- * own routing id is dropped and counted. A turn receives 64 messages, and more (up to 1,024) while
+ * own routing id is dropped and counted. What a ROUTER bears from one connection is bounded
+ * (zpeers.h). A turn receives 64 messages, and more (up to 1,024) while
  * it takes less than three milliseconds: many share one commit, and nobody waits long. All options
  * are set before bind or connect and each result is checked. Loop thread only; never call
  * zsock_close from inside on_receive's stack frame and use the zsock after it. */
@@ -15,6 +16,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "proto/keys.h"
+#include "proto/zpeers.h"
 
 #define ZSOCK_TURN_MESSAGES 64 /* whatever they take */
 #define ZSOCK_TURN_MOST 1024
@@ -64,6 +66,7 @@ struct zsock_options {
     const uint8_t *server_key;   /* DEALER: KEY_BYTES of the other end */
     const char *zap_domain;      /* ROUTER */
     bool owner_polls;            /* see zsock_poll_events */
+    const struct zpeers_limits *limits; /* ROUTER; NULL: those of limits.h */
     zsock_receive on_receive;
     zsock_notice on_event; /* DEALER only; may be NULL */
     void *context;
@@ -103,6 +106,7 @@ struct zsock_counts {
     uint64_t sent;
     uint64_t malformed; /* wrong number of parts, empty envelope, chosen routing id, no User-Id */
     uint64_t queued;    /* now waiting for slow peers */
+    uint64_t cut;       /* connections that were cut off */
 };
 struct zsock_counts zsock_counts(const struct zsock *s);
 

@@ -1,0 +1,360 @@
+/* Rows are found by descriptor, and what is cut off is known by its cookie. */
+#include "proto/zpeers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <zmq.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/table.h"
+#include "base/xalloc.h"
+#include "proto/limits.h"
+#include "proto/tcp_facts.h"
+#include "proto/zmonitor.h"
+#include "proto/zwatch.h"
+
+#define LOOKS 1000       /* at a time: ten thousand connections take ten times as long */
+#define TURN_EVENTS 4096 /* of the monitor; more wait for the next turn */
+#define BEHIND 8         /* so much slower goes the clock of silence while the owner is behind */
+#define KEY_DIGITS                                                                                 \
+    16 /* enough to tell keys apart: nobody can make one that begins like another                  \
+        */
+
+_Static_assert(LIMIT_HELD_BYTES >
+                   SOCKET_ROUTER_HWM * (LIMIT_ENVELOPE_BYTES + LIMIT_CHUNK_BYTES) * 5 / 4,
+               "what may wait for a slow owner is not held against a peer");
+
+struct peer {
+    uint64_t cookie;
+    uint64_t given_bytes; /* on the wire, of what the owner received */
+    uint64_t held_bytes;
+    uint64_t key; /* 0: not known yet */
+    uint32_t since_ms;
+    bool open;
+    bool spoke;
+    bool cut;
+};
+
+struct key {
+    size_t connections;
+};
+
+struct zpeers {
+    struct zpeers_limits limits;
+    void *socket; /* borrowed */
+    void *monitor;
+    struct zwatch watch;
+    uv_timer_t timer; /* runs while there are connections */
+    bool timer_open;
+    int parts_open;
+    struct peer *peers; /* by descriptor */
+    size_t capacity;
+    size_t count;
+    size_t cursor;     /* where the next look goes on */
+    struct table keys; /* first digits -> struct key */
+    uint64_t accepted;
+    uint64_t held_bytes;
+    uint64_t cut;
+    int64_t looked_ns;
+    int64_t silence_ns; /* the clock of silence */
+    int64_t logged_ns;
+    uint64_t unlogged;
+    void (*on_closed)(void *context);
+    void *closed_context;
+};
+
+/* ---- the table
+ * --------------------------------------------------------------------------------- */
+
+static struct peer *find(const struct zpeers *p, int fd)
+{
+    if (fd < 0 || (size_t)fd >= p->capacity || !p->peers[fd].open) return NULL;
+    return &p->peers[fd];
+}
+
+static void leave_key(struct zpeers *p, struct peer *peer)
+{
+    struct key *key = peer->key != 0 ? table_get_u64(&p->keys, peer->key) : NULL;
+    if (key != NULL && --key->connections == 0) free(table_remove_u64(&p->keys, peer->key));
+    peer->key = 0;
+}
+
+static void forget(struct zpeers *p, int fd)
+{
+    struct peer *peer = find(p, fd);
+    if (peer == NULL) return;
+    leave_key(p, peer);
+    p->held_bytes -= peer->held_bytes;
+    p->count--;
+    peer->open = false;
+}
+
+static void make_room(struct zpeers *p, size_t fd)
+{
+    size_t before = p->capacity;
+    if (fd < before) return;
+    p->capacity = before > 0 ? before : 64;
+    while (p->capacity <= fd)
+        p->capacity *= 2;
+    p->peers = xrealloc_array(p->peers, p->capacity, sizeof(*p->peers));
+    memset(p->peers + before, 0, (p->capacity - before) * sizeof(*p->peers));
+}
+
+static uint32_t silence_ms(const struct zpeers *p)
+{
+    return (uint32_t)(p->silence_ns / NS_PER_MS);
+}
+
+static void on_look(uv_timer_t *timer);
+
+static void note_accepted(struct zpeers *p, int fd)
+{
+    if (fd < 0) return;
+    forget(p, fd);
+    make_room(p, (size_t)fd);
+    p->peers[fd] =
+        (struct peer){.cookie = tcp_facts_cookie(fd), .since_ms = silence_ms(p), .open = true};
+    p->accepted++;
+    if (p->count++ > 0) return;
+    p->looked_ns = clock_now_ns();
+    (void)uv_timer_start(&p->timer, on_look, p->limits.look_ms, p->limits.look_ms);
+}
+
+void zpeers_drain(struct zpeers *p)
+{
+    struct zmonitor_change change;
+    for (int i = 0; i < TURN_EVENTS && zmonitor_next_change(p->monitor, &change); i++) {
+        if (change.accepted) {
+            note_accepted(p, change.fd);
+        } else {
+            forget(p, change.fd);
+        }
+    }
+}
+
+static void on_monitor_ready(void *context)
+{
+    zpeers_drain(context);
+}
+
+/* ---- cutting off
+ * ------------------------------------------------------------------------------- */
+
+/* A peer may come back as often as it likes: a line a second. */
+static void log_cut(struct zpeers *p, int fd, const char *why)
+{
+    char address[64];
+    int64_t now_ns = clock_now_ns();
+    if (p->logged_ns != 0 && now_ns - p->logged_ns < NS_PER_S) {
+        p->unlogged++;
+        return;
+    }
+    tcp_facts_peer(fd, address, sizeof(address));
+    log_warn("cut off a connection that %s from=%s unsaid=%llu", why, address,
+             (unsigned long long)p->unlogged);
+    p->logged_ns = now_ns;
+    p->unlogged = 0;
+}
+
+/* ZeroMQ reads the end of the stream, and tells of it by its monitor. */
+void zpeers_cut(struct zpeers *p, int fd, const char *why)
+{
+    struct peer *peer = find(p, fd);
+    if (peer == NULL || peer->cut || peer->cookie == 0 || tcp_facts_cookie(fd) != peer->cookie)
+        return;
+    peer->cut = true;
+    p->cut++;
+    log_cut(p, fd, why);
+    (void)shutdown(fd, SHUT_RDWR);
+}
+
+/* ---- messages
+ * ---------------------------------------------------------------------------------- */
+
+static uint64_t key_number(const char *key)
+{
+    char digits[KEY_DIGITS + 1];
+    (void)snprintf(digits, sizeof(digits), "%.*s", KEY_DIGITS, key);
+    return strtoull(digits, NULL, 16);
+}
+
+/* A connection that says another key than before is another one: its end was not told yet. */
+static bool has_place(struct zpeers *p, struct peer *peer, uint64_t number)
+{
+    if (number == 0 || number == peer->key) return true;
+    leave_key(p, peer);
+    struct key *key = table_get_u64(&p->keys, number);
+    if (key == NULL) {
+        key = xcalloc(1, sizeof(*key));
+        (void)table_set_u64(&p->keys, number, key);
+    }
+    peer->key = number;
+    return ++key->connections <= p->limits.key_connections;
+}
+
+bool zpeers_heard(struct zpeers *p, int fd, const char *key, size_t wire_bytes)
+{
+    struct peer *peer = find(p, fd);
+    if (peer == NULL) return true;
+    peer->given_bytes += wire_bytes;
+    peer->spoke = true;
+    if (peer->cut) return false;
+    if (has_place(p, peer, key_number(key))) return true;
+    zpeers_cut(p, fd, "is one too many of its key");
+    return false;
+}
+
+/* ---- looking
+ * ----------------------------------------------------------------------------------- */
+
+static uint64_t less(uint64_t bytes, uint64_t by)
+{
+    return bytes > by ? bytes - by : 0;
+}
+
+/* Messages are counted a little larger than they were; nobody may save that up. */
+static void measure(struct zpeers *p, int fd, struct peer *peer)
+{
+    uint64_t received = 0;
+    if (!tcp_facts_received_bytes(fd, &received)) return;
+    if (peer->given_bytes > received) peer->given_bytes = received;
+    uint64_t held = received - peer->given_bytes;
+    /* The kernel's own buffer is bounded, by whatever this machine was tuned to. */
+    if (held > p->limits.held_crowded_bytes) held = less(held, tcp_facts_unread_bytes(fd));
+    p->held_bytes += held - peer->held_bytes;
+    peer->held_bytes = held;
+}
+
+static bool is_too_silent(const struct zpeers *p, const struct peer *peer)
+{
+    uint32_t waited_ms = silence_ms(p) - peer->since_ms;
+    return !peer->spoke && waited_ms > (uint64_t)(p->limits.silent_ns / NS_PER_MS);
+}
+
+static void look_at(struct zpeers *p, int fd)
+{
+    struct peer *peer = &p->peers[fd];
+    if (peer->cut) return;
+    measure(p, fd, peer);
+    bool crowded = p->held_bytes > p->limits.held_all_bytes;
+    uint64_t limit = crowded ? p->limits.held_crowded_bytes : p->limits.held_bytes;
+    if (peer->held_bytes > limit) zpeers_cut(p, fd, "sends without an end");
+    if (is_too_silent(p, peer)) zpeers_cut(p, fd, "says nothing");
+}
+
+static bool owner_is_behind(const struct zpeers *p)
+{
+    int events = 0;
+    size_t size = sizeof(events);
+    return zmq_getsockopt(p->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
+}
+
+/* Nobody is silent because we did not listen: time in which the loop stood still does not count,
+ * and while messages wait it counts little; a flood of them must not stop it. */
+static void pass_time(struct zpeers *p)
+{
+    const int64_t now_ns = clock_now_ns();
+    const int64_t most_ns = 2 * (int64_t)p->limits.look_ms * NS_PER_MS;
+    int64_t passed_ns = now_ns - p->looked_ns;
+    if (passed_ns > most_ns) passed_ns = most_ns;
+    p->looked_ns = now_ns;
+    p->silence_ns += owner_is_behind(p) ? passed_ns / BEHIND : passed_ns;
+}
+
+static void on_look(uv_timer_t *timer)
+{
+    struct zpeers *p = timer->data;
+    zpeers_drain(p);
+    pass_time(p);
+    for (size_t left = p->count < LOOKS ? p->count : LOOKS; left > 0;) {
+        p->cursor = (p->cursor + 1) % p->capacity;
+        if (!p->peers[p->cursor].open) continue;
+        look_at(p, (int)p->cursor);
+        left--;
+    }
+    if (p->count == 0) (void)uv_timer_stop(&p->timer);
+}
+
+/* ---- opening and closing
+ * ----------------------------------------------------------------------- */
+
+struct zpeers *zpeers_create(const struct zpeers_limits *limits)
+{
+    static const struct zpeers_limits usual = {.held_bytes = LIMIT_HELD_BYTES,
+                                               .held_all_bytes = LIMIT_HELD_ALL_BYTES,
+                                               .held_crowded_bytes = LIMIT_HELD_CROWDED_BYTES,
+                                               .silent_ns = PEER_SILENT_NS,
+                                               .key_connections = LIMIT_KEY_CONNECTIONS,
+                                               .look_ms = PEER_LOOK_MS};
+    struct zpeers *p = xcalloc(1, sizeof(*p));
+    p->limits = limits != NULL ? *limits : usual;
+    table_init(&p->keys);
+    return p;
+}
+
+bool zpeers_start(struct zpeers *p, uv_loop_t *loop, void *zmq_context, void *socket,
+                  struct error *err)
+{
+    p->socket = socket;
+    if (uv_timer_init(loop, &p->timer) != 0) {
+        return error_set(err, ERROR_IO, "the loop takes no timer");
+    }
+    p->timer.data = p;
+    p->timer_open = true;
+    p->monitor = zmonitor_open_router(zmq_context, socket, err);
+    return p->monitor != NULL &&
+           zwatch_start(&p->watch, loop, p->monitor, false, on_monitor_ready, p, err);
+}
+
+static void on_part_closed(void *context)
+{
+    struct zpeers *p = context;
+    if (--p->parts_open > 0) return;
+    if (p->monitor != NULL) zmonitor_close(p->monitor, p->socket);
+    table_finish_all(&p->keys);
+    free(p->peers);
+    if (p->on_closed != NULL) p->on_closed(p->closed_context);
+    free(p);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    on_part_closed(handle->data);
+}
+
+void zpeers_close(struct zpeers *p, void (*on_closed)(void *context), void *context)
+{
+    p->on_closed = on_closed;
+    p->closed_context = context;
+    p->parts_open = 2;
+    bool timer_open = p->timer_open;
+    zwatch_close(&p->watch, on_part_closed, p);
+    if (timer_open) {
+        uv_close((uv_handle_t *)&p->timer, on_timer_closed);
+    } else {
+        on_part_closed(p);
+    }
+}
+
+size_t zpeers_count(const struct zpeers *p)
+{
+    return p->count;
+}
+
+uint64_t zpeers_accepted_count(const struct zpeers *p)
+{
+    return p->accepted;
+}
+
+uint64_t zpeers_cut_count(const struct zpeers *p)
+{
+    return p->cut;
+}
+
+uint64_t zpeers_held_bytes(const struct zpeers *p)
+{
+    return p->held_bytes;
+}
