@@ -20,7 +20,7 @@ struct zpeers_limits {
     uint64_t held_crowded_bytes; /* this is the limit of one */
     int64_t silent_ns;           /* from being accepted to the first whole message */
     size_t key_connections;      /* of one key that have said something */
-    unsigned look_ms;            /* between two looks, at the most of a thousand connections each */
+    unsigned look_ms;            /* between two looks, at some hundred connections each */
 };
 
 struct zpeers;
