@@ -30,6 +30,7 @@ _Static_assert(LIMIT_HELD_BYTES >
 struct peer {
     uint64_t cookie;
     uint64_t given_bytes; /* on the wire, of what the owner received */
+    uint64_t calm_bytes;  /* received when we last looked and no message waited */
     uint64_t held_bytes;
     uint64_t key; /* 0: not known yet */
     uint32_t since_ms;
@@ -58,6 +59,7 @@ struct zpeers {
     uint64_t accepted;
     uint64_t held_bytes;
     uint64_t cut;
+    bool behind; /* messages waited for the owner when we last looked */
     int64_t looked_ns;
     int64_t silence_ns; /* the clock of silence */
     int64_t logged_ns;
@@ -195,11 +197,14 @@ static bool has_place(struct zpeers *p, struct peer *peer, uint64_t number)
     return ++key->connections <= p->limits.key_connections;
 }
 
+/* This message was not whole when no message waited, so all that had come by then was part of it or
+ * came before it: ZeroMQ's heartbeats too, of which we are told nothing. */
 bool zpeers_heard(struct zpeers *p, int fd, const char *key, size_t wire_bytes)
 {
     struct peer *peer = find(p, fd);
     if (peer == NULL) return true;
     peer->given_bytes += wire_bytes;
+    if (peer->given_bytes < peer->calm_bytes) peer->given_bytes = peer->calm_bytes;
     peer->spoke = true;
     if (peer->cut) return false;
     if (has_place(p, peer, key_number(key))) return true;
@@ -221,6 +226,7 @@ static void measure(struct zpeers *p, int fd, struct peer *peer)
     uint64_t received = 0;
     if (!tcp_facts_received_bytes(fd, &received)) return;
     if (peer->given_bytes > received) peer->given_bytes = received;
+    if (!p->behind) peer->calm_bytes = received;
     uint64_t held = received - peer->given_bytes;
     /* The kernel's own buffer is bounded, by whatever this machine was tuned to. */
     if (held > p->limits.held_crowded_bytes) held = less(held, tcp_facts_unread_bytes(fd));
@@ -261,7 +267,8 @@ static void pass_time(struct zpeers *p)
     int64_t passed_ns = now_ns - p->looked_ns;
     if (passed_ns > most_ns) passed_ns = most_ns;
     p->looked_ns = now_ns;
-    p->silence_ns += owner_is_behind(p) ? passed_ns / BEHIND : passed_ns;
+    p->behind = owner_is_behind(p);
+    p->silence_ns += p->behind ? passed_ns / BEHIND : passed_ns;
 }
 
 static void on_look(uv_timer_t *timer)

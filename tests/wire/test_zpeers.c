@@ -243,20 +243,25 @@ static bool has_looked_on(void *context)
     return --((struct slow *)context)->looks < 0;
 }
 
-static bool has_all(void *context)
+static void receive_all(struct slow *s, int part_count)
 {
-    struct slow *s = context;
     struct zparts parts;
     zpeers_drain(s->peers);
     while (zparts_receive(s->router, &parts) == ZPARTS_MESSAGE) {
         zmq_msg_t *part = &parts.parts[1];
-        assert_int_equal(parts.count, 3);
+        assert_int_equal(parts.count, part_count);
         assert_true(zpeers_heard(s->peers, zmq_msg_get(part, ZMQ_SRCFD),
                                  zmq_msg_gets(part, ZAP_KEY_PROPERTY),
                                  zparts_wire_bytes(&parts, 1)));
         zparts_finish(&parts);
         s->received++;
     }
+}
+
+static bool has_all(void *context)
+{
+    struct slow *s = context;
+    receive_all(s, 3);
     return s->received == WAITING;
 }
 
@@ -321,6 +326,44 @@ static void whole_messages_may_wait_for_a_slow_owner(void **state)
     assert_int_equal(zpeers_count(s.peers), 1);
     (void)zmq_close(raw);
     slow_close(&s);
+}
+
+struct beating {
+    struct slow slow;
+    void *raw;
+};
+
+/* One more word each time: what came since the one before is not much. */
+static bool holds_little(void *context)
+{
+    struct beating *b = context;
+    assert_true(zmq_send(b->raw, "x", 1, 0) >= 0);
+    receive_all(&b->slow, 2);
+    return b->slow.received > 0 && zpeers_held_bytes(b->slow.peers) < 1024;
+}
+
+static void heartbeats_do_not_pile_up(void **state)
+{
+    (void)state;
+    struct beating b;
+    struct key_pair keys;
+    char endpoint[ZSETUP_ENDPOINT_SIZE];
+    static char name[] = "alice";
+    const int interval_ms = 5;
+    slow_open(&b.slow, &usual, endpoint);
+    keys_generate(&keys);
+    wire_allow(&b.slow.wire, &keys, name);
+    b.raw = wire_raw(b.slow.wire.context, endpoint, b.slow.wire.server.public_key, &keys);
+    assert_int_equal(zmq_disconnect(b.raw, endpoint),
+                     0); /* the option is for connections to come */
+    assert_int_equal(zmq_setsockopt(b.raw, ZMQ_HEARTBEAT_IVL, &interval_ms, sizeof(interval_ms)),
+                     0);
+    assert_int_equal(zmq_connect(b.raw, endpoint), 0);
+    b.slow.wanted_bytes = 4096;
+    wire_until(&b.slow.wire, holds_enough, &b.slow, 5);
+    wire_until(&b.slow.wire, holds_little, &b, 5);
+    (void)zmq_close(b.raw);
+    slow_close(&b.slow);
 }
 
 /* ---- silence ---- */
@@ -435,6 +478,7 @@ int main(void)
         cmocka_unit_test(together_they_may_hold_less),
         cmocka_unit_test(a_whole_message_of_any_size_is_counted_whole),
         cmocka_unit_test(whole_messages_may_wait_for_a_slow_owner),
+        cmocka_unit_test(heartbeats_do_not_pile_up),
         cmocka_unit_test(who_says_nothing_is_cut),
         cmocka_unit_test(a_key_may_have_so_many_connections),
         cmocka_unit_test(a_routing_id_that_looks_given_is_dropped_and_cut),
