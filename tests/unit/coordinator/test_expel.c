@@ -1,10 +1,13 @@
-/* Ephemeral keys: which of them an hour is over for, whatever times their rows say, and what is
- * waited for when their worker has left. */
+/* Keys that are not allowed any more: which ephemeral ones an hour is over for, whatever times
+ * their rows say, and what is waited for when their worker has left; what a client was about to
+ * submit. */
 #include "field.h"
 
 #include "base/clock.h"
 #include "coordinator/expel.h"
+#include "coordinator/intake.h"
 #include "coordinator/shell.h"
+#include "proto/codec.h"
 
 struct door { /* as much of a coordinator as keys need */
     struct coordinator c;
@@ -217,6 +220,70 @@ static void what_has_begun_to_come_is_not_waited_for(void **state)
     leave_field(d, s);
 }
 
+/* ---- clients ---- */
+
+/* Opens it at once; the look at the models, which it waits for, is made when the loop runs. */
+static void open_submission(struct door *d, zsock_peer peer, const char *name)
+{
+    struct error err = {0};
+    struct digest sha256 = digest_of("x", 1);
+    char format[] = "text";
+    Farm__SubmitOpen open = FARM__SUBMIT_OPEN__INIT;
+    const struct keyring_entry *sender = keyring_choose(&d->c.keyring, name, "", &err);
+    assert_non_null(sender);
+    open.sha256 = codec_digest(&sha256);
+    open.size_bytes = 1;
+    open.format = format;
+    intake_open(d->c.intake, peer, 1, sender, false, &open);
+}
+
+static void open_intake(struct door *d, void **state)
+{
+    struct error err = {0};
+    const struct models_options none = {.engine = "/nonexistent"};
+    assert_int_equal(uv_loop_init(&d->c.loop), 0);
+    d->c.state = *state;
+    d->c.renders = ground_path(state, "renders");
+    d->c.models = models_create(&d->c.loop, &none);
+    owners_init(&d->c.owners);
+    audience_init(&d->c.audience);
+    outbound_init(&d->c.outbound);
+    d->c.intake = intake_create(&d->c, &err);
+    if (d->c.intake == NULL) fail_msg("%s", err.message);
+}
+
+static void close_intake(struct door *d)
+{
+    intake_destroy(d->c.intake);
+    models_destroy(d->c.models);
+    (void)uv_run(&d->c.loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&d->c.loop), 0);
+    outbound_finish(&d->c.outbound);
+    audience_finish(&d->c.audience);
+    owners_finish(&d->c.owners);
+    free(d->c.renders);
+}
+
+/* What waits for the look at the models is opened no more; of others it is. */
+static void what_waits_goes_with_its_key(void **state)
+{
+    struct error err = {0};
+    struct door *d = door_open(state);
+    open_intake(d, state);
+    allow(d, "stolen", "submit", false, 0);
+    allow(d, "ann", "submit", false, 0);
+    assert_false(tick(d));
+    open_submission(d, 1, "stolen");
+    open_submission(d, 2, "ann");
+    open_submission(d, 3, "stolen");
+    expel_key(&d->c, keyring_choose(&d->c.keyring, "stolen", "", &err));
+    (void)uv_run(&d->c.loop, UV_RUN_DEFAULT);
+    assert_int_equal(d->c.outbound.count, 1); /* ann's credit */
+    assert_int_equal(d->c.outbound.items[0].peer, 2);
+    close_intake(d);
+    door_close(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +293,7 @@ int main(void)
         ground_test(who_is_here_or_was_lately_stays),
         ground_test(what_is_here_whole_is_waited_for),
         ground_test(what_has_begun_to_come_is_not_waited_for),
+        ground_test(what_waits_goes_with_its_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
