@@ -163,6 +163,10 @@
 #define LIMIT_HELD_BYTES (64 * 1024 * 1024)
 #define LIMIT_HELD_ALL_BYTES (1024 * 1024 * 1024)
 #define LIMIT_HELD_CROWDED_BYTES (1024 * 1024)
+/* What was said to one connection and has not arrived, once all have so much: who asks for files
+ * keeps eight pieces of 256 KiB under way, who asks and does not read SOCKET_ROUTER_HWM of them. */
+#define LIMIT_UNSENT_BYTES (8 * 1024 * 1024)
+#define LIMIT_UNSENT_ALL_BYTES (UINT64_C(2) * 1024 * 1024 * 1024)
 #define LIMIT_KEY_CONNECTIONS 256      /* a worker has two; scripts run many zoe at once */
 #define PEER_SILENT_NS (30 * NS_PER_S) /* twice SOCKET_HANDSHAKE_MS: hello follows at once */
 #define PEER_LOOK_MS 250

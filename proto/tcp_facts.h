@@ -13,6 +13,8 @@ uint64_t tcp_facts_cookie(int fd);
 /* Since it was opened, those that nobody has read yet among them. */
 bool tcp_facts_received_bytes(int fd, uint64_t *out);
 uint64_t tcp_facts_unread_bytes(int fd);
+/* Since it was opened, those that the other end's kernel has got. */
+bool tcp_facts_acked_bytes(int fd, uint64_t *out);
 void tcp_facts_peer(int fd, char *out, size_t size); /* its address, "?" when unknown */
 
 #endif

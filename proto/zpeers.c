@@ -32,7 +32,10 @@ struct peer {
     uint64_t given_bytes; /* on the wire, of what the owner received */
     uint64_t calm_bytes;  /* received when we last looked and no message waited */
     uint64_t held_bytes;
-    uint64_t key; /* 0: not known yet */
+    uint64_t said_bytes; /* on the wire */
+    uint64_t unsent_bytes;
+    uint64_t key;    /* 0: not known yet */
+    uint32_t number; /* the ROUTER's, once it has spoken */
     uint32_t since_ms;
     bool open;
     bool spoke;
@@ -54,10 +57,12 @@ struct zpeers {
     struct peer *peers; /* by descriptor */
     size_t capacity;
     size_t count;
-    size_t cursor;     /* where the next look goes on */
-    struct table keys; /* first digits -> struct key */
+    size_t cursor;        /* where the next look goes on */
+    struct table keys;    /* first digits -> struct key */
+    struct table numbers; /* of peers that have spoken -> descriptor + 1 */
     uint64_t accepted;
     uint64_t held_bytes;
+    uint64_t unsent_bytes;
     uint64_t cut;
     bool behind; /* messages waited for the owner when we last looked */
     int64_t looked_ns;
@@ -89,7 +94,9 @@ static void forget(struct zpeers *p, int fd)
     struct peer *peer = find(p, fd);
     if (peer == NULL) return;
     leave_key(p, peer);
+    if (peer->spoke) (void)table_remove_u64(&p->numbers, peer->number);
     p->held_bytes -= peer->held_bytes;
+    p->unsent_bytes -= peer->unsent_bytes;
     p->count--;
     peer->open = false;
 }
@@ -197,12 +204,35 @@ static bool has_place(struct zpeers *p, struct peer *peer, uint64_t number)
     return ++key->connections <= p->limits.key_connections;
 }
 
+static void note_number(struct zpeers *p, int fd, struct peer *peer, uint32_t number)
+{
+    if (peer->spoke && peer->number == number) return;
+    if (peer->spoke) (void)table_remove_u64(&p->numbers, peer->number);
+    peer->number = number;
+    (void)table_set_u64(&p->numbers, number, (void *)((uintptr_t)fd + 1));
+}
+
+/* What ZMTP and CURVE make of a part, to the byte: what is counted too high here would add up. */
+static size_t on_the_wire(size_t part_bytes)
+{
+    size_t boxed = part_bytes + 33; /* a command's name, nonce, authenticator and flags */
+    return boxed + (boxed > UINT8_MAX ? 9 : 2);
+}
+
+void zpeers_said(struct zpeers *p, uint32_t number, size_t part_bytes)
+{
+    uintptr_t place = (uintptr_t)table_get_u64(&p->numbers, number);
+    struct peer *peer = place > 0 ? find(p, (int)(place - 1)) : NULL;
+    if (peer != NULL) peer->said_bytes += on_the_wire(part_bytes);
+}
+
 /* This message was not whole when no message waited, so all that had come by then was part of it or
  * came before it: ZeroMQ's heartbeats too, of which we are told nothing. */
-bool zpeers_heard(struct zpeers *p, int fd, const char *key, size_t wire_bytes)
+bool zpeers_heard(struct zpeers *p, int fd, uint32_t number, const char *key, size_t wire_bytes)
 {
     struct peer *peer = find(p, fd);
     if (peer == NULL) return true;
+    note_number(p, fd, peer, number);
     peer->given_bytes += wire_bytes;
     if (peer->given_bytes < peer->calm_bytes) peer->given_bytes = peer->calm_bytes;
     peer->spoke = true;
@@ -234,6 +264,22 @@ static void measure(struct zpeers *p, int fd, struct peer *peer)
     peer->held_bytes = held;
 }
 
+/* Handshakes and ZeroMQ's heartbeats arrive, too: a little more than was said. */
+static void measure_unsent(struct zpeers *p, int fd, struct peer *peer)
+{
+    uint64_t acked = 0;
+    if (!tcp_facts_acked_bytes(fd, &acked)) return;
+    uint64_t unsent = less(peer->said_bytes, acked);
+    p->unsent_bytes += unsent - peer->unsent_bytes;
+    peer->unsent_bytes = unsent;
+}
+
+static bool is_too_full(const struct zpeers *p, const struct peer *peer)
+{
+    return p->unsent_bytes > p->limits.unsent_all_bytes &&
+           peer->unsent_bytes > p->limits.unsent_bytes;
+}
+
 static bool is_too_silent(const struct zpeers *p, const struct peer *peer)
 {
     uint32_t waited_ms = silence_ms(p) - peer->since_ms;
@@ -245,9 +291,11 @@ static void look_at(struct zpeers *p, int fd)
     struct peer *peer = &p->peers[fd];
     if (peer->cut) return;
     measure(p, fd, peer);
+    measure_unsent(p, fd, peer);
     bool crowded = p->held_bytes > p->limits.held_all_bytes;
     uint64_t limit = crowded ? p->limits.held_crowded_bytes : p->limits.held_bytes;
     if (peer->held_bytes > limit) zpeers_cut(p, fd, "sends without an end");
+    if (is_too_full(p, peer)) zpeers_cut(p, fd, "does not read what it asked for");
     if (is_too_silent(p, peer)) zpeers_cut(p, fd, "says nothing");
 }
 
@@ -293,12 +341,15 @@ struct zpeers *zpeers_create(const struct zpeers_limits *limits)
     static const struct zpeers_limits usual = {.held_bytes = LIMIT_HELD_BYTES,
                                                .held_all_bytes = LIMIT_HELD_ALL_BYTES,
                                                .held_crowded_bytes = LIMIT_HELD_CROWDED_BYTES,
+                                               .unsent_bytes = LIMIT_UNSENT_BYTES,
+                                               .unsent_all_bytes = LIMIT_UNSENT_ALL_BYTES,
                                                .silent_ns = PEER_SILENT_NS,
                                                .key_connections = LIMIT_KEY_CONNECTIONS,
                                                .look_ms = PEER_LOOK_MS};
     struct zpeers *p = xcalloc(1, sizeof(*p));
     p->limits = limits != NULL ? *limits : usual;
     table_init(&p->keys);
+    table_init(&p->numbers);
     return p;
 }
 
@@ -322,6 +373,7 @@ static void on_part_closed(void *context)
     if (--p->parts_open > 0) return;
     if (p->monitor != NULL) zmonitor_close(p->monitor, p->socket);
     table_finish_all(&p->keys);
+    table_finish(&p->numbers);
     free(p->peers);
     if (p->on_closed != NULL) p->on_closed(p->closed_context);
     free(p);
@@ -364,4 +416,9 @@ uint64_t zpeers_cut_count(const struct zpeers *p)
 uint64_t zpeers_held_bytes(const struct zpeers *p)
 {
     return p->held_bytes;
+}
+
+uint64_t zpeers_unsent_bytes(const struct zpeers *p)
+{
+    return p->unsent_bytes;
 }

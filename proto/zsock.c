@@ -58,6 +58,12 @@ static zsock_peer peer_of(uint32_t number)
 /* ---- sending ----------------------------------------------------------------------------------
  */
 
+static void note_said(struct zsock *s, uint32_t number, struct bytes envelope, struct bytes payload)
+{
+    zpeers_said(s->peers, number, envelope.size);
+    if (payload.data != NULL) zpeers_said(s->peers, number, payload.size);
+}
+
 /* Only the first part can be refused: what follows belongs to it. */
 static enum zsock_result send_now(struct zsock *s, zsock_peer peer, struct bytes envelope,
                                   struct bytes payload)
@@ -69,6 +75,7 @@ static enum zsock_result send_now(struct zsock *s, zsock_peer peer, struct bytes
         zid_write((uint32_t)peer, id);
         rc = zparts_send(s->socket, (struct bytes){id, ZID_BYTES}, true);
         if (rc >= 0) (void)zparts_send(s->socket, envelope, more);
+        if (rc >= 0) note_said(s, (uint32_t)peer, envelope, payload);
     } else {
         rc = zparts_send(s->socket, envelope, more);
     }
@@ -184,9 +191,11 @@ static bool read_parts(struct zsock *s, struct zparts *parts, struct zsock_recei
 static bool may_speak(struct zsock *s, struct zparts *parts)
 {
     if (!s->router || parts->count < 2) return true;
+    uint32_t number = 0;
     zmq_msg_t *part = &parts->parts[1];
-    return zpeers_heard(s->peers, zmq_msg_get(part, ZMQ_SRCFD), property(part, ZAP_KEY_PROPERTY),
-                        zparts_wire_bytes(parts, 1));
+    (void)zid_read(zparts_bytes(parts, 0), &number);
+    return zpeers_heard(s->peers, zmq_msg_get(part, ZMQ_SRCFD), number,
+                        property(part, ZAP_KEY_PROPERTY), zparts_wire_bytes(parts, 1));
 }
 
 /* ZeroMQ counts up by one for a connection, or by none: what lies beyond was chosen by the peer. */
@@ -306,7 +315,9 @@ const char *zsock_endpoint(const struct zsock *s)
 struct zsock_counts zsock_counts(const struct zsock *s)
 {
     struct zsock_counts counts = s->counts;
-    counts.cut = s->peers != NULL ? zpeers_cut_count(s->peers) : 0;
+    if (s->peers == NULL) return counts;
+    counts.cut = zpeers_cut_count(s->peers);
+    counts.unsent_bytes = zpeers_unsent_bytes(s->peers);
     return counts;
 }
 

@@ -107,6 +107,7 @@ struct zsock_counts {
     uint64_t malformed; /* wrong number of parts, empty envelope, chosen routing id, no User-Id */
     uint64_t queued;    /* now waiting for slow peers */
     uint64_t cut;       /* connections that were cut off */
+    uint64_t unsent_bytes; /* ROUTER: in ZeroMQ or the kernel, as of the last looks (zpeers.h) */
 };
 struct zsock_counts zsock_counts(const struct zsock *s);
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "proto/limits.h"
+#include "proto/zid.h"
 #include "proto/zparts.h"
 #include "proto/zpeers.h"
 #include "proto/zsetup.h"
@@ -14,6 +15,8 @@
 static const struct zpeers_limits usual = {.held_bytes = LIMIT_HELD_BYTES,
                                            .held_all_bytes = LIMIT_HELD_ALL_BYTES,
                                            .held_crowded_bytes = LIMIT_HELD_CROWDED_BYTES,
+                                           .unsent_bytes = LIMIT_UNSENT_BYTES,
+                                           .unsent_all_bytes = LIMIT_UNSENT_ALL_BYTES,
                                            .silent_ns = PEER_SILENT_NS,
                                            .key_connections = LIMIT_KEY_CONNECTIONS,
                                            .look_ms = 5};
@@ -250,7 +253,9 @@ static void receive_all(struct slow *s, int part_count)
     while (zparts_receive(s->router, &parts) == ZPARTS_MESSAGE) {
         zmq_msg_t *part = &parts.parts[1];
         assert_int_equal(parts.count, part_count);
-        assert_true(zpeers_heard(s->peers, zmq_msg_get(part, ZMQ_SRCFD),
+        uint32_t number = 0;
+        assert_true(zid_read(zparts_bytes(&parts, 0), &number));
+        assert_true(zpeers_heard(s->peers, zmq_msg_get(part, ZMQ_SRCFD), number,
                                  zmq_msg_gets(part, ZAP_KEY_PROPERTY),
                                  zparts_wire_bytes(&parts, 1)));
         zparts_finish(&parts);
@@ -366,6 +371,79 @@ static void heartbeats_do_not_pile_up(void **state)
     slow_close(&b.slow);
 }
 
+/* ---- who does not read ---- */
+
+/* Its kernel and its ZeroMQ take in as little as they can. */
+static void *open_deaf(struct farm *f)
+{
+    const int one = 1, small = 65536;
+    const char *url = zsock_endpoint(f->server.socket);
+    void *raw = wire_raw(f->wire.context, url, f->wire.server.public_key, &f->others);
+    assert_int_equal(zmq_disconnect(raw, url), 0); /* options are for connections to come */
+    assert_int_equal(zmq_setsockopt(raw, ZMQ_RCVHWM, &one, sizeof(one)), 0);
+    assert_int_equal(zmq_setsockopt(raw, ZMQ_RCVBUF, &small, sizeof(small)), 0);
+    assert_int_equal(zmq_connect(raw, url), 0);
+    f->server.wanted = f->server.received + 1;
+    assert_true(zmq_send(raw, "all of it, please", 17, 0) >= 0);
+    wire_until(&f->wire, has_wanted, &f->server, 0);
+    return raw;
+}
+
+static void send_chunks(struct farm *f, zsock_peer peer, int count)
+{
+    static const uint8_t chunk[LIMIT_CHUNK_BYTES];
+    struct bytes payload = {chunk, sizeof(chunk)};
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(zsock_send(f->server.socket, peer, wire_text("c"), payload), ZSOCK_SENT);
+    }
+}
+
+static void who_does_not_read_is_cut_when_all_have_much(void **state)
+{
+    (void)state;
+    struct farm f;
+    struct zpeers_limits limits = usual;
+    limits.unsent_bytes = 2 * MIB;
+    limits.unsent_all_bytes = 12 * MIB;
+    farm_open(&f, &limits);
+    void *raws[2];
+    for (int i = 0; i < 2; i++) {
+        raws[i] = open_deaf(&f);
+        send_chunks(&f, f.server.peer, 32);
+    }
+    f.server.wanted = 1;
+    wire_until(&f.wire, is_cut, &f.server, 0);
+    (void)zmq_close(raws[0]);
+    (void)zmq_close(raws[1]);
+    farm_close(&f);
+}
+
+static bool is_all_sent(void *context)
+{
+    return zsock_counts(((struct farm *)context)->server.socket).unsent_bytes == 0;
+}
+
+/* What is counted a byte too high a message would be a flood one day. */
+static void what_was_read_is_no_backlog(void **state)
+{
+    (void)state;
+    struct farm f;
+    static const uint8_t bytes[512];
+    farm_open(&f, &usual);
+    for (int round = 0; round < 4; round++) {
+        f.client.wanted += (int)sizeof(bytes);
+        for (size_t size = 1; size <= sizeof(bytes); size++)
+            assert_true(zsock_send(f.server.socket, f.server.peer, (struct bytes){bytes, size},
+                                   (struct bytes){0}) <= ZSOCK_QUEUED);
+        wire_until(&f.wire, has_wanted, &f.client, 0);
+    }
+    f.client.wanted += 8;
+    send_chunks(&f, f.server.peer, 8);
+    wire_until(&f.wire, has_wanted, &f.client, 0);
+    wire_until(&f.wire, is_all_sent, &f, 0);
+    farm_close(&f);
+}
+
 /* ---- silence ---- */
 
 static void who_says_nothing_is_cut(void **state)
@@ -479,6 +557,8 @@ int main(void)
         cmocka_unit_test(a_whole_message_of_any_size_is_counted_whole),
         cmocka_unit_test(whole_messages_may_wait_for_a_slow_owner),
         cmocka_unit_test(heartbeats_do_not_pile_up),
+        cmocka_unit_test(who_does_not_read_is_cut_when_all_have_much),
+        cmocka_unit_test(what_was_read_is_no_backlog),
         cmocka_unit_test(who_says_nothing_is_cut),
         cmocka_unit_test(a_key_may_have_so_many_connections),
         cmocka_unit_test(a_routing_id_that_looks_given_is_dropped_and_cut),
