@@ -171,16 +171,8 @@ class Run:
                 "programs": str(BIN.relative_to(SOURCE)) if BIN.is_relative_to(SOURCE) else BIN.name}
 
     def conclude(self, report):
-        """The same sentence about several things (a check a kill) is one line of the report: the worst one, and how often it was right."""
-        merged = {}
-        for e in self.expectations:
-            known = merged.setdefault(e["what"], {**e, "of": 0, "right": 0})
-            known["of"] += 1
-            known["right"] += e["ok"]
-            if known["ok"] and not e["ok"]:
-                known.update(ok=False, detail=e["detail"])
         report["checker"] = self.checker
-        report["expectations"] = list(merged.values())
+        report["expectations"] = merged(self.expectations)
         report["verdict"] = "green" if all(e["ok"] for e in self.expectations) else "red"
 
     def text(self, report):
@@ -192,6 +184,18 @@ class Run:
         lines += [f"  {'ok   ' if e['ok'] else 'WRONG'} {e['what']}" + (f" ({e['right']} of {e['of']})" if e["of"] > 1 else "") + ("" if e["ok"] else f": {e['detail']}")
                   for e in report["expectations"]]
         return "\n".join([*lines, f"  the checker: {report['checker']}", f"  {report['verdict']}"])
+
+
+def merged(expectations):
+    """The same sentence about several things (a check a kill) is one line of the report: the worst one, and how often it was right."""
+    lines = {}
+    for e in expectations:
+        known = lines.setdefault(e["what"], {**e, "of": 0, "right": 0})
+        known["of"] += e.get("of", 1)
+        known["right"] += e.get("right", e["ok"])
+        if known["ok"] and not e["ok"]:
+            known.update(ok=False, detail=e["detail"])
+    return list(lines.values())
 
 
 def commit():

@@ -1,14 +1,16 @@
 """Power cuts. A farm is recorded while it is told to submit, cancel, remove and drain; then its folders, the coordinator's and the workers', are rebuilt as a cut at any point of
 the recording would have left them, and a coordinator is started on each: the database is sound, what was acknowledged is there, what is published is whole. Some run on."""
+import collections
 import json
 import os
 import signal
 import time
 
+import chaos_jobs
 import chaos_load
 import power_cut
 import power_log
-from chaos_run import CannotRun, Scenario
+from chaos_run import CannotRun, Scenario, merged
 
 STEPS, STEP_MS = 8, 20
 SYNC_US = 10_000          # a slow disk: what is not waited for shows
@@ -110,6 +112,41 @@ def record(run, log):
     return book
 
 
+class Judges:
+    """The cuts, one after the other; several of these share them (chaos_jobs)."""
+
+    def __init__(self, run, recording, book, places, to_the_end):
+        self.run, self.recording, self.book = run, recording, book
+        self.places, self.to_the_end = places, to_the_end
+
+    def judge(self, number, at, disk):
+        cut = power_cut.Cut(self.run, self.recording, self.book, disk.forward(at), number)
+        self.run.tried[f"{CUT}, {cut.mode}"] += 1
+        self.run.hits[f"{CUT}, {cut.mode}"] += cut.unsynced > 0
+        cut.judge(number in self.to_the_end)
+
+    def share(self, job):
+        """In a process of its own: what it found of its share."""
+        disk = power_log.Disk(self.recording.records, self.recording.root)
+        self.run.expectations, self.run.tried, self.run.hits = [], collections.Counter(), collections.Counter()
+        for number, at in enumerate(self.places):
+            if number % chaos_jobs.JOBS == job:
+                self.judge(number, at, disk)
+        return merged(self.run.expectations), self.run.tried, self.run.hits, disk.faults["syncs"]
+
+    def judge_all(self):
+        """How many syncs there were."""
+        syncs = 0
+        for found in chaos_jobs.results(self.share):
+            if self.run.expect(found is not None, "every cut is judged"):
+                expectations, tried, hits, seen = found
+                self.run.expectations += expectations
+                self.run.tried.update(tried)
+                self.run.hits.update(hits)
+                syncs = max(syncs, seen)
+        return syncs
+
+
 def run_it(run):
     log = run.farm.folder.resolve() / "power.records"
     if not power_cut.SHIM.exists():
@@ -117,17 +154,12 @@ def run_it(run):
     run.attempts_max = 6
     book = record(run, log)
     recording = power_cut.Recording(run, log)
-    disk = power_log.Disk(recording.records, recording.root)
     cuts = CUTS_SHORT if run.short else max(CUTS_SHORT, run.tasks // TASKS_A_CUT)
     on = max(RUN_ON_SHORT, cuts // CUTS_A_RUN_ON)
     places = recording.places(cuts, run.draw, book.told_ns())
     to_the_end = set(run.draw.sample(range(cuts), on))
-    for number, at in enumerate(places):
-        cut = power_cut.Cut(run, recording, book, disk.forward(at), number)
-        run.tried[f"{CUT}, {cut.mode}"] += 1
-        run.hits[f"{CUT}, {cut.mode}"] += cut.unsynced > 0
-        cut.judge(number in to_the_end)
-    run.measured.update(records=len(recording.records), syncs=disk.faults["syncs"], results_stored=len(recording.removals), clips_announced=len(book.published),
+    syncs = Judges(run, recording, book, places, to_the_end).judge_all()
+    run.measured.update(records=len(recording.records), syncs=syncs, results_stored=len(recording.removals), clips_announced=len(book.published),
                         cuts_run_on=on)
     run.expect(book.canceled_ns and book.removed_ns, "the recording has a cancel and a removal", json.dumps([len(book.canceled_ns), len(book.removed_ns)]))
     run.expect(any(run.hits.values()), "faults hit")
