@@ -15,27 +15,15 @@ uint64_t tcp_facts_cookie(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
 }
 
-/* Older kernels know less of it: false when they do not know the eight bytes at `offset`. */
-static bool read_info(int fd, struct tcp_info *info, size_t offset)
-{
-    socklen_t size = sizeof(*info);
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) == 0 &&
-           size >= offset + sizeof(uint64_t);
-}
-
-bool tcp_facts_received_bytes(int fd, uint64_t *out)
+/* Older kernels tell less. */
+bool tcp_facts_bytes(int fd, struct tcp_bytes *out)
 {
     struct tcp_info info;
-    if (!read_info(fd, &info, offsetof(struct tcp_info, tcpi_bytes_received))) return false;
-    *out = info.tcpi_bytes_received;
-    return true;
-}
-
-bool tcp_facts_acked_bytes(int fd, uint64_t *out)
-{
-    struct tcp_info info;
-    if (!read_info(fd, &info, offsetof(struct tcp_info, tcpi_bytes_acked))) return false;
-    *out = info.tcpi_bytes_acked;
+    socklen_t size = sizeof(info);
+    const size_t wanted =
+        offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || size < wanted) return false;
+    *out = (struct tcp_bytes){.received = info.tcpi_bytes_received, .acked = info.tcpi_bytes_acked};
     return true;
 }
 

@@ -10,11 +10,12 @@
 /* A number that no other socket of this machine has had or will have; 0 = unknown. A descriptor is
  * used again as soon as it is closed. */
 uint64_t tcp_facts_cookie(int fd);
-/* Since it was opened, those that nobody has read yet among them. */
-bool tcp_facts_received_bytes(int fd, uint64_t *out);
+struct tcp_bytes {     /* since it was opened */
+    uint64_t received; /* those that nobody has read yet among them */
+    uint64_t acked;    /* said, and the other end's kernel has got them */
+};
+bool tcp_facts_bytes(int fd, struct tcp_bytes *out);
 uint64_t tcp_facts_unread_bytes(int fd);
-/* Since it was opened, those that the other end's kernel has got. */
-bool tcp_facts_acked_bytes(int fd, uint64_t *out);
 void tcp_facts_peer(int fd, char *out, size_t size); /* its address, "?" when unknown */
 
 #endif

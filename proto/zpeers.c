@@ -251,10 +251,8 @@ static uint64_t less(uint64_t bytes, uint64_t by)
 }
 
 /* Messages are counted a little larger than they were; nobody may save that up. */
-static void measure(struct zpeers *p, int fd, struct peer *peer)
+static void measure_held(struct zpeers *p, int fd, struct peer *peer, uint64_t received)
 {
-    uint64_t received = 0;
-    if (!tcp_facts_received_bytes(fd, &received)) return;
     if (peer->given_bytes > received) peer->given_bytes = received;
     if (!p->behind) peer->calm_bytes = received;
     uint64_t held = received - peer->given_bytes;
@@ -265,13 +263,19 @@ static void measure(struct zpeers *p, int fd, struct peer *peer)
 }
 
 /* Handshakes and ZeroMQ's heartbeats arrive, too: a little more than was said. */
-static void measure_unsent(struct zpeers *p, int fd, struct peer *peer)
+static void measure_unsent(struct zpeers *p, struct peer *peer, uint64_t acked)
 {
-    uint64_t acked = 0;
-    if (!tcp_facts_acked_bytes(fd, &acked)) return;
     uint64_t unsent = less(peer->said_bytes, acked);
     p->unsent_bytes += unsent - peer->unsent_bytes;
     peer->unsent_bytes = unsent;
+}
+
+static void measure(struct zpeers *p, int fd, struct peer *peer)
+{
+    struct tcp_bytes bytes;
+    if (!tcp_facts_bytes(fd, &bytes)) return;
+    measure_held(p, fd, peer, bytes.received);
+    measure_unsent(p, peer, bytes.acked);
 }
 
 static bool is_too_full(const struct zpeers *p, const struct peer *peer)
@@ -291,7 +295,6 @@ static void look_at(struct zpeers *p, int fd)
     struct peer *peer = &p->peers[fd];
     if (peer->cut) return;
     measure(p, fd, peer);
-    measure_unsent(p, fd, peer);
     bool crowded = p->held_bytes > p->limits.held_all_bytes;
     uint64_t limit = crowded ? p->limits.held_crowded_bytes : p->limits.held_bytes;
     if (peer->held_bytes > limit) zpeers_cut(p, fd, "sends without an end");
