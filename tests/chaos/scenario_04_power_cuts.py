@@ -118,6 +118,7 @@ class Judges:
     def __init__(self, run, recording, book, places, to_the_end):
         self.run, self.recording, self.book = run, recording, book
         self.places, self.to_the_end = places, to_the_end
+        self.tickets = chaos_jobs.Tickets(len(places))
 
     def judge(self, number, at, disk):
         cut = power_cut.Cut(self.run, self.recording, self.book, disk.forward(at), number)
@@ -125,13 +126,12 @@ class Judges:
         self.run.hits[f"{CUT}, {cut.mode}"] += cut.unsynced > 0
         cut.judge(number in self.to_the_end)
 
-    def share(self, job):
+    def share(self):
         """In a process of its own: what it found of its share."""
         disk = power_log.Disk(self.recording.records, self.recording.root)
         self.run.expectations, self.run.tried, self.run.hits = [], collections.Counter(), collections.Counter()
-        for number, at in enumerate(self.places):
-            if number % chaos_jobs.JOBS == job:
-                self.judge(number, at, disk)
+        for number in self.tickets:            # in the order of their places, as the disk goes on
+            self.judge(number, self.places[number], disk)
         return merged(self.run.expectations), self.run.tried, self.run.hits, disk.faults["syncs"]
 
     def judge_all(self):
