@@ -123,11 +123,16 @@ static void end_transfer(struct transfer *t)
     free_transfer(t);
 }
 
-/* What has come of it goes, too: nobody else would ever remove it. */
-static void fail(struct transfer *t, const struct error *err)
+/* Nobody else would ever remove it. */
+static void drop_bytes(struct transfer *t)
 {
     artifact_upload_close(t->upload, false);
     t->upload = NULL;
+}
+
+static void fail(struct transfer *t, const struct error *err)
+{
+    drop_bytes(t);
     for (const struct listener *l = t->listeners; l != NULL; l = l->next)
         say_problem(t->all, l, err);
     end_transfer(t);
@@ -434,8 +439,7 @@ void inputs_gone(struct inputs *in, zsock_peer peer)
 static void abandon(struct transfer *t)
 {
     if (t->state == CHECKING) releases_add(&t->all->released, &t->sha256);
-    artifact_upload_close(t->upload, false);
-    t->upload = NULL;
+    drop_bytes(t);
     end_transfer(t);
 }
 

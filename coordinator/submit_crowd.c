@@ -62,11 +62,12 @@ bool submit_crowd_inherit(const struct submit_crowd *c, struct submit_request *r
     return true;
 }
 
-static void expel_listeners(struct submit_crowd *c, const uint8_t key[KEY_BYTES])
+/* Those of this client or, when one is given, of this key. */
+static void remove_listeners(struct submit_crowd *c, uint64_t client, const uint8_t *key)
 {
     for (struct submit_listener **at = &c->listeners; *at != NULL;) {
         struct submit_listener *l = *at;
-        if (!keys_equal(l->opener, key)) {
+        if (key != NULL ? !keys_equal(l->opener, key) : l->client != client) {
             at = &l->next;
             continue;
         }
@@ -77,7 +78,7 @@ static void expel_listeners(struct submit_crowd *c, const uint8_t key[KEY_BYTES]
 
 void submit_crowd_expel(struct submit_crowd *c, const uint8_t key[KEY_BYTES])
 {
-    expel_listeners(c, key);
+    remove_listeners(c, 0, key);
     for (struct submit_waiting **at = &c->waiting; *at != NULL;) {
         struct submit_waiting *w = *at;
         if (!keys_equal(w->request.opener, key)) {
@@ -92,15 +93,7 @@ void submit_crowd_expel(struct submit_crowd *c, const uint8_t key[KEY_BYTES])
 
 void submit_crowd_gone(struct submit_crowd *c, uint64_t client)
 {
-    for (struct submit_listener **at = &c->listeners; *at != NULL;) {
-        struct submit_listener *l = *at;
-        if (l->client != client) {
-            at = &l->next;
-            continue;
-        }
-        *at = l->next;
-        free(l);
-    }
+    remove_listeners(c, client, NULL);
 }
 
 void submit_crowd_answer(const struct submit_crowd *c, const struct submit_callbacks *callbacks,

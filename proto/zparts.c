@@ -5,8 +5,6 @@
 
 #include "base/xalloc.h"
 
-#define FRAME_BYTES 48 /* of ZMTP and CURVE around a part: 42 at most */
-
 static bool more_follows(zmq_msg_t *part)
 {
     return zmq_msg_more(part) != 0;
@@ -37,7 +35,7 @@ static bool receive_rest(void *socket, struct zparts *p)
         (void)zmq_msg_close(&part);
         if (got < 0) return false;
         p->extra++;
-        p->extra_bytes += (size_t)got;
+        p->extra_bytes += zparts_frame_bytes((size_t)got);
     }
     return true;
 }
@@ -75,11 +73,17 @@ struct bytes zparts_bytes(struct zparts *p, int index)
     return (struct bytes){data != NULL ? data : nothing, size};
 }
 
+size_t zparts_frame_bytes(size_t part_bytes)
+{
+    size_t boxed = part_bytes + 33; /* a command's name, nonce, authenticator and flags */
+    return boxed + (boxed > UINT8_MAX ? 9 : 2);
+}
+
 size_t zparts_wire_bytes(const struct zparts *p, int first)
 {
-    size_t bytes = p->extra_bytes + (size_t)p->extra * FRAME_BYTES;
+    size_t bytes = p->extra_bytes;
     for (int i = first; i < p->count; i++)
-        bytes += zmq_msg_size(&p->parts[i]) + FRAME_BYTES;
+        bytes += zparts_frame_bytes(zmq_msg_size(&p->parts[i]));
     return bytes;
 }
 

@@ -14,14 +14,14 @@
 #include "proto/limits.h"
 #include "proto/tcp_facts.h"
 #include "proto/zmonitor.h"
+#include "proto/zparts.h"
 #include "proto/zwatch.h"
 
 #define LOOKS 600        /* at a time, of a microsecond each: a quarter of 10,000 in a second */
 #define TURN_EVENTS 4096 /* of the monitor; more wait for the next turn */
 #define BEHIND 8         /* so much slower goes the clock of silence while the owner is behind */
-#define KEY_DIGITS                                                                                 \
-    16 /* enough to tell keys apart: nobody can make one that begins like another                  \
-        */
+/* Enough to tell keys apart: nobody can make one that begins like another. */
+#define KEY_DIGITS 16
 
 _Static_assert(LIMIT_HELD_BYTES >
                    SOCKET_ROUTER_HWM * (LIMIT_ENVELOPE_BYTES + LIMIT_CHUNK_BYTES) * 5 / 4,
@@ -42,10 +42,6 @@ struct peer {
     bool cut;
 };
 
-struct key {
-    size_t connections;
-};
-
 struct zpeers {
     struct zpeers_limits limits;
     void *socket; /* borrowed */
@@ -58,7 +54,7 @@ struct zpeers {
     size_t capacity;
     size_t count;
     size_t cursor;        /* where the next look goes on */
-    struct table keys;    /* first digits -> struct key */
+    struct table keys;    /* first digits -> connections, as a pointer's number */
     struct table numbers; /* of peers that have spoken -> descriptor + 1 */
     uint64_t accepted;
     uint64_t held_bytes;
@@ -84,8 +80,12 @@ static struct peer *find(const struct zpeers *p, int fd)
 
 static void leave_key(struct zpeers *p, struct peer *peer)
 {
-    struct key *key = peer->key != 0 ? table_get_u64(&p->keys, peer->key) : NULL;
-    if (key != NULL && --key->connections == 0) free(table_remove_u64(&p->keys, peer->key));
+    if (peer->key == 0) return;
+    uintptr_t left = (uintptr_t)table_get_u64(&p->keys, peer->key) - 1;
+    if (left > 0)
+        (void)table_set_u64(&p->keys, peer->key, (void *)left);
+    else
+        (void)table_remove_u64(&p->keys, peer->key);
     peer->key = 0;
 }
 
@@ -190,40 +190,33 @@ static uint64_t key_number(const char *key)
     return strtoull(digits, NULL, 16);
 }
 
-/* A connection that says another key than before is another one: its end was not told yet. */
 static bool has_place(struct zpeers *p, struct peer *peer, uint64_t number)
 {
     if (number == 0 || number == peer->key) return true;
     leave_key(p, peer);
-    struct key *key = table_get_u64(&p->keys, number);
-    if (key == NULL) {
-        key = xcalloc(1, sizeof(*key));
-        (void)table_set_u64(&p->keys, number, key);
-    }
+    uintptr_t connections = (uintptr_t)table_get_u64(&p->keys, number) + 1;
+    (void)table_set_u64(&p->keys, number, (void *)connections);
     peer->key = number;
-    return ++key->connections <= p->limits.key_connections;
+    return connections <= p->limits.key_connections;
 }
 
-static void note_number(struct zpeers *p, int fd, struct peer *peer, uint32_t number)
+/* True for the first message of a connection. One with another number is another one: the end of
+ * that before it was not told yet. */
+static bool is_new(struct zpeers *p, int fd, struct peer *peer, uint32_t number)
 {
-    if (peer->spoke && peer->number == number) return;
+    if (peer->spoke && peer->number == number) return false;
     if (peer->spoke) (void)table_remove_u64(&p->numbers, peer->number);
     peer->number = number;
+    peer->spoke = true;
     (void)table_set_u64(&p->numbers, number, (void *)((uintptr_t)fd + 1));
-}
-
-/* What ZMTP and CURVE make of a part, to the byte: what is counted too high here would add up. */
-static size_t on_the_wire(size_t part_bytes)
-{
-    size_t boxed = part_bytes + 33; /* a command's name, nonce, authenticator and flags */
-    return boxed + (boxed > UINT8_MAX ? 9 : 2);
+    return true;
 }
 
 void zpeers_said(struct zpeers *p, uint32_t number, size_t part_bytes)
 {
     uintptr_t place = (uintptr_t)table_get_u64(&p->numbers, number);
     struct peer *peer = place > 0 ? find(p, (int)(place - 1)) : NULL;
-    if (peer != NULL) peer->said_bytes += on_the_wire(part_bytes);
+    if (peer != NULL) peer->said_bytes += zparts_frame_bytes(part_bytes);
 }
 
 /* This message was not whole when no message waited, so all that had come by then was part of it or
@@ -232,12 +225,11 @@ bool zpeers_heard(struct zpeers *p, int fd, uint32_t number, const char *key, si
 {
     struct peer *peer = find(p, fd);
     if (peer == NULL) return true;
-    note_number(p, fd, peer, number);
     peer->given_bytes += wire_bytes;
     if (peer->given_bytes < peer->calm_bytes) peer->given_bytes = peer->calm_bytes;
-    peer->spoke = true;
+    const bool first = is_new(p, fd, peer, number);
     if (peer->cut) return false;
-    if (has_place(p, peer, key_number(key))) return true;
+    if (!first || has_place(p, peer, key_number(key))) return true;
     zpeers_cut(p, fd, "is one too many of its key");
     return false;
 }
@@ -250,7 +242,7 @@ static uint64_t less(uint64_t bytes, uint64_t by)
     return bytes > by ? bytes - by : 0;
 }
 
-/* Messages are counted a little larger than they were; nobody may save that up. */
+/* Whatever comes, nobody has been given more than came. */
 static void measure_held(struct zpeers *p, int fd, struct peer *peer, uint64_t received)
 {
     if (peer->given_bytes > received) peer->given_bytes = received;
@@ -375,7 +367,7 @@ static void on_part_closed(void *context)
     struct zpeers *p = context;
     if (--p->parts_open > 0) return;
     if (p->monitor != NULL) zmonitor_close(p->monitor, p->socket);
-    table_finish_all(&p->keys);
+    table_finish(&p->keys);
     table_finish(&p->numbers);
     free(p->peers);
     if (p->on_closed != NULL) p->on_closed(p->closed_context);
