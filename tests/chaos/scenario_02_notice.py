@@ -12,23 +12,27 @@ NOTICE_S = 3
 UNDER_WAY_MS = 1_000          # what the coordinator gave before it heard of the notice
 HANDED_BACK_MS = 2_000
 INTERVAL_STEPS = 30 * STEP_MS // 100  # checkpoints come at least every 3 s here, at most every 0.3 s
-MIDWAY = (0.1, 0.4)           # of a task: there is something to keep, and what is left takes longer than the grace
+GRACE_MS = 1_000
+BEGUN = 0.1                   # of a task: there is something to keep
+SPARE_MS = 500                # what a task takes longer than the grace of its worker, so that it is not finished there
 FAULT = "notice to a worker"
 
 
 class Notices:
     """Half of the workers get a notice; when they are gone, others come; a while later again."""
 
-    def __init__(self, run):
-        self.run, self.told, self.dying = run, [], {}
+    def __init__(self, run, step_ms):
+        self.run, self.step_ms, self.told, self.dying = run, step_ms, [], {}
         self.next = time.monotonic() + 3
         self.rounds = 1 if run.short else 8
 
     def midway(self, up):
-        """Those who would have to hand back what they render."""
+        """Those who would have to hand back what they render. A loaded machine takes its time to answer, and they go on meanwhile."""
+        asked = time.monotonic()
         answer = self.run.farm.ask("worker", "list", timeout="2s") or {"workers": []}
+        needed = (GRACE_MS + SPARE_MS + (time.monotonic() - asked) * 1_000) / self.step_ms
         return [w["name"] for w in answer["workers"] if w["name"] in up
-                and any(a["phase"] == "rendering" and MIDWAY[0] <= a["step"] / a["steps"] <= MIDWAY[1] for a in w["running"])]
+                and any(a["phase"] == "rendering" and a["step"] >= BEGUN * a["steps"] and a["steps"] - a["step"] >= needed for a in w["running"])]
 
     def victims(self, up):
         """Half of them. One round alone could find all of them at the end of their tasks: it waits for one who is not."""
@@ -86,9 +90,10 @@ def judge_notice(run, facts, name, at_ms, gone_ms):
 
 
 def run_it(run):
-    run.start("--grace", "1s")
-    run.load(steps=STEPS, step_ms=STEP_MS // (1 if run.short else 2))
-    notices = Notices(run)
+    run.start("--grace", f"{GRACE_MS}ms")
+    step_ms = STEP_MS * 3 // 2 if run.short else STEP_MS // 2
+    run.load(steps=STEPS, step_ms=step_ms)
+    notices = Notices(run, step_ms)
     run.go(notices.tick)
     run.go(notices.take, until=lambda: not notices.dying)
     facts = run.facts()

@@ -237,7 +237,7 @@ class Upkeep(unittest.TestCase):
             drill.mkdir()
             farm.zoe("coordinator", "backup", copy)
             for name in ("prompts", "renders", "keys"):
-                shutil.copytree(farm.state / name, drill / name, ignore=shutil.ignore_patterns(".tmp-*"))
+                shutil.copytree(farm.state / name, drill / name, ignore=shutil.ignore_patterns(".tmp-*", ".*.tmp.*"))
             said = farm.zoe("coordinator", "restore", copy, "--state", drill, "--paused")
             self.assertNotIn("The old database", said)
             wrong = farm.run("coordinator", "check", "--deep", "--state", drill, "--json").stdout
