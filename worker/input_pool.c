@@ -60,11 +60,28 @@ static char *path_of_wanted(const struct input_pool *in, const struct input_want
     return path_of(in, &w->key, w->as_it_is ? "" : ".raw");
 }
 
+static bool has_size(const char *path, const struct input_shape *shape)
+{
+    struct stat info;
+    const int64_t pixels = shape->width * shape->height * shape->frames;
+    return stat(path, &info) == 0 && info.st_size == pixels * (shape->gray ? 1 : 3);
+}
+
+/* Pictures that are not what they were made as (a repaired disk) are made again. */
+static bool stands(const char *path, const struct input_wanted *w)
+{
+    if (!path_exists(path)) return false;
+    if (w->as_it_is || has_size(path, &w->shape)) return true;
+    log_warn("%s has another size than its pictures: they are made again", path);
+    (void)unlink(path);
+    return false;
+}
+
 char *input_pool_find(struct input_pool *in, const struct digest *key)
 {
     const struct entry *e = table_get(&in->entries, key->bytes, DIGEST_BYTES);
     char *path = e ? path_of_wanted(in, &e->wanted) : NULL;
-    if (path && path_exists(path)) {
+    if (path && stands(path, &e->wanted)) {
         touch(path);
         return path;
     }
