@@ -10,6 +10,21 @@
 #include "proto/limits.h"
 #include "worker/report.h"
 
+#define PULSE_NS NS_PER_S             /* it is looked at least so often */
+#define STOOD_STILL_NS (5 * NS_PER_S) /* so much later than that is no accident */
+
+int64_t slot_look(struct slot *s)
+{
+    const int64_t now_ns = clock_now_ns(), late_ns = now_ns - s->looked_ns - PULSE_NS;
+    if (s->looked_ns != 0 && late_ns > STOOD_STILL_NS) {
+        log_warn("slot %d: nobody looked for %lld s", s->options.index,
+                 (long long)(late_ns / NS_PER_S));
+        slot_core_stood_still(&s->core, late_ns);
+    }
+    s->looked_ns = now_ns;
+    return now_ns;
+}
+
 /* ---- its process ---- */
 
 static void finish_close(struct slot *s)
@@ -198,10 +213,7 @@ static void set_timer(struct slot *s)
 {
     int64_t at_ns = slot_core_deadline(&s->core), now_ns = clock_now_ns();
     if (s->closing) return;
-    if (at_ns == INT64_MAX) {
-        (void)uv_timer_stop(&s->timer);
-        return;
-    }
+    if (at_ns > now_ns + PULSE_NS) at_ns = now_ns + PULSE_NS;
     uv_update_time(s->loop);
     int64_t wait_ns = at_ns > now_ns ? at_ns - now_ns : 0;
     (void)uv_timer_start(&s->timer, on_timer, (uint64_t)(wait_ns / NS_PER_MS + 1), 0);

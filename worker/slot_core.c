@@ -279,12 +279,16 @@ void slot_core_close(struct slot_core *s, int64_t now_ns, struct slot_actions *o
 
 /* ---- time ---- */
 
+static bool is_stepping(const struct slot_place *at)
+{
+    return at->phase == FARM__PHASE__PHASE_RENDERING && (at->steps == 0 || at->step < at->steps);
+}
+
 int64_t slot_patience_ns(const struct slot_core *s)
 {
     const struct slot_work *work = s->running;
-    const bool opening = s->place.phase <= FARM__PHASE__PHASE_LOADING;
-    int64_t limit_ns = opening && work->opening_limit_ns > work->limit_ns ? work->opening_limit_ns
-                                                                          : work->limit_ns;
+    const int64_t around_ns = is_stepping(&s->place) ? 0 : work->around_limit_ns;
+    const int64_t limit_ns = around_ns > work->limit_ns ? around_ns : work->limit_ns;
     return limit_ns / 100 * LEASE_KILL_PERCENT;
 }
 
@@ -309,6 +313,14 @@ void slot_core_tick(struct slot_core *s, int64_t now_ns, struct slot_actions *ou
     else if (now_ns >= hang_ns(s))
         slot_kill_engine(s, s->running ? SLOT_INTENT_HUNG : SLOT_NO_INTENT, out);
     slot_pump(s, now_ns, out);
+}
+
+void slot_core_stood_still(struct slot_core *s, int64_t lost_ns)
+{
+    s->engine_ns += lost_ns;
+    s->sign_ns += lost_ns;
+    s->step_at_ns += lost_ns;
+    s->stop_by_ns += lost_ns;
 }
 
 static int64_t least(int64_t a, int64_t b)

@@ -147,6 +147,9 @@ void slot_core_overgrown(struct slot_core *s, int64_t now_ns, struct slot_action
 /* The engine is killed and no other one started. */
 void slot_core_close(struct slot_core *s, int64_t now_ns, struct slot_actions *out);
 void slot_core_tick(struct slot_core *s, int64_t now_ns, struct slot_actions *out);
+/* L4: for so long nobody looked (the machine was paused, the loop waited for a disk). It is told
+ * before the event that ended it: what the engine may have said meanwhile is still to be read. */
+void slot_core_stood_still(struct slot_core *s, int64_t lost_ns);
 
 /* From the engine. Answers about an attempt that is not the running one are ignored. */
 void slot_core_hello(struct slot_core *s, int64_t now_ns, struct slot_actions *out);

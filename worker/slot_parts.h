@@ -15,6 +15,7 @@ struct slot {
     char *last_log; /* of an engine that is gone */
     char *fingerprint;
     char *backend;
+    int64_t looked_ns; /* at its last event */
     bool spawn_failed;
     bool closing;
     bool timer_closed;
@@ -22,13 +23,15 @@ struct slot {
     void *closed_context;
 };
 
+/* Now. When nobody looked for much longer than should be, the core is told. */
+int64_t slot_look(struct slot *s);
 /* Carries them out. */
 void slot_apply(struct slot *s, struct slot_actions *actions);
 
 #define SLOT_EVENT(s, call)                                                                        \
     do {                                                                                           \
         struct slot_actions actions = {.count = 0};                                                \
-        int64_t now_ns = clock_now_ns();                                                           \
+        int64_t now_ns = slot_look((s));                                                           \
         (call);                                                                                    \
         slot_apply((s), &actions);                                                                 \
     } while (0)

@@ -105,17 +105,54 @@ static void until_something_is_rendered_another_limit_counts(void **state)
     DO(&s, slot_core_start(core, T0, out));
     DO(&s, slot_core_hello(core, T0, out));
     struct slot_work *work = work_of(0, 20 * NS_PER_S);
-    work->opening_limit_ns = 100 * NS_PER_S;
+    work->around_limit_ns = 100 * NS_PER_S;
     assign(&s, work);
     assert_int_equal(slot_core_deadline(&s.core), T0 + 80 * NS_PER_S);
     DO(&s, slot_core_loading(core, &name, T0 + NS_PER_S, out));
     assert_int_equal(slot_core_deadline(&s.core), T0 + 81 * NS_PER_S);
     DO(&s, slot_core_begun(core, &name, 0, 9, T0 + 70 * NS_PER_S, out));
     assert_int_equal(slot_core_deadline(&s.core), T0 + 86 * NS_PER_S);
-    DO(&s, slot_core_tick(core, T0 + 86 * NS_PER_S, out));
+    DO(&s, slot_core_step(core, &name, 8, 9, T0 + 71 * NS_PER_S, out));
+    assert_int_equal(slot_core_deadline(&s.core), T0 + 87 * NS_PER_S);
+    DO(&s, slot_core_tick(core, T0 + 87 * NS_PER_S, out));
     assert_non_null(action(&s, SLOT_KILL));
-    DO(&s, slot_core_exited(core, "was killed", T0 + 86 * NS_PER_S, out));
+    DO(&s, slot_core_exited(core, "was killed", T0 + 87 * NS_PER_S, out));
     assert_int_equal(action(&s, SLOT_ENDED)->end, FARM__END_KIND__END_HUNG);
+    slot_core_finish(&s.core);
+}
+
+/* A slow disk: the file of the result is written, synced and hashed without a sign. */
+static void after_the_last_step_another_limit_counts(void **state)
+{
+    struct scene s;
+    const struct attempt_name name = name_of(0);
+    (void)state;
+    memset(&s, 0, sizeof s);
+    slot_core_init(&s.core, 1);
+    DO(&s, slot_core_start(core, T0, out));
+    DO(&s, slot_core_hello(core, T0, out));
+    struct slot_work *work = work_of(0, 20 * NS_PER_S);
+    work->around_limit_ns = 100 * NS_PER_S;
+    assign(&s, work);
+    DO(&s, slot_core_begun(core, &name, 0, 9, T0 + NS_PER_S, out));
+    DO(&s, slot_core_step(core, &name, 9, 9, T0 + 2 * NS_PER_S, out)); /* latents: no decoding */
+    assert_int_equal(slot_core_deadline(&s.core), T0 + 82 * NS_PER_S);
+    DO(&s, slot_core_frame(core, &name, 16, T0 + 3 * NS_PER_S, out));
+    assert_int_equal(slot_core_deadline(&s.core), T0 + 83 * NS_PER_S);
+    slot_core_finish(&s.core);
+}
+
+static void what_passed_while_nobody_looked_is_not_counted(void **state)
+{
+    struct scene s;
+    const struct attempt_name name = name_of(0);
+    (void)state;
+    set(&s, false);
+    DO(&s, slot_core_step(core, &name, 1, 9, T0 + 10 * NS_PER_S, out));
+    slot_core_stood_still(&s.core, 200 * NS_PER_S);
+    DO(&s, slot_core_tick(core, T0 + 211 * NS_PER_S, out));
+    assert_null(action(&s, SLOT_KILL));
+    assert_int_equal(slot_core_deadline(&s.core), T0 + 290 * NS_PER_S);
     slot_core_finish(&s.core);
 }
 
@@ -509,6 +546,8 @@ int main(void)
         cmocka_unit_test(what_will_end_in_time_goes_on),
         cmocka_unit_test(kill_at_eight_tenths_of_the_limit),
         cmocka_unit_test(until_something_is_rendered_another_limit_counts),
+        cmocka_unit_test(after_the_last_step_another_limit_counts),
+        cmocka_unit_test(what_passed_while_nobody_looked_is_not_counted),
         cmocka_unit_test(a_dying_engine_holds_one_task),
         cmocka_unit_test(too_much_memory),
         cmocka_unit_test(a_canary_with_too_much_memory_has_failed),
