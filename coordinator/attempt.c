@@ -156,7 +156,7 @@ void attempt_send(struct farm *f, struct attempt *a)
     m->resume = checkpoint_resumes(a);
     m->step = m->resume ? a->resumed_step : 0;
     m->limit_ns = a->limit_ns;
-    m->opening_limit_ns = lease_opening_limit(a->task->lane, a->limit_ns);
+    m->around_limit_ns = lease_around_limit(a->task->lane, a->limit_ns);
     a->sent_session = a->worker->session;
     a->sent_number = m->number;
 }

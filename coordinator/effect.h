@@ -79,7 +79,7 @@ struct effect_message {
     uint32_t step;       /* of a checkpoint */
     bool kept;
     int64_t limit_ns;
-    int64_t opening_limit_ns; /* before anything is rendered; 0 = limit_ns */
+    int64_t around_limit_ns; /* before and after the steps; 0 = limit_ns */
     int64_t grace_ns;
     uint32_t heartbeat_ms;
     uint32_t output; /* credit: send `size_bytes` of this output from `offset` */

@@ -24,8 +24,9 @@ int64_t lease_limit(const struct worker *w, const struct lane *lane)
     return limit > LEASE_MIN_NS ? limit : LEASE_MIN_NS;
 }
 
-/* The pace of steps says nothing of how long an engine starts, reads weights and a prompt. */
-int64_t lease_opening_limit(const struct lane *lane, int64_t limit_ns)
+/* The pace of steps says nothing of how long an engine starts, reads weights and a prompt, nor of
+ * how long it writes, syncs and hashes what it made. */
+int64_t lease_around_limit(const struct lane *lane, int64_t limit_ns)
 {
     int64_t unknown_ns = unknown_limit(lane);
     return limit_ns > unknown_ns ? limit_ns : unknown_ns;
@@ -60,10 +61,15 @@ void lease_init(struct attempt *a)
     deadline_init(&a->lease, a, run_out);
 }
 
+static bool is_stepping(const struct attempt *a)
+{
+    return a->phase == PHASE_RENDERING && (a->steps == 0 || a->step < a->steps);
+}
+
 void lease_renew(struct farm *f, struct attempt *a, int64_t now_ns)
 {
-    bool opening = a->phase <= PHASE_LOADING;
-    int64_t limit_ns = opening ? lease_opening_limit(a->task->lane, a->limit_ns) : a->limit_ns;
+    int64_t limit_ns =
+        is_stepping(a) ? a->limit_ns : lease_around_limit(a->task->lane, a->limit_ns);
     deadline_set(&f->leases, &a->lease, now_ns + limit_ns);
 }
 

@@ -8,8 +8,9 @@
 
 /* How long an attempt of this kind may show no progress on this worker. */
 int64_t lease_limit(const struct worker *w, const struct lane *lane);
-/* The same before anything is rendered: files, engine, weights and prompt come first. */
-int64_t lease_opening_limit(const struct lane *lane, int64_t limit_ns);
+/* The same before and after the steps: files, engine, weights and prompt come first, the file of
+ * the result last. */
+int64_t lease_around_limit(const struct lane *lane, int64_t limit_ns);
 /* More steps than that no honest engine reports of it. */
 uint32_t lease_steps_max(const struct task *t);
 void lease_init(struct attempt *a);

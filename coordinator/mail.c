@@ -137,7 +137,7 @@ static void assign(struct letter *l)
     m.prefetch = l->message->prefetch;
     m.canary = l->message->canary;
     m.limit_ms = in_ms(l->message->limit_ns);
-    if (l->message->opening_limit_ns > 0) m.opening_limit_ms = in_ms(l->message->opening_limit_ns);
+    if (l->message->around_limit_ns > 0) m.around_limit_ms = in_ms(l->message->around_limit_ns);
     post(l, FARM__ENVELOPE__BODY_ASSIGN, &m.base);
 }
 

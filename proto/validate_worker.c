@@ -71,7 +71,7 @@ static const struct validate_rule assign[] = {
     DIGESTS(loras, LIMIT_LORAS),
     MANY(inputs, 0, LIMIT_TASK_INPUTS),
     ANY(own),
-    RANGE(opening_limit_ms, 0, LIMIT_LAST_MS),
+    RANGE(around_limit_ms, 0, LIMIT_LAST_MS),
 };
 static const struct validate_rule task_input[] = {
     RANGE(task, 0, LIMIT_TASKS_PER_CLIP - 1),

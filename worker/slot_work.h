@@ -83,8 +83,8 @@ struct slot_work {
     bool own;     /* a canary of its model, not of `pattern` */
     char *recipe; /* canonical JSON, of the whole clip */
     struct digest recipe_digest;
-    int64_t limit_ns;         /* no progress for so long ends the attempt at the coordinator */
-    int64_t opening_limit_ns; /* the same until something is rendered, when it is longer */
+    int64_t limit_ns;        /* no progress for so long ends the attempt at the coordinator */
+    int64_t around_limit_ns; /* the same before and after the steps, when it is longer */
     struct slot_part parts[SLOT_PARTS_MAX];
     size_t part_count;
     bool makes[SLOT_OUTPUT_KINDS]; /* what it delivers */

@@ -126,7 +126,7 @@ static struct slot_work *work_of(struct worker *w, const Farm__Assign *assign,
     work->recipe = xstrdup(assign->recipe);
     work->recipe_digest = digest_of(assign->recipe, strlen(assign->recipe));
     work->limit_ns = (int64_t)assign->limit_ms * NS_PER_MS;
-    work->opening_limit_ns = (int64_t)assign->opening_limit_ms * NS_PER_MS;
+    work->around_limit_ns = (int64_t)assign->around_limit_ms * NS_PER_MS;
     work->checkpoint_bytes = r->latents_bytes;
     set_outputs(work, &r->task, r->report);
     add_model(w, work, PART_MODEL, &assign->model_digest);

@@ -156,7 +156,7 @@ static void a_known_pace_does_not_hurry_the_opening(void **state)
     field_batch(s, "b000000002", 1);
     field_turn(s);
     const struct effect_message *m = &field_last(s, EFFECT_ASSIGN)->e.message;
-    assert_true(m->limit_ns == LEASE_MIN_NS && m->opening_limit_ns == UNKNOWN_LIMIT_NS);
+    assert_true(m->limit_ns == LEASE_MIN_NS && m->around_limit_ns == UNKNOWN_LIMIT_NS);
     const struct attempt_key next = m->attempt;
     field_publish(s, w, &key);
     report(s, w, &next, PHASE_LOADING, 0);
@@ -164,6 +164,34 @@ static void a_known_pace_does_not_hurry_the_opening(void **state)
     assert_int_equal(field_events(s, "attempt.hung"), 0);
     report(s, w, &next, PHASE_RENDERING, 0);
     field_run(s, LEASE_MIN_NS - 1);
+    assert_int_equal(field_events(s, "attempt.hung"), 0);
+    field_run(s, 1);
+    assert_int_equal(field_events(s, "attempt.hung"), 1);
+    field_end(s);
+}
+
+/* What was made is written, synced and hashed without a sign. */
+static void a_known_pace_does_not_hurry_the_end(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    for (uint32_t step = 1; step <= 10; step++) {
+        field_progress(s, w, &key, step);
+        field_run(s, NS_PER_S);
+    }
+    field_forget(s);
+    field_batch(s, "b000000002", 1);
+    field_turn(s);
+    const struct attempt_key next = field_last(s, EFFECT_ASSIGN)->e.message.attempt;
+    field_publish(s, w, &key);
+    for (uint32_t step = 1; step <= 10; step++)
+        field_progress(s, w, &next, step);
+    field_run(s, UNKNOWN_LIMIT_NS - 1);
+    assert_int_equal(field_events(s, "attempt.hung"), 0);
+    report(s, w, &next, PHASE_DECODING, 8);
+    field_run(s, UNKNOWN_LIMIT_NS - 1);
     assert_int_equal(field_events(s, "attempt.hung"), 0);
     field_run(s, 1);
     assert_int_equal(field_events(s, "attempt.hung"), 1);
@@ -462,6 +490,7 @@ int main(void)
         cmocka_unit_test(bytes_and_frames_are_progress),
         cmocka_unit_test(the_limit_follows_the_pace),
         cmocka_unit_test(a_known_pace_does_not_hurry_the_opening),
+        cmocka_unit_test(a_known_pace_does_not_hurry_the_end),
         cmocka_unit_test(big_clips_have_longer_unknown_limits),
         cmocka_unit_test(the_clock_stands_while_a_verdict_is_owed),
         cmocka_unit_test(the_clock_stands_while_credit_is_owed),
