@@ -22,7 +22,7 @@
 struct media_run {
     struct media_children *children;
     struct media_run *next; /* in its queue */
-    enum media_urgency urgency;
+    enum media_kind kind;
     media_done done; /* NULL: canceled */
     void *context;
     char **arguments; /* NULL-terminated, owned */
@@ -50,9 +50,11 @@ struct media_children {
     int64_t limit_ms;
     struct queue {
         struct media_run *first, *last;
-    } waiting[MEDIA_URGENCIES];
+    } waiting[MEDIA_KINDS];
     struct media_run **active; /* at_once places */
     int running;
+    int files; /* of those that run */
+    bool file_was_last;
     bool destroyed;
 };
 
@@ -153,6 +155,7 @@ static void on_handle_closed(uv_handle_t *handle)
     for (int i = 0; i < c->at_once; i++)
         if (c->active[i] == r) c->active[i] = NULL;
     c->running--;
+    c->files -= r->kind == MEDIA_FILE;
     if (!c->destroyed) report_run(r);
     free_run(r);
     if (c->destroyed)
@@ -229,6 +232,8 @@ static void start_run(struct media_run *r)
         break;
     }
     c->running++;
+    c->files += r->kind == MEDIA_FILE;
+    if (r->kind != MEDIA_VIDEO) c->file_was_last = r->kind == MEDIA_FILE;
     r->running = true;
     r->process.data = r->out.data = r->limit.data = r;
     uv_pipe_init(c->loop, &r->out, 0);
@@ -278,11 +283,20 @@ static void take_out(struct queue *q, const struct media_run *r)
     if (q->last == r) q->last = before;
 }
 
+/* One child is never had by files: a result that comes while they are looked at would wait until
+ * they end. */
+static struct media_run *take_file(struct media_children *c)
+{
+    if (c->files > 0 && c->files >= c->at_once - 1) return NULL;
+    return take_first(&c->waiting[MEDIA_FILE]);
+}
+
 static struct media_run *take_next(struct media_children *c)
 {
-    struct media_run *r = NULL;
-    for (int i = 0; r == NULL && i < MEDIA_URGENCIES; i++)
-        r = take_first(&c->waiting[i]);
+    struct media_run *r = take_first(&c->waiting[MEDIA_VIDEO]);
+    if (r == NULL && !c->file_was_last) r = take_file(c);
+    if (r == NULL) r = take_first(&c->waiting[MEDIA_RESULT]);
+    if (r == NULL) r = take_file(c);
     return r;
 }
 
@@ -295,8 +309,8 @@ static void start_waiting(struct media_children *c)
     }
 }
 
-struct media_run *media_run_add(struct media_children *c, enum media_urgency urgency,
-                                char **arguments, media_done done, void *context)
+struct media_run *media_run_add(struct media_children *c, enum media_kind kind, char **arguments,
+                                media_done done, void *context)
 {
     struct media_run *r = xcalloc(1, sizeof *r);
     r->children = c;
@@ -304,8 +318,8 @@ struct media_run *media_run_add(struct media_children *c, enum media_urgency urg
     r->done = done;
     r->context = context;
     r->limit_ms = c->limit_ms;
-    r->urgency = urgency;
-    append(&c->waiting[urgency], r);
+    r->kind = kind;
+    append(&c->waiting[kind], r);
     return r;
 }
 
@@ -346,7 +360,7 @@ void media_run_cancel(struct media_run *run)
         if (!run->exited) uv_process_kill(&run->process, SIGKILL);
         return;
     }
-    take_out(&run->children->waiting[run->urgency], run);
+    take_out(&run->children->waiting[run->kind], run);
     free_run(run);
 }
 
@@ -368,7 +382,7 @@ void media_children_destroy(struct media_children *c)
 {
     if (c == NULL) return;
     c->destroyed = true;
-    for (int i = 0; i < MEDIA_URGENCIES; i++) {
+    for (int i = 0; i < MEDIA_KINDS; i++) {
         while (c->waiting[i].first != NULL)
             media_run_cancel(c->waiting[i].first);
     }
@@ -385,7 +399,7 @@ int media_children_running(const struct media_children *c)
 int media_children_waiting(const struct media_children *c)
 {
     int count = 0;
-    for (int i = 0; i < MEDIA_URGENCIES; i++) {
+    for (int i = 0; i < MEDIA_KINDS; i++) {
         for (const struct media_run *r = c->waiting[i].first; r != NULL; r = r->next)
             count++;
     }

@@ -1,9 +1,10 @@
 /* media_child: runs zoe-media, so that a hostile file kills a child and not the farm.
  *
  * Each run is one process beside this binary: files in, files out, one JSON line on its stdout. At
- * most `at_once` run; videos to be made and people's files come first, in their order, then results
- * to be checked, in theirs: a video is one clip's last run, and frees the files of all before it. A
- * run past its limit is killed. Loop thread.
+ * most `at_once` run. Videos to be made come first: each is one clip's last run, and frees the
+ * files of all before it. People's files and results to be checked take turns, and files never have
+ * the last child: neither waits for all of the other kind. Within a kind in submit order. A run
+ * past its limit is killed. Loop thread.
  */
 #ifndef ZOE_COORDINATOR_MEDIA_CHILD_H
 #define ZOE_COORDINATOR_MEDIA_CHILD_H

@@ -7,13 +7,14 @@
 
 #define MEDIA_RUN_FILES 2
 
-/* A video or a person's file is waited for by people; a result is one of many. */
-enum media_urgency { MEDIA_SOON, MEDIA_LATER, MEDIA_URGENCIES };
+/* Queues. A person waits for a file, and may have made it so that it takes long; a result is one of
+ * many. */
+enum media_kind { MEDIA_VIDEO, MEDIA_FILE, MEDIA_RESULT, MEDIA_KINDS };
 
-/* Queued behind what is as urgent; `arguments` is NULL-terminated and becomes the run's. Nothing
+/* Queued behind those of its kind; `arguments` is NULL-terminated and becomes the run's. Nothing
  * starts before media_run_ready. */
-struct media_run *media_run_add(struct media_children *c, enum media_urgency urgency,
-                                char **arguments, media_done done, void *context);
+struct media_run *media_run_add(struct media_children *c, enum media_kind kind, char **arguments,
+                                media_done done, void *context);
 /* Writes a file that is removed with the run. What cannot be written fails the run as FULL. */
 void media_run_file(struct media_run *r, const char *path, const char *text);
 void media_run_more_time(struct media_run *r, int64_t more_ms);

@@ -6,7 +6,7 @@
 #include "coordinator/media_child_run.h"
 
 #define ARGUMENTS_MAX 40
-#define INSPECT_CPU_S "300"  /* results wait for the same children */
+#define INSPECT_CPU_S "300"  /* other people's files wait for it */
 #define STITCH_FRAME_MS 1000 /* of a long clip, on a busy machine */
 #define STITCH_CPU_S 3600    /* zoe-media's own limit */
 
@@ -46,10 +46,10 @@ static void add_shape(struct words *w, int64_t frames, int64_t width, int64_t he
     add_option(w, "--fps", xasprintf("%.6g", fps));
 }
 
-static struct media_run *start(struct media_children *c, enum media_urgency urgency,
-                               struct words *w, media_done done, void *context)
+static struct media_run *start(struct media_children *c, enum media_kind kind, struct words *w,
+                               media_done done, void *context)
 {
-    struct media_run *r = media_run_add(c, urgency, w->items, done, context);
+    struct media_run *r = media_run_add(c, kind, w->items, done, context);
     media_run_ready(r);
     return r;
 }
@@ -63,7 +63,7 @@ struct media_run *media_check_start(struct media_children *c, const struct media
     add_shape(&w, check->frames, check->width, check->height, check->fps);
     if (check->place != NULL && check->place[0] != '\0')
         add_option(&w, "--place", xstrdup(check->place));
-    return start(c, MEDIA_LATER, &w, done, context);
+    return start(c, MEDIA_RESULT, &w, done, context);
 }
 
 struct media_run *media_latents_start(struct media_children *c, const struct media_latents *latents,
@@ -85,7 +85,7 @@ struct media_run *media_latents_start(struct media_children *c, const struct med
     if (latents->step > 0) add_number(&w, "--step", latents->step);
     add_word(&w, xstrdup("--"));
     add_word(&w, xstrdup(latents->path));
-    return start(c, MEDIA_LATER, &w, done, context);
+    return start(c, MEDIA_RESULT, &w, done, context);
 }
 
 struct media_run *media_inspect_start(struct media_children *c, const char *path, media_done done,
@@ -96,7 +96,7 @@ struct media_run *media_inspect_start(struct media_children *c, const char *path
     add_word(&w, xstrdup("inspect"));
     add_word(&w, xstrdup("--"));
     add_word(&w, xstrdup(path));
-    return start(c, MEDIA_SOON, &w, done, context);
+    return start(c, MEDIA_FILE, &w, done, context);
 }
 
 static void add_output(struct words *w, const struct media_stitch *stitch)
@@ -124,7 +124,7 @@ struct media_run *media_stitch_start(struct media_children *c, const struct medi
     if (stitch->manifest != NULL) add_option(&w, "--manifest", xstrdup(manifest));
     for (int i = 0; i < stitch->segment_count; i++)
         add_word(&w, xstrdup(stitch->segments[i]));
-    struct media_run *r = media_run_add(c, MEDIA_SOON, w.items, done, context);
+    struct media_run *r = media_run_add(c, MEDIA_VIDEO, w.items, done, context);
     if (stitch->comment != NULL) media_run_file(r, comment, stitch->comment);
     if (stitch->manifest != NULL) media_run_file(r, manifest, stitch->manifest);
     media_run_more_time(r, stitch->frames * STITCH_FRAME_MS);

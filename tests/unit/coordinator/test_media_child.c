@@ -141,12 +141,14 @@ static void test_canceled_and_begun_again(void **state)
     free(handed);
 }
 
+#define TURNS 6
+
 struct turns { /* in which order runs ended */
     char order[8];
     struct turn {
         struct turns *turns;
         char name;
-    } each[4];
+    } each[TURNS];
 };
 
 static void on_turn(void *context, const struct media_result *result)
@@ -187,6 +189,52 @@ static void test_videos_come_before_checks(void **state)
     free(out);
 }
 
+/* Whoever sends many files that take long to look at stops nobody's results, and the other way
+ * round. */
+static void test_files_and_checks_take_turns(void **state)
+{
+    uv_loop_t loop;
+    struct turns turns = {.order = ""};
+    char *program = script(state, "echo '{\"ok\":true}'");
+    const struct media_check check = {.segment = "segment", .frames = 1, .width = 2, .height = 2};
+    for (int i = 0; i < TURNS; i++)
+        turns.each[i] = (struct turn){&turns, (char)('a' + i)};
+    assert_int_equal(uv_loop_init(&loop), 0);
+    struct media_children *c = media_children_create(&loop, program, 1, 30000);
+    for (int i = 0; i < 3; i++)
+        (void)media_inspect_start(c, "file", on_turn, &turns.each[i]);
+    for (int i = 3; i < TURNS; i++)
+        (void)media_check_start(c, &check, on_turn, &turns.each[i]);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_string_equal(turns.order, "adbecf");
+    media_children_destroy(c);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    free(program);
+}
+
+/* One that will take minutes is not ended for a result that comes next. */
+static void test_files_leave_a_child_free(void **state)
+{
+    uv_loop_t loop;
+    struct seen seen = {0};
+    char *program = script(state, "exec sleep 60");
+    const struct media_check check = {.segment = "segment", .frames = 1, .width = 2, .height = 2};
+    assert_int_equal(uv_loop_init(&loop), 0);
+    struct media_children *c = media_children_create(&loop, program, 2, 30000);
+    for (int i = 0; i < 3; i++)
+        (void)media_inspect_start(c, "file", on_done, &seen);
+    assert_int_equal(media_children_running(c), 1);
+    struct media_run *result = media_check_start(c, &check, on_done, &seen);
+    assert_int_equal(media_children_running(c), 2);
+    assert_int_equal(media_children_waiting(c), 2);
+    media_run_cancel(result);
+    media_children_destroy(c);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(seen.count, 0);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    free(program);
+}
+
 static void test_frames(void **state)
 {
     struct digest digest = digest_of("x", 1);
@@ -214,6 +262,8 @@ int main(void)
         ground_test(test_over_the_limit),
         ground_test(test_canceled_and_begun_again),
         ground_test(test_videos_come_before_checks),
+        ground_test(test_files_and_checks_take_turns),
+        ground_test(test_files_leave_a_child_free),
         ground_test(test_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
