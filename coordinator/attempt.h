@@ -58,6 +58,7 @@ struct attempt {
     uint64_t sent_number;
     uint64_t mark; /* of the last list it stood in */
     bool recalled;
+    bool loaded; /* from the store: bytes of it may lie here, whatever was offered since */
     int64_t limit_ns;
     int64_t begun_ns;   /* its slot began it */
     int64_t paid_ns;    /* time on its slot that its batch paid for (S2) */

@@ -183,6 +183,7 @@ bool farm_load_attempt(struct farm *f, const struct attempt_record *record, stru
                          (unsigned)key->task);
     struct worker *w = worker_know(f, record->worker);
     struct attempt *a = attempt_new(t, w, record->fence, record->worker_fence, record->slot);
+    a->loaded = true;
     a->step = a->resumed_step = record->resumed_step;
     a->resumed_other = record->resumed_step > 0;        /* whose it was is not kept */
     a->outdated = task_has_inputs(t->group, t->number); /* nor what was made anew since */

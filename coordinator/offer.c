@@ -179,10 +179,10 @@ static void discard(struct farm *f, const struct attempt *a)
 void offer_forget(struct farm *f, struct attempt *a)
 {
     struct upload *u = a->upload;
+    if ((u != NULL || a->loaded) && !is_report(a)) discard(f, a);
     if (u == NULL) return;
     credit_withdraw(f, u);
     chain_remove(&u->in_transfers);
-    if (!is_report(a)) discard(f, a);
     free(u->fingerprint);
     free(u);
     a->upload = NULL;

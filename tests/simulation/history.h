@@ -52,11 +52,30 @@ static inline void world_reload(struct world *w)
     tell_disk(w);
 }
 
+static inline bool is_claimed(const struct world *w, const struct temp *t)
+{
+    for (size_t i = 0; i < w->store.attempt_count && !t->is_checkpoint; i++) {
+        const struct ledger_attempt *a = &w->store.attempts[i];
+        bool same = a->end == END_LIVE && a->row.worker_fence == t->key.fence &&
+                    ledger_same_key(&a->row.task, &t->key.task);
+        if (same && strcmp(a->worker, t->worker) == 0) return true;
+    }
+    return false;
+}
+
+/* What a start removes; a failed commit leaves all of it. */
+static inline void tidy_temps(struct world *w)
+{
+    for (size_t i = 0; i < w->temp_count; i++)
+        if (!is_claimed(w, &w->temps[i])) w->temps[i].worker[0] = '\0';
+}
+
 static inline void world_kill(struct world *w)
 {
     for (uint32_t i = 0; i < w->member_count; i++)
         member_cut(&w->crew, &w->members[i]);
     world_reload(w);
+    tidy_temps(w);
 }
 
 /* What was not synced may be gone: uploads under way, videos that were not announced. */
@@ -368,6 +387,17 @@ static inline void world_free(struct world *w)
     free(w);
 }
 
+/* Nobody would remove it before the next start. */
+static inline void check_temps(struct world *w)
+{
+    for (size_t i = 0; i < w->temp_count; i++) {
+        const struct temp *t = &w->temps[i];
+        if (t->worker[0] == '\0' || t->is_checkpoint || t->received[0] == 0) continue;
+        error_set(&w->red, ERROR_INTERNAL, "A1: bytes of %s/%u.%u were left", t->key.task.batch,
+                  (unsigned)t->key.task.clip, (unsigned)t->key.task.task);
+    }
+}
+
 /* Every batch ends, and a start from the store finds the same. */
 static inline void world_end(struct world *w)
 {
@@ -376,6 +406,7 @@ static inline void world_end(struct world *w)
         return;
     }
     checker_see_end_of_history(&w->checker, w->f);
+    check_temps(w);
     world_reload(w);
     if (!world_is_red(w)) (void)reload_same(w->f, &w->store, w->now_ns, &w->red);
 }

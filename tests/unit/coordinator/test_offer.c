@@ -215,6 +215,39 @@ static void a_result_on_offer_is_dropped_by_a_cancel(void **state)
     field_end(s);
 }
 
+/* Its bytes may lie here since before the start, and nobody else would ever remove them: 8 GiB a
+ * try. */
+static void what_came_before_a_restart_goes_with_its_attempt(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    field_offer(s, w, &key, 10 * MIB);
+    field_restart(s);
+    assert_int_equal(field_count(s, EFFECT_DISCARD_UPLOAD), 0);
+    field_silence(s, 60 * NS_PER_S); /* it does not come back */
+    assert_int_equal(field_last(s, EFFECT_END_ATTEMPT)->e.end.end, END_LOST);
+    assert_int_equal(field_count(s, EFFECT_DISCARD_UPLOAD), 1);
+    const struct effect_job *job = &field_last(s, EFFECT_DISCARD_UPLOAD)->e.job;
+    assert_int_equal(job->worker_fence, key.fence);
+    assert_string_equal(job->task.batch, BATCH);
+    assert_string_equal(field_last(s, EFFECT_DISCARD_UPLOAD)->worker, w->name);
+    field_end(s);
+}
+
+/* One that was begun in this run has sent nothing unless it offered something. */
+static void an_attempt_without_bytes_leaves_nothing(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    field_fails(s, w, &key, END_RECIPE);
+    assert_int_equal(field_count(s, EFFECT_DISCARD_UPLOAD), 0);
+    field_end(s);
+}
+
 static void results_of_failed_work_are_fenced_off(void **state)
 {
     (void)state;
@@ -725,6 +758,8 @@ int main(void)
         cmocka_unit_test(outputs_are_one_to_four),
         cmocka_unit_test(results_of_canceled_work_are_dropped),
         cmocka_unit_test(a_result_on_offer_is_dropped_by_a_cancel),
+        cmocka_unit_test(what_came_before_a_restart_goes_with_its_attempt),
+        cmocka_unit_test(an_attempt_without_bytes_leaves_nothing),
         cmocka_unit_test(results_of_failed_work_are_fenced_off),
         cmocka_unit_test(a_result_that_is_not_the_tasks_is_rejected),
         cmocka_unit_test(a_result_of_an_ended_attempt_is_adopted),
