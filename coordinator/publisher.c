@@ -19,14 +19,16 @@ struct publisher *publisher_create(struct coordinator *c)
     p->c = c;
     p->loop = &c->loop;
     table_init(&p->jobs);
+    table_init(&p->removals);
     table_init(&p->refused);
     return p;
 }
 
 void publisher_free_if_done(struct publisher *p)
 {
-    if (p->c != NULL || p->jobs.count > 0 || p->removing > 0) return;
+    if (p->c != NULL || p->jobs.count > 0 || p->removals.count > 0) return;
     table_finish(&p->jobs);
+    table_finish(&p->removals);
     table_finish_all(&p->refused);
     free(p);
 }

@@ -21,7 +21,8 @@ void publisher_clear(struct publisher *p);
 void publisher_stitch(struct publisher *p, const struct effect_job *job);
 void publisher_rename(struct publisher *p, const struct effect_job *job);
 /* The batch was removed: its folder goes, first out of sight, then for good. While it cannot, the
- * removal stays in the store and is tried again, now and then and at the next start. */
+ * removal stays in the store and is tried again, now and then and at the next start. Asking for one
+ * that is under way changes nothing. */
 void publisher_remove_batch(struct publisher *p, const char *batch, const char *folder);
 
 /* Tries again what the disk refused. */

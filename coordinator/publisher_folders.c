@@ -55,11 +55,12 @@ static void free_removal(struct removal *r)
 
 static void note_end(struct publisher *p, const struct removal *r)
 {
+    free(table_remove_text(&p->refused, r->batch));
     if (r->gone) {
         store_removal_done(p->c->store, r->batch);
     } else {
         p->remove_again_ns = shell_now(p->c) + AGAIN_NS;
-        free(table_set_text(&p->refused, r->batch, xstrdup(r->folder)));
+        (void)table_set_text(&p->refused, r->batch, xstrdup(r->folder));
     }
     shell_stir(p->c);
 }
@@ -71,14 +72,15 @@ static void on_removed(uv_work_t *work, int status)
     (void)status;
     bool is_told = p->c != NULL && !p->c->closed; /* otherwise the next start goes on with it */
     if (is_told) note_end(p, r);
+    (void)table_remove_text(&p->removals, r->batch);
     free_removal(r);
-    p->removing--;
     publisher_free_if_done(p);
 }
 
 /* The hidden name is that of a prepared folder: a start removes it when no batch claims it. */
 void publisher_remove_batch(struct publisher *p, const char *batch, const char *folder)
 {
+    if (table_get_text(&p->removals, batch) != NULL) return;
     struct removal *r = xcalloc(1, sizeof(*r));
     r->owner = p;
     (void)snprintf(r->batch, sizeof(r->batch), "%s", batch);
@@ -90,7 +92,7 @@ void publisher_remove_batch(struct publisher *p, const char *batch, const char *
     fault_point("removal.committed");
     r->hidden = hide(r, NULL);
     fault_point("removal.renamed");
-    p->removing++;
+    (void)table_set_text(&p->removals, r->batch, r);
     if (uv_queue_work(p->loop, &r->work, remove_work, on_removed) != 0) on_removed(&r->work, 0);
 }
 

@@ -45,7 +45,7 @@ struct publisher {
     struct coordinator *c; /* NULL: destroyed, waiting for pool threads */
     uv_loop_t *loop;
     struct table jobs;       /* name -> struct publish_job */
-    int removing;            /* folders on their way out */
+    struct table removals;   /* batch -> struct removal: folders on their way out */
     struct table refused;    /* batch -> char *: removed, but its folder could not go */
     int64_t remove_again_ns; /* when those are tried once more */
 };

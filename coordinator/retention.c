@@ -69,7 +69,7 @@ int64_t retention_goes_ms(const struct coordinator *c, const struct batch_info *
     return info->finished_ms + keep_s * 1000;
 }
 
-/* ---- the start ---- */
+/* ---- going on ---- */
 
 static void resume_one(void *context, const char *batch, const char *folder)
 {

@@ -27,7 +27,8 @@ void retention_init(struct retention *r);
 void retention_finish(struct retention *r);
 /* Memory is what the database says. */
 bool retention_load(struct coordinator *c, struct error *err);
-/* The start: what was being removed when the coordinator ended goes on. */
+/* What is being removed as the database says goes on: at the start, and after a commit that failed,
+ * with which the word that the files are gone may have been lost. */
 bool retention_resume(struct coordinator *c, struct error *err);
 
 /* False: it was so already. */

@@ -110,6 +110,12 @@ static void commit_failed(struct coordinator *c, const struct error *why)
     start_anew(c);
 }
 
+static void resume_removals(struct coordinator *c)
+{
+    struct error err = {0};
+    if (!retention_resume(c, &err)) log_error("%s", err.message);
+}
+
 static void try_store(struct coordinator *c)
 {
     struct error err = {0};
@@ -123,6 +129,7 @@ static void try_store(struct coordinator *c)
     log_info("the database can be written again");
     c->unwell = false;
     start_anew(c);
+    resume_removals(c);
 }
 
 /* ---- what is due by time

@@ -1,9 +1,12 @@
 """Batches that ended long enough ago go by themselves; a removal that a crash broke off is finished."""
+import os
 import signal
+import sqlite3
 import unittest
 
-from farm import Farm, eventually
+from farm import BIN, Farm, eventually
 
+DISK = BIN.parent / "tests" / "libzoe_disk.so"
 FAST = ("--model", "pattern", "--frames", "4", "--steps", "2", "--size", "64x64")
 
 
@@ -53,6 +56,33 @@ class Retention(unittest.TestCase):
                 farm.start_coordinator()
                 self.gone(farm, batch)
                 self.assertEqual(self.left(farm), [])
+
+    def rows_left(self, farm):
+        with sqlite3.connect(f"file:{farm.state}/farm.db?mode=ro", uri=True) as db:
+            counts = [db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("removal", "clip", "task", "attempt", "output")]
+        db.close()
+        return sum(counts)
+
+    def test_a_removal_whose_end_cannot_be_stored_is_finished(self):
+        with Farm() as farm:
+            switches = farm.folder / "switches"
+            switches.mkdir()
+            full, held = switches / "full", switches / "held"
+            said = lambda text: text in (farm.folder / "coordinator.log").read_text(errors="replace")
+            farm.start_coordinator(env={"LD_PRELOAD": str(DISK), "ZOE_DISK_SWITCHES": str(switches),
+                                        "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
+            farm.start_worker("w1")
+            batch = farm.submit(["a", "b"], *FAST)["batch"]
+            farm.wait(batch)
+            held.touch()
+            farm.zoe("batch", "remove", batch)
+            full.touch()
+            held.unlink()  # the folder goes now, and the database cannot say so
+            eventually(lambda: said("nothing of this turn is stored"), 30, "a commit fails")
+            eventually(lambda: not any(batch in name for name in self.left(farm)), 30, "the files go")
+            full.unlink()
+            eventually(lambda: said("can be written again"), 30, "the database is well")
+            eventually(lambda: self.rows_left(farm) == 0, 30, "the rows go")
 
 
 if __name__ == "__main__":

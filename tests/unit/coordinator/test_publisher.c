@@ -423,7 +423,7 @@ static int removals_left(const struct press *p)
 static void run_removals(struct press *p)
 {
     struct error err = {0};
-    while (p->c.publisher->removing > 0)
+    while (p->c.publisher->removals.count > 0)
         (void)uv_run(&p->c.loop, UV_RUN_ONCE);
     assert_ok(store_commit(p->c.store, &err), err);
 }
