@@ -61,6 +61,14 @@ static void add_event(void *context, uint64_t sequence, const struct event_recor
     p->last = sequence;
 }
 
+/* Nothing that is stored is for them: it need not be looked through again. */
+static uint64_t skip_others(struct feed_question *q, const struct store *store)
+{
+    const uint64_t newest = store_last_event(store);
+    if (newest > q->after) q->after = newest;
+    return q->after;
+}
+
 /* False: there is nothing to tell (yet). */
 static bool answer(struct feed_question *q, struct store *store, struct outbound *out,
                    bool even_if_empty)
@@ -70,11 +78,9 @@ static bool answer(struct feed_question *q, struct store *store, struct outbound
     reply_init(&p.reply);
     p.events = reply_alloc(&p.reply, q->limit, sizeof(*p.events));
     const bool some = q->owner[0] != '\0' && q->batch[0] == '\0';
-    const uint64_t newest = some ? store_last_event(store) : 0;
     bool ok = some ? store_each_event_of(store, q->after, q->owner, q->limit, add_event, &p, &err)
                    : store_each_event(store, q->after, q->batch, q->limit, add_event, &p, &err);
-    /* Nothing up to here is for them: it need not be looked through again. */
-    if (ok && some && p.count == 0 && newest > q->after) q->after = p.last = newest;
+    if (ok && some && p.count == 0) p.last = skip_others(q, store);
     if (!ok) {
         (void)outbound_problem(out, true, q->peer, q->request, &err, OUTBOUND_COMMITTED);
     } else if (p.count > 0 || even_if_empty) {

@@ -173,6 +173,7 @@ static bool open_database(struct store *s, struct error *err)
         return false;
     }
     if (!configure(s, err) || !check_after_crash(s, err) || !raise_schema(s, err)) return false;
+    store_event_begin(s);
     s->removing = store_db_number(s, "SELECT count(*) FROM removal WHERE folder IS NULL", 0) > 0;
     store_meta_set(s, "clean", "0");
     return store_commit(s, err);
@@ -295,6 +296,7 @@ void store_rollback(struct store *s)
     if (!sqlite3_get_autocommit(s->db)) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     s->in_transaction = false;
     s->failed = false;
+    store_event_lost(s);
 }
 
 static void end_transaction(struct store *s)
@@ -322,6 +324,7 @@ bool store_commit(struct store *s, struct error *err)
         return false;
     }
     s->in_transaction = false;
+    store_event_kept(s);
     store_db_health(s, STORE_OK);
     fault_point("store.after_commit");
     return true;

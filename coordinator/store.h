@@ -328,7 +328,8 @@ bool store_each_event_of(struct store *s, uint64_t after, const char *owner, uin
                          void (*each)(void *context, uint64_t sequence,
                                       const struct event_record *event),
                          void *context, struct error *err);
-uint64_t store_last_event(struct store *s); /* 0 = none */
+/* That is committed: the number of one that is not may be given again. 0 = none. */
+uint64_t store_last_event(const struct store *s);
 /* Drops at most `limit` events older than `before_ms`; true when there may be more. */
 #define STORE_EVENTS_KEEP_MS (INT64_C(30) * 24 * 3600 * 1000)
 bool store_events_prune(struct store *s, int64_t before_ms, uint32_t limit);

@@ -32,7 +32,9 @@ struct store {
     bool failed;          /* some write of this turn did, or a read found damage; */
     struct error failure; /* the first one, or the damage */
     enum store_state health;
-    bool removing;          /* rows of removed batches are left */
+    bool removing;        /* rows of removed batches are left */
+    uint64_t event_added; /* the newest, and the newest that is committed */
+    uint64_t event_stored;
     char checked[64];       /* last table that store_check_some looked at */
     struct buf known_texts; /* what the last store_batch_by_key, store_task, store_clip gave out */
     struct buf task_texts;
@@ -109,6 +111,12 @@ void store_db_health(struct store *s, enum store_state state); /* what is damage
 /* The first piece of the report that was saved last, if it was this clip's; else 0
  * (store_report.c). */
 int64_t store_report_place(const struct store *s, const char *batch, uint32_t clip);
+
+/* At the start, after a commit, after a rollback: which events there are for good (store_event.c).
+ */
+void store_event_begin(struct store *s);
+void store_event_kept(struct store *s);
+void store_event_lost(struct store *s);
 
 /* Takes some rows of removed batches away, in the open transaction (store_batch.c). */
 void store_batch_clean(struct store *s);

@@ -1,6 +1,22 @@
 /* store_event: numbered events, kept for a while. */
 #include "coordinator/store_db.h"
 
+void store_event_begin(struct store *s)
+{
+    static const char sql[] = "SELECT seq FROM sqlite_sequence WHERE name = 'event'";
+    s->event_added = s->event_stored = (uint64_t)store_db_number(s, sql, 0);
+}
+
+void store_event_kept(struct store *s)
+{
+    s->event_stored = s->event_added;
+}
+
+void store_event_lost(struct store *s)
+{
+    s->event_added = s->event_stored;
+}
+
 uint64_t store_event_add(struct store *s, const struct event_record *e)
 {
     static const char sql[] =
@@ -11,7 +27,9 @@ uint64_t store_event_add(struct store *s, const struct event_record *e)
     store_db_word(s, e->worker);
     STORE_WRITE(s, sql, store_int(e->at_ms), store_text(e->kind), store_words(e->batch), clip,
                 store_words(e->worker), store_words(e->message));
-    return s->failed ? 0 : (uint64_t)sqlite3_last_insert_rowid(s->db);
+    if (s->failed) return 0;
+    s->event_added = (uint64_t)sqlite3_last_insert_rowid(s->db);
+    return s->event_added;
 }
 
 #define EVENT_COLUMNS                                                                              \
@@ -64,10 +82,9 @@ bool store_each_event_of(struct store *s, uint64_t after, const char *owner, uin
         context, err);
 }
 
-uint64_t store_last_event(struct store *s)
+uint64_t store_last_event(const struct store *s)
 {
-    static const char sql[] = "SELECT seq FROM sqlite_sequence WHERE name = 'event'";
-    return (uint64_t)store_db_number(s, sql, 0);
+    return s->event_stored;
 }
 
 bool store_events_prune(struct store *s, int64_t before_ms, uint32_t limit)

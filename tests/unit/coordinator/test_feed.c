@@ -1,4 +1,4 @@
-#include "ground.h"
+#include "drawer.h"
 
 #include "coordinator/feed.h"
 #include "proto/codec.h"
@@ -7,18 +7,28 @@
 #define BATCH_A "aaaaaaaaaa"
 #define BATCH_B "bbbbbbbbbb"
 
+#define OF_ANN DRAWER_BATCH /* the only batch that has a row */
+
 struct stage {
+    bool refuses; /* the disk, at a commit */
     struct store *store;
     struct feed feed;
     struct outbound out;
     char *path;
 };
 
+static enum store_state before_commit(void *context)
+{
+    const struct stage *s = context;
+    return s->refuses ? STORE_FULL : STORE_OK;
+}
+
 static void stage_open(struct stage *s, void **state)
 {
     struct error err = {0};
     s->path = ground_path(state, "farm.db");
-    s->store = store_open(s->path, NULL, &err);
+    s->store = store_open(
+        s->path, &(struct store_hooks){.context = s, .before_commit = before_commit}, &err);
     if (s->store == NULL) fail_msg("%s", err.message);
     feed_init(&s->feed);
     outbound_init(&s->out);
@@ -32,26 +42,50 @@ static void stage_close(struct stage *s)
     free(s->path);
 }
 
-static uint64_t happen(struct stage *s, const char *batch)
+static uint64_t begin_event(struct stage *s, const char *batch)
 {
     struct event_record e = {
         .kind = "clip.published", .batch = batch, .worker = "w", .message = "done", .at_ms = 5};
     uint64_t sequence = store_event_add(s->store, &e);
-    assert_true(store_commit(s->store, NULL));
     feed_note(&s->feed, batch);
     return sequence;
+}
+
+static uint64_t happen(struct stage *s, const char *batch)
+{
+    uint64_t sequence = begin_event(s, batch);
+    assert_true(store_commit(s->store, NULL));
+    return sequence;
+}
+
+static struct feed_question question(zsock_peer peer, uint64_t after, int64_t deadline_ns)
+{
+    return (struct feed_question){.peer = peer,
+                                  .request = peer + 1000,
+                                  .after = after,
+                                  .limit = 3,
+                                  .deadline_ns = deadline_ns};
 }
 
 static void ask(struct stage *s, zsock_peer peer, uint64_t after, const char *batch,
                 int64_t deadline_ns, int64_t now_ns)
 {
-    struct feed_question q = {.peer = peer,
-                              .request = peer + 1000,
-                              .after = after,
-                              .limit = 3,
-                              .deadline_ns = deadline_ns};
+    struct feed_question q = question(peer, after, deadline_ns);
     (void)snprintf(q.batch, sizeof(q.batch), "%s", batch);
     feed_ask(&s->feed, &q, s->store, &s->out, now_ns);
+}
+
+static void ann_asks(struct stage *s, zsock_peer peer, uint64_t after, int64_t deadline_ns)
+{
+    struct feed_question q = question(peer, after, deadline_ns);
+    (void)snprintf(q.owner, sizeof(q.owner), "ann");
+    feed_ask(&s->feed, &q, s->store, &s->out, 0);
+}
+
+static void add_ann_s_batch(struct stage *s)
+{
+    drawer_add_batch(s->store, OF_ANN, 1, "k", true, BATCH_RUNNING);
+    drawer_commit(s->store);
 }
 
 /* The only answer that waits to be sent, decoded. */
@@ -158,6 +192,40 @@ static void waiters_are_bounded(void **state)
     stage_close(&s);
 }
 
+/* What others did meanwhile is not looked through again. */
+static void an_empty_answer_leads_on(void **state)
+{
+    struct stage s = {0};
+    stage_open(&s, state);
+    add_ann_s_batch(&s);
+    ann_asks(&s, 1, 0, 100);
+    uint64_t sequence = happen(&s, BATCH_B);
+    feed_answer(&s.feed, s.store, &s.out, 100);
+    expect(&s, 1, 0, sequence);
+    stage_close(&s);
+}
+
+/* The number of an event that was not stored after all is given to the next one. */
+static void a_failed_commit_hides_nothing(void **state)
+{
+    struct stage s = {0};
+    stage_open(&s, state);
+    add_ann_s_batch(&s);
+    uint64_t lost = begin_event(&s, BATCH_B);
+    ann_asks(&s, 1, 0, 100); /* between two turns */
+    assert_int_equal(s.out.count, 0);
+    s.refuses = true;
+    assert_false(store_commit(s.store, NULL));
+    s.refuses = false;
+    feed_answer(&s.feed, s.store, &s.out, 1);
+    assert_int_equal(s.out.count, 0);
+    uint64_t sequence = happen(&s, OF_ANN);
+    assert_int_equal(sequence, lost);
+    feed_answer(&s.feed, s.store, &s.out, 2);
+    expect(&s, 1, 1, sequence);
+    stage_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +234,8 @@ int main(void)
         ground_test(a_waiter_hears_what_concerns_it),
         ground_test(waiting_ends_in_time),
         ground_test(waiters_are_bounded),
+        ground_test(an_empty_answer_leads_on),
+        ground_test(a_failed_commit_hides_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

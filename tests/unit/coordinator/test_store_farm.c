@@ -113,6 +113,34 @@ static void events_are_numbered_for_ever(void **state)
     store_close(s);
 }
 
+static uint64_t add_event(struct store *s, const char *batch)
+{
+    const struct event_record e = {.kind = "clip.published",
+                                   .batch = batch,
+                                   .has_clip = true,
+                                   .worker = "",
+                                   .message = "m",
+                                   .at_ms = 1};
+    return store_event_add(s, &e);
+}
+
+/* Which number comes next is not known before: one that is not stored is given again. */
+static void the_last_event_is_one_that_stays(void **state)
+{
+    struct store *s = drawer_open(state);
+    assert_int_equal(add_event(s, DRAWER_BATCH), 1);
+    assert_int_equal(store_last_event(s), 0);
+    store_rollback(s);
+    assert_int_equal(store_last_event(s), 0);
+    assert_int_equal(add_event(s, DRAWER_BATCH), 1);
+    drawer_commit(s);
+    assert_int_equal(store_last_event(s), 1);
+    assert_int_equal(add_event(s, DRAWER_BATCH), 2);
+    store_rollback(s);
+    assert_int_equal(store_last_event(s), 1);
+    store_close(s);
+}
+
 static void check_key(void *context, const struct store_key *key)
 {
     int *seen = context;
@@ -169,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ground_test(workers_come_back),
         ground_test(events_are_numbered_for_ever),
+        ground_test(the_last_event_is_one_that_stays),
         ground_test(keys_come_and_go),
         ground_test(settings_come_back),
     };
