@@ -57,10 +57,17 @@ bool shell_is_well(const struct coordinator *c, struct error *err)
                      c->unwell_why.message);
 }
 
+void shell_note_event(struct coordinator *c, const char *batch)
+{
+    struct batch_brief info;
+    const bool is_known = c->farm != NULL && farm_batch_brief(c->farm, batch, &info);
+    feed_note(&c->feed, batch, is_known ? info.owner : "");
+}
+
 void shell_event(struct coordinator *c, const struct event_record *event)
 {
     (void)store_event_add(c->store, event);
-    feed_note(&c->feed, event->batch);
+    shell_note_event(c, event->batch);
     shell_stir(c);
 }
 

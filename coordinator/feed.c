@@ -135,12 +135,16 @@ void feed_ask(struct feed *f, const struct feed_question *q, struct store *store
     f->count++;
 }
 
-void feed_note(struct feed *f, const char *batch)
+static bool concerns(const struct feed_question *q, const char *batch, const char *owner)
 {
-    for (struct feed_waiter *w = f->waiters; w != NULL; w = w->next) {
-        const char *wanted = w->question.batch;
-        if (wanted[0] == '\0' || strcmp(wanted, batch) == 0) w->noted = true;
-    }
+    if (q->batch[0] != '\0') return strcmp(q->batch, batch) == 0;
+    return q->owner[0] == '\0' || strcmp(q->owner, owner) == 0;
+}
+
+void feed_note(struct feed *f, const char *batch, const char *owner)
+{
+    for (struct feed_waiter *w = f->waiters; w != NULL; w = w->next)
+        w->noted = w->noted || concerns(&w->question, batch, owner);
 }
 
 void feed_answer(struct feed *f, struct store *store, struct outbound *out, int64_t now_ns)

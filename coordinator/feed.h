@@ -36,8 +36,8 @@ void feed_finish(struct feed *f);
 /* Answers at once or keeps the question. The same request again replaces it. */
 void feed_ask(struct feed *f, const struct feed_question *q, struct store *store,
               struct outbound *out, int64_t now_ns);
-/* After a commit that stored events: of one batch, or "" for one that belongs to none. */
-void feed_note(struct feed *f, const char *batch);
+/* An event was written: of a batch and its owner, or "" for one that belongs to none. */
+void feed_note(struct feed *f, const char *batch, const char *owner);
 /* Answers whoever a noted event concerns and whose time is over. */
 void feed_answer(struct feed *f, struct store *store, struct outbound *out, int64_t now_ns);
 void feed_gone(struct feed *f, zsock_peer peer);

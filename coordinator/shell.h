@@ -131,6 +131,8 @@ int64_t shell_now(struct coordinator *c);
 void shell_stir(struct coordinator *c);
 /* Whether changes can be made now; otherwise why not. */
 bool shell_is_well(const struct coordinator *c, struct error *err);
+/* An event of this batch ("": of none) was written: who waits for such is answered. */
+void shell_note_event(struct coordinator *c, const char *batch);
 /* An event that the shell itself reports; stored in this turn. */
 void shell_event(struct coordinator *c, const struct event_record *event);
 /* One about who may come in, which is logged too. `worker`: whom it is about; "" for a client. */

@@ -169,7 +169,7 @@ void writes_committed(struct coordinator *c)
     for (size_t i = 0; i < list->count; i++) {
         const struct effect *e = &list->items[i];
         if (e->kind == EFFECT_SAVE_CLIP) clip_committed(&e->clip);
-        if (e->kind == EFFECT_EVENT) feed_note(&c->feed, e->event.batch);
+        if (e->kind == EFFECT_EVENT) shell_note_event(c, e->event.batch);
         if (e->kind == EFFECT_REMOVE_BATCH) forget_batch(c, e->batch);
         freed = freed || frees_files(e);
     }

@@ -42,12 +42,17 @@ static void stage_close(struct stage *s)
     free(s->path);
 }
 
+static const char *owner_of(const char *batch)
+{
+    return strcmp(batch, OF_ANN) == 0 ? "ann" : "bob";
+}
+
 static uint64_t begin_event(struct stage *s, const char *batch)
 {
     struct event_record e = {
         .kind = "clip.published", .batch = batch, .worker = "w", .message = "done", .at_ms = 5};
     uint64_t sequence = store_event_add(s->store, &e);
-    feed_note(&s->feed, batch);
+    feed_note(&s->feed, batch, owner_of(batch));
     return sequence;
 }
 
@@ -192,6 +197,22 @@ static void waiters_are_bounded(void **state)
     stage_close(&s);
 }
 
+static void who_sees_only_his_own_is_woken_by_his_own(void **state)
+{
+    struct stage s = {0};
+    stage_open(&s, state);
+    add_ann_s_batch(&s);
+    ann_asks(&s, 1, 0, 100);
+    ask(&s, 2, 0, BATCH_A, 200, 0);
+    happen(&s, BATCH_B);
+    assert_true(feed_next(&s.feed) == 100); /* nobody is to be answered now */
+    uint64_t sequence = happen(&s, OF_ANN);
+    assert_true(feed_next(&s.feed) == 0);
+    feed_answer(&s.feed, s.store, &s.out, 1);
+    expect(&s, 1, 1, sequence);
+    stage_close(&s);
+}
+
 /* What others did meanwhile is not looked through again. */
 static void an_empty_answer_leads_on(void **state)
 {
@@ -234,6 +255,7 @@ int main(void)
         ground_test(a_waiter_hears_what_concerns_it),
         ground_test(waiting_ends_in_time),
         ground_test(waiters_are_bounded),
+        ground_test(who_sees_only_his_own_is_woken_by_his_own),
         ground_test(an_empty_answer_leads_on),
         ground_test(a_failed_commit_hides_nothing),
     };

@@ -1,6 +1,8 @@
 /* What the store keeps of the farm itself: workers, events, keys, settings. */
 #include "drawer.h"
 
+#include "coordinator/store_db.h"
+
 static void check_worker(void *context, const struct worker_record *w)
 {
     (*(int *)context)++;
@@ -141,6 +143,79 @@ static void the_last_event_is_one_that_stays(void **state)
     store_close(s);
 }
 
+static void add_ann_s_batches(struct store *s, uint64_t from, uint64_t to)
+{
+    for (uint64_t i = from; i < to; i++) {
+        char id[ID_BATCH_SIZE], key[32];
+        (void)snprintf(id, sizeof id, "b%09llu", (unsigned long long)i);
+        (void)snprintf(key, sizeof key, "k%llu", (unsigned long long)i);
+        drawer_add_batch(s, id, i, key, true, BATCH_DONE);
+    }
+    drawer_commit(s);
+}
+
+static void count_event(void *context, uint64_t sequence, const struct event_record *e)
+{
+    (void)sequence;
+    (void)e;
+    ++*(int *)context;
+}
+
+static int events_of_ann(struct store *s, uint64_t after)
+{
+    int count = 0;
+    struct error err = {0};
+    assert_ok(store_each_event_of(s, after, "ann", 100, count_event, &count, &err), err);
+    return count;
+}
+
+/* What all statements have done since the last time. */
+static int work_of(struct store *s, int counter)
+{
+    int sum = 0;
+    for (sqlite3_stmt *stmt = NULL; (stmt = sqlite3_next_stmt(s->db, stmt)) != NULL;)
+        sum += sqlite3_stmt_status(stmt, counter, 1);
+    return sum;
+}
+
+/* A watcher asks at every turn in which something happens. */
+static void news_of_an_owner_cost_the_same_with_many_batches(void **state)
+{
+    struct store *s = drawer_open(state);
+    add_ann_s_batches(s, 1, 2);
+    const uint64_t first = add_event(s, "b000000001");
+    (void)add_event(s, DRAWER_OTHER); /* of nobody */
+    drawer_commit(s);
+    (void)events_of_ann(s, first - 1);
+    (void)work_of(s, SQLITE_STMTSTATUS_VM_STEP);
+    (void)work_of(s, SQLITE_STMTSTATUS_SORT);
+    assert_int_equal(events_of_ann(s, first - 1), 1);
+    const int alone = work_of(s, SQLITE_STMTSTATUS_VM_STEP);
+    add_ann_s_batches(s, 2, 500);
+    (void)work_of(s, SQLITE_STMTSTATUS_VM_STEP);
+    assert_int_equal(events_of_ann(s, first - 1), 1);
+    assert_int_equal(work_of(s, SQLITE_STMTSTATUS_VM_STEP), alone);
+    assert_int_equal(work_of(s, SQLITE_STMTSTATUS_SORT), 0);
+    store_close(s);
+}
+
+/* Who asks for all that was ever told gets it, however much others did since. */
+static void old_events_of_an_owner_are_found(void **state)
+{
+    struct store *s = drawer_open(state);
+    add_ann_s_batches(s, 1, 3);
+    (void)add_event(s, "b000000001");
+    (void)add_event(s, "b000000002");
+    for (int i = 0; i < 20000; i++)
+        (void)add_event(s, DRAWER_OTHER);
+    (void)add_event(s, "b000000001");
+    drawer_commit(s);
+    assert_int_equal(events_of_ann(s, 0), 3);
+    assert_int_equal(events_of_ann(s, 2), 1);
+    assert_int_equal(events_of_ann(s, 20000), 1);
+    store_close(s);
+}
+
 static void check_key(void *context, const struct store_key *key)
 {
     int *seen = context;
@@ -198,6 +273,8 @@ int main(void)
         ground_test(workers_come_back),
         ground_test(events_are_numbered_for_ever),
         ground_test(the_last_event_is_one_that_stays),
+        ground_test(news_of_an_owner_cost_the_same_with_many_batches),
+        ground_test(old_events_of_an_owner_are_found),
         ground_test(keys_come_and_go),
         ground_test(settings_come_back),
     };
