@@ -7,8 +7,8 @@
 
 /* What was started or finished has a row, what waits has none. Numbers of states are those of
  * record.h. `word` holds every text that repeats (workers, kinds, fingerprints), so that a finished
- * task stays small. Rows of task, attempt and clip outlive a removed batch for a while: `removal`
- * names it and each commit takes some of them away. */
+ * task stays small. Rows of task, attempt, clip and output outlive a removed batch for a while:
+ * `removal` names it and each commit takes some of them away. */
 static const char first_work[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE word(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;"

@@ -137,6 +137,7 @@ void retention_tick(struct coordinator *c)
     if (c->unwell) return;
     r->cleaning = store_clean_some(c->store);
     if (r->cleaning) r->clean_ns = now_ns + CLEAN_NS;
+    c->sweep_anew = c->sweep_anew || r->cleaning;
     if (r->shortest_s == 0 || now_ns < r->due_ns) return;
     r->due_ns = now_ns + (look(c) ? SOON_NS : pace(r));
 }

@@ -113,7 +113,8 @@ struct coordinator {
     int64_t started_ns;
     int64_t disk_seen_ns; /* when free space was last looked at; 0 = look now */
     int64_t pruned_ns;
-    bool sweep_wanted;      /* once this turn is committed: uses were dropped beside the core */
+    bool sweep_anew;        /* once this turn is committed: uses were dropped beside the core */
+    bool sweep_wanted;      /* the last sweep left some */
     int64_t logs_pruned_ns; /* when events and audit entries that go are looked for next */
     struct retention retention;
     int64_t expelled_ns; /* when ephemeral keys were last looked at */

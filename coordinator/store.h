@@ -128,9 +128,9 @@ void store_batch_save(struct store *s, const char *batch, const struct batch_rec
 void store_batch_priority(struct store *s, const char *batch, int32_t priority);
 void store_page_save(struct store *s, const char *batch, uint32_t index, const uint8_t *states,
                      size_t size);
-/* The batch is gone at once, with its outputs: what nobody uses any more is in store_each_unused.
- * Its folder's name stays until store_removal_done says that its files are gone; then its other
- * rows go, some with each commit. Events stay. */
+/* The batch is gone at once, and nobody is told of its outputs any more. Its folder's name stays
+ * until store_removal_done says that its files are gone; then its rows go, some with each commit,
+ * outputs first: what nobody uses any more is in store_each_unused. Events stay. */
 void store_batch_remove(struct store *s, const char *batch);
 void store_removal_done(struct store *s, const char *batch);
 /* Those whose files may still be there. */

@@ -179,14 +179,27 @@ void store_page_save(struct store *s, const char *batch, uint32_t index, const u
     buf_finish(&page);
 }
 
+#define OUTPUTS_OF                                                                                 \
+    "DELETE FROM output WHERE (batch, clip, task, number) IN (SELECT batch, clip, task, number"    \
+    " FROM output WHERE batch = "
+
+/* Of most batches that is all: the first lot of outputs goes with them. */
 void store_batch_remove(struct store *s, const char *batch)
 {
     static const char later[] = "INSERT INTO removal(batch, id, folder)"
                                 " SELECT sequence, id, folder FROM batch JOIN spec ON spec.batch ="
                                 " sequence WHERE id = ?1";
-    static const char sql[] = "DELETE FROM batch WHERE id = ?1";
+    static const char outputs[] = OUTPUTS_OF BATCH_NUMBER " LIMIT ?2)";
+    static const char *const whole[] = {"DELETE FROM spec WHERE batch = " BATCH_NUMBER,
+                                        "DELETE FROM page WHERE batch = " BATCH_NUMBER,
+                                        "DELETE FROM batch_input WHERE batch = " BATCH_NUMBER,
+                                        "DELETE FROM retention WHERE batch = " BATCH_NUMBER,
+                                        "DELETE FROM published WHERE batch = " BATCH_NUMBER,
+                                        "DELETE FROM batch WHERE id = ?1"};
     STORE_WRITE(s, later, store_text(batch));
-    STORE_WRITE(s, sql, store_text(batch)); /* spec, page and output follow it */
+    STORE_WRITE(s, outputs, store_text(batch), store_int(CLEAN_ROWS));
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
+        STORE_WRITE(s, whole[i], store_text(batch));
 }
 
 /* Rows go when the files have gone. */
@@ -200,8 +213,15 @@ static const char reports_of_clips[] =
     " LIMIT ?1) WHERE report > 0 UNION ALL SELECT first, piece + 1, last FROM part WHERE piece <"
     " last) SELECT piece FROM part)";
 
+static bool clean_lot(struct store *s, const char *sql)
+{
+    STORE_WRITE(s, sql, store_int(CLEAN_ROWS));
+    return s->failed || store_db_changes(s) > 0;
+}
+
 void store_batch_clean(struct store *s)
 {
+    static const char output[] = OUTPUTS_OF REMOVED " LIMIT ?1)";
     static const char clip[] = "DELETE FROM clip WHERE (batch, clip) IN (SELECT batch, clip FROM"
                                " clip WHERE batch = " REMOVED " LIMIT ?1)";
     static const char task[] =
@@ -212,11 +232,10 @@ void store_batch_clean(struct store *s)
                                   " WHERE batch = " REMOVED " LIMIT ?1)";
     static const char finished[] = "DELETE FROM removal WHERE batch = " REMOVED;
     static const char *const sql[] = {clip, task, attempt};
+    if (clean_lot(s, output)) return; /* the disk may wait for the files behind them */
     STORE_WRITE(s, reports_of_clips, store_int(CLEAN_ROWS));
-    for (size_t i = 0; i < sizeof sql / sizeof sql[0]; i++) {
-        STORE_WRITE(s, sql[i], store_int(CLEAN_ROWS));
-        if (store_db_changes(s) > 0 || s->failed) return;
-    }
+    for (size_t i = 0; i < sizeof sql / sizeof sql[0]; i++)
+        if (clean_lot(s, sql[i])) return;
     store_db_write(s, finished, NULL, 0);
     if (!s->failed) s->removing = store_db_changes(s) > 0;
 }
@@ -383,7 +402,8 @@ uint64_t store_last_sequence(struct store *s)
 
 void store_keep_save(struct store *s, const char *batch, int64_t keep_s)
 {
-    static const char sql[] = "INSERT OR REPLACE INTO retention VALUES(" BATCH_NUMBER ", ?2)";
+    static const char sql[] = "INSERT OR REPLACE INTO retention SELECT sequence, ?2 FROM batch"
+                              " WHERE id = ?1";
     STORE_WRITE(s, sql, store_text(batch), store_int(keep_s));
 }
 

@@ -104,8 +104,9 @@ bool store_check_pages(const char *path, bool quick, struct findings *f)
 
 /* Each gives one text a row: where something is wrong. `words` says what. */
 #define TASK_NAME "b.id || '/' || x.clip || '.' || x.task"
-static const char foreign[] =
-    "SELECT \"table\" || ' row ' || ifnull(rowid, '?') FROM pragma_foreign_key_check LIMIT 20";
+#define NO_BATCH "batch NOT IN (SELECT sequence FROM batch UNION SELECT batch FROM removal)"
+static const char foreign[] = "SELECT \"table\" || ' row ' || ifnull(rowid, '?') FROM"
+                              " pragma_foreign_key_check WHERE \"table\" <> 'output' LIMIT 20";
 static const char no_spec[] = "SELECT id FROM batch WHERE NOT EXISTS(SELECT 1 FROM spec WHERE"
                               " spec.batch = sequence) LIMIT 20";
 static const char bad_states[] =
@@ -121,10 +122,9 @@ static const struct store_value last_states[] = {
     {.type = STORE_INT, .number = CLIP_STATE_COUNT - 1},
 };
 static const char orphans[] =
-    "SELECT 'task ' || batch || '/' || clip FROM task WHERE batch NOT IN (SELECT sequence FROM"
-    " batch UNION SELECT batch FROM removal) UNION ALL SELECT 'clip ' || batch || '/' || clip FROM"
-    " clip WHERE batch NOT IN (SELECT sequence FROM batch UNION SELECT batch FROM removal) LIMIT "
-    "20";
+    "SELECT 'task ' || batch || '/' || clip FROM task WHERE " NO_BATCH " UNION ALL SELECT"
+    " 'clip ' || batch || '/' || clip FROM clip WHERE " NO_BATCH " UNION ALL SELECT"
+    " 'output ' || batch || '/' || clip FROM output WHERE " NO_BATCH " LIMIT 20";
 static const char not_leased[] =
     "SELECT " TASK_NAME " FROM task x JOIN batch b ON b.sequence = x.batch WHERE x.state = 1 AND"
     " x.open = 1 AND NOT EXISTS(SELECT 1 FROM attempt a WHERE a.batch = x.batch AND a.clip = x.clip"

@@ -209,7 +209,7 @@ static void prune(struct coordinator *c)
     const bool expired = store_outputs_expire(c->store, clock_wall_ms());
     if (expired) c->pruned_ns = 0; /* there may be more */
     if (store_inputs_prune(c->store, clock_wall_ms() - INPUT_KEEP_MS) || expired)
-        c->sweep_wanted = true;
+        c->sweep_anew = true;
 }
 
 static void expel(struct coordinator *c)

@@ -165,7 +165,8 @@ static bool frees_files(const struct effect *e)
 void writes_committed(struct coordinator *c)
 {
     const struct effects *list = farm_effects(c->farm);
-    bool freed = false;
+    bool freed = c->sweep_anew;
+    c->sweep_anew = false;
     for (size_t i = 0; i < list->count; i++) {
         const struct effect *e = &list->items[i];
         if (e->kind == EFFECT_SAVE_CLIP) clip_committed(&e->clip);

@@ -1,4 +1,5 @@
-/* A removal whose end was not stored is taken up again. */
+/* What is left of removed batches: rows go some at a turn, and the files that they were the last to
+ * use go with them; a removal whose end was not stored is taken up again. */
 #include "drawer.h"
 
 #include "base/clock.h"
@@ -71,6 +72,18 @@ static void remove_it(struct house *h)
     publisher_remove_batch(h->c.publisher, DRAWER_BATCH, "0123456789-name");
 }
 
+static void files_go_with_each_lot_of_rows(void **state)
+{
+    struct house *h = house_open(state);
+    remove_it(h);
+    retention_tick(&h->c);
+    assert_false(h->c.sweep_anew); /* nothing goes yet */
+    (void)uv_run(&h->c.loop, UV_RUN_DEFAULT);
+    retention_tick(&h->c);
+    assert_true(h->c.sweep_anew);
+    house_close(h);
+}
+
 static void an_end_that_was_not_stored_is_said_again(void **state)
 {
     struct error err = {0};
@@ -105,6 +118,7 @@ static void a_removal_that_runs_is_not_begun_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        ground_test(files_go_with_each_lot_of_rows),
         ground_test(an_end_that_was_not_stored_is_said_again),
         ground_test(a_removal_that_runs_is_not_begun_again),
     };

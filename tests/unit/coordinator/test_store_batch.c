@@ -2,6 +2,8 @@
  * removed goes whole, in pieces. */
 #include "drawer.h"
 
+#include "coordinator/store_access.h"
+
 static void check_batch(void *context, const struct store_batch *b, const struct batch_record *r)
 {
     int *seen = context;
@@ -168,6 +170,85 @@ static void removing_takes_everything_in_pieces(void **state)
     store_close(s);
 }
 
+#define OUTPUTS 2500
+
+static void add_outputs(struct store *s, uint32_t count)
+{
+    for (uint32_t clip = 0; clip < count; clip++) {
+        struct output_record o = {.task = drawer_task_key(clip), .fingerprint = "fp"};
+        (void)snprintf(o.output.kind, sizeof o.output.kind, "segment");
+        o.output.sha256 = drawer_digest(1000000 + clip);
+        o.output.size_bytes = 10;
+        store_output_save(s, &o);
+    }
+}
+
+static void fail_on_output(void *context, const struct output_record *o)
+{
+    (void)context;
+    fail_msg("an output of clip %u is told of", (unsigned)o->task.clip);
+}
+
+/* Some have gone with the last commit, and not too many. */
+static int64_t a_lot_less(void **state, int64_t before)
+{
+    const int64_t left = drawer_count_rows(state, "SELECT count(*) FROM output");
+    assert_true(left < before && before - left <= 1000);
+    assert_int_equal(drawer_count_rows(state, "SELECT count(*) FROM artifact WHERE uses > 0"),
+                     left);
+    return left;
+}
+
+static void expect_hidden(struct store *s, uint32_t clip)
+{
+    struct error err;
+    const struct digest sha256 = drawer_digest(1000000 + clip);
+    assert_ok(store_each_use(s, &sha256, fail_on_output, NULL, &err), err);
+    assert_ok(store_each_clip_output(s, DRAWER_BATCH, clip, fail_on_output, NULL, &err), err);
+}
+
+/* One with a million segments that are kept does not stop the loop. */
+static void kept_outputs_go_in_lots(void **state)
+{
+    const uint8_t page[1] = {CLIP_PUBLISHED};
+    struct store *s = drawer_open(state);
+    int64_t left = OUTPUTS;
+    drawer_add_batch(s, DRAWER_BATCH, 1, "k", true, BATCH_DONE);
+    store_page_save(s, DRAWER_BATCH, 0, page, 1);
+    store_keep_save(s, DRAWER_BATCH, 5);
+    store_published_add(s, DRAWER_BATCH, 5);
+    add_outputs(s, OUTPUTS);
+    drawer_commit(s);
+    store_batch_remove(s, DRAWER_BATCH);
+    drawer_commit(s);
+    left = a_lot_less(state, left);
+    assert_int_equal(drawer_count_rows(state, "SELECT (SELECT count(*) FROM spec) + (SELECT"
+                                              " count(*) FROM page) + (SELECT count(*) FROM"
+                                              " retention) + (SELECT count(*) FROM published)"),
+                     0);
+    store_removal_done(s, DRAWER_BATCH);
+    for (; left > 0; (void)store_clean_some(s)) {
+        expect_hidden(s, OUTPUTS - 1);
+        drawer_commit(s);
+        left = a_lot_less(state, left);
+    }
+    while (store_clean_some(s))
+        drawer_commit(s);
+    assert_int_equal(drawer_count_rows(state, "SELECT count(*) FROM removal"), 0);
+    assert_int_equal(drawer_count_rows(state, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+    store_close(s);
+}
+
+/* A batch that is gone, or never was, has no time either. */
+static void no_time_is_kept_of_an_unknown_batch(void **state)
+{
+    struct store *s = drawer_open(state);
+    store_keep_save(s, DRAWER_BATCH, 5);
+    drawer_commit(s);
+    assert_int_equal(drawer_count_rows(state, "SELECT count(*) FROM retention"), 0);
+    store_close(s);
+}
+
 static void see_keep(void *context, const char *batch, int64_t keep_s)
 {
     assert_string_equal(batch, DRAWER_BATCH);
@@ -200,6 +281,8 @@ int main(void)
         ground_test(keys_find_their_newest_batch),
         ground_test(pages_come_back),
         ground_test(removing_takes_everything_in_pieces),
+        ground_test(kept_outputs_go_in_lots),
+        ground_test(no_time_is_kept_of_an_unknown_batch),
         ground_test(a_batch_s_own_time_goes_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

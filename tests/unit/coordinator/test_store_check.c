@@ -119,6 +119,7 @@ static void each_fault_is_found(void **state)
         {"INSERT INTO task(batch, clip, task, state, open, fence, attempts) VALUES(8, 0, 0, 2, 0, "
          "1, 1)",
          "it belongs to no batch"},
+        {"UPDATE output SET batch = 8", "it belongs to no batch"},
         {"DELETE FROM clip", "1 are published, but 0 have a row"},
         {"UPDATE batch SET counts = x'030000000000000000'",
          "its counters do not say what its pages hold"},
@@ -144,6 +145,18 @@ static void a_sound_database_has_no_findings(void **state)
     check(path, &f);
     if (f.counts[FINDING_FAIL] > 0) fail_msg("%s", f.items[f.count - 1].words);
     assert_int_equal(f.counts[FINDING_OK], 2);
+    findings_finish(&f);
+    free(path);
+}
+
+/* What is left of it goes with the next commits. */
+static void a_removal_under_way_is_no_finding(void **state)
+{
+    struct findings f = {0};
+    char *path = with_fault(state, "INSERT INTO removal(batch, id) SELECT sequence, id FROM batch;"
+                                   " DELETE FROM page; DELETE FROM spec; DELETE FROM batch");
+    check(path, &f);
+    if (f.counts[FINDING_FAIL] > 0) fail_msg("%s", f.items[f.count - 1].words);
     findings_finish(&f);
     free(path);
 }
@@ -204,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ground_test(a_sound_database_has_no_findings),
         ground_test(each_fault_is_found),
+        ground_test(a_removal_under_way_is_no_finding),
         ground_test(a_damaged_page_is_found),
         ground_test(what_cannot_be_read_is_not_called_damaged),
         ground_test(looking_changes_nothing),
