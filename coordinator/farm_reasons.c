@@ -56,10 +56,10 @@ static bool has_yet_to_show(const struct worker *w, const struct lane *lane)
     return true;
 }
 
-/* Of one that takes work. */
+/* Of one that takes work, or would if its disk had room. */
 static enum why why_not(const struct worker *w, const struct lane *lane)
 {
-    if (worker_can(w, lane) && shortage_holds(w, lane)) return WHY_DISK;
+    if (worker_can(w, lane) && (w->disk_low || shortage_holds(w, lane))) return WHY_DISK;
     if (worker_can(w, lane)) return has_yet_to_show(w, lane) ? WHY_CANARY : WHY_BUSY;
     if (worker_could(w, lane)) return WHY_CANARY_FAILED;
     return worker_has_room(w, lane) ? WHY_REFUSED : WHY_MEMORY;
@@ -70,7 +70,7 @@ static enum why who_can(const struct farm *f, const struct lane *lane)
 {
     enum why best = WHY_NO_WORKER;
     for (size_t i = 0; i < f->workers.count && best != WHY_BUSY; i++) {
-        if (!worker_accepts(f->crew[i])) continue;
+        if (!worker_accepts_but_for_disk(f->crew[i])) continue;
         enum why why = why_not(f->crew[i], lane);
         if (why > best) best = why;
     }
@@ -82,7 +82,7 @@ static uint64_t largest_slot(const struct farm *f)
     uint64_t largest = 0;
     for (size_t i = 0; i < f->workers.count; i++) {
         const struct worker *w = f->crew[i];
-        for (uint32_t s = 0; s < w->slot_count && worker_accepts(w); s++)
+        for (uint32_t s = 0; s < w->slot_count && worker_accepts_but_for_disk(w); s++)
             if (w->slots[s].memory_bytes > largest) largest = w->slots[s].memory_bytes;
     }
     return largest;

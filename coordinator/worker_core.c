@@ -200,8 +200,13 @@ void worker_save(struct farm *f, struct worker *w)
 
 bool worker_accepts(const struct worker *w)
 {
+    return worker_accepts_but_for_disk(w) && !w->disk_low;
+}
+
+bool worker_accepts_but_for_disk(const struct worker *w)
+{
     return w->presence == WORKER_PRESENT && w->session != 0 && w->admitted && !w->quarantined &&
-           !w->draining && !w->disk_low && !w->crowded && !w->canary.wanted;
+           !w->draining && !w->crowded && !w->canary.wanted;
 }
 
 uint32_t worker_load(const struct worker *w)

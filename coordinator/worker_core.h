@@ -143,6 +143,8 @@ void worker_settle(struct farm *f, struct worker *w, const char *reason, const c
 void worker_save(struct farm *f, struct worker *w);
 /* May be given work now. */
 bool worker_accepts(const struct worker *w);
+/* Would be given work if its disk had room. */
+bool worker_accepts_but_for_disk(const struct worker *w);
 /* Could run this kind of work, now or after its canary or its disk's recovery (S1, T4). */
 bool worker_can(const struct worker *w, const struct lane *lane);
 uint32_t worker_load(const struct worker *w); /* attempts that live there */

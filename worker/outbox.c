@@ -320,10 +320,10 @@ bool outbox_read(struct outbox *o, struct outbox_entry *entry, size_t output, ui
            read_at(entry->fds[output], offset, out, size, err);
 }
 
-bool outbox_has_room(const struct outbox *o, uint64_t result_bytes, uint64_t *free_out)
+bool outbox_has_room(const struct outbox *o, uint64_t size_bytes, uint64_t *free_out)
 {
     uint64_t total;
     *free_out = 0;
     if (!path_free_bytes(o->folder, free_out, &total, NULL)) return false;
-    return result_bytes <= UINT64_MAX / 2 && *free_out >= 2 * result_bytes;
+    return *free_out >= size_bytes;
 }

@@ -58,7 +58,7 @@ char *outbox_file(const struct outbox *o, const struct outbox_entry *entry, size
 bool outbox_read(struct outbox *o, struct outbox_entry *entry, size_t output, uint64_t offset,
                  void *out, uint32_t size, struct error *err);
 
-/* W5: room for two results of `result_bytes` on this disk? */
-bool outbox_has_room(const struct outbox *o, uint64_t result_bytes, uint64_t *free_out);
+/* Are so many bytes free on its disk? */
+bool outbox_has_room(const struct outbox *o, uint64_t size_bytes, uint64_t *free_out);
 
 #endif

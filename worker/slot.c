@@ -348,3 +348,8 @@ size_t slot_held(const struct slot *s, struct slot_held out[2])
 {
     return slot_core_held(&s->core, out);
 }
+
+void slot_add_results(const struct slot *s, struct room *room)
+{
+    slot_core_add_results(&s->core, room);
+}

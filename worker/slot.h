@@ -63,5 +63,6 @@ const char *slot_fingerprint(const struct slot *s); /* NULL until its first engi
 const char *slot_backend(const struct slot *s);
 int slot_engine_pid(const struct slot *s); /* 0 = none */
 size_t slot_held(const struct slot *s, struct slot_held out[2]);
+void slot_add_results(const struct slot *s, struct room *room);
 
 #endif

@@ -347,6 +347,12 @@ size_t slot_core_held(const struct slot_core *s, struct slot_held out[2])
     return count;
 }
 
+void slot_core_add_results(const struct slot_core *s, struct room *room)
+{
+    if (s->running) room_add(room, s->running->result_bytes);
+    if (s->next) room_add(room, s->next->result_bytes);
+}
+
 bool slot_core_is_idle(const struct slot_core *s)
 {
     return !s->running && !s->next;

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "worker/checkpoint_pace.h"
+#include "worker/room.h"
 #include "worker/slot_work.h"
 
 #define SLOT_CANCEL_NS (5 * NS_PER_S)      /* a polite cancel may take so long (E2) */
@@ -180,6 +181,8 @@ void slot_core_exited(struct slot_core *s, const char *how, int64_t now_ns,
 
 int64_t slot_core_deadline(const struct slot_core *s); /* INT64_MAX = none */
 size_t slot_core_held(const struct slot_core *s, struct slot_held out[2]);
+/* What will come of all that it holds. */
+void slot_core_add_results(const struct slot_core *s, struct room *room);
 bool slot_core_is_idle(const struct slot_core *s);
 bool slot_core_holds(const struct slot_core *s, const struct attempt_name *name);
 

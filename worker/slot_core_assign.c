@@ -21,6 +21,13 @@ static void want_parts(const struct slot_work *work, struct slot_actions *out)
         if (!work->parts[i].path) slot_act(out, SLOT_WANT_PART, work)->part = work->parts[i].digest;
 }
 
+static const char *room_words(Farm__HandBackReason reason)
+{
+    return reason == FARM__HAND_BACK_REASON__HAND_BACK_DISK
+               ? "no room for two results on this disk"
+               : "no room on this disk beside what runs";
+}
+
 void slot_core_assign(struct slot_core *s, struct slot_work *work, Farm__HandBackReason reason,
                       int64_t now_ns, struct slot_actions *out)
 {
@@ -31,7 +38,7 @@ void slot_core_assign(struct slot_core *s, struct slot_work *work, Farm__HandBac
     if (s->draining || s->closed) {
         slot_hand_back(work, FARM__HAND_BACK_REASON__HAND_BACK_DRAINING, "the worker drains", out);
     } else if (reason != FARM__HAND_BACK_REASON__HAND_BACK_NONE) {
-        slot_hand_back(work, reason, "no room for two results on this disk", out);
+        slot_hand_back(work, reason, room_words(reason), out);
     } else if (s->next && (s->running || s->engine == SLOT_DYING)) {
         slot_hand_back(work, FARM__HAND_BACK_REASON__HAND_BACK_RECALLED, "the slot is taken", out);
     } else {

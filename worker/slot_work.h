@@ -90,6 +90,7 @@ struct slot_work {
     bool makes[SLOT_OUTPUT_KINDS]; /* what it delivers */
     bool keeps[SLOT_OUTPUT_KINDS]; /* of that, what other tasks take: it stays on this machine */
     uint64_t checkpoint_bytes;     /* about so large is one */
+    uint64_t result_bytes;         /* at most so large is what it delivers */
 };
 void slot_work_free(struct slot_work *work); /* NULL is fine */
 

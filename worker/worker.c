@@ -8,7 +8,6 @@
 #include "proto/limits.h"
 #include "worker/worker_parts.h"
 
-#define RESULT_MIN_BYTES (UINT64_C(8) << 20) /* W5: assumed before any recipe was seen */
 #define LOOK_MS 1000
 
 /* ---- connections ---- */
@@ -179,7 +178,6 @@ struct worker *worker_create(uv_loop_t *loop, const struct worker_options *optio
     struct worker *w = xcalloc(1, sizeof *w);
     w->options = *options;
     w->loop = loop;
-    w->result_bytes = RESULT_MIN_BYTES;
     w->leave_by_ns = INT64_MAX;
     if (!open_state(w, err)) {
         outbox_finish(&w->outbox);

@@ -25,7 +25,7 @@ struct reading {
 
 /* ---- sizes ---- */
 
-/* Lossless video, with latents; W5 wants room for two. Latents are an eighth of a side with four
+/* Lossless video, with latents. Latents are an eighth of a side with four
  * channels, and history and prediction come with them. */
 static void estimate(struct reading *r, const json_t *recipe)
 {
@@ -41,14 +41,17 @@ static void estimate(struct reading *r, const json_t *recipe)
     if (r->task.latents) r->result_bytes += r->latents_bytes;
 }
 
-/* A clip that is too large for this disk is refused, and says nothing about the next one. */
-static Farm__HandBackReason check_room(struct worker *w, uint64_t result_bytes)
+/* What is too large for this disk is refused, and that is remembered; what is so beside other work
+ * only fits when that is done. */
+static Farm__HandBackReason check_room(const struct worker *w, uint64_t result_bytes)
 {
-    uint64_t available, most = result_bytes > w->result_bytes ? result_bytes : w->result_bytes;
-    if (!outbox_has_room(&w->outbox, most, &available))
-        return FARM__HAND_BACK_REASON__HAND_BACK_DISK;
-    w->result_bytes = most;
-    return FARM__HAND_BACK_REASON__HAND_BACK_NONE;
+    const struct room empty = {0}, held = worker_held(w);
+    uint64_t available;
+    if (outbox_has_room(&w->outbox, room_bytes(&held, result_bytes), &available))
+        return FARM__HAND_BACK_REASON__HAND_BACK_NONE;
+    return available < room_bytes(&empty, result_bytes)
+               ? FARM__HAND_BACK_REASON__HAND_BACK_DISK
+               : FARM__HAND_BACK_REASON__HAND_BACK_RECALLED;
 }
 
 /* ---- reading ---- */
@@ -128,6 +131,7 @@ static struct slot_work *work_of(struct worker *w, const Farm__Assign *assign,
     work->limit_ns = (int64_t)assign->limit_ms * NS_PER_MS;
     work->around_limit_ns = (int64_t)assign->around_limit_ms * NS_PER_MS;
     work->checkpoint_bytes = r->latents_bytes;
+    work->result_bytes = r->result_bytes;
     set_outputs(work, &r->task, r->report);
     add_model(w, work, PART_MODEL, &assign->model_digest);
     for (size_t i = 0; i < assign->n_loras; i++)

@@ -88,8 +88,8 @@ static void inputs_done(void *context, const struct digest *key, const char *pat
 
 static uint64_t spare_bytes(void *context)
 {
-    const struct worker *w = context;
-    return 2 * w->result_bytes; /* W5 */
+    const struct room held = worker_held(context);
+    return room_bytes(&held, 0);
 }
 
 struct model_fetch_host worker_fetch_host(struct worker *w)

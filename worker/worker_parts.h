@@ -10,6 +10,7 @@
 #include "worker/model_fetch.h"
 #include "worker/outbox.h"
 #include "worker/probe.h"
+#include "worker/room.h"
 #include "worker/slot.h"
 #include "worker/upload.h"
 #include "worker/worker.h"
@@ -29,7 +30,6 @@ struct worker {
     struct slot **slots;
     size_t slot_count;
     int threads;
-    uint64_t result_bytes; /* the largest result that was taken on, as W5 estimates it */
     uv_timer_t timer;
     bool draining;
     bool over;    /* the grace is over: what ran was killed */
@@ -63,6 +63,7 @@ void worker_assign(struct worker *w, const Farm__Assign *assign);
 
 void worker_tell(void *context, struct truth *truth);
 uint64_t worker_slot_share(const struct worker *w); /* memory, in bytes */
+struct room worker_held(const struct worker *w);    /* by its slots */
 
 /* ---- life (worker.c) ---- */
 

@@ -38,6 +38,22 @@ static void tell_leaving(const struct worker *w, struct truth *truth)
     }
 }
 
+struct room worker_held(const struct worker *w)
+{
+    struct room room = {0};
+    for (size_t i = 0; i < w->slot_count; i++)
+        slot_add_results(w->slots[i], &room);
+    return room;
+}
+
+/* What comes next is most often like what runs. */
+static void tell_disk(const struct worker *w, struct truth *truth)
+{
+    const struct room held = worker_held(w);
+    truth->disk_low = !outbox_has_room(&w->outbox, room_bytes(&held, held.largest_bytes),
+                                       &truth->disk_free_bytes);
+}
+
 void worker_tell(void *context, struct truth *truth)
 {
     struct worker *w = context;
@@ -55,6 +71,6 @@ void worker_tell(void *context, struct truth *truth)
         truth_add_model(truth, model_cache_digest(w->cache, i));
     truth->outbox_count = (uint32_t)w->outbox.count;
     truth->outbox_bytes = w->outbox.size_bytes;
-    truth->disk_low = !outbox_has_room(&w->outbox, w->result_bytes, &truth->disk_free_bytes);
+    tell_disk(w, truth);
     truth->draining = w->draining;
 }

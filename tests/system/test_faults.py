@@ -228,6 +228,34 @@ class Faults(unittest.TestCase):
                 farm.stop()
                 subprocess.run(["umount", str(farm.state)], check=True)
 
+    @unittest.skipUnless(os.geteuid() == 0, "mounting a small tmpfs needs root")
+    def test_full_worker_disk(self):
+        """What waits for it says so; what was rendered before asks for no room of what comes next."""
+        small = [*SMALL, "--size", "64x64"]
+        with Farm() as farm:
+            farm.start_coordinator()
+            disk = farm.worker_key("w1")
+            key = (disk / "worker.key").read_bytes()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m,mode=700", "tmpfs", str(disk)], check=True)
+            try:
+                (disk / "worker.key").write_bytes(key)
+                (disk / "worker.key").chmod(0o600)
+                farm.start_worker("w1")
+                farm.wait(farm.submit("large", "--model", "pattern", "--size", "512x512", "--frames", "16", "--steps", "1")["batch"])
+                ballast = disk / "ballast"
+                ballast.write_bytes(b"x" * (10 << 20))
+                farm.wait(farm.submit("beside ballast", *small)["batch"], seconds=60)
+                ballast.write_bytes(b"x" * (26 << 20))
+                eventually(lambda: farm.zoe("explain", "w1", json_out=True)["code"] == "worker_disk", 30, "the farm sees the full disk")
+                batch = farm.submit("beside more of it", *small)["batch"]
+                self.assertEqual(farm.zoe("explain", batch, json_out=True)["code"], "worker_disk")
+                self.assertEqual(farm.zoe("explain", f"{batch}/0", json_out=True)["code"], "worker_disk")
+                ballast.unlink()
+                farm.wait(batch)
+            finally:
+                farm.stop()
+                subprocess.run(["umount", str(disk)], check=True)
+
 
 if __name__ == "__main__":
     unittest.main()

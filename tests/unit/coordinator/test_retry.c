@@ -159,6 +159,7 @@ static void without_room_on_disk_a_worker_waits_for_its_next_heartbeat(void **st
     (void)state;
     struct hand *w;
     struct attempt_key key;
+    struct reason_info reasons[REASONS_MAX];
     struct field *s = with_one_running(&w, &key);
     field_hand_back(s, w, &key, HAND_BACK_DISK);
     assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
@@ -166,6 +167,8 @@ static void without_room_on_disk_a_worker_waits_for_its_next_heartbeat(void **st
     farm_heartbeat(s->f, w->session, &beat, s->now_ns);
     field_turn(s);
     assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+    assert_int_equal(farm_batch_reasons(s->f, BATCH, s->now_ns, reasons), 1);
+    assert_string_equal(reasons[0].code, "worker_disk");
     beat.disk_low = false;
     beat.disk_free_bytes = 1;
     farm_heartbeat(s->f, w->session, &beat, s->now_ns);
