@@ -13,6 +13,28 @@ void attempt_name_text(const struct attempt_name *name, char out[ATTEMPT_NAME_TE
                  name->clip, name->task, name->fence);
 }
 
+/* ".N", so often; NULL when it is something else. */
+static const char *skip_numbers(const char *text, int count)
+{
+    for (int i = 0; i < count; i++) {
+        size_t digits = *text == '.' ? strspn(text + 1, "0123456789") : 0;
+        if (digits == 0) return NULL;
+        text += 1 + digits;
+    }
+    return text;
+}
+
+size_t attempt_name_length(const char *file)
+{
+    char first[ID_BATCH_SIZE] = "";
+    size_t size = strcspn(file, ".");
+    if (size < sizeof first) memcpy(first, file, size);
+    const bool canary = strcmp(first, "canary") == 0;
+    if (!canary && !id_is_batch(first)) return 0;
+    const char *end = skip_numbers(file + size, canary ? 1 : 3);
+    return end ? (size_t)(end - file) : 0;
+}
+
 bool attempt_name_equal(const struct attempt_name *a, const struct attempt_name *b)
 {
     return a->fence == b->fence && a->clip == b->clip && a->task == b->task &&

@@ -4,6 +4,7 @@
 #define ZOE_WORKER_ATTEMPT_NAME_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/id.h"
@@ -19,6 +20,9 @@ struct attempt_name {
 /* "BATCH.CLIP.TASK.FENCE", or "canary.NUMBER": safe as a file name. */
 #define ATTEMPT_NAME_TEXT_SIZE 72
 void attempt_name_text(const struct attempt_name *name, char out[ATTEMPT_NAME_TEXT_SIZE]);
+/* How many bytes at the beginning of a file's name are an attempt's in that form; 0 = it has none.
+ */
+size_t attempt_name_length(const char *file);
 bool attempt_name_equal(const struct attempt_name *a, const struct attempt_name *b);
 
 /* From and to the wire. The wire form borrows `name`. */

@@ -63,6 +63,8 @@ static void unlink_outputs(const struct outbox *o, const struct attempt_name *na
 static bool has_size(const char *path, uint64_t size_bytes, struct error *err)
 {
     struct stat info;
+    if (stat(path, &info) != 0 && errno == ENOENT)
+        return error_set(err, ERROR_NOT_FOUND, "there is no file %s", path);
     if (stat(path, &info) != 0) return error_set_errno(err, errno, "%s", path);
     if (S_ISREG(info.st_mode) && (uint64_t)info.st_size == size_bytes) return true;
     return error_set(err, ERROR_CORRUPT, "%s is not of the size it should have", path);
@@ -129,10 +131,19 @@ static struct outbox_entry *load_entry(const struct outbox *o, const char *file,
     return NULL;
 }
 
-static bool ends_with(const char *text, const char *ending)
+/* ---- what an earlier run left ---- */
+
+/* What follows the attempt's name; NULL: such a name only a stranger gives. */
+static const char *ending_of(const char *file)
 {
-    size_t size = strlen(text), tail = strlen(ending);
-    return size > tail && strcmp(text + size - tail, ending) == 0;
+    const size_t size = attempt_name_length(file);
+    return size > 0 ? file + size : NULL;
+}
+
+static bool is_record(const char *file)
+{
+    const char *ending = ending_of(file);
+    return ending && strcmp(ending, ".json") == 0;
 }
 
 static void remove_file(const struct outbox *o, const char *file)
@@ -143,51 +154,60 @@ static void remove_file(const struct outbox *o, const char *file)
     free(path);
 }
 
-static void load_records(struct outbox *o, char **names, size_t count)
+/* Nobody will ever read it. What cannot be read now may be at the next start, and what a newer
+ * build wrote can be read by that one. */
+static bool is_worthless(const struct error *why)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct error err = {0};
-        if (names[i][0] == '.' || !ends_with(names[i], ".json")) continue;
-        struct outbox_entry *e = load_entry(o, names[i], &err);
-        if (e) {
-            keep_entry(o, e);
-            continue;
-        }
-        log_error("outbox: %s cannot be used: %s", names[i], err.message);
-        remove_file(o, names[i]);
+    return why->code == ERROR_NOT_FOUND || why->code == ERROR_CORRUPT || why->code == ERROR_INVALID;
+}
+
+static void load_record(struct outbox *o, const char *file)
+{
+    struct error err = {0};
+    struct outbox_entry *e = load_entry(o, file, &err);
+    if (e) {
+        keep_entry(o, e);
+    } else if (is_worthless(&err)) {
+        log_error("outbox: %s cannot be used: %s", file, err.message);
+        remove_file(o, file);
+    } else {
+        log_warn("outbox: %s is left there for another start: %s", file, err.message);
     }
 }
 
-static bool is_output(const char *file)
+static bool is_output(const char *ending)
 {
-    for (int kind = 0; kind < SLOT_OUTPUT_KINDS; kind++) {
-        const char *name = slot_output_name((enum slot_output_kind)kind);
-        const size_t size = strlen(file), tail = strlen(name) + 1;
-        if (size >= tail && file[size - tail] == '.' && strcmp(file + size - tail + 1, name) == 0)
+    for (int kind = 0; kind < SLOT_OUTPUT_KINDS; kind++)
+        if (ending[0] == '.' &&
+            strcmp(ending + 1, slot_output_name((enum slot_output_kind)kind)) == 0)
             return true;
-    }
     return false;
 }
 
-static bool belongs_to_entry(const struct outbox *o, const char *file)
+/* Of the same attempt, whether it could be read or not. */
+static bool has_record(const struct outbox *o, const char *file)
 {
-    char text[ATTEMPT_NAME_TEXT_SIZE];
-    for (size_t i = 0; i < o->count; i++) {
-        attempt_name_text(&o->entries[i]->name, text);
-        size_t size = strlen(text);
-        if (strncmp(file, text, size) == 0 &&
-            (strcmp(file + size, ".json") == 0 || is_output(file + size)))
-            return true;
-    }
-    return false;
+    struct stat info;
+    char *path = xasprintf("%s/%.*s.json", o->folder, (int)attempt_name_length(file), file);
+    const bool there = lstat(path, &info) == 0 || errno != ENOENT;
+    free(path);
+    return there;
+}
+
+static bool is_part(const char *ending)
+{
+    const size_t size = strlen(ending), tail = strlen(".part");
+    return size > tail && strcmp(ending + size - tail, ".part") == 0;
 }
 
 /* Only what this file itself may have left: a stranger's files are not ours to delete. */
 static bool is_leftover(const struct outbox *o, const char *file)
 {
-    if (belongs_to_entry(o, file)) return false;
-    return ends_with(file, ".part") || is_output(file) || strstr(file, ".json.tmp.") ||
-           strstr(file, ".part.tmp.");
+    const bool hidden = file[0] == '.';
+    const char *ending = ending_of(file + hidden);
+    if (!ending) return false;
+    if (hidden) return strstr(ending, ".json.tmp.") || strstr(ending, ".part.tmp.");
+    return is_part(ending) || (is_output(ending) && !has_record(o, file));
 }
 
 bool outbox_open(struct outbox *o, const char *folder, struct error *err)
@@ -198,7 +218,8 @@ bool outbox_open(struct outbox *o, const char *folder, struct error *err)
     if (!path_make_folders(folder, 0700, err) || !path_list(folder, &names, &count, err))
         return false;
     o->folder = xstrdup(folder);
-    load_records(o, names, count);
+    for (size_t i = 0; i < count; i++)
+        if (is_record(names[i])) load_record(o, names[i]);
     for (size_t i = 0; i < count; i++)
         if (is_leftover(o, names[i])) remove_file(o, names[i]);
     path_list_free(names, count);

@@ -1,7 +1,8 @@
 /* outbox: finished results until the coordinator has them (W5). An entry is its files and a record
  * (NAME.segment, NAME.latents, NAME.json) in one folder; all are synced under their final names
  * before anybody hears of them, and removed on Stored or Dropped. What is half written is thrown
- * away at the next start. Loop thread only. */
+ * away at the next start; a record that cannot be read then, or that a newer build wrote, stays
+ * with its files for another one. Loop thread only. */
 #ifndef ZOE_WORKER_OUTBOX_H
 #define ZOE_WORKER_OUTBOX_H
 

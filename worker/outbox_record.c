@@ -93,7 +93,7 @@ static bool read_output(const json_t *o, struct slot_output *out, struct error *
     const char *kind;
     if (!json_get_text_or(o, "kind", "segment", &kind, "record", err)) return false;
     if (!slot_output_find(kind, &out->kind))
-        return error_set(err, ERROR_INVALID, "record: \"%s\" is no kind of output", kind);
+        return error_set(err, ERROR_VERSION, "record: \"%s\" is no kind of output here", kind);
     return get_u64(o, "size_bytes", &out->size_bytes, err) &&
            get_digest(o, "sha256", &out->sha256, err) &&
            (!slot_output_has_frames(out->kind) || read_frames(o, out, err));
@@ -126,10 +126,20 @@ static bool read_result(const json_t *o, struct slot_result *r, struct error *er
     return read_output(o, &r->outputs[0], err);
 }
 
+static bool check_version(const json_t *o, struct error *err)
+{
+    int64_t version;
+    if (!json_get_int(o, "version", &version, "record", err)) return false;
+    return version <= RECORD_VERSION ||
+           error_set(err, ERROR_VERSION, "record: of version %lld, this build reads up to %d",
+                     (long long)version, RECORD_VERSION);
+}
+
 bool outbox_record_read(const json_t *o, struct outbox_entry *e, struct error *err)
 {
     const char *recipe, *fingerprint;
-    if (!read_name(o, &e->name, err) || !read_result(o, &e->result, err) ||
+    if (!check_version(o, err) || !read_name(o, &e->name, err) ||
+        !read_result(o, &e->result, err) ||
         !get_digest(o, "recipe_digest", &e->recipe_digest, err) ||
         !get_digest(o, "model_digest", &e->model, err) ||
         !json_get_text(o, "recipe", &recipe, "record", err) ||

@@ -11,8 +11,8 @@
 #define RECORD_VERSION 2
 
 char *outbox_record_text(const struct outbox_entry *e); /* caller frees */
-/* Fills name, recipe, digests, fingerprint and result; of any version. ERROR_INVALID names what
- * cannot be. */
+/* Fills name, recipe, digests, fingerprint and result; of any version up to this one.
+ * ERROR_VERSION: a newer build wrote it; ERROR_INVALID names what cannot be. */
 bool outbox_record_read(const json_t *record, struct outbox_entry *e, struct error *err);
 
 #endif
