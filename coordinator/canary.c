@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "coordinator/lease.h"
 #include "coordinator/proof.h"
+#include "coordinator/refusal.h"
 #include "coordinator/standing.h"
 
 #define CANARY_LIMIT_NS (60 * NS_PER_S)
@@ -148,12 +149,17 @@ void canary_drop(struct farm *f, struct worker *w)
     if (w->canary.number != 0) take_back(f, w);
 }
 
-/* As for a task: nobody's fault, and not asked again. In quarantine another way out must be. */
+/* As for a task: nobody's fault, and not asked again at once. In quarantine another way out must
+ * be.
+ */
 static void refuse(struct farm *f, struct worker *w, const struct lane *lane,
-                   enum hand_back_reason reason)
+                   enum hand_back_reason reason, int64_t now_ns)
 {
     if (reason != HAND_BACK_MODEL && reason != HAND_BACK_MEMORY) return;
-    worker_refuse(f, w, lane, true);
+    if (reason == HAND_BACK_MODEL)
+        refusal_of_model(f, w, lane, now_ns);
+    else
+        refusal_of_memory(f, w, lane, true);
     w->canary.next = NULL;
 }
 
@@ -163,7 +169,7 @@ void canary_handed_back(struct farm *f, struct worker *w, uint64_t number,
     const struct lane *lane = w->canary.out;
     if (number == 0 || number != w->canary.number) return;
     take_back(f, w);
-    if (lane != NULL) refuse(f, w, lane, reason);
+    if (lane != NULL) refuse(f, w, lane, reason, now_ns);
     deadline_set(&f->timers, &w->canary.again, now_ns + CANARY_AGAIN_NS);
     worker_settle(f, w, NULL, NULL);
 }

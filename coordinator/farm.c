@@ -13,6 +13,7 @@
 #include "coordinator/pin.h"
 #include "coordinator/presence.h"
 #include "coordinator/proof.h"
+#include "coordinator/refusal.h"
 #include "coordinator/retry.h"
 #include "coordinator/scheduler.h"
 #include "coordinator/shortage.h"
@@ -233,8 +234,8 @@ static void note_refusal(struct farm *f, struct attempt *a, enum hand_back_reaso
         w->disk_low = true; /* until its next heartbeat */
         shortage_note(w, a->task->lane, now_ns);
     }
-    if (reason == HAND_BACK_MODEL) worker_refuse(f, w, a->task->lane, true);
-    if (reason == HAND_BACK_MEMORY) worker_refuse(f, w, a->task->lane, false);
+    if (reason == HAND_BACK_MODEL) refusal_of_model(f, w, a->task->lane, now_ns);
+    if (reason == HAND_BACK_MEMORY) refusal_of_memory(f, w, a->task->lane, false);
 }
 
 static enum attempt_end end_of_refusal(enum hand_back_reason reason)

@@ -11,6 +11,7 @@
 #include "coordinator/opinion.h"
 #include "coordinator/pin.h"
 #include "coordinator/reasons.h"
+#include "coordinator/refusal.h"
 #include "coordinator/shortage.h"
 
 #define AGE_BYTES 64
@@ -318,10 +319,10 @@ static const struct worker_words *words_of(enum worker_state state)
 
 static void say_refusals(struct explanation *out, const struct worker *w)
 {
-    if (w->refusal_count == 0) return;
+    const unsigned count = refusal_count(w);
+    if (count == 0) return;
     if (out->code[0] == '\0') out->code = "refuses";
-    say(out, "; it refused %u kinds of work for want of memory or of a model",
-        (unsigned)w->refusal_count);
+    say(out, "; it refused %u kinds of work for want of memory or of a model", count);
 }
 
 static void say_shortages(struct explanation *out, const struct worker *w)

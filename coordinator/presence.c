@@ -11,6 +11,7 @@
 #include "coordinator/held.h"
 #include "coordinator/offer.h"
 #include "coordinator/proof.h"
+#include "coordinator/refusal.h"
 #include "coordinator/shortage.h"
 
 #define HEARTBEAT_WORKERS 500 /* above, the interval grows with their number */
@@ -197,7 +198,7 @@ static void start_anew(struct farm *f, struct worker *w, const struct farm_hello
     memcpy(w->boot_id, hello->boot_id, ID_BOOT_BYTES);
     w->admitted = false;
     w->draining = false;
-    w->refusal_count = 0;
+    refusal_forget(w);
     shortage_forget(w);
     w->pace_count = 0;
     w->canary.next = NULL;
@@ -274,6 +275,7 @@ void worker_beat(struct farm *f, struct worker *w, const struct farm_heartbeat *
     w->outbox_count = beat->outbox_count;
     if (w->disk_low != beat->disk_low) f->dispatch_wanted = true; /* T9 may wait for it */
     w->disk_low = beat->disk_low;
+    refusal_hear(f, w, now_ns);
     shortage_hear(f, w, beat->disk_free_bytes, now_ns);
     w->crowded = false;
     w->draining = w->draining || beat->draining;

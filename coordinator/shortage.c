@@ -2,13 +2,11 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/xalloc.h"
 #include "coordinator/farm_state.h"
+#include "coordinator/refusal.h"
 #include "coordinator/worker_core.h"
 
-#define FIRST_NS (60 * NS_PER_S)
-#define LONGEST_NS (3600 * NS_PER_S)
 #define MORE_SHARE 8 /* more by an eighth is clearly more */
 
 static struct shortage *find(const struct worker *w, const struct lane *lane)
@@ -28,21 +26,13 @@ static struct shortage *find_or_add(struct worker *w, const struct lane *lane)
     return s;
 }
 
-static int64_t length_ns(uint32_t times)
-{
-    int64_t length = FIRST_NS;
-    for (uint32_t i = 1; i < times && length < LONGEST_NS; i++)
-        length *= 2;
-    return length < LONGEST_NS ? length : LONGEST_NS;
-}
-
 void shortage_note(struct worker *w, const struct lane *lane, int64_t now_ns)
 {
     struct shortage *s = find_or_add(w, lane);
     s->times++;
     s->holds = true;
     s->told = false;
-    s->until_ns = now_ns + length_ns(s->times);
+    s->until_ns = now_ns + refusal_length_ns(s->times);
 }
 
 bool shortage_holds(const struct worker *w, const struct lane *lane)

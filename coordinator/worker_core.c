@@ -9,6 +9,7 @@
 #include "coordinator/lease.h"
 #include "coordinator/presence.h"
 #include "coordinator/proof.h"
+#include "coordinator/refusal.h"
 #include "coordinator/shortage.h"
 
 /* ---- who ---- */
@@ -67,7 +68,7 @@ void worker_free(struct farm *f, struct worker *w)
     free(w->build);
     free(w->reason);
     free(w->by);
-    free(w->refusals);
+    refusal_finish(w);
     shortage_finish(w);
     free(w->paces);
     free(w);
@@ -217,18 +218,6 @@ uint32_t worker_load(const struct worker *w)
     return count;
 }
 
-static bool has_refused(const struct worker *w, const struct lane *lane)
-{
-    for (uint32_t i = 0; i < w->refusal_count; i++) {
-        const struct refusal *r = &w->refusals[i];
-        if (r->lane == lane) return true;
-        if (r->lane == NULL && digest_equal(&r->model, &lane->model) &&
-            digest_equal(&r->loras, &lane->loras))
-            return true;
-    }
-    return false;
-}
-
 static bool has_memory(const struct slot *s, const struct lane *lane)
 {
     return s->memory_bytes == 0 || lane->memory_bytes <= s->memory_bytes;
@@ -245,7 +234,7 @@ bool worker_has_room(const struct worker *w, const struct lane *lane)
 bool worker_could(const struct worker *w, const struct lane *lane)
 {
     return w->presence == WORKER_PRESENT && w->admitted && !w->quarantined && !w->draining &&
-           worker_has_room(w, lane) && !has_refused(w, lane);
+           worker_has_room(w, lane) && !refusal_holds(w, lane);
 }
 
 bool worker_can(const struct worker *w, const struct lane *lane)
@@ -261,17 +250,6 @@ bool slot_fits(const struct worker *w, uint32_t slot, const struct lane *lane)
 bool slot_can(const struct worker *w, uint32_t slot, const struct lane *lane)
 {
     return slot_fits(w, slot, lane) && proof_allows(&w->slots[slot], lane);
-}
-
-void worker_refuse(struct farm *f, struct worker *w, const struct lane *lane, bool whole_model)
-{
-    if (has_refused(w, lane)) return;
-    w->refusals = xrealloc_array(w->refusals, w->refusal_count + 1, sizeof(w->refusals[0]));
-    w->refusals[w->refusal_count++] =
-        (struct refusal){lane->model, lane->loras, whole_model ? NULL : lane};
-    f->settle_wanted = true;
-    f->dispatch_wanted = true;
-    f->pins_wanted = true;
 }
 
 const struct pace *worker_known_pace(const struct worker *w, const struct lane *lane)

@@ -26,9 +26,12 @@ struct slot {
     bool is_recalled;
 };
 
-struct refusal { /* never asked again of this boot */
+struct refusal { /* coordinator/refusal.h */
     struct digest model, loras;
     const struct lane *lane; /* NULL: the whole model with these LoRAs */
+    int64_t until_ns;        /* INT64_MAX: of this boot */
+    bool holds;
+    uint32_t times; /* in a row that the model could not be had; 0 = it lacks memory */
 };
 
 struct shortage { /* coordinator/shortage.h */
@@ -156,7 +159,6 @@ bool worker_has_room(const struct worker *w, const struct lane *lane);
 bool slot_fits(const struct worker *w, uint32_t slot, const struct lane *lane);
 /* And in this slot; the canary of its model may have to go first (proof_is_owed). */
 bool slot_can(const struct worker *w, uint32_t slot, const struct lane *lane);
-void worker_refuse(struct farm *f, struct worker *w, const struct lane *lane, bool whole_model);
 struct pace *worker_pace(struct worker *w, const struct lane *lane); /* made when new */
 const struct pace *worker_known_pace(const struct worker *w, const struct lane *lane);
 

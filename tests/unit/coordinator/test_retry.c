@@ -154,6 +154,56 @@ static void a_refused_model_is_not_offered_again(void **state)
     field_end(s);
 }
 
+static void beats_with(struct field *s, const struct hand *w, uint64_t free_bytes)
+{
+    const struct farm_heartbeat beat = {.last_message = 9, .disk_free_bytes = free_bytes};
+    farm_heartbeat(s->f, w->session, &beat, s->now_ns);
+    field_turn(s);
+}
+
+static void refuses_model(struct field *s, const struct hand *w)
+{
+    const struct attempt_key key = field_assigned(s, w);
+    field_forget(s);
+    field_hand_back(s, w, &key, HAND_BACK_MODEL);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+}
+
+/* So much later it is given its task again, and not before. */
+static void is_asked_again_after(struct field *s, const struct hand *w, int64_t wait_ns)
+{
+    field_run(s, wait_ns - NS_PER_S);
+    beats_with(s, w, 0);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+    field_run(s, NS_PER_S);
+    beats_with(s, w, 0);
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 1);
+    refuses_model(s, w);
+}
+
+/* What stood in the way may have been a passing trouble, of a disk or of the coordinator. */
+static void a_refused_model_is_offered_again_later(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    field_hand_back(s, w, &key, HAND_BACK_MODEL);
+    is_asked_again_after(s, w, 60 * NS_PER_S);
+    is_asked_again_after(s, w, 120 * NS_PER_S); /* longer each time */
+    for (int i = 0; i < 5; i++) {
+        field_run(s, 3600 * NS_PER_S);
+        beats_with(s, w, 0);
+        refuses_model(s, w);
+    }
+    is_asked_again_after(s, w, 3600 * NS_PER_S); /* an hour at most */
+    field_run(s, 2 * 3601 * NS_PER_S);
+    beats_with(s, w, 0);
+    refuses_model(s, w); /* that is another trouble */
+    is_asked_again_after(s, w, 60 * NS_PER_S);
+    field_end(s);
+}
+
 static void without_room_on_disk_a_worker_waits_for_its_next_heartbeat(void **state)
 {
     (void)state;
@@ -175,13 +225,6 @@ static void without_room_on_disk_a_worker_waits_for_its_next_heartbeat(void **st
     field_turn(s);
     assert_int_equal(field_count(s, EFFECT_ASSIGN), 1);
     field_end(s);
-}
-
-static void beats_with(struct field *s, const struct hand *w, uint64_t free_bytes)
-{
-    const struct farm_heartbeat beat = {.last_message = 9, .disk_free_bytes = free_bytes};
-    farm_heartbeat(s->f, w->session, &beat, s->now_ns);
-    field_turn(s);
 }
 
 /* What its disk has no room for a worker is not sent again and again, as fast as it hands it back:
@@ -591,6 +634,7 @@ int main(void)
         cmocka_unit_test(what_the_worker_does_not_know_is_lost),
         cmocka_unit_test(a_bad_recipe_fails_at_once_and_counts_against_nobody),
         cmocka_unit_test(a_refused_model_is_not_offered_again),
+        cmocka_unit_test(a_refused_model_is_offered_again_later),
         cmocka_unit_test(without_room_on_disk_a_worker_waits_for_its_next_heartbeat),
         cmocka_unit_test(work_that_found_no_room_is_not_sent_there_again_soon),
         cmocka_unit_test(three_distinct_workers_fail_it_for_good),
