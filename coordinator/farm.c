@@ -245,36 +245,47 @@ static enum attempt_end end_of_refusal(enum hand_back_reason reason)
     return END_HANDED_BACK;
 }
 
-#define INPUTS_WAIT_NS (2 * NS_PER_S)
-
-static bool is_unasked(const struct attempt *a, enum hand_back_reason reason)
-{
-    return reason == HAND_BACK_RECALLED && !a->recalled;
-}
-
-/* Its worker could not have what it goes on from. */
-static bool lacks_inputs(const struct attempt *a, enum hand_back_reason reason)
+/* Its worker could not have what it goes on from, or starts from. */
+static bool lacks_inputs(const struct attempt *a)
 {
     struct plan_task plan;
     plan_task(&a->task->group->shape.plan, a->task->number, &plan);
-    return is_unasked(a, reason) && plan.input_count > 0;
+    return plan.input_count > 0 || a->phase == PHASE_FETCHING;
 }
 
-/* At once nobody could either. */
-static void wait_for_inputs(struct farm *f, struct task *t, int64_t now_ns)
+/* Somebody else may be able to begin it at once, but hardly so when its inputs are lacking: they
+ * may be damaged, or out of everybody's reach for a while. Many tasks may start from one file. */
+static int64_t wait_after_return(struct task *t, bool lacks)
+{
+    static const int64_t waits_ns[] = {0, 2 * NS_PER_S, 10 * NS_PER_S, 60 * NS_PER_S,
+                                       300 * NS_PER_S};
+    const uint32_t last = sizeof(waits_ns) / sizeof(waits_ns[0]) - 1, at = t->returns + lacks;
+    t->returns++;
+    return waits_ns[at < last ? at : last];
+}
+
+static void wait_a_while(struct farm *f, struct task *t, int64_t wait_ns, int64_t now_ns)
 {
     chain_remove(&t->in_stand);
-    task_requeue(f, t, INPUTS_WAIT_NS, now_ns);
+    task_requeue(f, t, wait_ns, now_ns);
     batch_refresh_group(f, t->group);
 }
 
-/* The attempt ends; its task waits a little when nobody could have its inputs at once. */
-static void give_back(struct farm *f, struct attempt *a, enum attempt_end end, bool waits,
+/* The attempt ends; its task waits a little when nobody could begin it at once. */
+static void give_back(struct farm *f, struct attempt *a, enum attempt_end end, int64_t wait_ns,
                       const char *message, int64_t now_ns)
 {
     struct task *t = a->task;
     attempt_end(f, a, end, &(struct attempt_detail){.message = message}, now_ns);
-    if (waits && t->state == TASK_WAITING) wait_for_inputs(f, t, now_ns);
+    if (wait_ns > 0 && t->state == TASK_WAITING) wait_a_while(f, t, wait_ns, now_ns);
+}
+
+/* Nobody asked for it back. What was canceled is still there: at once it would be so again. */
+static int64_t note_return(struct attempt *a)
+{
+    const bool lacks = lacks_inputs(a);
+    if (!lacks) a->worker->crowded = true;
+    return wait_after_return(a->task, lacks);
 }
 
 void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key *key,
@@ -288,11 +299,10 @@ void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key
     }
     struct attempt *a = attempt_find(f, w, key);
     if (a == NULL || a->upload != NULL) return;
-    bool waits = lacks_inputs(a, reason);
-    /* What was canceled is still there. At once it would be so again. */
-    if (is_unasked(a, reason) && !waits) w->crowded = true;
+    const bool is_unasked = reason == HAND_BACK_RECALLED && !a->recalled;
+    const int64_t wait_ns = is_unasked ? note_return(a) : 0;
     note_refusal(f, a, reason, now_ns);
-    give_back(f, a, end_of_refusal(reason), waits, message, now_ns);
+    give_back(f, a, end_of_refusal(reason), wait_ns, message, now_ns);
 }
 
 void farm_not_sent(struct farm *f, uint64_t session, const struct attempt_key *key,
@@ -300,7 +310,7 @@ void farm_not_sent(struct farm *f, uint64_t session, const struct attempt_key *k
 {
     struct attempt *a = attempt_of(f, session, key, now_ns);
     if (a == NULL || a->upload != NULL) return;
-    give_back(f, a, END_HANDED_BACK, lacks_inputs(a, HAND_BACK_RECALLED), message, now_ns);
+    give_back(f, a, END_HANDED_BACK, wait_after_return(a->task, lacks_inputs(a)), message, now_ns);
 }
 
 void farm_ended(struct farm *f, uint64_t session, const struct farm_ended *ended, int64_t now_ns)

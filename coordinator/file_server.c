@@ -95,6 +95,12 @@ static bool read_part(int fd, const Farm__FileWanted *m, uint8_t *out, size_t *s
     return true;
 }
 
+/* Anything else that keeps a file from being opened may pass. */
+static bool is_missing(int reason)
+{
+    return reason == ENOENT || reason == ENOTDIR || reason == ELOOP;
+}
+
 /* Inputs, and what tasks have stored: of a worker who knows a digest, the farm told it. */
 static int open_artifact(struct dispatch *d, const Farm__FileWanted *m, struct error *err)
 {
@@ -103,12 +109,16 @@ static int open_artifact(struct dispatch *d, const Farm__FileWanted *m, struct e
     char hex[DIGEST_TEXT_SIZE];
     (void)codec_digest_get(&m->input, &digest);
     digest_text(&digest, hex);
-    bool known = (d->sender->role == MESSAGE_FROM_WORKER || scope_sees_file(d, &digest)) &&
-                 store_artifact_uses(d->c->store, &digest, &uses, NULL) && uses > 0;
-    char *path = known ? artifacts_path(d->c->artifacts, &digest) : NULL;
+    bool known = d->sender->role == MESSAGE_FROM_WORKER || scope_sees_file(d, &digest);
+    if (known && !store_artifact_uses(d->c->store, &digest, &uses, err)) return -1;
+    char *path = uses > 0 ? artifacts_path(d->c->artifacts, &digest) : NULL;
     int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    const int reason = path != NULL ? errno : ENOENT;
     free(path);
-    if (fd < 0) error_set(err, ERROR_NOT_FOUND, "this farm has no file %s", hex);
+    if (fd < 0 && is_missing(reason))
+        error_set(err, ERROR_NOT_FOUND, "this farm has no file %s", hex);
+    else if (fd < 0)
+        error_set_errno(err, reason, "cannot open the file %s", hex);
     return fd;
 }
 
@@ -185,7 +195,7 @@ static int open_published(struct dispatch *d, const Farm__FileWanted *m, struct 
     int fd = path_open_below(d->c->renders, below);
     int reason = errno;
     free(below);
-    if (fd < 0 && (reason == ENOENT || reason == ENOTDIR || reason == ELOOP)) {
+    if (fd < 0 && is_missing(reason)) {
         error_set(err, ERROR_NOT_FOUND, "batch %s has no file %s", m->batch, m->path);
     } else if (fd < 0) {
         error_set_errno(err, reason, "cannot open %s", m->path);

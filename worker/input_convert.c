@@ -46,6 +46,23 @@ static void free_convert(struct input_convert *c)
 
 /* ---- the end ---- */
 
+/* What it says of the file; all else it says of this machine. */
+static bool is_verdict(const char *code)
+{
+    return strcmp(code, "rejected") == 0 || strcmp(code, "refused") == 0 ||
+           strcmp(code, "usage") == 0;
+}
+
+static bool read_report(const json_t *report, struct error *err)
+{
+    const char *code = json_string_value(json_object_get(report, "code"));
+    const char *message = json_string_value(json_object_get(report, "message"));
+    if (json_is_true(json_object_get(report, "ok"))) return true;
+    if (!code) return error_set(err, ERROR_FAILED, "zoe-media failed");
+    return error_set(err, is_verdict(code) ? ERROR_INVALID : error_code_from_name(code), "%s",
+                     message ? message : "zoe-media failed");
+}
+
 /* An answer counts only from a process that ended by itself. */
 static bool read_answer(const struct input_convert *c, struct error *err)
 {
@@ -53,14 +70,9 @@ static bool read_answer(const struct input_convert *c, struct error *err)
     if (c->looks >= LOOKS_MAX) return error_set(err, ERROR_FAILED, "zoe-media took too long");
     if (c->signal != 0)
         return error_set(err, ERROR_FAILED, "zoe-media was ended by signal %d", c->signal);
-    report = json_parse(buf_text(&c->answer), c->answer.size, "zoe-media", err);
-    if (report == NULL) return false;
-    bool ok = json_is_true(json_object_get(report, "ok"));
-    const char *code = json_string_value(json_object_get(report, "code"));
-    const char *message = json_string_value(json_object_get(report, "message"));
-    if (!ok)
-        error_set(err, code && strcmp(code, "full") == 0 ? ERROR_FULL : ERROR_FAILED, "%s",
-                  message ? message : "zoe-media failed");
+    report = json_parse(buf_text(&c->answer), c->answer.size, "zoe-media", NULL);
+    if (report == NULL) return error_set(err, ERROR_FAILED, "zoe-media ended without an answer");
+    const bool ok = read_report(report, err);
     json_decref(report);
     return ok;
 }

@@ -24,8 +24,10 @@ struct input_convert_options {
     const char *source, *out;
     struct input_shape shape;
     void *context;
-    void (*progress)(void *context, uint64_t bytes);      /* written so far; about once a second */
-    void (*done)(void *context, const struct error *err); /* later than within the start */
+    void (*progress)(void *context, uint64_t bytes); /* written so far; about once a second */
+    /* Later than within the start. ERROR_INVALID: the child says that no pictures can be made of
+     * the file; ERROR_FAILED: it died or took too long; anything else is this machine's trouble. */
+    void (*done)(void *context, const struct error *err);
 };
 
 /* Copies what it is given. NULL with err when the child cannot be started: `done` never runs. It

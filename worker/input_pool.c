@@ -13,6 +13,8 @@
 #include "base/table.h"
 #include "base/xalloc.h"
 
+#define DEATHS 2 /* M1: then the file is at fault */
+
 struct entry { /* one key that somebody holds or waits for */
     struct input_wanted wanted;
     bool queued;
@@ -34,6 +36,7 @@ struct input_pool {
     struct hold *holds;
     struct entry *first, *last; /* queue; its first is at work */
     bool working;
+    int deaths;       /* of children over the file of the first */
     uint64_t fetched; /* bytes of the file of the first, for its progress */
     struct input_fetch *fetch;
     struct input_convert *convert;
@@ -181,6 +184,7 @@ static struct entry *take_first(struct input_pool *in)
     e->queued = false;
     in->working = false;
     in->fetched = 0;
+    in->deaths = 0;
     return e;
 }
 
@@ -211,12 +215,14 @@ static void end_first(struct input_pool *in, const struct error *err)
     (void)uv_async_send(&in->later);
 }
 
-static void on_converted(void *context, const struct error *err)
+static void end_first_as(struct input_pool *in, enum error_code code, const struct error *err)
 {
-    struct input_pool *in = context;
-    in->convert = NULL;
-    end_first(in, err);
+    struct error copy = *err;
+    copy.code = code;
+    end_first(in, &copy);
 }
+
+static void on_converted(void *context, const struct error *err);
 
 static void on_written(void *context, uint64_t bytes)
 {
@@ -243,10 +249,28 @@ static void convert(struct input_pool *in)
     if (in->convert == NULL) end_first(in, &err);
 }
 
+static void on_converted(void *context, const struct error *err)
+{
+    struct input_pool *in = context;
+    const bool died = err != NULL && err->code == ERROR_FAILED;
+    in->convert = NULL;
+    if (died && ++in->deaths < DEATHS) {
+        log_warn("input: %s; once more", err->message);
+        convert(in);
+    } else if (died) {
+        end_first_as(in, ERROR_INVALID, err);
+    } else {
+        end_first(in, err);
+    }
+}
+
+/* Whatever is wrong with what came, or did not come: nobody has looked at the file itself. */
 static void on_fetched(void *context, const struct error *err)
 {
     struct input_pool *in = context;
-    if (err != NULL || in->first->wanted.as_it_is)
+    if (err != NULL && err->code == ERROR_INVALID)
+        end_first_as(in, ERROR_IO, err);
+    else if (err != NULL || in->first->wanted.as_it_is)
         end_first(in, err);
     else
         convert(in);

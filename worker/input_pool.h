@@ -26,7 +26,9 @@ struct input_pool_options {
     void *context;
     bool (*ask)(void *context, Farm__Envelope *envelope); /* as input_fetch_host */
     void (*progress)(void *context, const struct digest *key, uint64_t bytes);
-    /* path NULL: they cannot be had, err says why. */
+    /* path NULL: they cannot be had, err says why. ERROR_INVALID: zoe-media says that no pictures
+     * can be made of that file, or died of it twice (M1); ERROR_FULL: there is no room; anything
+     * else says nothing of the file and may pass. */
     void (*done)(void *context, const struct digest *key, const char *path,
                  const struct error *err);
     /* What a disk must have left beside an input: results go there too (W5). */

@@ -124,8 +124,9 @@ void slot_core_assign(struct slot_core *s, struct slot_work *work, Farm__HandBac
                       int64_t now_ns, struct slot_actions *out);
 /* A part of an attempt: it stands at `path`, or err says why it cannot be had. Without room for it
  * (ERROR_FULL) the work is handed back. A model that cannot be had here may be elsewhere; pictures
- * that cannot be made from a file that the coordinator looked at are a failure; without its
- * checkpoint an attempt begins anew. */
+ * that cannot be made of a file (ERROR_INVALID, worker/input_pool.h) are a failure, while one that
+ * could not be fetched is nobody's and the work goes back; without its checkpoint an attempt begins
+ * anew. */
 void slot_core_part(struct slot_core *s, const struct digest *part, const char *path,
                     const struct error *err, int64_t now_ns, struct slot_actions *out);
 void slot_core_fetched(struct slot_core *s, const struct digest *part, uint64_t bytes,

@@ -89,6 +89,7 @@ static void no_model(struct slot_work *work, const char *message, struct slot_ac
     slot_refuse(work, FARM__HAND_BACK_REASON__HAND_BACK_MODEL, 0, message, out);
 }
 
+/* Nobody else will make better ones of the same file. */
 static void no_pictures(struct slot_work *work, const char *message, struct slot_actions *out)
 {
     slot_end(work, FARM__END_KIND__END_FAILED, message, 0, out);
@@ -112,6 +113,14 @@ static no_part_fn *const refusals[PART_KIND_COUNT] = {
     [PART_BEFORE] = no_pictures, [PART_BASE] = no_result,
 };
 
+/* A file that could not be had is no bad file. */
+static no_part_fn *refusal_of(enum slot_part_kind kind, const struct error *err)
+{
+    no_part_fn *refuse = refusals[kind];
+    if (refuse && err->code == ERROR_FULL) return no_room;
+    return refuse == no_pictures && err->code != ERROR_INVALID ? no_result : refuse;
+}
+
 /* What refuses the work, or NULL when it can go without. */
 static no_part_fn *give_up(struct slot_work *work, const struct digest *digest,
                            const struct error *err)
@@ -119,8 +128,8 @@ static no_part_fn *give_up(struct slot_work *work, const struct digest *digest,
     for (size_t i = 0; i < work->part_count; i++) {
         struct slot_part *part = &work->parts[i];
         if (!is_awaited(part, digest)) continue;
-        no_part_fn *refuse = refusals[part->kind];
-        if (refuse) return err->code == ERROR_FULL ? no_room : refuse;
+        no_part_fn *refuse = refusal_of(part->kind, err);
+        if (refuse) return refuse;
         part->given_up = true;
     }
     return NULL;

@@ -101,6 +101,23 @@ class Inputs(unittest.TestCase):
             eventually(lambda: self.artifacts(farm) == [sha256(farm.folder / "whole.png")], 10, "what was refused is gone")
             self.assertEqual(farm.zoe("batch", "list", json_out=True).get("batches", []), [])
 
+    def test_a_file_that_cannot_be_read_for_a_while_is_nobodys_fault(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            image = png(farm.folder / "a.png", 64, 64)
+            batch = farm.submit("a red circle", *START, "--init-image", image)["batch"]
+            stored = next((farm.state / "artifacts").rglob(sha256(image)))
+            aside = stored.rename(farm.folder / "aside")
+            farm.start_worker("w1")
+            tries = lambda: farm.zoe("task", "show", f"{batch}/0", json_out=True)["attempts"]
+            ended = lambda: [a["end"] for a in tries() if a["end"] != "live"]
+            eventually(lambda: len(ended()) >= 2, 60, "it was tried twice")
+            self.assertEqual(set(ended()), {"handed_back"})
+            self.assertEqual(farm.zoe("explain", f"{batch}/0", json_out=True)["code"], "retry_wait")
+            aside.rename(stored)
+            farm.wait(batch)
+            self.assertLessEqual(len(tries()), 4)
+
     def test_inputs_go_with_the_last_batch(self):
         with Farm().start() as farm:
             image = png(farm.folder / "a.png", 64, 64)

@@ -1,4 +1,5 @@
 /* What an attempt's end means: T3, T4, T7. */
+#include "coordinator/farm_explain.h"
 #include "field.h"
 
 #define BATCH "b000000001"
@@ -201,6 +202,53 @@ static void a_refused_model_is_offered_again_later(void **state)
     beats_with(s, w, 0);
     refuses_model(s, w); /* that is another trouble */
     is_asked_again_after(s, w, 60 * NS_PER_S);
+    field_end(s);
+}
+
+/* Many tasks may start from one file that nobody can have for a while: each waits longer each time,
+ * and its worker does other work. */
+static void what_cannot_be_fetched_waits_longer_each_time(void **state)
+{
+    (void)state;
+    static const int64_t waits_s[] = {2, 10, 60, 300, 300};
+    struct hand *w;
+    struct attempt_key key;
+    struct explanation why;
+    struct field *s = with_one_running(&w, &key);
+    for (size_t i = 0; i < sizeof(waits_s) / sizeof(waits_s[0]); i++) {
+        const struct farm_held at = {.attempt = key, .phase = PHASE_FETCHING};
+        farm_progress(s->f, w->session, &at, s->now_ns);
+        field_hand_back(s, w, &key, HAND_BACK_RECALLED);
+        check_counts(s, 0, 0, 0);
+        assert_true(farm_explain_worker(s->f, "w1", "", s->now_ns, &why));
+        assert_string_equal(why.code, "no_work");
+        assert_true(farm_explain_clip(s->f, BATCH, 0, s->now_ns, &why));
+        assert_string_equal(why.code, "retry_wait");
+        field_forget(s);
+        field_run(s, waits_s[i] * NS_PER_S - 1);
+        assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+        field_run(s, 1);
+        key = field_assigned(s, w);
+    }
+    field_end(s);
+}
+
+/* The first time somebody else may be able to begin it at once. */
+static void what_comes_back_again_and_again_waits(void **state)
+{
+    (void)state;
+    static const int64_t waits_s[] = {0, 2, 10};
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    for (size_t i = 0; i < sizeof(waits_s) / sizeof(waits_s[0]); i++) {
+        field_hand_back(s, w, &key, HAND_BACK_RECALLED);
+        field_forget(s);
+        beats_with(s, w, 0);
+        assert_int_equal(field_count(s, EFFECT_ASSIGN), waits_s[i] == 0);
+        field_run(s, waits_s[i] * NS_PER_S);
+        key = field_assigned(s, w);
+    }
     field_end(s);
 }
 
@@ -635,6 +683,8 @@ int main(void)
         cmocka_unit_test(a_bad_recipe_fails_at_once_and_counts_against_nobody),
         cmocka_unit_test(a_refused_model_is_not_offered_again),
         cmocka_unit_test(a_refused_model_is_offered_again_later),
+        cmocka_unit_test(what_cannot_be_fetched_waits_longer_each_time),
+        cmocka_unit_test(what_comes_back_again_and_again_waits),
         cmocka_unit_test(without_room_on_disk_a_worker_waits_for_its_next_heartbeat),
         cmocka_unit_test(work_that_found_no_room_is_not_sent_there_again_soon),
         cmocka_unit_test(three_distinct_workers_fail_it_for_good),

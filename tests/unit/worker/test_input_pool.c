@@ -38,6 +38,7 @@ struct scene {
     char folder[32];
     struct input_pool *pool;
     char *told; /* what was done last */
+    enum error_code code;
 };
 
 static bool ask_nobody(void *context, Farm__Envelope *envelope)
@@ -58,6 +59,7 @@ static void hear_done(void *context, const struct digest *key, const char *path,
     (void)key;
     free(s->told);
     s->told = xstrdup(path != NULL ? path : err->message);
+    s->code = path != NULL ? ERROR_NONE : err->code;
     uv_stop(&s->loop);
 }
 
@@ -67,16 +69,21 @@ static uint64_t spare_nothing(void *context)
     return 0;
 }
 
-static void open_scene(struct scene *s)
+static void open_scene_with(struct scene *s, const char *media)
 {
     struct error err = {0};
     *s = (struct scene){.folder = "/tmp/zoe-input-pool-XXXXXX"};
     assert_non_null(mkdtemp(s->folder));
     assert_int_equal(uv_loop_init(&s->loop), 0);
-    struct input_pool_options options = {
-        s->folder, TEST_BIN "/zoe-media", s, ask_nobody, hear_progress, hear_done, spare_nothing};
+    struct input_pool_options options = {s->folder, media,        s, ask_nobody, hear_progress,
+                                         hear_done, spare_nothing};
     s->pool = input_pool_create(&s->loop, &options, &err);
     if (s->pool == NULL) fail_msg("%s", err.message);
+}
+
+static void open_scene(struct scene *s)
+{
+    open_scene_with(s, TEST_BIN "/zoe-media");
 }
 
 static void close_scene(struct scene *s)
@@ -202,11 +209,96 @@ static void test_a_file_that_is_here_is_fitted(void **state)
     assert_true(input_pool_want(s.pool, &wanted.key));
     (void)uv_run(&s.loop, UV_RUN_DEFAULT);
     assert_non_null(strstr(s.told, "first bytes"));
+    assert_int_equal(s.code, ERROR_INVALID);
     assert_null(input_pool_find(s.pool, &wanted.key));
     close_scene(&s);
     free(found);
     free(source);
     buf_finish(&bytes);
+}
+
+/* A child that does that instead; how it ends is told, and how often it ran. */
+static enum error_code fit_with(const char *script, size_t *runs_out)
+{
+    struct scene s;
+    struct attempt_name name = {.clip = 1, .fence = 1};
+    struct input_wanted wanted = pictures(3);
+    struct buf runs = BUF_INIT;
+    char media[] = "/tmp/zoe-media-XXXXXX";
+    const int fd = mkstemp(media);
+    char *log = xasprintf("%s.log", media);
+    char *text = xasprintf("#!/bin/sh\necho >> %s\n%s\n", log, script);
+    assert_true(fd >= 0);
+    assert_true(path_write_fd(fd, text, strlen(text), media, NULL));
+    assert_int_equal(fchmod(fd, 0700), 0);
+    (void)close(fd);
+    open_scene_with(&s, media);
+    char *source = place_of(&s, &wanted.file, "");
+    assert_true(path_write_atomic(source, "words", 5, 0600, NULL));
+    input_pool_hold(s.pool, &wanted, &name);
+    assert_true(input_pool_want(s.pool, &wanted.key));
+    (void)uv_run(&s.loop, UV_RUN_DEFAULT);
+    const enum error_code code = s.code;
+    assert_true(path_read(log, 100, &runs, NULL));
+    *runs_out = runs.size;
+    close_scene(&s);
+    (void)unlink(media);
+    (void)unlink(log);
+    buf_finish(&runs);
+    free(source);
+    free(text);
+    free(log);
+    return code;
+}
+
+static void test_what_a_child_says_of_this_machine_is_no_verdict_on_the_file(void **state)
+{
+    (void)state;
+    size_t runs;
+    assert_int_equal(fit_with("echo '{\"ok\":false,\"code\":\"io\"}'", &runs), ERROR_IO);
+    assert_int_equal(fit_with("echo '{\"ok\":false,\"code\":\"full\"}'", &runs), ERROR_FULL);
+    assert_int_equal(fit_with("echo '{\"ok\":false,\"code\":\"no_memory\"}'", &runs),
+                     ERROR_NO_MEMORY);
+    assert_int_equal(fit_with("echo '{\"ok\":false,\"code\":\"rejected\"}'", &runs), ERROR_INVALID);
+    assert_int_equal(runs, 1);
+}
+
+static void test_two_deaths_are_a_verdict(void **state)
+{
+    (void)state;
+    size_t runs;
+    assert_int_equal(fit_with("kill -KILL $$", &runs), ERROR_INVALID);
+    assert_int_equal(runs, 2);
+    assert_int_equal(fit_with("exit 1", &runs), ERROR_INVALID);
+    assert_int_equal(runs, 2);
+}
+
+/* Whatever the coordinator calls it. */
+static void test_what_did_not_come_is_no_bad_file(void **state)
+{
+    (void)state;
+    static const char *const codes[] = {"invalid", "not_found", "io"};
+    static const enum error_code expected[] = {ERROR_IO, ERROR_NOT_FOUND, ERROR_IO};
+    struct scene s;
+    struct attempt_name name = {.clip = 1, .fence = 1};
+    struct input_wanted wanted = pictures(3);
+    open_scene(&s);
+    input_pool_hold(s.pool, &wanted, &name);
+    for (size_t i = 0; i < 3; i++) {
+        char code[16], words[] = "not now";
+        Farm__Problem problem = FARM__PROBLEM__INIT;
+        snprintf(code, sizeof code, "%s", codes[i]);
+        problem.code = code;
+        problem.message = words;
+        assert_true(input_pool_want(s.pool, &wanted.key));
+        while (!input_fetch_is_busy(input_pool_fetch(s.pool)))
+            (void)uv_run(&s.loop, UV_RUN_ONCE);
+        for (uint64_t request = UINT64_C(1) << 32; input_fetch_is_busy(input_pool_fetch(s.pool));)
+            input_fetch_problem(input_pool_fetch(s.pool), ++request, &problem);
+        (void)uv_run(&s.loop, UV_RUN_NOWAIT); /* what heard of it stopped the loop */
+        assert_int_equal(s.code, expected[i]);
+    }
+    close_scene(&s);
 }
 
 /* What this machine made is here without a fetch; it is told under its own digest. */
@@ -240,9 +332,14 @@ static void test_an_own_result_is_not_fetched(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_an_own_result_is_not_fetched),
-                                       cmocka_unit_test(test_the_pool_is_bounded),
-                                       cmocka_unit_test(test_what_is_adopted_is_bounded_too),
-                                       cmocka_unit_test(test_a_file_that_is_here_is_fitted)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_own_result_is_not_fetched),
+        cmocka_unit_test(test_the_pool_is_bounded),
+        cmocka_unit_test(test_what_is_adopted_is_bounded_too),
+        cmocka_unit_test(test_a_file_that_is_here_is_fitted),
+        cmocka_unit_test(test_what_a_child_says_of_this_machine_is_no_verdict_on_the_file),
+        cmocka_unit_test(test_two_deaths_are_a_verdict),
+        cmocka_unit_test(test_what_did_not_come_is_no_bad_file),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -318,6 +318,30 @@ static void pictures_that_cannot_be_made_are_a_failure(void **state)
     slot_core_finish(&s.core);
 }
 
+/* Nobody has looked at them: that they could not be fetched says nothing of them, or of anybody. */
+static void pictures_that_cannot_be_fetched_go_back(void **state)
+{
+    static const enum slot_part_kind kinds[] = {PART_INIT, PART_MASK, PART_HELD, PART_BEFORE};
+    static const enum error_code codes[] = {ERROR_NOT_FOUND, ERROR_IO, ERROR_CORRUPT, ERROR_STATE};
+    const struct digest part = {{7}};
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        const struct error err = {.code = codes[i], .message = "not now"};
+        struct scene s;
+        memset(&s, 0, sizeof s);
+        slot_core_init(&s.core, 1);
+        struct slot_work *work = work_of(0, 100 * NS_PER_S);
+        slot_work_add(work, kinds[i], &part);
+        assign(&s, work);
+        DO(&s, slot_core_part(core, &part, NULL, &err, T0, out));
+        assert_null(action(&s, SLOT_ENDED));
+        assert_int_equal(action(&s, SLOT_HANDED_BACK)->reason,
+                         FARM__HAND_BACK_REASON__HAND_BACK_RECALLED);
+        assert_string_equal(action(&s, SLOT_HANDED_BACK)->message, "not now");
+        slot_core_finish(&s.core);
+    }
+}
+
 /* What other tasks made is not this worker's fault, and without a checkpoint there is another way.
  */
 static void parts_that_cannot_be_had(void **state)
@@ -536,6 +560,7 @@ int main(void)
         cmocka_unit_test(all_models_are_waited_for),
         cmocka_unit_test(a_lora_that_cannot_be_had_is_handed_back),
         cmocka_unit_test(pictures_that_cannot_be_made_are_a_failure),
+        cmocka_unit_test(pictures_that_cannot_be_fetched_go_back),
         cmocka_unit_test(parts_that_cannot_be_had),
         cmocka_unit_test(parts_without_room_are_handed_back),
         cmocka_unit_test(it_is_saved_while_it_runs),
