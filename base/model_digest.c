@@ -12,7 +12,7 @@
 
 static const char *const left_out[] = {"canary.json", "train"};
 
-static bool is_left_out(const char *relative)
+bool model_digest_leaves_out(const char *relative)
 {
     for (size_t i = 0; i < sizeof left_out / sizeof left_out[0]; i++)
         if (strcmp(relative, left_out[i]) == 0) return true;
@@ -41,7 +41,7 @@ static bool visit(struct model_files *files, const char *folder, const char *rel
                   struct error *err)
 {
     struct stat info;
-    if (is_left_out(relative)) return true;
+    if (model_digest_leaves_out(relative)) return true;
     if (!path_is_safe_relative(relative))
         return error_set(err, ERROR_INVALID, "%s: a file name that cannot be shipped", folder);
     char *full = path_join(folder, relative);

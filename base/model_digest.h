@@ -17,6 +17,9 @@
 #define MODEL_DIGEST_FILES_MAX 1000
 #define MODEL_DIGEST_DEPTH_MAX 8
 
+/* Is this path, relative to the folder, left out? */
+bool model_digest_leaves_out(const char *relative);
+
 struct model_file {
     char *path; /* relative, '/' between parts; path_is_safe_relative holds */
     uint64_t size_bytes;

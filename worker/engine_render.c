@@ -22,6 +22,7 @@ struct render {
     const struct render_host *host;
     const char *attempt; /* opaque to the child, repeated in every answer */
     const char *model;
+    const char *signature;                  /* of its files and its LoRAs' */
     const char *resume;                     /* or NULL */
     const char *outputs[SLOT_OUTPUT_KINDS]; /* files to write, or NULL */
     struct engine_task task;
@@ -322,7 +323,8 @@ static bool render_job(struct render *r, struct engine_job *job, struct error *e
 static bool render_task(struct render *r, struct error *err)
 {
     const json_t *loras = json_object_get(r->task.message, "loras");
-    struct engine_model *model = r->host->model(r->host->context, r, r->model, loras, err);
+    struct engine_model *model =
+        r->host->model(r->host->context, r, r->model, r->signature, loras, err);
     struct engine_job *job = model ? engine_task_job(&r->task, model, err) : NULL;
     const char *warning;
     if (!job) return false;
@@ -353,6 +355,7 @@ void render_run(const struct render_host *host, const json_t *message)
     struct render r = {.host = host, .begun_ns = clock_now_ns()};
     if (!json_get_text(message, "attempt", &r.attempt, "render", &err) ||
         !json_get_text(message, "model", &r.model, "render", &err) ||
+        !json_get_text_or(message, "signature", "", &r.signature, "render", &err) ||
         !json_get_text_or(message, "resume", NULL, &r.resume, "render", &err) ||
         !json_is_object(json_object_get(message, "outputs")) || !read_outputs(&r, message, &err)) {
         log_error("render: %s", err.code ? err.message : "no outputs");

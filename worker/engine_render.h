@@ -11,9 +11,10 @@ struct render;
 
 struct render_host {
     void *context;
-    /* The model of that folder with these LoRAs; render_speak says "loading" when it takes long. */
+    /* The model of that folder with these LoRAs, opened since its files had that signature;
+     * render_speak says "loading" when it takes long. */
     struct engine_model *(*model)(void *context, struct render *r, const char *folder,
-                                  const json_t *loras, struct error *err);
+                                  const char *signature, const json_t *loras, struct error *err);
     /* The job that a cancel of the attempt stops from here on; NULL: none. */
     void (*publish)(void *context, const char *attempt, struct engine_job *job);
     /* Where to save now; caller frees. NULL: nobody asked. */

@@ -23,7 +23,7 @@
 struct serve {
     struct engine_options options;
     struct engine_model *model; /* rendering thread */
-    char *model_key;            /* folder and LoRAs */
+    char *model_key;            /* folder, signature and LoRAs */
     int64_t parent;             /* process id of the worker; 0 = not told */
 
     pthread_mutex_t lock; /* everything below */
@@ -36,10 +36,10 @@ struct serve {
 
 /* ---- models ---- */
 
-static char *key_of(const char *folder, const json_t *loras)
+static char *key_of(const char *folder, const char *signature, const json_t *loras)
 {
     char *text = loras ? json_canonical(loras) : xstrdup("");
-    char *key = xasprintf("%s\n%s", folder, text);
+    char *key = xasprintf("%s\n%s\n%s", folder, signature, text);
     free(text);
     return key;
 }
@@ -57,12 +57,14 @@ static void warn_of_strangers(const json_t *report)
     }
 }
 
-/* A model that is open belongs to its LoRAs and their strengths. */
+/* A model that is open belongs to its LoRAs and their strengths, and to the files that it was
+ * opened from: others may stand in their place by now. */
 static struct engine_model *ensure_model(void *context, struct render *r, const char *folder,
-                                         const json_t *loras, struct error *err)
+                                         const char *signature, const json_t *loras,
+                                         struct error *err)
 {
     struct serve *s = context;
-    char *key = key_of(folder, loras);
+    char *key = key_of(folder, signature, loras);
     if (s->model && strcmp(s->model_key, key) == 0) {
         free(key);
         return s->model;

@@ -1,25 +1,21 @@
 /* The pool thread works on its own copy of everything; the loop thread swaps the result in. */
 #include "worker/model_cache.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/json.h"
 #include "base/log.h"
 #include "base/model_digest.h"
 #include "base/path.h"
 #include "base/xalloc.h"
+#include "worker/model_signature.h"
 
 #define MEMORY_BYTES (4 * 1024 * 1024)
-#define DEPTH_MAX 8
 
 struct known { /* a folder that was hashed */
     char *folder;
-    struct digest signature; /* of names, sizes and times */
+    struct digest signature; /* when it was */
     struct digest digest;
 };
 
@@ -115,57 +111,40 @@ static void save_memory(const struct model_cache *c)
 
 /* ---- pool thread ---- */
 
-static bool sign_folder(struct digest_stream *s, const char *folder, int depth);
-
-static bool sign_entry(struct digest_stream *s, const char *path, int depth)
+static bool hash_model(const char *folder, struct digest *digest)
 {
-    struct stat info;
-    char line[128];
-    if (lstat(path, &info) != 0) return false;
-    if (S_ISDIR(info.st_mode)) return sign_folder(s, path, depth + 1);
-    int size =
-        snprintf(line, sizeof line, "%" PRIdMAX " %" PRIdMAX ".%09ld ", (intmax_t)info.st_size,
-                 (intmax_t)info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
-    digest_update(s, line, (size_t)size);
-    digest_update(s, path, strlen(path) + 1);
+    struct model_files files;
+    struct error err = {0};
+    if (!model_digest_list(folder, &files, &err)) {
+        log_warn("%s is no model: %s", folder, err.message);
+        return false;
+    }
+    *digest = model_digest_of(&files);
+    model_digest_finish(&files);
     return true;
 }
 
-static bool sign_folder(struct digest_stream *s, const char *folder, int depth)
+/* Files that change while they are read have no digest. */
+static void hash_unchanged(struct model_cache *c, const char *folder,
+                           const struct digest *signature)
 {
-    char **names;
-    size_t count;
-    if (depth > DEPTH_MAX || !path_list(folder, &names, &count, NULL)) return false;
-    bool ok = true;
-    for (size_t i = 0; ok && i < count; i++) {
-        char *path = path_join(folder, names[i]);
-        ok = sign_entry(s, path, depth);
-        free(path);
-    }
-    path_list_free(names, count);
-    return ok;
+    struct digest digest, after;
+    if (!hash_model(folder, &digest)) return;
+    if (model_signature(folder, &after) && digest_equal(&after, signature))
+        add_known(&c->fresh, folder, signature, &digest);
+    else
+        log_warn("%s changed while it was read", folder);
 }
 
 static void scan_model(struct model_cache *c, const char *folder)
 {
-    struct digest_stream stream;
-    struct model_files files;
-    struct error err = {0};
-    digest_begin(&stream);
-    if (!sign_folder(&stream, folder, 0)) return;
-    struct digest signature = digest_end(&stream);
+    struct digest signature;
+    if (!model_signature(folder, &signature)) return;
     const struct known *before = find_known(&c->known, folder);
-    if (before && digest_equal(&before->signature, &signature)) {
+    if (before && digest_equal(&before->signature, &signature))
         add_known(&c->fresh, folder, &signature, &before->digest);
-        return;
-    }
-    if (!model_digest_list(folder, &files, &err)) {
-        log_warn("%s is no model: %s", folder, err.message);
-        return;
-    }
-    struct digest digest = model_digest_of(&files);
-    add_known(&c->fresh, folder, &signature, &digest);
-    model_digest_finish(&files);
+    else
+        hash_unchanged(c, folder, &signature);
 }
 
 static bool is_model_name(const char *name)
@@ -297,13 +276,27 @@ void model_cache_destroy(struct model_cache *c)
     if (!c->scanning) free_cache(c);
 }
 
+static bool is_unchanged(const struct known *known)
+{
+    struct digest now;
+    return model_signature(known->folder, &now) && digest_equal(&now, &known->signature);
+}
+
 const char *model_cache_find(const struct model_cache *c, const struct digest *digest)
 {
     for (size_t i = 0; i < c->known.count; i++)
-        if (digest_equal(&c->known.items[i].digest, digest) &&
-            path_is_folder(c->known.items[i].folder))
+        if (digest_equal(&c->known.items[i].digest, digest) && is_unchanged(&c->known.items[i]))
             return c->known.items[i].folder;
     return NULL;
+}
+
+bool model_cache_sign(const struct model_cache *c, const char *folder, const struct digest *digest,
+                      struct digest *out)
+{
+    const struct known *known = find_known(&c->known, folder);
+    if (!known || !digest_equal(&known->digest, digest) || !is_unchanged(known)) return false;
+    *out = known->signature;
+    return true;
 }
 
 size_t model_cache_count(const struct model_cache *c)

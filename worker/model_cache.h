@@ -1,7 +1,8 @@
 /* model_cache: which models are on this machine, by digest: sub-folders of the given folders, and
  * STATE/models/DIGEST for those that were fetched. Folders are hashed on a pool thread; what was
- * computed is kept in STATE/models.json by (path, size, mtime) of their files, so that a second
- * start reads no weights. Loop thread only. */
+ * computed is kept in STATE/models.json with the folder's signature (worker/model_signature.h), so
+ * that a second start reads no weights. A folder with another signature than when it was hashed is
+ * not here until the next scan. Loop thread only. */
 #ifndef ZOE_WORKER_MODEL_CACHE_H
 #define ZOE_WORKER_MODEL_CACHE_H
 
@@ -26,8 +27,12 @@ struct model_cache *model_cache_create(uv_loop_t *loop, const struct model_cache
 /* A scan on its way ends silently. The memory lives until then. */
 void model_cache_destroy(struct model_cache *c);
 
-/* What the last scan saw; borrowed until the next one ends. NULL when it is not here. */
+/* Where the last scan saw it, looked at again; borrowed until the next one ends. NULL when it is
+ * not here. */
 const char *model_cache_find(const struct model_cache *c, const struct digest *digest);
+/* The signature of that model in that folder; false when it is not there any more. */
+bool model_cache_sign(const struct model_cache *c, const char *folder, const struct digest *digest,
+                      struct digest *out);
 size_t model_cache_count(const struct model_cache *c);
 const struct digest *model_cache_digest(const struct model_cache *c, size_t index);
 

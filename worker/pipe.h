@@ -5,8 +5,9 @@
  *
  * worker -> child
  *   render      attempt, recipe (the clip's, filled), task (its number in the plan), model
- * (folder), outputs {segment: file to write, latents: file to write}, those that the task makes; of
- *               a model's canary {frames: file to write}: its RGB.
+ *               (folder), signature (changes when its files or its LoRAs' do: then they are opened
+ *               anew), outputs {segment: file to write, latents: file to write}, those that the
+ *               task makes; of a model's canary {frames: file to write}: its RGB.
  *               When there are some: loras [{path, strength}]; files of raw pictures
  *               (worker/raw_images.h): init, mask, before, base [in order]; files of latents:
  *               latents [in the order of the task's inputs], held; resume: a checkpoint's file

@@ -93,8 +93,12 @@ static void do_kill(struct slot *s, const struct slot_action *a)
 
 static void do_render(struct slot *s, const struct slot_action *a)
 {
+    char signature[DIGEST_TEXT_SIZE];
+    const struct slot_host *host = &s->options.host;
+    s->models_changed = !host->sign_models(host->context, a->work, signature);
+    if (s->models_changed) return;
     child_log_clear(s->child);
-    child_send(s->child, "render", slot_render_fields(s, a->work));
+    child_send(s->child, "render", slot_render_fields(s, a->work, signature));
 }
 
 static void do_save(struct slot *s, const struct slot_action *a)
@@ -225,12 +229,22 @@ static void tell_spawn_failed(struct slot *s)
     SLOT_EVENT(s, slot_core_exited(&s->core, "could not be started", now_ns, &actions));
 }
 
+static void tell_models_changed(struct slot *s)
+{
+    s->models_changed = false;
+    SLOT_EVENT(s, slot_core_models_changed(&s->core, now_ns, &actions));
+}
+
 void slot_apply(struct slot *s, struct slot_actions *done)
 {
     for (size_t i = 0; i < done->count; i++)
         doings[done->items[i].kind](s, &done->items[i]);
     if (s->spawn_failed) {
         tell_spawn_failed(s);
+        return;
+    }
+    if (s->models_changed) {
+        tell_models_changed(s);
         return;
     }
     set_timer(s);

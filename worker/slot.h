@@ -17,6 +17,9 @@ struct slot_host {
     void (*progress)(void *context, Farm__Envelope *envelope);
     /* Answer with slot_part, later than within this call. */
     void (*want_part)(void *context, const struct digest *part);
+    /* What the files of its models are, in one text that changes with them. False: they are not any
+     * more those that were found. */
+    bool (*sign_models)(void *context, const struct slot_work *work, char out[DIGEST_TEXT_SIZE]);
     /* What it made stands in the part files. `work` is the host's now. */
     void (*finished)(void *context, struct slot *slot, struct slot_work *work,
                      const struct slot_result *result);

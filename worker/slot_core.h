@@ -174,6 +174,8 @@ void slot_core_done(struct slot_core *s, const struct attempt_name *name,
 void slot_core_failed(struct slot_core *s, const struct attempt_name *name, enum error_code code,
                       const char *message, uint32_t steps, int64_t now_ns,
                       struct slot_actions *out);
+/* What was to be rendered was not told to the engine: its models are not what they were. */
+void slot_core_models_changed(struct slot_core *s, int64_t now_ns, struct slot_actions *out);
 /* It is gone, or could not be started; `how`: "was killed by signal 9", "exited with code 3". */
 void slot_core_exited(struct slot_core *s, const char *how, int64_t now_ns,
                       struct slot_actions *out);

@@ -168,6 +168,15 @@ void slot_core_failed(struct slot_core *s, const struct attempt_name *name, enum
     slot_pump(s, now_ns, out);
 }
 
+void slot_core_models_changed(struct slot_core *s, int64_t now_ns, struct slot_actions *out)
+{
+    if (s->engine != SLOT_BUSY) return;
+    s->engine = SLOT_READY;
+    slot_hand_back(slot_take_running(s), FARM__HAND_BACK_REASON__HAND_BACK_RECALLED,
+                   "its model was changed on this machine", out);
+    slot_pump(s, now_ns, out);
+}
+
 static void preempted(struct slot_work *work, struct slot_actions *out)
 {
     struct slot_action *action = slot_act(out, SLOT_PREEMPTED, work);

@@ -17,6 +17,7 @@ struct slot {
     char *backend;
     int64_t looked_ns; /* at its last event */
     bool spawn_failed;
+    bool models_changed; /* of what was to be rendered */
     bool closing;
     bool timer_closed;
     void (*on_closed)(void *context);
@@ -39,6 +40,7 @@ void slot_apply(struct slot *s, struct slot_actions *actions);
 /* What the engine says; `context` is the slot. */
 void slot_hear(void *context, const json_t *message);
 /* The fields of a render message; new reference. */
-json_t *slot_render_fields(const struct slot *s, const struct slot_work *work);
+json_t *slot_render_fields(const struct slot *s, const struct slot_work *work,
+                           const char *signature);
 
 #endif

@@ -61,12 +61,14 @@ static void put_outputs(const struct slot *s, json_t *fields, const struct slot_
     json_object_set_new(fields, "outputs", outputs);
 }
 
-json_t *slot_render_fields(const struct slot *s, const struct slot_work *work)
+json_t *slot_render_fields(const struct slot *s, const struct slot_work *work,
+                           const char *signature)
 {
     char name[ATTEMPT_NAME_TEXT_SIZE];
     attempt_name_text(&work->name, name);
     json_t *recipe = json_parse(work->recipe, strlen(work->recipe), "recipe", NULL);
-    json_t *fields = json_pack("{ss sI}", "attempt", name, "task", (json_int_t)work->name.task);
+    json_t *fields = json_pack("{ss sI ss}", "attempt", name, "task", (json_int_t)work->name.task,
+                               "signature", signature);
     put_loras(fields, work, recipe);
     put_parts(fields, work);
     put_outputs(s, fields, work);

@@ -48,6 +48,28 @@ void worker_want_part(void *context, const struct digest *part)
     search_model(w, part, false);
 }
 
+static bool is_model(const struct slot_part *part)
+{
+    return part->kind == PART_MODEL || part->kind == PART_LORA;
+}
+
+bool worker_sign_models(void *context, const struct slot_work *work, char out[DIGEST_TEXT_SIZE])
+{
+    const struct worker *w = context;
+    struct digest_stream all;
+    struct digest one;
+    digest_begin(&all);
+    for (size_t i = 0; i < work->part_count; i++) {
+        const struct slot_part *part = &work->parts[i];
+        if (!is_model(part)) continue;
+        if (!model_cache_sign(w->cache, part->path, &part->digest, &one)) return false;
+        digest_update(&all, one.bytes, DIGEST_BYTES);
+    }
+    one = digest_end(&all);
+    digest_text(&one, out);
+    return true;
+}
+
 static bool fetch_ask(void *context, Farm__Envelope *envelope)
 {
     struct worker *w = context;

@@ -51,6 +51,7 @@ void worker_left(void *context, const struct attempt_name *name);
 /* ---- models and inputs (worker_models.c) ---- */
 
 void worker_want_part(void *context, const struct digest *part);
+bool worker_sign_models(void *context, const struct slot_work *work, char out[DIGEST_TEXT_SIZE]);
 struct model_fetch_host worker_fetch_host(struct worker *w);
 struct input_pool_options worker_input_options(struct worker *w);
 

@@ -31,11 +31,19 @@ static char *host_save_path(void *context, const struct attempt_name *name)
     return checkpoint_box_path(w->checkpoints, name);
 }
 
+/* An engine may have opened what stands there now. */
+static bool is_of_its_models(struct worker *w, const struct slot_work *work)
+{
+    char signature[DIGEST_TEXT_SIZE];
+    return worker_sign_models(w, work, signature);
+}
+
 static void host_saved(void *context, struct slot *slot, const struct slot_work *work,
                        const struct slot_saved *saved)
 {
     struct worker *w = context;
-    if (w->checkpoints) checkpoint_box_put(w->checkpoints, work, slot_fingerprint(slot), saved);
+    if (w->checkpoints && is_of_its_models(w, work))
+        checkpoint_box_put(w->checkpoints, work, slot_fingerprint(slot), saved);
 }
 
 static void forget(struct worker *w, const struct attempt_name *name)
@@ -119,6 +127,15 @@ static void lose_result(struct worker *w, const struct slot_work *work, const st
                      w);
 }
 
+static void refuse_result(struct worker *w, const struct slot_work *work)
+{
+    static const char why[] = "its model was changed on this machine while it was rendered";
+    log_warn("a result is thrown away: %s", why);
+    outbox_discard_parts(&w->outbox, &work->name);
+    report_handed_back(&work->name, FARM__HAND_BACK_REASON__HAND_BACK_RECALLED, why, worker_report,
+                       w);
+}
+
 /* The next task of a chain may well run here. */
 static void keep_result(struct worker *w, const struct slot_work *work, struct outbox_entry *e)
 {
@@ -132,22 +149,29 @@ static void keep_result(struct worker *w, const struct slot_work *work, struct o
     upload_offer(w->upload, e);
 }
 
+static void take_result(struct worker *w, struct slot *slot, const struct slot_work *work,
+                        const struct slot_result *result)
+{
+    struct error err = {0};
+    struct outbox_entry *e = outbox_add(&w->outbox, work, slot_fingerprint(slot), result, &err);
+    if (e)
+        keep_result(w, work, e);
+    else
+        lose_result(w, work, &err);
+}
+
 static void host_finished(void *context, struct slot *slot, struct slot_work *work,
                           const struct slot_result *result)
 {
     struct worker *w = context;
-    struct error err = {0};
     if (w->inputs) input_pool_release(w->inputs, &work->name);
     if (w->checkpoints) checkpoint_box_drop(w->checkpoints, &work->name);
-    if (work->canary) {
+    if (!is_of_its_models(w, work))
+        refuse_result(w, work);
+    else if (work->canary)
         take_canary(w, slot, work, result);
-    } else {
-        struct outbox_entry *e = outbox_add(&w->outbox, work, slot_fingerprint(slot), result, &err);
-        if (e)
-            keep_result(w, work, e);
-        else
-            lose_result(w, work, &err);
-    }
+    else
+        take_result(w, slot, work, result);
     slot_work_free(work);
 }
 
@@ -164,6 +188,7 @@ struct slot_host worker_slot_host(struct worker *w)
                               .report = worker_report,
                               .progress = host_progress,
                               .want_part = worker_want_part,
+                              .sign_models = worker_sign_models,
                               .finished = host_finished,
                               .part_path = host_part_path,
                               .save_path = host_save_path,

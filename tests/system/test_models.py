@@ -9,7 +9,7 @@ import struct
 import subprocess
 import unittest
 
-from farm import BIN, SOURCE, Farm, eventually, sha256
+from farm import BIN, SOURCE, Farm, children_of, eventually, sha256
 from loopback import Loopback
 
 TINY = SOURCE / "tests" / "data" / "tiny"
@@ -116,6 +116,61 @@ class Paths(unittest.TestCase):
         manifest["config"] = {"unet": {"norm_num_groups": 4}, "vae": {"norm_num_groups": 4}}
         (folder / "zoetrope.json").write_text(json.dumps(manifest))
         return folder
+
+    def shapes(self, farm, name):
+        """A folder with an own copy of shapes, in which its weights are replaced."""
+        models = farm.folder / name
+        for model in ("pattern", "shapes"):
+            shutil.copytree(SOURCE / "models" / model, models / model, ignore=shutil.ignore_patterns("train"))
+        return models
+
+    def retrain(self, models):
+        """Other weights under the same names, of the same sizes and times."""
+        path = models / "shapes" / UNET
+        (models / "shapes" / "canary.json").unlink(missing_ok=True)
+        body, times = bytearray(path.read_bytes()), path.stat()
+        start = 8 + struct.unpack("<Q", body[:8])[0]
+        for i in range(start + 3, len(body) - 4, 400):
+            body[i] ^= 0x80
+        path.with_suffix(".new").write_bytes(body)
+        path.with_suffix(".new").replace(path)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    def end_engines(self, farm):
+        worker = farm.workers["w1"].pid
+        for pid in children_of(worker):
+            os.kill(pid, signal.SIGKILL)
+
+    def one_clip(self, farm, *extra):
+        batch = farm.submit("a red circle\n", "--model", "shapes", "--steps", "2", "--frames", "1", "--seed", "1", *extra)
+        farm.wait(batch["batch"])
+        return list(farm.tree(batch["folder"]).values())
+
+    def test_weights_that_are_replaced_are_another_model(self):
+        with Farm() as farm:
+            farm.models = [self.shapes(farm, "of-coordinator")]
+            farm.start_coordinator()
+            farm.models = [self.shapes(farm, "of-worker")]
+            farm.start_worker("w1", "--threads", "1")
+            before = self.one_clip(farm)
+            self.retrain(farm.models[0])
+            self.end_engines(farm)
+            self.assertEqual(self.one_clip(farm, "--again"), before, "what was asked for is what was rendered")
+            fetched = farm.folder / "workers" / "w1" / "models"
+            self.assertEqual([p.is_dir() for p in fetched.iterdir()], [True], "the coordinator has it")
+
+    def test_a_warm_engine_opens_replaced_weights_anew(self):
+        with Farm() as farm:
+            farm.models = [self.shapes(farm, "of-both")]
+            farm.start_coordinator()
+            farm.start_worker("w1", "--threads", "1")
+            self.one_clip(farm)
+            farm.kill_coordinator(signal.SIGTERM)
+            self.retrain(farm.models[0])
+            farm.start_coordinator()
+            warm = self.one_clip(farm, "--again")
+            self.end_engines(farm)
+            self.assertEqual(self.one_clip(farm, "--again"), warm)
 
     def test_other_forms(self):
         with Farm() as farm:

@@ -554,6 +554,24 @@ static void what_does_not_fit_goes_back(void **state)
     slot_core_finish(&s.core);
 }
 
+/* Its engine was told nothing, so the next may have it at once. */
+static void what_lost_its_model_before_it_began_goes_back(void **state)
+{
+    struct scene s;
+    (void)state;
+    set(&s, false);
+    assign(&s, work_of(1, 100 * NS_PER_S));
+    DO(&s, slot_core_models_changed(core, T0, out));
+    const struct slot_action *back = action(&s, SLOT_HANDED_BACK);
+    assert_non_null(back);
+    assert_int_equal(back->name.clip, 0);
+    assert_int_equal(back->reason, FARM__HAND_BACK_REASON__HAND_BACK_RECALLED);
+    const struct slot_action *render = action(&s, SLOT_RENDER);
+    assert_non_null(render);
+    assert_int_equal(render->name.clip, 1);
+    slot_core_finish(&s.core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -581,6 +599,7 @@ int main(void)
         cmocka_unit_test(a_cancel_is_polite_for_five_seconds),
         cmocka_unit_test(a_dying_engine_comes_back_more_slowly_each_time),
         cmocka_unit_test(what_does_not_fit_goes_back),
+        cmocka_unit_test(what_lost_its_model_before_it_began_goes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -669,6 +669,83 @@ static void test_a_canary_of_a_model_that_nobody_has_is_handed_back(void **state
     hands_back_without_model(true);
 }
 
+/* ---- models that change ---- */
+
+/* A worker with a copy of the model; the path of its one file, which the caller frees. */
+static char *start_with_copy(struct stage *s)
+{
+    struct buf bytes = BUF_INIT;
+    stage_open(s);
+    char *models = path_join(s->folder, "models"), *model = path_join(models, "pattern");
+    char *file = path_join(model, "zoetrope.json");
+    const char *const extra[] = {"--models", models, NULL};
+    assert_true(path_make_folders(model, 0700, NULL));
+    assert_true(path_read(TEST_SOURCE "/models/pattern/zoetrope.json", 1 << 20, &bytes, NULL));
+    assert_true(path_write_atomic(file, bytes.data, bytes.size, 0600, NULL));
+    stage_start_worker(s, extra);
+    message_free(stage_join(s));
+    buf_finish(&bytes);
+    free(models);
+    free(model);
+    return file;
+}
+
+static void change(char *file)
+{
+    struct buf bytes = BUF_INIT;
+    assert_true(path_read(file, 1 << 20, &bytes, NULL));
+    buf_append(&bytes, "\n", 1);
+    assert_true(path_write_atomic(file, bytes.data, bytes.size, 0600, NULL));
+    buf_finish(&bytes);
+    free(file);
+}
+
+static void await_phase(struct stage *s, Farm__Phase phase)
+{
+    bool reached = false;
+    while (!reached) {
+        struct message *m = stage_expect(s, FARM__ENVELOPE__BODY_PROGRESS);
+        reached = m->envelope->progress->phase == phase;
+        message_free(m);
+    }
+}
+
+static void expect_changed(struct stage *s, uint32_t clip)
+{
+    struct message *m = stage_expect(s, FARM__ENVELOPE__BODY_HANDED_BACK);
+    const Farm__HandedBack *back = m->envelope->handed_back;
+    assert_int_equal(back->attempt->clip, clip);
+    assert_int_equal(back->reason, FARM__HAND_BACK_REASON__HAND_BACK_RECALLED);
+    assert_non_null(strstr(back->message, "changed"));
+    message_free(m);
+}
+
+/* Nobody knows which files the engine opened. What comes after it asks the coordinator. */
+static void test_no_result_of_a_model_that_changed_is_offered(void **state)
+{
+    struct stage s;
+    zsock_peer peer;
+    (void)state;
+    char *file = start_with_copy(&s);
+    stage_assign(&s, &(struct stage_task){.clip = 0, .pattern = "{\"step_ms\":1500}"});
+    await_phase(&s, FARM__PHASE__PHASE_RENDERING);
+    stage_assign(&s, &(struct stage_task){.clip = 1, .prefetch = true});
+    stage_skip(&s, FARM__ENVELOPE__BODY_PROGRESS); /* it has been heard */
+    change(file);
+    expect_changed(&s, 0);
+    expect_changed(&s, 1); /* before it began */
+    assert_int_equal(stage_outbox(&s, ""), 0);
+    stage_assign(&s, &(struct stage_task){.clip = 2});
+    struct message *m = stage_expect_from(&s, FARM__ENVELOPE__BODY_MODEL_WANTED, &peer);
+    send_list(&s, m->envelope->request, peer);
+    message_free(m);
+    m = stage_expect_from(&s, FARM__ENVELOPE__BODY_FILE_WANTED, &peer);
+    send_file(&s, m, peer);
+    message_free(m);
+    take_result(&s, 2);
+    stop(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -695,6 +772,7 @@ int main(void)
         cmocka_unit_test(test_a_model_whose_file_is_too_short_is_handed_back),
         cmocka_unit_test(test_a_model_that_nobody_has_is_handed_back),
         cmocka_unit_test(test_a_canary_of_a_model_that_nobody_has_is_handed_back),
+        cmocka_unit_test(test_no_result_of_a_model_that_changed_is_offered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
