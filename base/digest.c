@@ -39,15 +39,20 @@ struct digest digest_of(const void *data, size_t size_bytes)
     return digest_end(&s);
 }
 
-static bool digest_fd(int fd, const char *path, struct digest *out, uint64_t *size_bytes_out,
-                      struct error *err)
+static bool is_set(const atomic_bool *stop)
+{
+    return stop != NULL && atomic_load_explicit(stop, memory_order_relaxed);
+}
+
+static bool digest_fd(int fd, const char *path, const atomic_bool *stop, struct digest *out,
+                      uint64_t *size_bytes_out, struct error *err)
 {
     struct digest_stream s;
     digest_begin(&s);
     uint8_t *chunk = xmalloc(READ_BYTES);
     uint64_t size_bytes = 0;
     ssize_t got = 0;
-    while ((got = read(fd, chunk, READ_BYTES)) != 0) {
+    while (!is_set(stop) && (got = read(fd, chunk, READ_BYTES)) != 0) {
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) break;
         digest_update(&s, chunk, (size_t)got);
@@ -56,6 +61,7 @@ static bool digest_fd(int fd, const char *path, struct digest *out, uint64_t *si
     int reason = errno;
     free(chunk);
     if (got < 0) return error_set_errno(err, reason, "cannot read %s", path);
+    if (is_set(stop)) return error_set(err, ERROR_INTERRUPTED, "nobody waits for %s", path);
     *out = digest_end(&s);
     if (size_bytes_out != NULL) *size_bytes_out = size_bytes;
     return true;
@@ -64,12 +70,18 @@ static bool digest_fd(int fd, const char *path, struct digest *out, uint64_t *si
 bool digest_of_file(const char *path, struct digest *out, uint64_t *size_bytes_out,
                     struct error *err)
 {
+    return digest_of_file_until(path, NULL, out, size_bytes_out, err);
+}
+
+bool digest_of_file_until(const char *path, const atomic_bool *stop, struct digest *out,
+                          uint64_t *size_bytes_out, struct error *err)
+{
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) {
         return error_set(err, ERROR_NOT_FOUND, "there is no file %s", path);
     }
     if (fd < 0) return error_set_errno(err, errno, "cannot open %s", path);
-    bool ok = digest_fd(fd, path, out, size_bytes_out, err);
+    bool ok = digest_fd(fd, path, stop, out, size_bytes_out, err);
     (void)close(fd);
     return ok;
 }

@@ -3,6 +3,7 @@
 #define ZOE_BASE_DIGEST_H
 
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +28,10 @@ struct digest digest_end(struct digest_stream *s);
 struct digest digest_of(const void *data, size_t size_bytes);
 bool digest_of_file(const char *path, struct digest *out, uint64_t *size_bytes_out,
                     struct error *err);
+/* The same, of what may be large: ERROR_INTERRUPTED soon after another thread set *stop. NULL: no
+ * one will. */
+bool digest_of_file_until(const char *path, const atomic_bool *stop, struct digest *out,
+                          uint64_t *size_bytes_out, struct error *err);
 
 bool digest_equal(const struct digest *a, const struct digest *b);
 bool digest_is_zero(const struct digest *d);

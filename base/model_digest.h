@@ -7,6 +7,7 @@
 #ifndef ZOE_BASE_MODEL_DIGEST_H
 #define ZOE_BASE_MODEL_DIGEST_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,6 +36,9 @@ struct model_files {
 /* Lists and hashes every file. ERROR_NOT_FOUND, ERROR_IO; ERROR_INVALID for links, devices, unsafe
  * names, too many files, none at all. */
 bool model_digest_list(const char *folder, struct model_files *out, struct error *err);
+/* The same; ERROR_INTERRUPTED soon after another thread set *stop. */
+bool model_digest_list_until(const char *folder, const atomic_bool *stop, struct model_files *out,
+                             struct error *err);
 void model_digest_finish(struct model_files *files);
 
 /* The digest of a list, in its order of paths. Pure. */

@@ -216,6 +216,29 @@ static bool read_fd(int fd, size_t limit_bytes, const char *path, struct buf *ou
     return true;
 }
 
+static uint64_t folder_bytes(const char *folder)
+{
+    char **names;
+    size_t count;
+    uint64_t sum = 0;
+    if (!path_list(folder, &names, &count, NULL)) return 0;
+    for (size_t i = 0; i < count; i++) {
+        char *path = path_join(folder, names[i]);
+        sum += path_tree_bytes(path);
+        free(path);
+    }
+    path_list_free(names, count);
+    return sum;
+}
+
+uint64_t path_tree_bytes(const char *path)
+{
+    struct stat info;
+    if (lstat(path, &info) != 0) return 0;
+    if (S_ISDIR(info.st_mode)) return folder_bytes(path);
+    return S_ISREG(info.st_mode) ? (uint64_t)info.st_size : 0;
+}
+
 bool path_read(const char *path, size_t limit_bytes, struct buf *out, struct error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);

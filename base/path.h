@@ -31,6 +31,9 @@ bool path_make_folders(const char *path, mode_t mode,
 bool path_remove_tree(const char *path,
                       struct error *err); /* missing is fine; never follows a symbolic link */
 
+/* Sizes of all regular files in and below a folder; what cannot be looked at counts as nothing. */
+uint64_t path_tree_bytes(const char *path);
+
 /* Reads a whole file of at most `limit_bytes`; ERROR_NOT_FOUND, ERROR_REFUSED when larger. */
 bool path_read(const char *path, size_t limit_bytes, struct buf *out, struct error *err);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,7 +39,8 @@ struct input_fetch {
     uint64_t request, first_request;
     int64_t heard_ns;
     int tries;
-    bool check_ok; /* written by the pool thread */
+    bool check_ok;    /* written by the pool thread */
+    atomic_bool stop; /* it looks at that */
     struct error check_error;
     bool closing;
     int open_parts;
@@ -231,7 +233,7 @@ static void on_check(uv_work_t *work)
     struct digest seen;
     struct error *err = &f->check_error;
     error_clear(err);
-    f->check_ok = digest_of_file(f->part, &seen, NULL, err);
+    f->check_ok = digest_of_file_until(f->part, &f->stop, &seen, NULL, err);
     if (f->check_ok && !digest_equal(&seen, &f->digest))
         f->check_ok = error_set(err, ERROR_CORRUPT, "what the coordinator sent is not this input");
     f->check_ok =
@@ -297,6 +299,7 @@ void input_fetch_close(struct input_fetch *f)
 {
     bool checking = f->state == CHECKING;
     f->closing = true;
+    atomic_store(&f->stop, true);
     f->open_parts = checking ? 2 : 1;
     if (!checking) reset(f);
     uv_close((uv_handle_t *)&f->timer, on_timer_closed);

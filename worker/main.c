@@ -201,15 +201,19 @@ static int parse_flags(struct flags *f, int argc, char **argv)
 /* ---- run ---- */
 
 struct signals {
+    int64_t grace_ns;
     uv_signal_t term;
     uv_signal_t interrupt;
     struct worker *worker;
 };
 
+/* Whatever the loop waits for then: the grace is what was promised to whoever stops us. */
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct signals *s = handle->data;
     (void)number;
+    (void)alarm((unsigned)(s->grace_ns / NS_PER_S) + WATCHDOG_S);
+    s->grace_ns = 0; /* a second signal does not wait for it */
     worker_stop(s->worker);
 }
 
@@ -229,7 +233,7 @@ static void watch_signals(struct signals *s, uv_loop_t *loop, struct worker *wor
 static int run_loop(struct worker_options *options, struct error *err)
 {
     uv_loop_t loop;
-    struct signals signals;
+    struct signals signals = {.grace_ns = options->grace_ns};
     ZOE_ASSERT(uv_loop_init(&loop) == 0);
     struct worker *worker = worker_create(&loop, options, err);
     int code = error_exit_code(err->code);

@@ -1,6 +1,7 @@
 /* The pool thread works on its own copy of everything; the loop thread swaps the result in. */
 #include "worker/model_cache.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,10 +9,12 @@
 #include "base/log.h"
 #include "base/model_digest.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "base/xalloc.h"
 #include "worker/model_signature.h"
 
 #define MEMORY_BYTES (4 * 1024 * 1024)
+#define SLOW_BYTES (UINT64_C(1) << 30) /* takes seconds to read */
 
 struct known { /* a folder that was hashed */
     char *folder;
@@ -44,6 +47,7 @@ struct model_cache {
     struct waiters next;
     bool scanning;
     bool destroyed;
+    atomic_bool stop; /* the loop's thread sets it, the pool's looks at it */
     uv_work_t work;
     struct known_list fresh; /* pool thread while scanning */
 };
@@ -111,12 +115,23 @@ static void save_memory(const struct model_cache *c)
 
 /* ---- pool thread ---- */
 
-static bool hash_model(const char *folder, struct digest *digest)
+/* No slot starts before the first scan ends: who waits shall see for what. */
+static void say_size(const char *folder)
+{
+    char text[32];
+    const uint64_t size_bytes = path_tree_bytes(folder);
+    if (size_bytes < SLOW_BYTES) return;
+    text_size(size_bytes, text, sizeof text);
+    log_info("reading %s (%s) to name it by its digest", folder, text);
+}
+
+static bool hash_model(const struct model_cache *c, const char *folder, struct digest *digest)
 {
     struct model_files files;
     struct error err = {0};
-    if (!model_digest_list(folder, &files, &err)) {
-        log_warn("%s is no model: %s", folder, err.message);
+    say_size(folder);
+    if (!model_digest_list_until(folder, &c->stop, &files, &err)) {
+        if (err.code != ERROR_INTERRUPTED) log_warn("%s is no model: %s", folder, err.message);
         return false;
     }
     *digest = model_digest_of(&files);
@@ -129,7 +144,7 @@ static void hash_unchanged(struct model_cache *c, const char *folder,
                            const struct digest *signature)
 {
     struct digest digest, after;
-    if (!hash_model(folder, &digest)) return;
+    if (!hash_model(c, folder, &digest)) return;
     if (model_signature(folder, &after) && digest_equal(&after, signature))
         add_known(&c->fresh, folder, signature, &digest);
     else
@@ -158,7 +173,7 @@ static void scan_folder(struct model_cache *c, const char *folder)
     char **names;
     size_t count;
     if (!path_list(folder, &names, &count, NULL)) return;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && !atomic_load(&c->stop); i++) {
         char *path = path_join(folder, names[i]);
         if (is_model_name(names[i]) && path_is_folder(path)) scan_model(c, path);
         free(path);
@@ -200,8 +215,13 @@ static bool same_known(const struct known_list *a, const struct known_list *b)
 
 static void start_scan(struct model_cache *c);
 
+/* What a scan that was stopped did not come to is still known. */
 static void take_fresh(struct model_cache *c)
 {
+    if (atomic_load(&c->stop)) {
+        finish_known(&c->fresh);
+        return;
+    }
     bool same = same_known(&c->known, &c->fresh);
     finish_known(&c->known);
     c->known = c->fresh;
@@ -269,9 +289,15 @@ struct model_cache *model_cache_create(uv_loop_t *loop, const struct model_cache
     return c;
 }
 
+void model_cache_stop(struct model_cache *c)
+{
+    atomic_store(&c->stop, true);
+}
+
 void model_cache_destroy(struct model_cache *c)
 {
     if (!c) return;
+    model_cache_stop(c);
     c->destroyed = true;
     if (!c->scanning) free_cache(c);
 }

@@ -24,6 +24,8 @@ struct model_cache_options {
 /* Makes STATE/models. */
 struct model_cache *model_cache_create(uv_loop_t *loop, const struct model_cache_options *options,
                                        struct error *err);
+/* A scan on its way ends soon, and has seen nothing. No other may be asked for. */
+void model_cache_stop(struct model_cache *c);
 /* A scan on its way ends silently. The memory lives until then. */
 void model_cache_destroy(struct model_cache *c);
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +50,8 @@ struct model_fetch {
     uint64_t before; /* bytes of the files before it */
     int64_t heard_ns;
     int tries;
-    bool check_ok; /* written by the pool thread */
+    bool check_ok;    /* written by the pool thread */
+    atomic_bool stop; /* it looks at that */
     struct error check_error;
     bool closing;
     int open_parts;
@@ -374,6 +376,7 @@ static bool sync_files(const struct model_fetch *f, struct error *err)
 {
     bool ok = true;
     for (size_t i = 0; ok && i < f->files.count; i++) {
+        if (atomic_load(&f->stop)) return error_set(err, ERROR_INTERRUPTED, "nobody waits for it");
         char *path = path_join(f->part, f->files.items[i].path);
         char *folder = path_dirname(path);
         ok = path_fsync_file(path, err) && path_fsync_folder(folder, err);
@@ -390,7 +393,7 @@ static void on_check(uv_work_t *work)
     struct model_files seen;
     f->check_ok = false;
     error_clear(err);
-    if (!model_digest_list(f->part, &seen, err)) return;
+    if (!model_digest_list_until(f->part, &f->stop, &seen, err)) return;
     struct digest digest = model_digest_of(&seen);
     if (!digest_equal(&digest, &f->queue->digest)) {
         remove_wrong(f, &seen);
@@ -472,6 +475,7 @@ void model_fetch_close(struct model_fetch *f, void (*on_closed)(void *context), 
     f->on_closed = on_closed;
     f->closed_context = context;
     f->closing = true;
+    atomic_store(&f->stop, true);
     f->open_parts = checking ? 2 : 1;
     if (!checking) reset(f);
     uv_close((uv_handle_t *)&f->timer, on_timer_closed);

@@ -105,6 +105,7 @@ void worker_finish_now(struct worker *w, int exit_code)
     uv_close((uv_handle_t *)&w->timer, NULL);
     for (size_t i = 0; i < w->slot_count; i++)
         slot_close(w->slots[i], NULL, NULL);
+    model_cache_stop(w->cache);
     model_fetch_close(w->fetch, NULL, NULL);
     input_pool_close(w->inputs);
     w->inputs = NULL;

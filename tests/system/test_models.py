@@ -172,6 +172,20 @@ class Paths(unittest.TestCase):
             self.end_engines(farm)
             self.assertEqual(self.one_clip(farm, "--again"), warm)
 
+    def test_a_worker_that_reads_weights_ends_in_time(self):
+        with Farm() as farm:
+            large = farm.folder / "models" / "large"
+            large.mkdir(parents=True)
+            with open(large / "weights", "wb") as file:
+                file.truncate(1 << 38)
+            farm.start_coordinator()
+            farm.models = [large.parent]
+            worker = farm.start_worker("w1", "--grace", "1s")
+            log = farm.folder / "worker-w1.log"
+            eventually(lambda: "reading" in log.read_text(), 20, "it says for what nothing starts")
+            worker.send_signal(signal.SIGTERM)
+            self.assertEqual(worker.wait(10), 0)
+
     def test_other_forms(self):
         with Farm() as farm:
             farm.start(1)

@@ -78,6 +78,23 @@ static void files_of_any_size(void **state)
     scratch_remove(folder);
 }
 
+static void who_stops_it_does_not_wait(void **state)
+{
+    (void)state;
+    char *folder = scratch_make();
+    char *path = path_join(folder, "file");
+    struct error err = {0};
+    struct digest d;
+    atomic_bool stop = false;
+    assert_true(path_write_atomic(path, "text", 4, 0600, &err));
+    assert_true(digest_of_file_until(path, &stop, &d, NULL, &err));
+    atomic_store(&stop, true);
+    assert_false(digest_of_file_until(path, &stop, &d, NULL, &err));
+    assert_int_equal(err.code, ERROR_INTERRUPTED);
+    free(path);
+    scratch_remove(folder);
+}
+
 static void text_goes_and_comes_back(void **state)
 {
     (void)state;
@@ -113,7 +130,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_digests),     cmocka_unit_test(a_stream_equals_the_whole),
         cmocka_unit_test(files_of_any_size), cmocka_unit_test(text_goes_and_comes_back),
-        cmocka_unit_test(zero_is_zero),
+        cmocka_unit_test(zero_is_zero),      cmocka_unit_test(who_stops_it_does_not_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

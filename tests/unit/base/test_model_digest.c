@@ -145,6 +145,16 @@ static void a_missing_folder_is_not_found(void **state)
     assert_true(err.code == ERROR_NOT_FOUND || err.code == ERROR_IO);
 }
 
+static void who_stops_it_does_not_wait(void **state)
+{
+    struct model_files files;
+    struct error err = {0};
+    const atomic_bool stop = true;
+    (void)state;
+    assert_false(model_digest_list_until(TEST_SOURCE "/models/pattern", &stop, &files, &err));
+    assert_int_equal(err.code, ERROR_INTERRUPTED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +168,7 @@ int main(void)
                                         remove_folder),
         cmocka_unit_test_setup_teardown(nesting_has_a_limit, make_folder, remove_folder),
         cmocka_unit_test(a_missing_folder_is_not_found),
+        cmocka_unit_test(who_stops_it_does_not_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
