@@ -284,6 +284,7 @@ struct model_cache *model_cache_create(uv_loop_t *loop, const struct model_cache
         c->memory_path = path_join(options->state_folder, "models.json");
         copy_folders(c, options, own_folder);
         load_memory(c);
+        model_room_tidy(own_folder);
     }
     free(own_folder);
     return c;
@@ -308,12 +309,34 @@ static bool is_unchanged(const struct known *known)
     return model_signature(known->folder, &now) && digest_equal(&now, &known->signature);
 }
 
+static const char *own_folder_of(const struct model_cache *c)
+{
+    return c->folders[c->folder_count - 1];
+}
+
+/* Those of the user's folders are not ours to remove, so nobody asks when they were used. */
+static void note_use(const struct model_cache *c, const char *folder)
+{
+    char *parent = path_dirname(folder);
+    if (strcmp(parent, own_folder_of(c)) == 0) model_room_touch(folder);
+    free(parent);
+}
+
 const char *model_cache_find(const struct model_cache *c, const struct digest *digest)
 {
-    for (size_t i = 0; i < c->known.count; i++)
-        if (digest_equal(&c->known.items[i].digest, digest) && is_unchanged(&c->known.items[i]))
-            return c->known.items[i].folder;
+    for (size_t i = 0; i < c->known.count; i++) {
+        const struct known *known = &c->known.items[i];
+        if (!digest_equal(&known->digest, digest) || !is_unchanged(known)) continue;
+        note_use(c, known->folder);
+        return known->folder;
+    }
     return NULL;
+}
+
+bool model_cache_make_room(struct model_cache *c, uint64_t bytes, model_room_needs needs,
+                           void *context)
+{
+    return model_room_make(own_folder_of(c), bytes, needs, context);
 }
 
 bool model_cache_sign(const struct model_cache *c, const char *folder, const struct digest *digest,
@@ -339,5 +362,5 @@ char *model_cache_place(const struct model_cache *c, const struct digest *digest
 {
     char text[DIGEST_TEXT_SIZE];
     digest_text(digest, text);
-    return path_join(c->folders[c->folder_count - 1], text);
+    return path_join(own_folder_of(c), text);
 }

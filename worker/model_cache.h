@@ -12,6 +12,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "worker/model_room.h"
 
 struct model_cache;
 
@@ -21,7 +22,7 @@ struct model_cache_options {
     size_t folder_count;
 };
 
-/* Makes STATE/models. */
+/* Makes STATE/models, and tidies it. */
 struct model_cache *model_cache_create(uv_loop_t *loop, const struct model_cache_options *options,
                                        struct error *err);
 /* A scan on its way ends soon, and has seen nothing. No other may be asked for. */
@@ -41,6 +42,10 @@ const struct digest *model_cache_digest(const struct model_cache *c, size_t inde
 /* Looks at the folders; `done` comes from the loop. Calls meanwhile share the next scan. */
 typedef void (*model_cache_done)(void *context);
 void model_cache_scan(struct model_cache *c, model_cache_done done, void *context);
+
+/* Removes fetched models that are not needed, as model_room_make. */
+bool model_cache_make_room(struct model_cache *c, uint64_t bytes, model_room_needs needs,
+                           void *context);
 
 /* STATE/models/DIGEST, where a fetched model goes. Caller frees. */
 char *model_cache_place(const struct model_cache *c, const struct digest *digest);

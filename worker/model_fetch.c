@@ -17,12 +17,13 @@
 #include "base/xalloc.h"
 #include "proto/codec.h"
 #include "proto/limits.h"
+#include "worker/model_room.h"
 
 #define WINDOW_PIECES 8
 #define LOOK_MS 1000
 #define QUIET_NS (10 * NS_PER_S) /* then what is under way is asked for again */
 #define TRIES 2
-#define SPARE_BYTES (UINT64_C(64) << 20) /* left free on the disk */
+#define SPARE_BYTES (UINT64_C(64) << 20) /* that a file system may take beside the files */
 
 enum state { IDLE, LISTING, PIECES, CHECKING };
 
@@ -231,10 +232,13 @@ static uint64_t bytes_there(const struct model_fetch *f)
 static bool has_room(struct model_fetch *f, struct error *err)
 {
     uint64_t available, total;
+    const uint64_t needed =
+        f->files.total_bytes - bytes_there(f) + SPARE_BYTES + f->host.spare_bytes(f->host.context);
     if (!path_make_folders(f->part, 0700, err) ||
         !path_free_bytes(f->part, &available, &total, err))
         return false;
-    if (available >= f->files.total_bytes - bytes_there(f) + SPARE_BYTES) return true;
+    model_room_touch(f->part);
+    if (available >= needed || f->host.make_room(f->host.context, needed - available)) return true;
     char text[32];
     text_size(f->files.total_bytes, text, sizeof text);
     return error_set(err, ERROR_FULL, "no room for a model of %s", text);
@@ -449,6 +453,13 @@ static void start_check(struct model_fetch *f)
 bool model_fetch_is_busy(const struct model_fetch *f)
 {
     return f->state == LISTING || f->state == PIECES;
+}
+
+bool model_fetch_wants(const struct model_fetch *f, const struct digest *digest)
+{
+    for (const struct wanted *one = f->queue; one; one = one->next)
+        if (digest_equal(&one->digest, digest)) return true;
+    return false;
 }
 
 /* ---- life ---- */

@@ -20,6 +20,9 @@ struct model_fetch_host {
     /* Over the bulk connection, opened when need be. False: not now, model_fetch_ready follows. */
     bool (*ask)(void *context, Farm__Envelope *envelope);
     char *(*place)(void *context, const struct digest *digest); /* caller frees */
+    uint64_t (*spare_bytes)(void *context); /* what the disk must have left beside it */
+    /* Removes so many bytes that nobody needs; false: there are not so many. */
+    bool (*make_room)(void *context, uint64_t bytes);
     void (*progress)(void *context, const struct digest *digest, uint64_t bytes);
     /* folder NULL: it cannot be had, err says why. */
     void (*done)(void *context, const struct digest *digest, const char *folder,
@@ -37,5 +40,6 @@ void model_fetch_problem(struct model_fetch *f, uint64_t request, const Farm__Pr
 void model_fetch_ready(struct model_fetch *f); /* the bulk connection is there (again) */
 void model_fetch_lost(struct model_fetch *f);
 bool model_fetch_is_busy(const struct model_fetch *f); /* waits for bytes */
+bool model_fetch_wants(const struct model_fetch *f, const struct digest *digest);
 
 #endif

@@ -367,3 +367,8 @@ void slot_add_results(const struct slot *s, struct room *room)
 {
     slot_core_add_results(&s->core, room);
 }
+
+bool slot_needs(const struct slot *s, const struct digest *part)
+{
+    return slot_core_needs(&s->core, part);
+}

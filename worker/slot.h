@@ -67,5 +67,6 @@ const char *slot_backend(const struct slot *s);
 int slot_engine_pid(const struct slot *s); /* 0 = none */
 size_t slot_held(const struct slot *s, struct slot_held out[2]);
 void slot_add_results(const struct slot *s, struct room *room);
+bool slot_needs(const struct slot *s, const struct digest *part);
 
 #endif

@@ -187,6 +187,7 @@ size_t slot_core_held(const struct slot_core *s, struct slot_held out[2]);
 /* What will come of all that it holds. */
 void slot_core_add_results(const struct slot_core *s, struct room *room);
 bool slot_core_is_idle(const struct slot_core *s);
+bool slot_core_needs(const struct slot_core *s, const struct digest *part); /* for what it holds */
 bool slot_core_holds(const struct slot_core *s, const struct attempt_name *name);
 
 #endif

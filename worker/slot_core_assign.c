@@ -63,6 +63,18 @@ static bool waits_for(const struct slot_work *work, const struct digest *digest)
     return false;
 }
 
+static bool has_part(const struct slot_work *work, const struct digest *digest)
+{
+    for (size_t i = 0; work && i < work->part_count; i++)
+        if (digest_equal(&work->parts[i].digest, digest)) return true;
+    return false;
+}
+
+bool slot_core_needs(const struct slot_core *s, const struct digest *part)
+{
+    return has_part(s->running, part) || has_part(s->next, part);
+}
+
 static void set_path(struct slot_work *work, const struct digest *digest, const char *path)
 {
     for (size_t i = 0; work && i < work->part_count; i++)

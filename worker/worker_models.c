@@ -114,9 +114,30 @@ static uint64_t spare_bytes(void *context)
     return room_bytes(&held, 0);
 }
 
+static bool needs_model(void *context, const struct digest *model)
+{
+    const struct worker *w = context;
+    bool needs = model_fetch_wants(w->fetch, model);
+    for (size_t i = 0; i < w->slot_count && !needs; i++)
+        needs = slot_needs(w->slots[i], model);
+    return needs;
+}
+
+static bool make_room(void *context, uint64_t bytes)
+{
+    struct worker *w = context;
+    return model_cache_make_room(w->cache, bytes, needs_model, w);
+}
+
 struct model_fetch_host worker_fetch_host(struct worker *w)
 {
-    return (struct model_fetch_host){w, fetch_ask, fetch_place, fetch_progress, fetch_done};
+    return (struct model_fetch_host){.context = w,
+                                     .ask = fetch_ask,
+                                     .place = fetch_place,
+                                     .spare_bytes = spare_bytes,
+                                     .make_room = make_room,
+                                     .progress = fetch_progress,
+                                     .done = fetch_done};
 }
 
 struct input_pool_options worker_input_options(struct worker *w)

@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 import unittest
 
 from farm import Farm, children_of, eventually
@@ -252,6 +253,28 @@ class Faults(unittest.TestCase):
                 self.assertEqual(farm.zoe("explain", f"{batch}/0", json_out=True)["code"], "worker_disk")
                 ballast.unlink()
                 farm.wait(batch)
+            finally:
+                farm.stop()
+                subprocess.run(["umount", str(disk)], check=True)
+
+    @unittest.skipUnless(os.geteuid() == 0, "mounting a small tmpfs needs root")
+    def test_fetched_models_make_room_for_others(self):
+        """56 MiB are free; 13 of a model, 16 for results and 64 that are always left do not fit beside one that nobody uses."""
+        with Farm() as farm:
+            disk = farm.folder / "workers" / "w1"
+            disk.mkdir(parents=True)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m,mode=755", "tmpfs", str(disk)], check=True)
+            try:
+                farm.start_coordinator()
+                farm.models = [disk / "of-the-user"]
+                models = {farm.models[0] / "large": 300, disk / "models" / ("a" * 64): 200, disk / "models" / ("b" * 64): 100}
+                for folder, age_s in models.items():
+                    folder.mkdir(parents=True)
+                    (folder / "weights").write_bytes(bytes(24 << 20))
+                    os.utime(folder, (time.time() - age_s,) * 2)
+                farm.start_worker("w1", "--threads", "1")
+                farm.wait(farm.submit("a cat\n", "--model", "shapes", "--steps", "1", "--frames", "1")["batch"])
+                self.assertEqual([folder.exists() for folder in models], [True, False, False])
             finally:
                 farm.stop()
                 subprocess.run(["umount", str(disk)], check=True)
