@@ -98,7 +98,7 @@ bool path_is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-static bool sync_fd(int fd, const char *path, struct error *err)
+bool path_fsync_fd(int fd, const char *path, struct error *err)
 {
     if (mutated(MUTATION_NO_FSYNC) || fsync(fd) == 0) return true;
     if (errno == EINVAL || errno == ENOTSUP) return true; /* a file system without it */
@@ -109,7 +109,7 @@ static bool sync_path(const char *path, int flags, struct error *err)
 {
     int fd = open(path, flags | O_CLOEXEC);
     if (fd < 0) return error_set_errno(err, errno, "cannot open %s to sync it", path);
-    bool ok = sync_fd(fd, path, err);
+    bool ok = path_fsync_fd(fd, path, err);
     (void)close(fd);
     return ok;
 }
@@ -134,7 +134,11 @@ static bool sync_parent(const char *path, struct error *err)
 
 static bool make_folder(const char *path, mode_t mode, struct error *err)
 {
-    if (mkdir(path, mode) == 0) return sync_parent(path, err);
+    if (mkdir(path, mode) == 0) {
+        if (sync_parent(path, err)) return true;
+        (void)rmdir(path); /* or the next one to ask would take it for durable */
+        return false;
+    }
     int reason = errno;
     if (path_is_folder(path)) return true;
     return error_set_errno(err, reason, "cannot make the folder %s", path);
@@ -290,7 +294,7 @@ static bool write_new_file(const char *path, const void *data, size_t size_bytes
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0) return error_set_errno(err, errno, "cannot create %s", path);
     bool ok = path_write_fd(fd, data, size_bytes, path, err);
-    ok = ok && (!synced || sync_fd(fd, path, err));
+    ok = ok && (!synced || path_fsync_fd(fd, path, err));
     if (close(fd) != 0 && ok) ok = error_set_errno(err, errno, "cannot close %s", path);
     if (!ok) (void)unlink(path);
     return ok;

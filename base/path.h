@@ -54,7 +54,11 @@ bool path_write_atomic(const char *path, const void *data, size_t size_bytes, mo
 bool path_write_expendable(const char *path, const void *data, size_t size_bytes, mode_t mode,
                            struct error *err);
 
+/* After a failure nothing of the file is to be believed, and syncing it again proves nothing: Linux
+ * tells of bytes that it could not write once, and takes them for written from then on. Whoever
+ * keeps a file to go on with it later removes or empties it first. */
 bool path_fsync_file(const char *path, struct error *err);
+bool path_fsync_fd(int fd, const char *path, struct error *err); /* `path` names it in errors */
 bool path_fsync_folder(const char *folder, struct error *err);
 /* rename, then fsync of both folders. */
 bool path_rename_durable(const char *from, const char *to, struct error *err);

@@ -95,7 +95,8 @@ static bool digest_is_right(struct try *t, struct error *err)
 static bool finish_file(struct try *t, struct error *err)
 {
     char *note = try_note_path(t);
-    bool ok = fsync(t->fd) == 0 || error_set_errno(err, errno, "fsync %s", t->part);
+    bool ok = path_fsync_fd(t->fd, t->part, err);
+    if (!ok) unlink(t->part); /* its bytes come again: a second sync would prove nothing */
     ok = ok && path_rename_durable(t->part, t->file->to, err);
     if (ok) unlink(note);
     free(note);

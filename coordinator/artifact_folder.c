@@ -72,12 +72,26 @@ static bool folder_write(void *self, const char *upload, uint64_t offset, const 
     return ok;
 }
 
+/* A sync that failed says so once: the next one is fine, for what the kernel could not write it
+ * takes for written, and it still shows it to who reads. Nothing of such a file is to be believed,
+ * after a restart either. By its descriptor, for another upload may have the name by now. */
+static void empty(int fd, const char *path)
+{
+    if (ftruncate(fd, 0) != 0) unlink(path);
+}
+
 static bool folder_seal(void *self, const char *upload, struct digest *digest_out,
                         uint64_t *size_out, struct error *err)
 {
     const struct folder *f = self;
     char *path = path_join(f->tmp, upload);
-    bool ok = path_fsync_file(path, err) && digest_of_file(path, digest_out, size_out, err);
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool ok = fd >= 0 || error_set_errno(err, errno, "%s", path);
+    if (ok) {
+        ok = path_fsync_fd(fd, path, err) && digest_of_file(path, digest_out, size_out, err);
+        if (!ok) empty(fd, path);
+        close(fd);
+    }
     free(path);
     return ok;
 }

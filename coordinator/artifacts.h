@@ -37,7 +37,8 @@ struct artifact_backend {
     bool (*size)(void *self, const char *upload, uint64_t *size_out, struct error *err);
     bool (*write)(void *self, const char *upload, uint64_t offset, const void *data, size_t size,
                   struct error *err);
-    /* Makes the temporary durable and hashes it. */
+    /* Makes the temporary durable and hashes it. A failure empties it: what could not be synced or
+     * read back is not there, whatever the kernel says later. */
     bool (*seal)(void *self, const char *upload, struct digest *digest_out, uint64_t *size_out,
                  struct error *err);
     /* Temporary -> its digest's name, durably; over an equal file is fine. */
@@ -80,8 +81,8 @@ bool artifact_upload_write(struct artifact_upload *u, uint64_t offset, const voi
 
 /* Only when complete. `done` runs on the loop thread and ends the upload: err NULL = the file
  * stands under its digest's name and is held until artifacts_release. ERROR_INVALID = other digest,
- * the temporary is gone (offer it again from 0). ERROR_FULL and ERROR_IO = the temporary is kept:
- * open it again later. */
+ * the temporary is gone (offer it again from 0). ERROR_FULL and ERROR_IO = open it again later, its
+ * offset says what is left: nothing, when it was not synced. */
 typedef void (*artifact_done)(void *context, const struct error *err);
 void artifact_upload_finish(struct artifact_upload *u, artifact_done done, void *context);
 

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "coordinator/effect.h"
 #include "coordinator/record.h"
+#include "coordinator/verdict.h"
 
 struct farm;
 
@@ -196,21 +197,10 @@ bool farm_has_upload(const struct farm *f, const char *worker, const struct atte
 /* All bytes of all outputs are hashed. Wrong: started again once, then rejected. */
 void farm_uploaded(struct farm *f, const char *worker, const struct attempt_key *key,
                    bool digests_right, int64_t now_ns);
-
-enum verdict_kind {
-    VERDICT_SOUND,      /* and every output stands under its digest's name, synced */
-    VERDICT_REJECTED,   /* undecodable, wrong count or size */
-    VERDICT_CHILD_DIED, /* twice on one artifact = rejected (M1) */
-    VERDICT_DEFERRED    /* this machine's fault (no space, no child): asked again in 5 s */
-};
-
-struct farm_verdict {
-    enum verdict_kind kind;
-    enum suspect suspect;
-    struct digest content; /* what was rendered, however packed; zero: nothing to compare */
-    const char *message;
-};
-
+/* All bytes had come, and the disk did not keep them. Nobody's fault: the shell offers once more
+ * what stands (farm_offer), and the others are asked for again. */
+void farm_upload_lost(struct farm *f, const char *worker, const struct attempt_key *key,
+                      int64_t now_ns);
 void farm_verdict(struct farm *f, const char *worker, const struct attempt_key *key,
                   const struct farm_verdict *verdict, int64_t now_ns);
 
@@ -263,13 +253,6 @@ void farm_clip_stitched(struct farm *f, const char *batch, uint32_t clip,
 /* Both have their final names (`video->file`), the folder is synced. */
 void farm_clip_renamed(struct farm *f, const char *batch, uint32_t clip,
                        const struct farm_video *video, int64_t now_ns);
-
-enum stitch_failure {
-    STITCH_FULL,    /* no space: waits, asked again */
-    STITCH_DIED,    /* twice: the clip fails, why `stitch`, its segments kept */
-    STITCH_MISSING, /* stored outputs are missing or damaged: their tasks are reopened */
-    STITCH_AGAIN    /* neither temporary nor final file stands: stitched again (B2) */
-};
 
 /* `tasks`: with STITCH_MISSING those whose outputs are at fault; none given = task 0. */
 void farm_stitch_failed(struct farm *f, const char *batch, uint32_t clip,

@@ -93,6 +93,13 @@ void farm_uploaded(struct farm *f, const char *worker, const struct attempt_key 
     if (a != NULL) offer_uploaded(f, a, digests_right, now_ns);
 }
 
+void farm_upload_lost(struct farm *f, const char *worker, const struct attempt_key *key,
+                      int64_t now_ns)
+{
+    struct attempt *a = attempt_by_name(f, worker, key);
+    if (a != NULL) offer_lost(f, a, now_ns);
+}
+
 void farm_verdict(struct farm *f, const char *worker, const struct attempt_key *key,
                   const struct farm_verdict *verdict, int64_t now_ns)
 {

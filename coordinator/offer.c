@@ -392,19 +392,34 @@ void offer_init(struct attempt *a)
     deadline_init(&a->recheck, a, verify_again);
 }
 
-static void ask_once_more(struct farm *f, struct attempt *a, int64_t now_ns)
+/* False: nobody is there to be asked, and nobody would end it. */
+static bool forget_bytes(struct farm *f, struct attempt *a, const char *why, int64_t now_ns)
 {
-    static const struct attempt_detail gone = {.message = "wrong bytes, and its worker has left"};
     struct upload *u = a->upload;
-    if (a->worker->session == 0) { /* nobody would end it */
-        attempt_end(f, a, END_LOST, &gone, now_ns);
-        return;
+    if (a->worker->session == 0) {
+        attempt_end(f, a, END_LOST, &(struct attempt_detail){.message = why}, now_ns);
+        return false;
     }
     credit_withdraw(f, u);
     memset(u->received, 0, sizeof(u->received));
     u->complete = false;
     start_over(u);
-    join_transfers(f, u, now_ns);
+    return true;
+}
+
+static void ask_once_more(struct farm *f, struct attempt *a, int64_t now_ns)
+{
+    if (forget_bytes(f, a, "wrong bytes, and its worker has left", now_ns))
+        join_transfers(f, a->upload, now_ns);
+}
+
+/* Which of its files stand is for the shell to say, when the disk may have recovered. */
+void offer_lost(struct farm *f, struct attempt *a, int64_t now_ns)
+{
+    struct upload *u = a->upload;
+    if (u == NULL || u->checking || !u->complete) return;
+    if (forget_bytes(f, a, "the disk did not keep it, and its worker has left", now_ns))
+        u->paused = true;
 }
 
 void offer_uploaded(struct farm *f, struct attempt *a, bool digests_right, int64_t now_ns)

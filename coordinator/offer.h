@@ -10,6 +10,8 @@ bool offer_differs(const struct attempt *a, const struct farm_offer *offer);
 bool offer_received(struct farm *f, struct attempt *a, uint32_t output, uint64_t offset,
                     int64_t now_ns);
 void offer_uploaded(struct farm *f, struct attempt *a, bool digests_right, int64_t now_ns);
+/* The disk did not keep its bytes: it waits to be offered again by the shell. */
+void offer_lost(struct farm *f, struct attempt *a, int64_t now_ns);
 void offer_verdict(struct farm *f, struct attempt *a, const struct farm_verdict *verdict,
                    int64_t now_ns);
 void offer_init(struct attempt *a);

@@ -172,9 +172,19 @@ static void all_sealed(struct upload *e)
     bool right = !e->wrong;
     for (uint32_t i = 0; right && i < e->offer.output_count; i++)
         right = e->sealed[i];
-    if (!right && !e->wrong) return; /* the disk refused one: tried again later */
+    if (!right && !e->wrong) { /* the disk refused one, perhaps while this one was hashed */
+        if (e->retry_at_ns == 0) e->retry_at_ns = shell_now(c) + RETRY_NS;
+        return;
+    }
     e->wrong = false;
     farm_uploaded(c->farm, e->worker, &e->offer.attempt, right, shell_now(c));
+}
+
+/* The core thinks that all of it is here. The entry may be gone after it. */
+static void lose(const struct upload *e)
+{
+    struct coordinator *c = e->owner->c;
+    farm_upload_lost(c->farm, e->worker, &e->offer.attempt, shell_now(c));
 }
 
 static void on_sealed(void *context, const struct error *err)
@@ -188,6 +198,7 @@ static void on_sealed(void *context, const struct error *err)
     shell_stir(e->owner->c);
     if (err != NULL && err->code != ERROR_INVALID) {
         disk_refused(e, err);
+        lose(e);
         return;
     }
     if (err != NULL) e->wrong = true;

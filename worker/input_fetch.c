@@ -260,7 +260,7 @@ static void on_checked(uv_work_t *work, int status)
         f->state = PIECES;
         ask_pieces(f);
     } else {
-        if (f->check_error.code == ERROR_CORRUPT) (void)unlink(f->part);
+        (void)unlink(f->part); /* wrong, or not to be believed any more (path_fsync_file) */
         end(f, &f->check_error);
     }
 }

@@ -383,7 +383,9 @@ static bool sync_files(const struct model_fetch *f, struct error *err)
         if (atomic_load(&f->stop)) return error_set(err, ERROR_INTERRUPTED, "nobody waits for it");
         char *path = path_join(f->part, f->files.items[i].path);
         char *folder = path_dirname(path);
-        ok = path_fsync_file(path, err) && path_fsync_folder(folder, err);
+        ok = path_fsync_file(path, err);
+        if (!ok) (void)unlink(path); /* fetched again, not synced again */
+        ok = ok && path_fsync_folder(folder, err);
         free(folder);
         free(path);
     }

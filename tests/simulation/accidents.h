@@ -59,6 +59,7 @@
     X(POWER_CUT, "power-cut", false)                                                               \
     X(UPLOAD_WRITE_FAILS, "upload-write-fails", false)                                             \
     X(UPLOAD_DAMAGED, "upload-damaged", false)                                                     \
+    X(UPLOAD_SYNC_FAILS, "upload-sync-fails", false)                                               \
     X(FILE_LOST, "file-lost", false)                                                               \
     X(SEGMENT_DAMAGED, "segment-damaged", false)                                                   \
     X(VIDEO_VANISHES, "video-vanishes", false)                                                     \

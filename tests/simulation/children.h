@@ -50,11 +50,36 @@ static inline bool world_keep_files(struct world *w, const struct temp *t)
     return world_survives_step(w);
 }
 
+static inline void hear_offer(struct world *w, const struct member *m, const struct up *u);
+
+/* As the shell does in two seconds, with what stands then. */
+static inline void offered_again(struct world *w, const struct work *k)
+{
+    struct attempt_key key = {.task = k->job.task, .fence = k->job.worker_fence};
+    const struct temp *t = world_temp(w, k->worker, &key, false);
+    if (t == NULL) return;
+    const struct up offered = t->offered;
+    hear_offer(w, &w->members[world_index(w, k->worker)], &offered);
+}
+
+/* One of its files is empty now. */
+static inline void disk_loses(struct world *w, const struct work *k, struct temp *t)
+{
+    const struct attempt_key key = t->key;
+    t->received[chance_below(&w->accidents.how, t->output_count)] = 0;
+    world_begin(w, WORK_OFFER_AGAIN, &k->job);
+    farm_upload_lost(w->f, k->worker, &key, w->now_ns);
+}
+
 static inline void hashed(struct world *w, const struct work *k)
 {
     struct attempt_key key = {.task = k->job.task, .fence = k->job.worker_fence};
     struct temp *t = world_temp(w, k->worker, &key, false);
     if (t == NULL) return;
+    if (accident(w, UPLOAD_SYNC_FAILS, 20)) {
+        disk_loses(w, k, t);
+        return;
+    }
     bool right = !accident(w, UPLOAD_DAMAGED, 20);
     if (!right) memset(t->received, 0, sizeof(t->received));
     if (right && !world_keep_files(w, t)) return;
@@ -216,6 +241,7 @@ static inline void world_do_works(struct world *w)
 {
     static void (*const done[])(struct world *, const struct work *) = {
         [WORK_HASH] = hashed,
+        [WORK_OFFER_AGAIN] = offered_again,
         [WORK_VERIFY] = verified,
         [WORK_HASH_CHECKPOINT] = checkpoint_hashed,
         [WORK_VERIFY_CHECKPOINT] = checkpoint_verified,

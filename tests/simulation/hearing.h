@@ -64,6 +64,7 @@ static inline void hear_offer(struct world *w, const struct member *m, const str
     struct task_record row;
     struct ledger_task *stored = ledger_task(&w->store, &u->key.task);
     struct temp *t = world_temp_for(w, m->name, u);
+    t->offered = *u;
     if (farm_offer_wants_row(w->f, &u->key.task) && stored != NULL) {
         row = ledger_task_row(stored);
         offer.row = &row;

@@ -7,14 +7,6 @@
 
 /* ---- sending ---- */
 
-static inline uint32_t world_index(const struct world *w, const char *worker)
-{
-    for (uint32_t i = 0; i < w->member_count; i++) {
-        if (strcmp(w->members[i].name, worker) == 0) return i;
-    }
-    return 0;
-}
-
 /* An Assign goes with what its task goes on from; where nothing stands the attempt begins anew. */
 static inline void add_checkpoint(const struct world *w, struct down *d)
 {

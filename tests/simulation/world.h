@@ -48,6 +48,7 @@ enum dying { LIVING, DYING, DYING_IN_THE_DARK /* the power is cut */ };
 
 enum work_kind {
     WORK_HASH,
+    WORK_OFFER_AGAIN, /* what the disk did not keep */
     WORK_VERIFY,
     WORK_HASH_CHECKPOINT,
     WORK_VERIFY_CHECKPOINT,
@@ -62,7 +63,8 @@ struct work { /* of a child or a pool thread */
     char worker[CHECKER_NAME];
 };
 
-struct temp { /* an upload's temporary files */
+struct temp {          /* an upload's temporary files */
+    struct up offered; /* with what they came last */
     char worker[CHECKER_NAME];
     struct attempt_key key;
     bool is_checkpoint;
@@ -159,6 +161,14 @@ static inline bool world_survives_step(struct world *w)
     if (accident(w, DIES_AT_FILE_STEP, 400)) w->dying = DYING;
     if (accident(w, POWER_AT_FILE_STEP, 400)) w->dying = DYING_IN_THE_DARK;
     return w->dying == LIVING;
+}
+
+static inline uint32_t world_index(const struct world *w, const char *worker)
+{
+    for (uint32_t i = 0; i < w->member_count; i++) {
+        if (strcmp(w->members[i].name, worker) == 0) return i;
+    }
+    return 0;
 }
 
 /* ---- uploads ---- */

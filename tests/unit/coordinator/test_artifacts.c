@@ -1,7 +1,12 @@
 /* Artifacts on real files and a real store: resume, wrong bytes, equal bytes of two clips, sweeps,
- * and what a start finds. */
+ * what a start finds, and disks that lose what they took. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* RTLD_NEXT */
+#endif
 #include "ground.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -22,6 +27,29 @@ struct world {
     int ended;
     struct error err; /* of the last end */
 };
+
+/* As Linux does it: an error of writing is told by one fsync, and the next one is fine. */
+static bool loses; /* the next sync of a temporary */
+
+static bool is_temporary(int fd)
+{
+    char link[64], path[4096];
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t size = readlink(link, path, sizeof path - 1);
+    if (size <= 0) return false;
+    path[size] = '\0';
+    return strstr(path, "/artifacts/tmp/") != NULL;
+}
+
+int fsync(int fd)
+{
+    int (*call)(int) = NULL;
+    *(void **)&call = dlsym(RTLD_NEXT, "fsync");
+    if (!loses || !is_temporary(fd)) return call(fd);
+    loses = false;
+    errno = EIO;
+    return -1;
+}
 
 static void add_batch(struct store *s)
 {
@@ -204,6 +232,41 @@ static void test_given_up_while_it_is_hashed(void **state)
     close_world(w);
 }
 
+static void test_what_was_not_synced_comes_again(void **state)
+{
+    struct world *w = open_world(state);
+    struct artifact_upload *u = open_upload(w, NAME);
+    fill(u, BYTES);
+    loses = true;
+    artifact_upload_finish(u, on_done, w);
+    (void)uv_run(&w->loop, UV_RUN_DEFAULT);
+    assert_false(loses);
+    assert_int_equal(w->err.code, ERROR_IO);
+    u = open_upload(w, NAME);
+    assert_int_equal(artifact_upload_offset(u), 0);
+    artifact_upload_close(u, true);
+    keep(w, NAME);
+    assert_true(is_there(w));
+    close_world(w);
+}
+
+/* ... whoever asks: nobody waits for the end of this one. */
+static void test_what_was_not_synced_at_the_end_comes_again(void **state)
+{
+    struct world *w = open_world(state);
+    struct artifact_upload *u = open_upload(w, NAME);
+    fill(u, BYTES);
+    loses = true;
+    artifact_upload_finish(u, on_done, w);
+    close_world(w);
+    assert_false(loses);
+    w = open_world(state);
+    u = open_upload(w, NAME);
+    assert_int_equal(artifact_upload_offset(u), 0);
+    artifact_upload_close(u, false);
+    close_world(w);
+}
+
 /* ---- uses ---- */
 
 /* Clip 1 sends what clip 0 sent: the file outlives clip 0's use until clip 1's is committed. */
@@ -330,6 +393,8 @@ int main(void)
         ground_test(test_resume_and_doubled_chunks),
         ground_test(test_other_bytes_are_refused),
         ground_test(test_given_up_while_it_is_hashed),
+        ground_test(test_what_was_not_synced_comes_again),
+        ground_test(test_what_was_not_synced_at_the_end_comes_again),
         ground_test(test_equal_bytes_of_two_clips),
         ground_test(test_what_is_given_up_goes),
         ground_test(test_a_start_finds_orphans_and_losses),

@@ -678,6 +678,47 @@ static void wrong_bytes_of_a_worker_that_left_are_lost(void **state)
     field_end(s);
 }
 
+/* As often as it takes, and nobody is to blame. */
+static void what_the_disk_did_not_keep_comes_again(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    field_offer(s, w, &key, 10);
+    for (size_t i = 1; i <= 5; i++) {
+        assert_true(farm_received(s->f, w->session, &key, 0, 10, s->now_ns));
+        farm_upload_lost(s->f, w->name, &key, s->now_ns);
+        field_check(s);
+        field_turn(s);
+        assert_int_equal(field_count(s, EFFECT_CREDIT), i); /* its file is busy until ... */
+        field_run(s, 2 * NS_PER_S);
+        field_offer(s, w, &key, 10); /* ... the shell says what of it stands */
+        assert_int_equal(field_count(s, EFFECT_CREDIT), i + 1);
+        assert_int_equal(field_last(s, EFFECT_CREDIT)->e.message.offset, 0);
+    }
+    assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 0);
+    field_upload(s, w, &key);
+    field_verdict(s, w, &key, VERDICT_SOUND);
+    assert_int_equal(farm_clip_state(s->f, BATCH, 0), CLIP_STITCHING);
+    field_end(s);
+}
+
+static void what_the_disk_did_not_keep_of_a_worker_that_left_is_lost(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    field_offer(s, w, &key, 10);
+    assert_true(farm_received(s->f, w->session, &key, 0, 10, s->now_ns));
+    farm_leaving(s->f, w->session, "bye", true, s->now_ns);
+    farm_upload_lost(s->f, w->name, &key, s->now_ns);
+    field_turn(s);
+    assert_int_equal(field_last(s, EFFECT_END_ATTEMPT)->e.end.end, END_LOST);
+    field_end(s);
+}
+
 static void a_verdict_counts_after_its_worker_left(void **state)
 {
     (void)state;
@@ -780,6 +821,8 @@ int main(void)
         cmocka_unit_test(what_is_offered_after_the_last_byte_comes_too_late),
         cmocka_unit_test(a_late_offer_of_something_else_than_the_task_is_rejected),
         cmocka_unit_test(wrong_bytes_of_a_worker_that_left_are_lost),
+        cmocka_unit_test(what_the_disk_did_not_keep_comes_again),
+        cmocka_unit_test(what_the_disk_did_not_keep_of_a_worker_that_left_is_lost),
         cmocka_unit_test(a_verdict_counts_after_its_worker_left),
         cmocka_unit_test(two_deaths_on_one_artifact_reject_it),
         cmocka_unit_test(a_deferred_verdict_is_asked_for_in_five_seconds),
