@@ -25,7 +25,9 @@ struct upload { /* of a result or of a checkpoint, from its offer on */
     bool complete;        /* the worker is needed no more: hashes, then the verdict */
     bool checking;        /* a verdict is owed */
     uint32_t wrong_digests;
-    uint32_t deaths; /* media children (M1) */
+    uint32_t deaths;     /* media children (M1) */
+    uint32_t failures;   /* their own words, of bytes that are right */
+    uint32_t unreadable; /* how often our copy was */
     char *fingerprint;
     uint32_t steps_computed;
     uint32_t steps_wasted;

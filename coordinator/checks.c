@@ -1,19 +1,24 @@
 /* One child an output, one after the other; a checkpoint is looked at beside the results of other
- * attempts, under a name of its own. */
+ * attempts, under a name of its own. When a child fails by its own words the file is read again
+ * here: is it the disk that does not give it back? */
 #include "coordinator/checks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/mutation.h"
 #include "base/table.h"
 #include "base/xalloc.h"
+#include "coordinator/reread.h"
 #include "coordinator/shell.h"
 #include "coordinator/task_place.h"
 #include "coordinator/uploads.h"
 
 #define CHECK_NAME_SIZE (UPLOADS_NAME_SIZE + 16)
+#define TELL_NS (60 * NS_PER_S) /* of what is put off, it is logged once in that time */
 
 struct check {
     struct checks *owner;
@@ -26,11 +31,14 @@ struct check {
     enum suspect suspect;
     struct digest_stream content; /* of the outputs that were looked at */
     struct media_run *run;
+    struct reread *reread;
+    char *failure; /* what the child said, while it is read again */
 };
 
 struct checks {
     struct coordinator *c;
     struct table running; /* name -> struct check */
+    int64_t told_ns;
 };
 
 struct checks *checks_create(struct coordinator *c)
@@ -43,6 +51,9 @@ struct checks *checks_create(struct coordinator *c)
 
 static void free_check(struct check *check)
 {
+    if (check->run != NULL) media_run_cancel(check->run);
+    reread_cancel(check->reread);
+    free(check->failure);
     task_place_finish(&check->place);
     free(check->worker);
     free(check);
@@ -51,10 +62,8 @@ static void free_check(struct check *check)
 void checks_clear(struct checks *k)
 {
     struct check *check = NULL;
-    for (size_t i = 0; (check = table_next(&k->running, &i, NULL, NULL)) != NULL;) {
-        if (check->run != NULL) media_run_cancel(check->run);
+    for (size_t i = 0; (check = table_next(&k->running, &i, NULL, NULL)) != NULL;)
         free_check(check);
-    }
     table_finish(&k->running);
     table_init(&k->running);
 }
@@ -72,9 +81,20 @@ static struct attempt_key attempt_of(const struct effect_job *job)
     return (struct attempt_key){.task = job->task, .fence = job->worker_fence};
 }
 
+static void tell_put_off(struct check *check, enum verdict_kind kind, const char *message)
+{
+    struct checks *k = check->owner;
+    const int64_t now_ns = shell_now(k->c);
+    if (kind == VERDICT_SOUND || kind == VERDICT_REJECTED) return;
+    if (kind == VERDICT_DEFERRED && k->told_ns != 0 && now_ns - k->told_ns < TELL_NS) return;
+    if (kind == VERDICT_DEFERRED) k->told_ns = now_ns;
+    log_warn("a result could not be checked name=%s: %s", check->name, message);
+}
+
 static void conclude(struct check *check, enum verdict_kind kind, const char *message)
 {
     struct coordinator *c = check->owner->c;
+    tell_put_off(check, kind, message);
     struct attempt_key key = attempt_of(&check->job);
     struct farm_verdict verdict = {.kind = kind, .suspect = check->suspect, .message = message};
     if (kind == VERDICT_SOUND) verdict.content = digest_end(&check->content);
@@ -122,6 +142,24 @@ static void note_content(struct check *check, const struct output *output, const
     digest_update(&check->content, content.bytes, sizeof(content.bytes));
 }
 
+static void on_reread(void *context, const bool *damaged)
+{
+    struct check *check = context;
+    check->reread = NULL;
+    if (damaged[0])
+        conclude(check, VERDICT_UNREADABLE, "what was received of it cannot be read any more");
+    else
+        conclude(check, VERDICT_CHILD_FAILED, check->failure);
+}
+
+static void read_again(struct check *check, const char *failure)
+{
+    struct coordinator *c = check->owner->c;
+    const struct digest *sha256 = &check->job.outputs[check->output].sha256;
+    check->failure = xstrdup(failure);
+    check->reread = reread_start(&c->loop, c->artifacts, sha256, 1, on_reread, check);
+}
+
 static void look_at_next(struct check *check);
 
 static void on_done(void *context, const struct media_result *result)
@@ -130,10 +168,13 @@ static void on_done(void *context, const struct media_result *result)
         [MEDIA_REJECTED] = VERDICT_REJECTED,
         [MEDIA_DIED] = VERDICT_CHILD_DIED,
         [MEDIA_FULL] = VERDICT_DEFERRED,
-        [MEDIA_FAILED] = VERDICT_DEFERRED,
     };
     struct check *check = context;
     check->run = NULL;
+    if (result->outcome == MEDIA_FAILED) {
+        read_again(check, result->message);
+        return;
+    }
     if (result->outcome != MEDIA_OK) {
         conclude(check, verdicts[result->outcome], result->message);
         return;
@@ -218,7 +259,6 @@ static void name_check(const char *worker, const struct attempt_key *key, bool i
 static void drop(struct checks *k, struct check *check)
 {
     (void)table_remove_text(&k->running, check->name);
-    if (check->run != NULL) media_run_cancel(check->run);
     free_check(check);
 }
 

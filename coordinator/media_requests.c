@@ -4,9 +4,11 @@
 
 #include "base/xalloc.h"
 #include "coordinator/media_child_run.h"
+#include "proto/limits.h"
 
 #define ARGUMENTS_MAX 40
 #define INSPECT_CPU_S "300"  /* other people's files wait for it */
+#define LATENTS_MEMORY_MIB ((LIMIT_LATENTS_BYTES >> 20) + 512) /* the file is mapped whole */
 #define STITCH_FRAME_MS 1000 /* of a long clip, on a busy machine */
 #define STITCH_CPU_S 3600    /* zoe-media's own limit */
 
@@ -70,6 +72,7 @@ struct media_run *media_latents_start(struct media_children *c, const struct med
                                       media_done done, void *context)
 {
     struct words w = begin_words(0);
+    add_number(&w, "--memory-mib", LATENTS_MEMORY_MIB);
     add_word(&w, xstrdup("latents"));
     if (latents->recipe != NULL) {
         add_option(&w, "--recipe", xstrdup(latents->recipe));

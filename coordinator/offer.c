@@ -15,7 +15,8 @@
 #include "coordinator/standing.h"
 
 #define RECHECK_NS (5 * NS_PER_S)
-#define TRIES 2 /* wrong digests, and deaths of a media child (M1) */
+#define TRIES 2    /* wrong digests, deaths of a media child (M1), a disk that does not read */
+#define FAILURES 3 /* of a media child that says so: rarer, and less surely the file's fault */
 /* Ends without a result after which old results are not waited for any more: who offers and never
  * sends would keep a task for ever. */
 #define ADOPTIONS_END 10
@@ -511,6 +512,28 @@ static void child_died(struct farm *f, struct attempt *a, const char *message, i
         reject(f, a, DROP_REJECTED, message, now_ns);
 }
 
+static void put_off(struct farm *f, struct attempt *a, int64_t now_ns)
+{
+    deadline_set(&f->timers, &a->recheck, now_ns + RECHECK_NS);
+}
+
+static void child_failed(struct farm *f, struct attempt *a, const char *message, int64_t now_ns)
+{
+    if (++a->upload->failures < FAILURES)
+        put_off(f, a, now_ns);
+    else
+        reject(f, a, DROP_REJECTED, message, now_ns);
+}
+
+/* It was whole when it came: whoever rendered it is not to blame. */
+static void unreadable(struct farm *f, struct attempt *a, const char *message, int64_t now_ns)
+{
+    if (++a->upload->unreadable < TRIES)
+        put_off(f, a, now_ns);
+    else
+        attempt_dismiss(f, a, END_HANDED_BACK, DROP_FENCED, message, now_ns);
+}
+
 void offer_verdict(struct farm *f, struct attempt *a, const struct farm_verdict *verdict,
                    int64_t now_ns)
 {
@@ -525,8 +548,14 @@ void offer_verdict(struct farm *f, struct attempt *a, const struct farm_verdict 
     case VERDICT_CHILD_DIED:
         child_died(f, a, verdict->message, now_ns);
         break;
+    case VERDICT_CHILD_FAILED:
+        child_failed(f, a, verdict->message, now_ns);
+        break;
+    case VERDICT_UNREADABLE:
+        unreadable(f, a, verdict->message, now_ns);
+        break;
     case VERDICT_DEFERRED:
-        deadline_set(&f->timers, &a->recheck, now_ns + RECHECK_NS);
+        put_off(f, a, now_ns);
         break;
     }
 }

@@ -13,7 +13,8 @@ static bool is_segment(const struct output *o, const struct task_place *p)
 
 static bool is_latents(const struct output *o, const struct task_place *p)
 {
-    return strcmp(o->kind, "latents") == 0 && (o->frames == 0 || o->frames == p->task.frames);
+    return strcmp(o->kind, "latents") == 0 && (o->frames == 0 || o->frames == p->task.frames) &&
+           o->size_bytes <= (uint64_t)LIMIT_LATENTS_BYTES;
 }
 
 /* One small text, which rode in the offer. */

@@ -7,10 +7,12 @@
 #include "coordinator/record.h"
 
 enum verdict_kind {
-    VERDICT_SOUND,      /* and every output stands under its digest's name, synced */
-    VERDICT_REJECTED,   /* undecodable, wrong count or size */
-    VERDICT_CHILD_DIED, /* twice on one artifact = rejected (M1) */
-    VERDICT_DEFERRED    /* this machine's fault (no space, no child): asked again in 5 s */
+    VERDICT_SOUND,        /* and every output stands under its digest's name, synced */
+    VERDICT_REJECTED,     /* undecodable, wrong count or size */
+    VERDICT_CHILD_DIED,   /* twice on one artifact = rejected (M1) */
+    VERDICT_CHILD_FAILED, /* it said so, and the bytes are right: again in 5 s, thrice = rejected */
+    VERDICT_UNREADABLE,   /* our disk's fault: again in 5 s, twice = given back without blame */
+    VERDICT_DEFERRED      /* this machine's fault (no space, no child): asked again in 5 s */
 };
 
 struct farm_verdict {

@@ -68,6 +68,7 @@
     /* its children */                                                                             \
     X(MEDIA_DIES, "media-dies", false)                                                             \
     X(MEDIA_DEFERS, "media-defers", false)                                                         \
+    X(MEDIA_FAILS, "media-fails", false)                                                           \
     X(STITCH_FAILS, "stitch-fails", false)                                                         \
     /* clocks */                                                                                   \
     X(CLOCK_JUMPS, "clock-jumps", false)                                                           \

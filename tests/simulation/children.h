@@ -94,6 +94,8 @@ static inline enum verdict_kind verdict_on(struct world *w, const struct effect_
 {
     if (accident(w, MEDIA_DIES, 15)) return VERDICT_CHILD_DIED;
     if (accident(w, MEDIA_DEFERS, 15)) return VERDICT_DEFERRED;
+    if (accident(w, MEDIA_FAILS, 8))
+        return chance_one_in(&w->accidents.how, 2) ? VERDICT_UNREADABLE : VERDICT_CHILD_FAILED;
     for (uint32_t i = 0; i < job->output_count; i++) {
         const struct digest *sha256 = &job->outputs[i].sha256;
         if (disk_file(&w->disk, sha256) == NULL) return VERDICT_REJECTED; /* another's came */

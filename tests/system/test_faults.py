@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import time
@@ -43,6 +44,18 @@ def fill(path):
             os.write(fd, b"x" * 4096)
     except OSError:
         os.close(fd)
+
+
+def liar(farm, name, script):
+    """The folder of a coordinator whose zoe-media is a script; "$REAL" is the one of this build, "$HERE" that folder. A program finds the others beside itself."""
+    programs = farm.folder / name
+    programs.mkdir()
+    shutil.copy2(BIN / "zoe-coordinator", programs)
+    (programs / "zoe-engine").symlink_to(BIN / "zoe-engine")
+    media = programs / "zoe-media"
+    media.write_text(f"#!/bin/sh\nREAL='{BIN}/zoe-media' HERE='{programs}'\n{script}\n")
+    media.chmod(0o755)
+    return programs
 
 
 class Faults(unittest.TestCase):
@@ -134,6 +147,24 @@ class Faults(unittest.TestCase):
             after = lines[lines.index("lost") + 1:]
             self.assertEqual(after.count("sync"), 1)
             self.assertGreater(after.index("sync"), 0, "it was synced again and nothing else")
+
+    def test_a_result_that_cannot_be_checked_is_rendered_again(self):
+        """A child that fails by its own words, as often as it is asked about the first result. Of bytes that are right it is the result's fault; of others our disk's."""
+        fails = """case "$1" in check)
+            if [ "$(wc -l < "$HERE/asked" 2>/dev/null || echo 0)" -lt %d ]; then
+                echo "$3" >> "$HERE/asked"; %s
+                echo '{"ok": false, "code": "io", "message": "picture 3: Input/output error"}'; exit 1
+            fi;; esac
+            exec "$REAL" "$@" """
+        for times, then, failed in ((3, ":", 1), (2, ': > "$3"', 0)):
+            with self.subTest(failed=failed), Farm() as farm:
+                farm.programs["zoe-coordinator"] = liar(farm, "blind", fails % (times, then))
+                farm.start_coordinator()
+                farm.start_worker("w1")
+                accepted = farm.submit(LINES[:1], *SMALL)
+                farm.wait(accepted["batch"])
+                self.assertEqual(farm.batch(accepted["batch"])["attempts"], 2)
+                self.assertEqual([w["failed"] for w in farm.zoe("worker", "list", json_out=True)["workers"]], [failed])
 
     def over_a_kill(self, farm, point, *words, stdin=None):
         """A command whose coordinator dies at this point, once, and is started again while the command waits."""

@@ -32,6 +32,7 @@ struct cast {
     struct made made[TASKS];
     struct digest recipe, model;
     bool rendered;
+    uint64_t lie_bytes; /* how large the latents on offer are said to be; 0: as large as they are */
 };
 
 static struct cast cast;
@@ -241,6 +242,7 @@ static inline void offer(const struct labour *w, const struct buf *segment, cons
         output[i].sha256 = codec_digest(&sha256[i]);
         output[i].size_bytes = files[i]->size;
     }
+    if (cast.lie_bytes > 0) output[1].size_bytes = cast.lie_bytes;
     output[0].frames_sha256 = codec_digest(&of->frames_sha256);
     output[0].frames = of->frames;
     output[0].width = output[0].height = SIDE;

@@ -117,6 +117,22 @@ static void results_of_another_form_are_no_match(void **state)
                      FARM__DROP_REASON__DROP_MISMATCH);
 }
 
+/* They would not be looked at by a child that has little memory. */
+static void latents_that_are_too_large_are_no_match(void **state)
+{
+    (void)state;
+    struct labour w = take_task(0);
+    const struct made *own = &cast.made[0];
+    cast.lie_bytes = (uint64_t)LIMIT_LATENTS_BYTES + 1;
+    offer(&w, &own->segment, own, &own->latents);
+    cast.lie_bytes = 0;
+    struct message *m = peer_expect(&cast.worker, FARM__ENVELOPE__BODY_DROPPED);
+    assert_int_equal(m->envelope->dropped->reason, FARM__DROP_REASON__DROP_MISMATCH);
+    message_free(m);
+    w = take_task(0);
+    deliver(&w);
+}
+
 static void a_segment_of_another_place_is_refused(void **state)
 {
     (void)state;
@@ -223,6 +239,7 @@ int main(void)
         FARM_TEST(stored_parts_are_inputs_without_being_sent),
         FARM_TEST(results_of_another_form_are_no_match),
         FARM_TEST(a_segment_of_another_place_is_refused),
+        FARM_TEST(latents_that_are_too_large_are_no_match),
         FARM_TEST(latents_of_another_task_are_refused),
         FARM_TEST(a_damaged_segment_alone_is_made_again),
         FARM_TEST(missing_segments_are_made_again),

@@ -141,6 +141,60 @@ static void test_canceled_and_begun_again(void **state)
     free(handed);
 }
 
+/* ---- latents ---- */
+
+#define LARGE_VALUES ((size_t)16 * 4096 * 3968)
+
+static void write_at(FILE *file, size_t place, const void *data, size_t size)
+{
+    assert_int_equal(fseek(file, (long)place, SEEK_SET), 0);
+    assert_int_equal(fwrite(data, 1, size, file), size);
+}
+
+/* Nearly as large as they may be, with holes; the first value is not finite. */
+static void write_large_latents(const char *path)
+{
+    static const uint32_t nan = 0x7fc00000;
+    static const char state[] = "{\"kind\":\"latents\",\"schema\":1,\"task\":0,\"first\":0,"
+                                "\"frames\":1,\"channels\":16,\"height\":4096,\"width\":3968,"
+                                "\"steps\":1,\"step\":1,\"fingerprint\":\"f\"}";
+    const size_t end = 4 * LARGE_VALUES, state_size = strlen(state);
+    char *header = xasprintf("{\"latents\":{\"dtype\":\"F32\",\"shape\":[16,1,4096,3968],"
+                             "\"data_offsets\":[0,%zu]},\"state\":{\"dtype\":\"U8\","
+                             "\"shape\":[%zu],\"data_offsets\":[%zu,%zu]}}",
+                             end, state_size, end, end + state_size);
+    const uint64_t header_size = strlen(header);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    write_at(file, 0, &header_size, sizeof header_size);
+    write_at(file, 8, header, header_size);
+    write_at(file, 8 + header_size, &nan, sizeof nan);
+    write_at(file, 8 + header_size + end, state, state_size);
+    assert_int_equal(fclose(file), 0);
+    free(header);
+}
+
+/* A child whose memory is limited maps them whole. */
+static void test_large_latents_are_looked_at(void **state)
+{
+    uv_loop_t loop;
+    struct seen seen = {0};
+    char *path = ground_path(state, "latents");
+    const struct media_latents wanted = {.path = path};
+    write_large_latents(path);
+    assert_int_equal(uv_loop_init(&loop), 0);
+    struct media_children *c =
+        media_children_create(&loop, TEST_BIN "/zoe-media", 1, MEDIA_LIMIT_MS);
+    assert_non_null(media_latents_start(c, &wanted, on_done, &seen));
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    media_children_destroy(c);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    assert_non_null(strstr(seen.message, "not finite"));
+    assert_int_equal(seen.outcome, MEDIA_REJECTED);
+    free(path);
+}
+
 #define TURNS 6
 
 struct turns { /* in which order runs ended */
@@ -264,6 +318,7 @@ int main(void)
         ground_test(test_videos_come_before_checks),
         ground_test(test_files_and_checks_take_turns),
         ground_test(test_files_leave_a_child_free),
+        ground_test(test_large_latents_are_looked_at),
         ground_test(test_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -773,6 +773,51 @@ static void a_deferred_verdict_is_asked_for_in_five_seconds(void **state)
     field_end(s);
 }
 
+static void a_child_that_fails_three_times_rejects_it(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    field_offer(s, w, &key, 10);
+    field_upload(s, w, &key);
+    for (size_t i = 1; i <= 2; i++) {
+        field_verdict(s, w, &key, VERDICT_CHILD_FAILED);
+        field_verdict(s, w, &key, VERDICT_SOUND); /* of nothing that was asked */
+        field_run(s, 5 * NS_PER_S);
+        assert_int_equal(field_count(s, EFFECT_VERIFY), i + 1);
+    }
+    assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 0);
+    field_verdict(s, w, &key, VERDICT_CHILD_FAILED);
+    assert_int_equal(dropped(s), DROP_REJECTED);
+    assert_int_equal(field_last(s, EFFECT_END_ATTEMPT)->e.end.end, END_REJECTED);
+    field_end(s);
+}
+
+static void a_disk_that_does_not_give_it_back_blames_nobody(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    field_offer(s, w, &key, 10);
+    field_upload(s, w, &key);
+    field_verdict(s, w, &key, VERDICT_UNREADABLE);
+    field_run(s, 5 * NS_PER_S);
+    assert_int_equal(field_count(s, EFFECT_VERIFY), 2);
+    assert_int_equal(field_count(s, EFFECT_END_ATTEMPT), 0);
+    field_forget(s);
+    field_verdict(s, w, &key, VERDICT_UNREADABLE);
+    assert_int_equal(dropped(s), DROP_FENCED);
+    assert_int_equal(field_last(s, EFFECT_END_ATTEMPT)->e.end.end, END_HANDED_BACK);
+    assert_int_equal(field_count(s, EFFECT_DISCARD_UPLOAD), 1);
+    struct attempt_key again = field_assigned(s, w); /* by anybody, itself too */
+    assert_true(again.fence > key.fence);
+    field_publish(s, w, &again);
+    assert_int_equal(field_state(s, BATCH), BATCH_DONE);
+    field_end(s);
+}
+
 static void a_verdict_that_nobody_asked_for_changes_nothing(void **state)
 {
     (void)state;
@@ -826,6 +871,8 @@ int main(void)
         cmocka_unit_test(a_verdict_counts_after_its_worker_left),
         cmocka_unit_test(two_deaths_on_one_artifact_reject_it),
         cmocka_unit_test(a_deferred_verdict_is_asked_for_in_five_seconds),
+        cmocka_unit_test(a_child_that_fails_three_times_rejects_it),
+        cmocka_unit_test(a_disk_that_does_not_give_it_back_blames_nobody),
         cmocka_unit_test(a_verdict_that_nobody_asked_for_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
