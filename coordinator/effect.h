@@ -98,6 +98,7 @@ struct effect_job {
     struct output outputs[LIMIT_OUTPUTS];
     /* VERIFY and STITCH: what the clip must be */
     struct shape shape;
+    bool doubted; /* STITCH: its child failed before; should it again, its segments are read */
 };
 
 struct effect {

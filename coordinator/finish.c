@@ -7,8 +7,9 @@
 #include "coordinator/clip.h"
 #include "coordinator/worker_core.h"
 
-#define FULL_RETRY_NS (5 * NS_PER_S)
-#define DEATHS_MAX 2 /* M1 */
+#define RETRY_NS (5 * NS_PER_S)
+#define DEATHS_MAX 2   /* M1 */
+#define FAILURES_MAX 3 /* from the second on the segments were read, and are sound */
 
 static struct task_key key_of(const struct work *w)
 {
@@ -22,6 +23,7 @@ static void ask(struct farm *f, const struct work *w, enum effect_kind kind)
     struct effect_job *job = &effects_add(&f->effects, kind)->job;
     job->task = key_of(w);
     job->shape = w->group->shape;
+    job->doubted = w->stitch_failures > 0;
 }
 
 static enum clip_state state_of(const struct work *w)
@@ -178,6 +180,20 @@ static void died(struct farm *f, struct work *w, const char *message, int64_t no
         work_fail(f, w, NULL, "stitch", message, now_ns);
 }
 
+static void wait(struct farm *f, struct work *w, int64_t now_ns)
+{
+    deadline_set(&f->timers, &w->again, now_ns + RETRY_NS);
+}
+
+static void child_failed(struct farm *f, struct work *w, const char *message, int64_t now_ns)
+{
+    if (state_of(w) != CLIP_STITCHING) return;
+    if (++w->stitch_failures < FAILURES_MAX)
+        wait(f, w, now_ns);
+    else
+        work_fail(f, w, NULL, "stitch", message, now_ns);
+}
+
 static void stitch_again(struct farm *f, struct work *w)
 {
     if (state_of(w) == CLIP_PUBLISHING) clip_set(f, w->batch, w->clip, CLIP_STITCHING);
@@ -195,9 +211,11 @@ void finish_failed(struct farm *f, struct work *w, enum stitch_failure failure, 
 {
     if (!is_under_way(w)) return; /* late news: a failed clip is begun again by `retry` only */
     if (failure == STITCH_FULL)
-        deadline_set(&f->timers, &w->again, now_ns + FULL_RETRY_NS);
+        wait(f, w, now_ns);
     else if (failure == STITCH_DIED)
         died(f, w, message, now_ns);
+    else if (failure == STITCH_FAILED)
+        child_failed(f, w, message, now_ns);
     else
         stitch_again(f, w);
 }

@@ -36,8 +36,11 @@ void publisher_free_if_done(struct publisher *p)
 static void finish_files(struct publish_job *j)
 {
     clip_facts_finish(&j->facts);
+    reread_cancel(j->reread);
+    free(j->failure);
     free(j->out);
-    j->out = NULL;
+    j->reread = NULL;
+    j->out = j->failure = NULL;
 }
 
 static void start_job(struct publisher *p, enum publish_step step, const struct effect_job *wanted);

@@ -13,6 +13,7 @@
 #include "coordinator/farm.h"
 #include "coordinator/media_child.h"
 #include "coordinator/publish.h"
+#include "coordinator/reread.h"
 
 enum publish_step { PUBLISH_STITCH, PUBLISH_RENAME };
 
@@ -32,6 +33,8 @@ struct publish_job {
     char *out;                    /* temporary file */
     bool has_manifest;            /* of the stitch */
     struct media_run *run;
+    struct reread *reread; /* of the segments that it could not read */
+    char *failure;         /* what it said */
     int64_t retry_at_ns;
     uv_work_t work;
     bool working;

@@ -88,6 +88,43 @@ static void refused(struct publish_job *j, const struct media_result *result)
     free(tasks);
 }
 
+/* ---- a child that fails by its own words ---- */
+
+static void on_reread(void *context, const bool *damaged)
+{
+    struct publish_job *j = context;
+    const struct clip_parts *parts = &j->facts.parts;
+    uint32_t *tasks = xcalloc(parts->count + 1, sizeof(*tasks)), count = 0;
+    j->reread = NULL;
+    for (uint32_t i = 0; i < parts->count; i++)
+        if (damaged[i]) tasks[count++] = parts->items[i].task.number;
+    if (count > 0) log_warn("stored segments are damaged clip=%s segments=%u", j->name, count);
+    publish_job_fail(j, count > 0 ? STITCH_MISSING : STITCH_FAILED, tasks, count, j->failure);
+    free(tasks);
+}
+
+static void read_segments(struct publish_job *j)
+{
+    const struct clip_parts *parts = &j->facts.parts;
+    struct digest *digests = xcalloc(parts->count, sizeof(*digests));
+    for (uint32_t i = 0; i < parts->count; i++)
+        digests[i] = parts->items[i].output.sha256;
+    j->reread = reread_start(&j->c->loop, j->c->artifacts, digests, parts->count, on_reread, j);
+    free(digests);
+}
+
+/* The disk may have hiccuped: only the second time are its segments suspected. */
+static void child_failed(struct publish_job *j, const char *message)
+{
+    log_warn("a stitch failed clip=%s: %s", j->name, message);
+    if (!j->wanted.doubted) {
+        publish_job_fail(j, STITCH_FAILED, NULL, 0, message);
+        return;
+    }
+    j->failure = xstrdup(message);
+    read_segments(j);
+}
+
 static void take_report(struct publish_job *j, const json_t *report)
 {
     struct publish_record *r = &j->facts.record;
@@ -107,13 +144,16 @@ static void on_stitched(void *context, const struct media_result *result)
     static const enum stitch_failure failures[] = {
         [MEDIA_DIED] = STITCH_DIED,
         [MEDIA_FULL] = STITCH_FULL,
-        [MEDIA_FAILED] = STITCH_DIED,
     };
     struct publish_job *j = context;
     j->run = NULL;
     if (result->outcome != MEDIA_OK) publish_clip_drop(&j->target);
     if (result->outcome == MEDIA_REJECTED) {
         refused(j, result);
+        return;
+    }
+    if (result->outcome == MEDIA_FAILED) {
+        child_failed(j, result->message);
         return;
     }
     if (result->outcome != MEDIA_OK) {

@@ -25,6 +25,7 @@ struct farm_verdict {
 enum stitch_failure {
     STITCH_FULL,    /* no space: waits, asked again */
     STITCH_DIED,    /* twice: the clip fails, why `stitch`, its segments kept */
+    STITCH_FAILED,  /* its child said so: again in 5 s, `doubted`; thrice: as after two deaths */
     STITCH_MISSING, /* stored outputs are missing or damaged: their tasks are reopened */
     STITCH_AGAIN    /* neither temporary nor final file stands: stitched again (B2) */
 };

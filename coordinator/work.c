@@ -228,6 +228,7 @@ void work_reopen(struct farm *f, struct task *t, const char *why, int64_t now_ns
         return;
     }
     deadline_clear(&f->timers, &w->again); /* it may have waited for space */
+    w->stitch_failures = 0;                /* other segments */
     undo(f, t);
     hold_takers(f, t, now_ns);
     task_requeue(f, t, 0, now_ns);
@@ -307,7 +308,7 @@ void work_fail(struct farm *f, struct work *w, struct task *t, const char *why, 
 
 void work_retry(struct farm *f, struct work *w)
 {
-    w->stitch_deaths = 0;
+    w->stitch_deaths = w->stitch_failures = 0;
     if (work_is_done(w)) {
         finish_begin(f, w);
         return;

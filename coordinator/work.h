@@ -22,6 +22,7 @@ struct work {
     struct deadline stranded; /* nobody of that fingerprint is here (S7) */
     struct deadline again;    /* stitching waits for space */
     uint32_t stitch_deaths;
+    uint32_t stitch_failures; /* by the child's own words */
 };
 
 struct work *work_find(const struct batch *b, uint32_t clip);

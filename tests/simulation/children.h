@@ -200,7 +200,7 @@ static inline struct parts world_stitch(struct world *w, const struct task_key *
 
 static inline void stitched(struct world *w, const struct work *k)
 {
-    static const enum stitch_failure bad_luck[] = {STITCH_FULL, STITCH_FULL, STITCH_DIED};
+    static const enum stitch_failure bad_luck[] = {STITCH_FULL, STITCH_FAILED, STITCH_DIED};
     const struct task_key *key = &k->job.task;
     struct parts parts = world_stitch(w, key);
     if (parts.missing_count > 0) {

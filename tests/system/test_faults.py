@@ -166,6 +166,22 @@ class Faults(unittest.TestCase):
                 self.assertEqual(farm.batch(accepted["batch"])["attempts"], 2)
                 self.assertEqual([w["failed"] for w in farm.zoe("worker", "list", json_out=True)["workers"]], [failed])
 
+    def test_a_stored_segment_that_cannot_be_read_is_rendered_again(self):
+        """The first stitch finds it as it was stored; before that its disk has put other bytes there, and a child can only say that it does not read them."""
+        fails = """case "$*" in *" stitch "*)
+            segment=$(find "$HERE/../coordinator/artifacts" -type f -path '*/??/*')
+            [ -e "$HERE/hit" ] || dd if=/dev/zero of="$segment" bs=64 count=1 conv=notrunc 2>"$HERE/hit"
+            if cmp -s -n 64 "$segment" /dev/zero; then echo '{"ok": false, "code": "io", "message": "picture 3: Input/output error"}'; exit 1; fi;; esac
+            exec "$REAL" "$@" """
+        with Farm() as farm:
+            farm.programs["zoe-coordinator"] = liar(farm, "rotten", fails)
+            farm.start_coordinator()
+            farm.start_worker("w1")
+            accepted = farm.submit(LINES[:1], *SMALL)
+            farm.wait(accepted["batch"])
+            self.assertEqual(farm.batch(accepted["batch"])["attempts"], 2)
+            self.assertEqual([w["failed"] for w in farm.zoe("worker", "list", json_out=True)["workers"]], [0])
+
     def over_a_kill(self, farm, point, *words, stdin=None):
         """A command whose coordinator dies at this point, once, and is started again while the command waits."""
         farm.kill_coordinator(signal.SIGTERM)

@@ -126,6 +126,57 @@ static void without_space_it_waits_and_does_not_fail(void **state)
     field_end(s);
 }
 
+static bool is_doubted(struct field *s)
+{
+    return field_last(s, EFFECT_STITCH)->e.job.doubted;
+}
+
+static void three_failures_of_its_child_fail_it(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct error err = {0};
+    struct field *s = with_a_stored_clip(&w, &key);
+    assert_false(is_doubted(s));
+    for (size_t i = 1; i <= 2; i++) {
+        failed(s, STITCH_FAILED);
+        field_run(s, 5 * NS_PER_S - 1);
+        assert_int_equal(field_count(s, EFFECT_STITCH), i);
+        field_run(s, 1);
+        assert_int_equal(field_count(s, EFFECT_STITCH), i + 1);
+        assert_true(is_doubted(s));
+    }
+    failed(s, STITCH_FAILED);
+    assert_int_equal(clip(s), CLIP_FAILED);
+    assert_int_equal(ledger_uses(&s->store, &key.task), 1);
+    assert_true(farm_batch_retry(s->f, BATCH, &err));
+    field_turn(s);
+    assert_int_equal(clip(s), CLIP_STITCHING);
+    assert_false(is_doubted(s)); /* counted anew */
+    stitched(s);
+    renamed(s);
+    assert_int_equal(field_state(s, BATCH), BATCH_DONE);
+    field_end(s);
+}
+
+static void other_segments_are_not_doubted(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_a_stored_clip(&w, &key);
+    failed(s, STITCH_FAILED);
+    field_run(s, 5 * NS_PER_S);
+    field_forget(s);
+    failed(s, STITCH_MISSING);
+    struct attempt_key again = field_assigned(s, w);
+    field_store(s, w, &again);
+    assert_int_equal(clip(s), CLIP_STITCHING);
+    assert_false(is_doubted(s));
+    field_end(s);
+}
+
 static void two_deaths_fail_it_and_keep_its_segments(void **state)
 {
     (void)state;
@@ -290,6 +341,8 @@ int main(void)
         cmocka_unit_test(a_restart_asks_again_for_what_is_outstanding),
         cmocka_unit_test(neither_file_stands_and_it_is_stitched_again),
         cmocka_unit_test(without_space_it_waits_and_does_not_fail),
+        cmocka_unit_test(three_failures_of_its_child_fail_it),
+        cmocka_unit_test(other_segments_are_not_doubted),
         cmocka_unit_test(two_deaths_fail_it_and_keep_its_segments),
         cmocka_unit_test(a_retry_counts_deaths_anew),
         cmocka_unit_test(late_news_of_a_failed_clip_changes_nothing),

@@ -93,7 +93,7 @@ static void run_until_idle(struct press *p)
 /* The segment that the n-th stitch is to be made of. */
 static void store_segment(struct press *p, int number)
 {
-    char hex[DIGEST_TEXT_SIZE], fingerprint[16];
+    char hex[DIGEST_TEXT_SIZE], fingerprint[16] = "";
     struct error err = {0};
     struct output_record row = {.task = p->job.task, .fingerprint = fingerprint};
     (void)snprintf(fingerprint, sizeof(fingerprint), "machine-%d", number);
@@ -300,6 +300,76 @@ static void of_an_older_one_that_failed_nothing_is_told(void **state)
         free(part);
     }
     *state = whole;
+}
+
+/* ---- a child that fails by its own words ---- */
+
+#define FAILURE "{\"ok\":false,\"code\":\"io\",\"message\":\"picture 3: Input/output error\"}"
+
+static void fail_stitch(struct press *p, int number)
+{
+    publisher_stitch(p->c.publisher, &p->job);
+    answer(p, number, FAILURE);
+    run_until_idle(p);
+    field_turn(p->field);
+}
+
+static void damage_segment(const struct press *p, int number)
+{
+    char fingerprint[16] = "", hex[DIGEST_TEXT_SIZE];
+    (void)snprintf(fingerprint, sizeof(fingerprint), "machine-%d", number);
+    const struct digest sha256 = digest_of(fingerprint, sizeof(fingerprint));
+    digest_text(&sha256, hex);
+    char *path = xasprintf("%s/artifacts/%.2s/%s", p->folder, hex, hex);
+    fingerprint[0]++;
+    ground_write(path, fingerprint, sizeof(fingerprint));
+    free(path);
+}
+
+/* At first it may have been a hiccup of the disk. */
+static void a_segment_that_cannot_be_read_is_made_again(void **state)
+{
+    struct press *p = press_open(state);
+    store_segment(p, 1);
+    damage_segment(p, 1);
+    fail_stitch(p, 1);
+    assert_int_equal(farm_clip_state(p->c.farm, BATCH, 0), CLIP_STITCHING);
+    field_run(p->field, 5 * NS_PER_S);
+    p->job = field_last(p->field, EFFECT_STITCH)->e.job;
+    fail_stitch(p, 2);
+    assert_int_equal(field_events(p->field, "task.reopened"), 1);
+    assert_int_equal(farm_clip_state(p->c.farm, BATCH, 0), CLIP_LEASED);
+    press_close(p);
+}
+
+static void of_sound_segments_the_clip_fails(void **state)
+{
+    struct press *p = press_open(state);
+    store_segment(p, 1);
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(farm_clip_state(p->c.farm, BATCH, 0), CLIP_STITCHING);
+        fail_stitch(p, i);
+        field_run(p->field, 5 * NS_PER_S);
+        if (i < 3) p->job = field_last(p->field, EFFECT_STITCH)->e.job;
+    }
+    assert_int_equal(field_events(p->field, "task.reopened"), 0);
+    assert_int_equal(farm_clip_state(p->c.farm, BATCH, 0), CLIP_FAILED);
+    press_close(p);
+}
+
+/* While its segments are read nobody waits for it any more. */
+static void of_one_that_was_cleared_while_it_is_read_nothing_is_told(void **state)
+{
+    struct press *p = press_open(state);
+    store_segment(p, 1);
+    p->job.doubted = true;
+    publisher_stitch(p->c.publisher, &p->job);
+    answer(p, 1, FAILURE);
+    while (job_of(p)->reread == NULL)
+        (void)uv_run(&p->c.loop, UV_RUN_ONCE);
+    publisher_clear(p->c.publisher);
+    assert_nothing_told(p);
+    press_close(p);
 }
 
 /* The core is read again while the video is made durable. */
@@ -510,6 +580,9 @@ int main(void)
         ground_test(a_stitch_is_told),
         ground_test(of_an_older_one_that_went_well_nothing_is_told),
         ground_test(of_an_older_one_that_failed_nothing_is_told),
+        ground_test(a_segment_that_cannot_be_read_is_made_again),
+        ground_test(of_sound_segments_the_clip_fails),
+        ground_test(of_one_that_was_cleared_while_it_is_read_nothing_is_told),
         ground_test(of_one_that_was_cleared_nothing_is_told),
         ground_test(one_asked_for_after_a_clear_is_told),
         ground_test(a_damaged_database_fails_no_clip),
