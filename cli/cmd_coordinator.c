@@ -175,7 +175,8 @@ const struct command command_coordinator_check = {
     0,
     "look whether the state folder is as it should be",
     "The database's pages, its rows against each other, and the files that they name. Changes "
-    "nothing; the coordinator may run. Exit 1 when something is wrong.",
+    "nothing; the coordinator may run. Exit 1 when something is wrong, 3 when DIR is no "
+    "coordinator's folder.",
     CHECK_OPTIONS,
     run_check,
     false};

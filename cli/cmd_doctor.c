@@ -15,14 +15,6 @@ static void (*const CHECKS[])(struct doctor *d) = {
     doctor_models, doctor_keys,  doctor_state,   doctor_farm,
 };
 
-static bool holds(const char *folder, const char *name)
-{
-    char *path = path_join(folder, name);
-    const bool there = path_exists(path);
-    free(path);
-    return there;
-}
-
 /* --state may name what `zoe farm up` made, a coordinator's folder or a worker's. */
 static void find_folders(struct doctor *d)
 {
@@ -32,7 +24,7 @@ static void find_folders(struct doctor *d)
         d->coordinator = xstrdup(inside);
     else if (embedded_is_coordinator(d->folder))
         d->coordinator = xstrdup(d->folder);
-    if (holds(d->folder, "worker.key"))
+    if (embedded_is_worker(d->folder))
         d->worker = xstrdup(d->folder);
     else if (path_is_folder(first))
         d->worker = xstrdup(first);

@@ -177,6 +177,7 @@ static void look_at_coordinator(struct doctor *d)
 static void look_at_worker(struct doctor *d)
 {
     char *outbox = path_join(d->worker, "outbox");
+    DOCTOR_SAY(d, OK, "state", d->worker, NULL, "it is a worker's folder");
     char **names = NULL;
     size_t count = 0, results = 0;
     (void)path_list(outbox, &names, &count, NULL);
@@ -192,11 +193,24 @@ static void look_at_worker(struct doctor *d)
     free(outbox);
 }
 
+/* A folder that was named is a mistake when it is not there; an empty one may be made for a farm.
+ */
+static void look_at_none(struct doctor *d)
+{
+    const char *named = call_option(d->call, "state");
+    if (named == NULL)
+        DOCTOR_SAY(d, OK, "state", d->folder != NULL ? d->folder : "", NULL,
+                   "no farm has its state on this machine (or name it with --state DIR)");
+    else if (path_is_folder(named))
+        DOCTOR_SAY(d, OK, "state", named, NULL, "no farm was ever here");
+    else
+        DOCTOR_SAY(d, FAIL, "state", named, "name the folder of a coordinator or a worker",
+                   "there is no such folder");
+}
+
 void doctor_state(struct doctor *d)
 {
     if (d->coordinator != NULL) look_at_coordinator(d);
     if (d->worker != NULL) look_at_worker(d);
-    if (d->coordinator == NULL && d->worker == NULL)
-        DOCTOR_SAY(d, OK, "state", d->folder != NULL ? d->folder : "", NULL,
-                   "no farm has its state on this machine (or name it with --state DIR)");
+    if (d->coordinator == NULL && d->worker == NULL) look_at_none(d);
 }

@@ -80,9 +80,15 @@ static bool holds(const char *folder, const char *name)
     return there;
 }
 
+bool embedded_is_worker(const char *folder)
+{
+    return holds(folder, WORKER_LOCK) || holds(folder, "worker.key");
+}
+
 bool embedded_is_coordinator(const char *folder)
 {
-    return holds(folder, "farm.db") || holds(folder, COORDINATOR_LOCK);
+    return holds(folder, "farm.db") ||
+           (holds(folder, COORDINATOR_LOCK) && !embedded_is_worker(folder));
 }
 
 void embedded_finish(struct embedded *e)
@@ -203,7 +209,7 @@ static bool refuse_coordinator(const char *folder, struct error *err)
 static bool may_hold_farm(const char *folder, struct error *err)
 {
     if (embedded_is_coordinator(folder)) return refuse_coordinator(folder, err);
-    if (!holds(folder, WORKER_LOCK)) return true;
+    if (!embedded_is_worker(folder)) return true;
     return error_set(err, ERROR_USAGE,
                      "%s is the folder of a worker, not of a farm: name the coordinator with "
                      "--coordinator URL",
@@ -240,7 +246,8 @@ static bool find_in(const char *folder, enum target_start start, struct embedded
     if (!may_start && !embedded_is_coordinator(folder))
         return error_set(
             err, ERROR_NOT_FOUND,
-            "there is no farm here; `zoe farm up` starts one, --coordinator URL names another");
+            "there is no farm in %s; `zoe farm up` starts one, --coordinator URL names another",
+            folder);
     if (!may_hold_farm(folder, err)) return false;
     fprintf(stderr, existed ? "Resuming the farm in %s\n" : "Starting a farm in %s\n", folder);
     return embedded_start(folder, 0, true, err) && embedded_read(folder, e);

@@ -31,6 +31,7 @@ char *embedded_folder(const struct call *call, struct error *err); /* caller fre
 bool embedded_read(const char *folder, struct embedded *out);
 /* Whether the folder is that of a coordinator itself: no farm is ever started in it. */
 bool embedded_is_coordinator(const char *folder);
+bool embedded_is_worker(const char *folder);
 void embedded_finish(struct embedded *e);
 
 /* Starts a supervisor and waits until the farm can be reached; connects to the one that is already

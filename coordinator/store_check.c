@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/path.h"
 #include "base/xalloc.h"
 #include "coordinator/store_db.h"
 
@@ -67,6 +68,7 @@ static void keep_first(void *context, enum error_code code, const char *complain
 bool store_check_copy(const char *path, struct error *err)
 {
     struct first first = {.err = err, .path = path};
+    if (!path_exists(path)) return error_set(err, ERROR_NOT_FOUND, "there is no file %s", path);
     sqlite3 *db = open_file(path, err);
     if (db == NULL) return false;
     bool sound = ask_sqlite(db, "PRAGMA quick_check(1)", keep_first, &first);

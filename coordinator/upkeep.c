@@ -1,8 +1,6 @@
 #include "coordinator/upkeep.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,27 +10,12 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "base/xalloc.h"
 #include "coordinator/tree.h"
 #include "coordinator/upkeep_verbs.h"
 
 char *upkeep_path(const struct upkeep *u, const char *name)
 {
     return path_join(u->state, name);
-}
-
-/* ---- the folder ---- */
-
-static bool open_folder(struct upkeep *u, const char *state, struct error *err)
-{
-    char real[PATH_MAX];
-    if (realpath(state, real) == NULL) return error_set_errno(err, errno, "%s", state);
-    u->state = xstrdup(real);
-    char *lock = upkeep_path(u, "coordinator.lock");
-    u->lock_fd = path_lock(lock, err);
-    free(lock);
-    u->running = u->lock_fd < 0 && err->code == ERROR_STATE;
-    return u->lock_fd >= 0 || u->running;
 }
 
 /* ---- words ---- */
@@ -94,30 +77,33 @@ void upkeep_advise(const char *state)
 
 static const struct verb {
     const char *name;
-    bool takes_file, needs_state;
+    bool takes_file, looks_only;
+    enum upkeep_need need;
     bool (*run)(struct upkeep *u, struct error *err);
     const char *help;
 } verbs[] = {
-    {"about", false, false, upkeep_about,
+    {"about", false, true, UPKEEP_NOTHING, upkeep_about,
      "zoe-coordinator about\n\n"
      "Prints this build's version, its range of protocol numbers and its schema, as JSON.\n"},
-    {"check", false, true, upkeep_check,
+    {"check", false, true, UPKEEP_FARM, upkeep_check,
      "zoe-coordinator check --state DIR [--deep] [--json]\n\n"
      "Looks whether the database is whole, its rows make sense, and the files that it names are\n"
-     "there. Changes nothing; the coordinator may run. Exit 0: all is well, 1: something is not.\n"
+     "there. Changes nothing; the coordinator may run. Exit 0: all is well, 1: something is not,\n"
+     "3: it is no coordinator's folder.\n"
      "  --deep     compares the bytes of every stored and published file with its digest\n"},
-    {"restore", true, true, upkeep_restore,
+    {"restore", true, false, UPKEEP_FOLDER, upkeep_restore,
      "zoe-coordinator restore FILE --state DIR [--fast] [--paused] [--json]\n\n"
      "Puts a backup in the place of the database, which is kept beside it, and takes in what was\n"
      "published and submitted since. The coordinator must not run.\n"
      "  --fast     believes published files of the right size, without reading them\n"
      "  --paused   unfinished batches wait for `zoe batch resume`\n"},
-    {"recover", false, true, upkeep_recover,
+    {"recover", false, false, UPKEEP_FARM, upkeep_recover,
      "zoe-coordinator recover --state DIR [--fast] [--paused] [--json]\n\n"
      "Makes a new database from the published tree: every batch with a batch.json, each clip that\n"
      "is published and whole; all others are rendered again. Keys of workers and clients are not\n"
      "in the tree: they are taken from the old database as far as it can be read.\n"
-     "The old one is kept beside it. The coordinator must not run.\n"
+     "The old one is kept beside it. The coordinator must not run. Exit 3: no farm was ever "
+     "there.\n"
      "  --fast     believes published files of the right size, without reading them\n"
      "  --paused   unfinished batches wait for `zoe batch resume`\n"},
 };
@@ -156,9 +142,9 @@ static bool parse(struct upkeep *u, const struct verb *verb, int argc, char **ar
                          verb->takes_file ? "the backup's FILE is needed, and one only"
                                           : "no argument is expected; see --help");
     if (verb->takes_file) u->file = argv[optind];
-    if (!verb->needs_state) return true;
+    if (verb->need == UPKEEP_NOTHING) return true;
     if (state == NULL) return error_set(err, ERROR_USAGE, "--state DIR is needed");
-    return open_folder(u, state, err);
+    return upkeep_open(u, state, verb->need, verb->looks_only, err);
 }
 
 int upkeep_main(int argc, char **argv)

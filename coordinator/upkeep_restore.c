@@ -177,6 +177,16 @@ static void salvage_words(struct upkeep *u, const char *old, struct table *hints
     salvage_keeps(u, old, hints);
 }
 
+static void tell_lost_keys(struct upkeep *u)
+{
+    char *admin = upkeep_path(u, "keys/admin.key");
+    findings_add(&u->findings, FINDING_WARN, "keys", u->state,
+                 "allow them again: `zoe worker allow KEY --name NAME`, `zoe client allow ...`",
+                 "no key of a worker or client could be found%s",
+                 path_exists(admin) ? "; the admin key still works" : "");
+    free(admin);
+}
+
 static void salvage(struct upkeep *u, struct store *s, struct table *hints)
 {
     struct store_salvaged tables[STORE_SALVAGE_MAX];
@@ -190,10 +200,7 @@ static void salvage(struct upkeep *u, struct store *s, struct table *hints)
                      (unsigned long long)tables[i].rows,
                      tables[i].damaged ? "; some could not be read" : "");
     }
-    if (keys == 0)
-        findings_add(&u->findings, FINDING_WARN, "keys", u->state,
-                     "allow them again: `zoe worker allow KEY --name NAME`, `zoe client allow ...`",
-                     "no key of a worker or client could be found; the admin key still works");
+    if (keys == 0) tell_lost_keys(u);
     salvage_words(u, old, hints);
     free(old);
 }

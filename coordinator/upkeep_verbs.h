@@ -21,6 +21,16 @@ struct upkeep {
     struct findings findings;
 };
 
+enum upkeep_need {
+    UPKEEP_NOTHING, /* no folder at all */
+    UPKEEP_FOLDER,  /* a folder that is no worker's: a backup may be restored on a new machine */
+    UPKEEP_FARM,    /* something of a farm is in it */
+};
+/* Takes the folder's lock, unless somebody has it; `looks_only` makes no file for it.
+ * ERROR_NOT_FOUND when there is no such folder. */
+bool upkeep_open(struct upkeep *u, const char *state, enum upkeep_need need, bool looks_only,
+                 struct error *err);
+
 char *upkeep_path(const struct upkeep *u, const char *name); /* caller frees */
 /* `about` is taken; for people the findings and `words`. */
 void upkeep_report(const struct upkeep *u, const char *schema, json_t *about, const char *words);

@@ -44,6 +44,18 @@ class Doctor(unittest.TestCase):
             farm.kill_coordinator()
             self.assertRegex(self.of_the_farm(self.look(farm, 0, "--state", farm.state)), "not looked at: .*coordinator that does not run")
 
+    def test_whose_folder_it_is_is_told(self):
+        with Farm() as farm:
+            worker = farm.folder / "a-worker"
+            worker.mkdir()
+            (worker / "worker.lock").write_text("")
+            (worker / "coordinator.lock").write_text("")  # an older build's check left one
+            said = lambda report: " ".join(f["what"] for f in report["findings"] if f["topic"] == "state")
+            self.assertIn("it is a worker's folder", said(self.look(farm, 0, "--state", worker)))
+            self.assertNotIn("a coordinator", said(self.look(farm, 0, "--state", worker)))
+            self.assertIn("there is no such folder", said(self.look(farm, 1, "--state", farm.folder / "nowhere")))
+            self.assertIn("no farm was ever here", said(self.look(farm, 0, "--state", farm.folder / "home")))
+
     @unittest.skipUnless(CLOCKS.exists(), "the target zoe_clock is not built")
     def test_clocks_that_differ_are_told(self):
         with Farm() as farm:

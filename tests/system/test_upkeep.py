@@ -368,6 +368,37 @@ class Upkeep(unittest.TestCase):
                 self.assertEqual([farm.zoe(noun, "list", json_out=True) for noun in ("key", "token", "owner")], known)
                 self.assertEqual(farm.batch(batch)["state"], "done")
 
+    def test_a_folder_that_was_never_a_farms_is_left_as_it_is(self):
+        with Farm() as farm:
+            worker, empty, nowhere = (farm.folder / name for name in ("a-worker", "empty", "nowhere"))
+            worker.mkdir()
+            empty.mkdir()
+            (worker / "worker.key").write_text("")
+            for verb in (("coordinator", "check"), ("recover",)):
+                for folder, words in ((worker, "is a worker's folder"), (empty, "no farm was ever here"), (nowhere, "there is no folder")):
+                    done = farm.run(*verb, "--state", folder)
+                    self.assertEqual(done.returncode, 3, done.stderr)
+                    self.assertIn(words, done.stderr)
+            self.assertEqual((os.listdir(worker), os.listdir(empty), nowhere.exists()), (["worker.key"], [], False))
+            done = farm.run("coordinator", "restore", farm.folder / "nosuch.db", "--state", empty)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn("there is no file", done.stderr)
+            done = farm.run("--state", nowhere, "token", "list")
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn(f"no farm in {nowhere}", done.stderr)
+
+    def test_a_check_makes_no_file_and_a_recover_promises_no_key_that_is_not_there(self):
+        with Farm() as farm:
+            (farm.state / "renders").mkdir(parents=True)
+            farm.zoe("coordinator", "check", "--state", farm.state, code=1)
+            self.assertEqual(os.listdir(farm.state), ["renders"])
+            self.assertNotIn("admin key", farm.zoe("recover", "--state", farm.state))
+        with Farm() as farm:
+            farm.start_coordinator()
+            farm.kill_coordinator()
+            (farm.state / "farm.db").unlink()
+            self.assertIn("the admin key still works", farm.zoe("recover", "--state", farm.state))
+
     def test_unfinished_batches_may_wait(self):
         with Farm() as farm:
             batch = self.half_way(farm, 1)
