@@ -74,9 +74,10 @@ static void print_worker(const Farm__Worker *w)
     char since[80], memory[32];
     output_age(w->since_ms, since, sizeof since);
     text_size(w->memory_bytes, memory, sizeof memory);
-    printf("%sWorker %s%s  %s%s%s since %s%s%s\n", output_colour(1, COLOUR_BOLD), w->name,
+    printf("%sWorker %s%s  %s%s%s since %s%s%s%s%s\n", output_colour(1, COLOUR_BOLD), w->name,
            output_colour(1, COLOUR_NONE), output_colour(1, output_state_colour(w->state)), w->state,
-           output_colour(1, COLOUR_NONE), since, *w->reason ? ": " : "", w->reason);
+           output_colour(1, COLOUR_NONE), since, *w->by ? " by " : "", w->by,
+           *w->reason ? ": " : "", w->reason);
     printf("  host %s, zoe %s, %s of memory, outbox %u\n  key %s\n", w->host, w->build, memory,
            w->outbox_count, w->key);
     printf("  %llu finished, %llu failed, %llu lost\n", (unsigned long long)w->finished,
@@ -185,7 +186,7 @@ const struct command command_worker_quarantine = {
     "keep a worker from all work",
     "What it holds goes to others, and nothing counts against it. It stays so, over restarts, "
     "until\n"
-    "`zoe worker readmit`.",
+    "`zoe worker readmit`. Of one that is in quarantine the new reason is told from then on.",
     QUARANTINE_OPTIONS,
     run_quarantine,
     false};
@@ -196,7 +197,9 @@ const struct command command_worker_readmit = {
     1,
     1,
     "let a worker out of quarantine",
-    "It renders a canary, whose answer is known, and gets work when that is right.",
+    "It renders a canary, whose answer is known, and gets work when that is right. Exit 7 when it "
+    "is in\n"
+    "no quarantine.",
     NULL,
     run_readmit,
     false};

@@ -36,6 +36,7 @@ void client_requests_key_allow(struct dispatch *d)
         shell_key_event(c, "key.allowed", strcmp(m->role, "worker") == 0 ? m->name : "", message);
         keyring_put(&c->keyring, &row);
     }
+    d->unchanged = existed;
     reply_init(&r);
     answer.name = reply_name(&r, m->name, LIMIT_NAME_BYTES);
     answer.existed = existed;

@@ -39,6 +39,7 @@ void client_requests_owner_set(struct dispatch *d)
                               .max_batches = m->max_batches,
                               .max_tasks = m->max_tasks,
                               .max_bytes = m->max_bytes};
+    d->unchanged = owners_are(&d->c->owners, &row);
     store_owner_save(d->c->store, &row);
     owners_set(&d->c->owners, &row);
     farm_owner_share(d->c->farm, m->name, m->share > 0 ? m->share : 1, d->now_ns);

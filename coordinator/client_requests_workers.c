@@ -113,6 +113,17 @@ void client_requests_workers(struct dispatch *d)
     reply_finish(&r);
 }
 
+/* Each quarantine that is new, or has a new reason, has an event. */
+static bool quarantine(struct dispatch *d, const Farm__WorkerAction *asked, struct error *err)
+{
+    const struct effects *effects = farm_effects(d->c->farm);
+    const size_t before = effects->count;
+    const bool ok =
+        farm_quarantine(d->c->farm, asked->name, asked->reason, d->sender->name, d->now_ns, err);
+    d->unchanged = ok && effects->count == before;
+    return ok;
+}
+
 static bool act(struct dispatch *d, const Farm__WorkerAction *asked, struct error *err)
 {
     struct farm *f = d->c->farm;
@@ -121,7 +132,7 @@ static bool act(struct dispatch *d, const Farm__WorkerAction *asked, struct erro
     case FARM__WORKER_VERB__WORKER_DRAIN:
         return farm_drain(f, asked->name, (int64_t)asked->grace_ms * NS_PER_MS, by, d->now_ns, err);
     case FARM__WORKER_VERB__WORKER_QUARANTINE:
-        return farm_quarantine(f, asked->name, asked->reason, by, d->now_ns, err);
+        return quarantine(d, asked, err);
     case FARM__WORKER_VERB__WORKER_READMIT:
         return farm_readmit(f, asked->name, by, err);
     default:

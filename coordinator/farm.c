@@ -375,6 +375,8 @@ bool farm_quarantine(struct farm *f, const char *worker, const char *reason, con
     if (w == NULL) return false;
     if (!w->standing.held)
         standing_quarantine(f, w, reason[0] != '\0' ? reason : "by an operator", by, 0, now_ns);
+    else if (reason[0] != '\0')
+        standing_say_anew(f, w, reason, by);
     return true;
 }
 
@@ -382,7 +384,10 @@ bool farm_readmit(struct farm *f, const char *worker, const char *by, struct err
 {
     struct worker *w = named(f, worker, err);
     if (w == NULL) return false;
-    if (w->quarantined) standing_readmit(f, w, by);
+    if (!w->quarantined)
+        return error_set(err, ERROR_STATE, "worker %s is not in quarantine: it is %s", worker,
+                         worker_state_name(w->state));
+    standing_readmit(f, w, by);
     return true;
 }
 

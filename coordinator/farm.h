@@ -154,7 +154,7 @@ void farm_leaving(struct farm *f, uint64_t session, const char *reason, bool dra
 /* An operator drains a worker. Idempotent. */
 bool farm_drain(struct farm *f, const char *worker, int64_t grace_ns, const char *by,
                 int64_t now_ns, struct error *err);
-/* W3, by an operator; idempotent. Out of it leads farm_readmit only, and a right canary. */
+/* W3, by an operator: the last reason stands. Out of it leads farm_readmit (else ERROR_STATE). */
 bool farm_quarantine(struct farm *f, const char *worker, const char *reason, const char *by,
                      int64_t now_ns, struct error *err);
 bool farm_readmit(struct farm *f, const char *worker, const char *by, struct error *err);

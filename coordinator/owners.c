@@ -40,6 +40,13 @@ bool owners_has(const struct owners *o, const char *name)
     return table_get_text(&o->by_name, name) != NULL;
 }
 
+bool owners_are(const struct owners *o, const struct store_owner *row)
+{
+    const struct owner_entry *owner = table_get_text(&o->by_name, row->name);
+    return owner != NULL && owner->share == row->share && owner->max_batches == row->max_batches &&
+           owner->max_tasks == row->max_tasks && owner->max_bytes == row->max_bytes;
+}
+
 void owners_set(struct owners *o, const struct store_owner *row)
 {
     struct owner_entry *owner = owners_get(o, row->name);

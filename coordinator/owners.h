@@ -29,6 +29,8 @@ bool owners_load(struct owners *o, struct store *store, struct error *err);
 /* Borrowed; made when there is none. */
 struct owner_entry *owners_get(struct owners *o, const char *name);
 bool owners_has(const struct owners *o, const char *name);
+/* Whether it has these limits already. */
+bool owners_are(const struct owners *o, const struct store_owner *row);
 void owners_set(struct owners *o, const struct store_owner *row);
 
 void owners_published(struct owners *o, const char *batch, const char *owner, uint64_t bytes);

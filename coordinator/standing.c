@@ -147,7 +147,18 @@ void standing_quarantine(struct farm *f, struct worker *w, const char *reason, c
     take_away(f, w, now_ns);
     roster_touch(f, w);
     worker_settle(f, w, reason, by);
+    if (by != NULL && w->state != WORKER_QUARANTINED) /* it is away, and its state no news */
+        farm_event(f, "worker.quarantined", NULL, -1, w->name, reason);
     worker_save(f, w);
+}
+
+void standing_say_anew(struct farm *f, struct worker *w, const char *reason, const char *by)
+{
+    if (strcmp(w->reason, reason) == 0 && strcmp(w->by, by) == 0) return;
+    worker_explain(w, reason, by);
+    if (w->state == WORKER_QUARANTINED) w->since_ms = f->wall_ms;
+    worker_save(f, w);
+    farm_event(f, "worker.quarantined", NULL, -1, w->name, reason);
 }
 
 void standing_readmit(struct farm *f, struct worker *w, const char *by)

@@ -23,6 +23,8 @@ void standing_strike(struct farm *f, struct worker *w);
  * lead out of it, the first one after `wait_ns`; else an operator, and only an operator does. */
 void standing_quarantine(struct farm *f, struct worker *w, const char *reason, const char *by,
                          int64_t wait_ns, int64_t now_ns);
+/* It is held already; another reason, or another operator, is told from now on. */
+void standing_say_anew(struct farm *f, struct worker *w, const char *reason, const char *by);
 /* An operator lets it back: a right canary admits it. */
 void standing_readmit(struct farm *f, struct worker *w, const char *by);
 

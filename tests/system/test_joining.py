@@ -162,6 +162,32 @@ class People(unittest.TestCase):
                 self.assertIn(entry, told)
             self.assertEqual([e["subject"] for e in log if e["action"] == "batch.remove"], [batch])
 
+    def test_what_changes_nothing_is_not_in_the_log(self):
+        with Farm().start(workers=1) as farm:
+            count = lambda: len(farm.zoe("audit", json_out=True)["entries"])
+            shown = lambda: farm.zoe("worker", "show", "w1", json_out=True)
+            eventually(lambda: states(farm).get("w1") == "idle", what="the worker is there")
+            for reason in ("its fan is loud", "it smells of smoke"):
+                farm.zoe("worker", "quarantine", "w1", "--reason", reason)
+                self.assertEqual((shown()["reason"], shown()["by"]), (reason, "admin"))
+                self.assertIn(reason, str(farm.zoe("audit", json_out=True)["entries"][-1]))
+            self.assertIn("since", farm.zoe("worker", "show", "w1"))
+            self.assertIn("by admin: it smells of smoke", farm.zoe("worker", "show", "w1"))
+            before = count()
+            farm.zoe("worker", "quarantine", "w1", "--reason", "it smells of smoke")
+            key = [k for k in farm.zoe("key", "list", json_out=True)["keys"] if k["name"] == "w1"][0]["key"]
+            farm.zoe("worker", "allow", key, "--name", "w1")
+            self.assertEqual(count(), before)
+            farm.zoe("worker", "readmit", "w1")
+            eventually(lambda: states(farm)["w1"] == "idle", what="its canary was right")
+            done = farm.run("worker", "readmit", "w1")
+            self.assertEqual(done.returncode, 7)
+            self.assertIn("worker w1 is not in quarantine: it is idle", done.stderr)
+            self.assertEqual(count(), before + 1)
+            farm.zoe("owner", "set", "ann", "--share", "2")
+            farm.zoe("owner", "set", "ann", "--share", "2")
+            self.assertEqual(count(), before + 2)
+
     def test_quotas(self):
         with Farm() as farm:
             farm.start_coordinator()

@@ -120,10 +120,11 @@ static void an_operator_holds_it_until_he_lets_it_go(void **state)
     assert_string_equal(info.by, "boss");
     field_run(s, 3600 * NS_PER_S);
     assert_int_equal(field_worker_state(s, w), WORKER_QUARANTINED);
-    assert_true(farm_quarantine(s->f, "w1", "again", "boss", s->now_ns, &err)); /* idempotent */
     assert_true(farm_readmit(s->f, "w1", "boss", &err));
     field_turn(s);
     assert_int_not_equal(field_worker_state(s, w), WORKER_QUARANTINED);
+    assert_false(farm_readmit(s->f, "w1", "boss", &err));
+    assert_int_equal(err.code, ERROR_STATE);
     assert_false(farm_quarantine(s->f, "nobody", "", "boss", s->now_ns, &err));
     assert_int_equal(err.code, ERROR_NOT_FOUND);
     field_end(s);
@@ -292,6 +293,26 @@ static void why_it_went_is_told_all_the_same(void **state)
     field_end(s);
 }
 
+static void the_last_word_on_it_is_told(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct field *s = field_new();
+    struct hand *w = field_worker(s, "w1", 1);
+    assert_true(farm_quarantine(s->f, "w1", "smoke", "boss", s->now_ns, &err));
+    assert_true(farm_quarantine(s->f, "w1", "its fan is loud", "ada", s->now_ns, &err));
+    is_told_of(s, w, "its fan is loud", "ada");
+    field_turn(s);
+    const size_t events = field_events(s, "worker.quarantined");
+    assert_true(farm_quarantine(s->f, "w1", "its fan is loud", "ada", s->now_ns, &err));
+    assert_true(farm_quarantine(s->f, "w1", "", "boss", s->now_ns, &err)); /* says nothing new */
+    field_turn(s);
+    assert_int_equal(field_events(s, "worker.quarantined"), events);
+    field_restart(s);
+    is_told_of(s, w, "its fan is loud", "ada");
+    field_end(s);
+}
+
 /* Its canary was wrong; a right one leads out, nothing else does. */
 static void a_wrong_canary_outlives_it_too(void **state)
 {
@@ -363,6 +384,7 @@ int main(void)
         cmocka_unit_test(a_restart_keeps_an_operators_word),
         cmocka_unit_test(an_operators_word_outlives_the_workers_going),
         cmocka_unit_test(why_it_went_is_told_all_the_same),
+        cmocka_unit_test(the_last_word_on_it_is_told),
         cmocka_unit_test(a_wrong_canary_outlives_it_too),
         cmocka_unit_test(so_does_one_that_ran_out_unheard),
         cmocka_unit_test(who_is_let_back_while_away_is_let_back),
