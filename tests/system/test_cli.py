@@ -52,6 +52,15 @@ class Words(unittest.TestCase):
             done = farm.run("status", "--coordinator", "tcp://127.0.0.1:9", "--server-key", "ab" * 32, "--client-key", farm.folder / "client.key", "--timeout", "1s")
             self.assertEqual(done.returncode, 4, done.stderr)
 
+    def test_events_that_are_followed_end_in_time(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            done = farm.run("events", "-f", "--timeout", "1s", timeout=20)
+            self.assertEqual(done.returncode, 124, done.stderr)
+            self.assertRegex(done.stderr, r"zoe events -f --after \d+")
+            farm.kill_coordinator(signal.SIGTERM)
+            self.assertIn(farm.run("events", "-f", "--timeout", "1s", timeout=20).returncode, (4, 124))
+
     def test_keys(self):
         with Farm() as farm:
             path = farm.folder / "k"
