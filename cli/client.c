@@ -36,10 +36,11 @@ static bool load_key(const char *path, struct key_pair *keys, struct error *err)
 {
     if (keys_load(path, keys, err)) return true;
     if (err->code == ERROR_NOT_FOUND)
-        return error_set(err, ERROR_AUTH,
-                         "no client key at %s: make one with `zoe key new %s` and have an operator "
-                         "run `zoe client allow`",
-                         path, path);
+        return error_set(
+            err, ERROR_AUTH,
+            "no client key at %s: join with `zoe client join TOKEN`, or make one with "
+            "`zoe key new %s` and have an admin run `zoe client allow KEY --name NAME`",
+            path, path);
     return false;
 }
 

@@ -128,7 +128,8 @@ static void look_at_clock(struct doctor *d, const char *url, const Farm__Status 
 static const char *hello_advice(const struct error *err)
 {
     if (err->code == ERROR_AUTH)
-        return "have an operator run `zoe client allow KEY`; `zoe key show` prints it";
+        return "have an admin run `zoe client allow KEY --name NAME` (`zoe key show` prints the "
+               "key), or join: `zoe client join TOKEN`";
     if (err->code == ERROR_VERSION) return "upgrade the older of the two";
     return "see the coordinator's public key (--server-key, ZOE_SERVER_KEY) and its log";
 }

@@ -156,8 +156,11 @@ static bool client_may(struct dispatch *d, struct error *err)
                          PROTOCOL_MIN, PROTOCOL_MAX);
     }
     if (message_may_send(kind, d->sender->role)) return true;
-    return error_set(err, ERROR_AUTH, "%s is not for this key: %s has the role %s", kind->name,
-                     d->sender->name, d->sender->role_name);
+    const char *role = message_least_role(kind);
+    return error_set(err, ERROR_AUTH,
+                     "this needs the role %s; the key %s has %s: ask an admin for one that may "
+                     "(`zoe client allow KEY --name NAME --role %s`)",
+                     role, d->sender->name, d->sender->role_name, role);
 }
 
 /* Who may steer the farm may do so as fast as needed. */

@@ -139,6 +139,14 @@ static bool try_join(struct coordinator *c, const struct zsock_received *m, bool
 
 /* ---- whatever comes ---- */
 
+/* It may have been allowed once, and wants more than to join. */
+static const char client_words[] =
+    "this key is not allowed: an admin runs `zoe client allow KEY --name NAME`, or join with "
+    "`zoe client join TOKEN`";
+static const char worker_words[] =
+    "this key is not allowed: an admin runs `zoe worker allow KEY --name NAME`, or start the "
+    "worker with `--join TOKEN`";
+
 static void refuse(struct coordinator *c, const struct zsock_received *m, bool to_client,
                    uint64_t request, const struct error *why)
 {
@@ -166,7 +174,7 @@ void joining_take(struct coordinator *c, const struct zsock_received *m, bool to
     uint64_t request = message != NULL ? message->envelope->request : codec_request_of(m->envelope);
     if (message == NULL) {
         c->bad_messages++;
-        error_set(&err, ERROR_AUTH, "this key is not allowed yet: Join is all that it may say");
+        error_set(&err, ERROR_AUTH, "%s", to_client ? client_words : worker_words);
     }
     if (message == NULL || !try_join(c, m, to_client, key, message->envelope, &err))
         refuse(c, m, to_client, request, &err);

@@ -145,6 +145,7 @@ size_t message_limit_bytes(enum message_from from)
     return limit;
 }
 
+/* Of clients each may more than the one before. */
 static const struct {
     const char *name;
     enum message_from from;
@@ -154,6 +155,14 @@ static const struct {
     {"operate", MESSAGE_FROM_OPERATE},
     {"admin", MESSAGE_FROM_ADMIN},
 };
+
+const char *message_least_role(const struct message_kind *kind)
+{
+    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+        if (roles[i].from != WORKER && message_may_send(kind, roles[i].from)) return roles[i].name;
+    }
+    return "";
+}
 
 bool message_role_parse(const char *role, enum message_from *out)
 {

@@ -40,6 +40,8 @@ const struct message_kind *message_kind_find(Farm__Envelope__BodyCase body);
 /* "batch_wanted", or "nothing" for an unknown body: for logs and errors. */
 const char *message_name(const Farm__Envelope *envelope);
 bool message_may_send(const struct message_kind *kind, enum message_from from);
+/* The lowest role of a client that may send it; static, "" when none may. */
+const char *message_least_role(const struct message_kind *kind);
 
 /* Largest envelope that `from` may send: checked before a byte is parsed. */
 size_t message_limit_bytes(enum message_from from);

@@ -156,8 +156,28 @@ class Submissions(unittest.TestCase):
             farm.zoe("client", "allow", public, "--name", "ann")
             farm.zoe("submit", "-", "--model", "pattern", "--client-key", mine, stdin="x\n")
             self.assertEqual(farm.zoe("batch", "list", json_out=True)["batches"][0]["owner"], "ann")
-            done = farm.run("worker", "allow", "ab" * 32, "--name", "w", "--client-key", mine)
+            for words, role in ((("worker", "allow", "ab" * 32, "--name", "w"), "admin"), (("worker", "quarantine", "w"), "operate")):
+                done = farm.run(*words, "--client-key", mine)
+                self.assertEqual(done.returncode, 5, done.stderr)
+                self.assertIn(f"this needs the role {role}; the key ann has submit", done.stderr)
+                self.assertIn(f"--role {role}`", done.stderr)
+
+    def test_a_key_that_is_not_allowed_is_told_how_it_would_be(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            mine = farm.folder / "mine.key"
+            done = farm.run("status", "--client-key", mine)
             self.assertEqual(done.returncode, 5, done.stderr)
+            self.assertIn("have an admin run `zoe client allow KEY --name NAME`", done.stderr)
+            public = farm.zoe("key", "new", mine).strip()
+            farm.zoe("token", "create", "--role", "submit")
+            for revoked in (False, True):
+                if revoked:
+                    farm.zoe("client", "allow", public, "--name", "ann")
+                    farm.zoe("key", "revoke", "ann")
+                done = farm.run("status", "--client-key", mine)
+                self.assertEqual(done.returncode, 5, done.stderr)
+                self.assertIn("an admin runs `zoe client allow KEY --name NAME`, or join with `zoe client join TOKEN`", done.stderr)
 
 
 class StateOfACoordinator(unittest.TestCase):

@@ -305,7 +305,7 @@ static void a_joiner_has_one_word(void **state)
     create(&p, "submit", 9, 3600, "word");
     struct peer peer = peer_open(&farm, true, &p.keys);
     PEER_SAY(&peer, STATUS_WANTED, status_wanted, &wanted);
-    expect_bye(&peer, "Join is all that it may say");
+    expect_bye(&peer, "an admin runs `zoe client allow KEY --name NAME`");
     say_join(&peer, &p, true); /* too late for this connection */
     peer_expect_silence(&peer, 300);
     peer_close(&peer);

@@ -67,6 +67,21 @@ static void roles_are_kept_apart(void **state)
     }
 }
 
+static const char *least(Farm__Envelope__BodyCase body)
+{
+    return message_least_role(message_kind_find(body));
+}
+
+static void the_lowest_role_that_may(void **state)
+{
+    (void)state;
+    assert_string_equal(least(FARM__ENVELOPE__BODY_STATUS_WANTED), "submit");
+    assert_string_equal(least(FARM__ENVELOPE__BODY_CHUNK), "submit");
+    assert_string_equal(least(FARM__ENVELOPE__BODY_WORKER_ACTION), "operate");
+    assert_string_equal(least(FARM__ENVELOPE__BODY_TOKEN_CREATE), "admin");
+    assert_string_equal(least(FARM__ENVELOPE__BODY_HEARTBEAT), "");
+}
+
 static void limits_by_sender(void **state)
 {
     (void)state;
@@ -94,6 +109,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_body_has_its_row),
         cmocka_unit_test(roles_are_kept_apart),
+        cmocka_unit_test(the_lowest_role_that_may),
         cmocka_unit_test(limits_by_sender),
         cmocka_unit_test(role_names),
     };
