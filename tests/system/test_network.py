@@ -134,5 +134,21 @@ class Namespaces(unittest.TestCase):
             self.assertEqual(cached[0].read_bytes(), original.read_bytes())
 
 
+class Firewall(unittest.TestCase):
+    def test_the_one_in_the_handbook_loads_and_loads_again(self):
+        apart = ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--net"]
+        if not (shutil.which("nft") and shutil.which("unshare")) or subprocess.run([*apart, "nft", "list", "ruleset"], capture_output=True).returncode != 0:
+            self.skipTest("no nftables here, or no network of one's own")
+        chapter = (SOURCE / "docs/security.md").read_text().split("## A firewall")[1].split("\n## ")[0]
+        rules = "".join(line[4:] + "\n" for line in chapter.splitlines() if line.startswith("    "))
+        list_twice = 'printf %s "$1" | nft -c -f - && for n in 1 2; do printf %s "$1" | nft -f - && nft list ruleset && echo ---- || exit 1; done'
+        done = subprocess.run([*apart, "sh", "-c", list_twice, "sh", rules], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        first, second, _ = done.stdout.split("----\n")
+        self.assertEqual(first, second)
+        for needed in ("policy drop", "ipv6-icmp accept", "ip saddr limit rate over", "ip6 saddr & ffff:ffff:ffff:ffff:: limit rate over"):
+            self.assertIn(needed, first)
+
+
 if __name__ == "__main__":
     unittest.main()
