@@ -28,23 +28,50 @@ static const char *goes_text(uint64_t goes_ms, char out[80])
     return out;
 }
 
+/* Columns that are there when a batch has something to say in them: 80 characters are few. */
+struct rare {
+    bool goes, priority;
+};
+
+static struct rare rare_columns(const Farm__Batches *list)
+{
+    struct rare rare = {false, false};
+    for (size_t i = 0; i < list->n_batches; i++) {
+        rare.goes = rare.goes || list->batches[i]->goes_ms != 0;
+        rare.priority = rare.priority || list->batches[i]->priority != 0;
+    }
+    return rare;
+}
+
+static struct output_table *list_table(const struct rare *rare)
+{
+    const struct {
+        const char *title;
+        bool is_shown;
+    } columns[] = {{"GOES", rare->goes}, {"BATCH", true},     {"STATE", true},
+                   {"CLIPS", true},      {"FAILED", true},    {"PRIORITY", rare->priority},
+                   {"OWNER", true},      {"SUBMITTED", true}, {"NAME", true}};
+    const char *titles[sizeof columns / sizeof columns[0]];
+    int count = 0;
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+        if (columns[i].is_shown) titles[count++] = columns[i].title;
+    return output_table_create(titles, count);
+}
+
 static void print_list(const Farm__Batches *list)
 {
-    static const char *const TITLES[] = {"GOES",   "BATCH", "STATE",     "CLIPS",
-                                         "FAILED", "OWNER", "SUBMITTED", "NAME"};
-    bool some_go = false;
-    for (size_t i = 0; i < list->n_batches; i++)
-        some_go = some_go || list->batches[i]->goes_ms != 0;
-    struct output_table *t = output_table_create(some_go ? TITLES : TITLES + 1, some_go ? 8 : 7);
+    const struct rare rare = rare_columns(list);
+    struct output_table *t = list_table(&rare);
     for (size_t i = 0; i < list->n_batches; i++) {
         const Farm__Batch *b = list->batches[i];
         char age[80], goes[80];
         output_age(b->created_ms, age, sizeof age);
-        if (some_go) output_table_cell(t, "%s", goes_text(b->goes_ms, goes));
+        if (rare.goes) output_table_cell(t, "%s", goes_text(b->goes_ms, goes));
         output_table_cell(t, "%s", b->id);
         output_table_cell(t, "%s", b->state);
         output_table_cell(t, "%llu/%llu", (ull)b->clips->published, (ull)b->clips->total);
         output_table_cell(t, "%llu", (ull)b->clips->failed);
+        if (rare.priority) output_table_cell(t, "%d", b->priority);
         output_table_cell(t, "%s", b->owner);
         output_table_cell(t, "%s", age);
         output_table_cell(t, "%s", b->name);
@@ -242,6 +269,7 @@ static int run_wait(struct call *call)
 
 /* ---- actions ---- */
 
+/* `past`: what was done to it; NULL: it has another priority. */
 static int act_with(struct call *call, Farm__BatchVerb verb, int priority, const char *past)
 {
     struct error err = {0};
@@ -256,9 +284,11 @@ static int act_with(struct call *call, Farm__BatchVerb verb, int priority, const
         output_print_message(&b->base, "zoe.batch.v1");
     else if (b && call->quiet)
         puts(b->id);
-    else if (b)
+    else if (b && past)
         fprintf(stderr, "Batch %s %s: %llu of %llu clips published\n", b->id, past,
                 (ull)b->clips->published, (ull)b->clips->total);
+    else if (b)
+        fprintf(stderr, "Batch %s has priority %d now\n", b->id, b->priority);
     int code = b ? 0 : call_fail(call, &err);
     message_free(answer);
     zclient_close(client);
@@ -280,7 +310,7 @@ static int run_priority(struct call *call)
                   LIMIT_PRIORITY, text);
         return call_fail(call, &err);
     }
-    return act_with(call, FARM__BATCH_VERB__BATCH_PRIORITY, (int)priority, "has its new priority");
+    return act_with(call, FARM__BATCH_VERB__BATCH_PRIORITY, (int)priority, NULL);
 }
 
 static int run_pause(struct call *call)

@@ -11,7 +11,13 @@ class Scheduling(unittest.TestCase):
         with Farm().start(workers=0) as farm:
             first = farm.submit("a\nb\n", *SMALL)["batch"]
             second = farm.submit("c\nd\n", *SMALL)["batch"]
+            self.assertNotIn("PRIORITY", farm.zoe("batch", "list"))
+            self.assertEqual(farm.run("batch", "priority", "last", "7").stderr, f"Batch {second} has priority 7 now\n")
             self.assertEqual(farm.zoe("batch", "priority", second, "7", json_out=True)["priority"], 7)
+            listed = farm.zoe("batch", "list").splitlines()
+            at = listed[0].index("PRIORITY")
+            self.assertEqual([line[at:at + 8].strip() for line in listed[1:]], ["7", "0"])
+            self.assertLessEqual(max(map(len, listed)), 80)
             self.assertEqual(farm.zoe("batch", "priority", first, "-3", json_out=True)["priority"], -3)
             farm.zoe("batch", "priority", first, "1001", code=2)
             farm.zoe("batch", "priority", "nothing", "1", code=3)
