@@ -15,15 +15,17 @@ static void recall(struct coordinator *c, const char *batch, uint32_t clip, stru
 {
     struct clip_record row;
     struct error err = {0};
-    const size_t used = strlen(e->line), room = sizeof(e->line) - used;
-    if (!e->forgotten || !store_clip(c->store, batch, clip, &row, &err)) return;
-    if (row.state == CLIP_PUBLISHED) {
-        (void)snprintf(e->line + used, room, " as %.200s, made by %s%s%s", row.file, row.worker,
+    const size_t room = sizeof(e->line);
+    if (!e->forgotten) return;
+    if (!store_clip(c->store, batch, clip, &row, &err)) {
+        (void)snprintf(e->line, room, "no more is known of it");
+    } else if (row.state == CLIP_PUBLISHED) {
+        (void)snprintf(e->line, room, "as %.200s, made by %s%s%s", row.file, row.worker,
                        row.suspect != SUSPECT_NONE ? "; it looks suspect: " : "",
                        suspect_name(row.suspect));
-    } else if (row.state == CLIP_FAILED) {
-        (void)snprintf(e->line + used, room,
-                       " after %u tries (%s): %.240s; `zoe task show %s/%u` tells more, "
+    } else {
+        (void)snprintf(e->line, room,
+                       "after %u tries (%s): %.240s; `zoe task show %s/%u` tells more, "
                        "`zoe batch retry %s` tries it again",
                        (unsigned)row.attempts, row.why, row.message, batch, (unsigned)clip, batch);
     }

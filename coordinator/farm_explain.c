@@ -1,4 +1,5 @@
-/* The words are for people; codes are for programs and stay. */
+/* The words are for people; codes are for programs and stay. A line follows upon "SUBJECT is
+ * STATE", and does not say the state once more. */
 #include "coordinator/farm_explain.h"
 
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include "coordinator/shortage.h"
 
 #define AGE_BYTES 64
+#define QUARANTINED "quarantined"
 
 /* ---- the line ---- */
 
@@ -31,10 +33,16 @@ static void say(struct explanation *out, const char *format, ...)
     va_end(args);
 }
 
+/* What stands between the line so far and one more piece. */
+static const char *after(const struct explanation *out, const char *between)
+{
+    return out->line[0] != '\0' ? between : "";
+}
+
 static void say_reason(struct explanation *out, const struct reason_info *r)
 {
     out->code = r->code;
-    say(out, "waits: %s", r->message);
+    say(out, "%s%s", after(out, "waits: "), r->message);
 }
 
 static const char *age_text(int64_t ns, char text[AGE_BYTES])
@@ -123,7 +131,7 @@ static void say_retry(struct explanation *out, const struct farm *f, const struc
     char age[AGE_BYTES];
     const int64_t left_ns = t->again.node.deadline_ns + f->timers.stretched_ns - now_ns;
     out->code = "retry_wait";
-    say(out, "waits for its next try in %s", age_text(left_ns, age));
+    say(out, "%sfor its next try in %s", after(out, "waits "), age_text(left_ns, age));
 }
 
 static bool say_missing_input(struct explanation *out, const struct work *w, uint32_t number)
@@ -134,7 +142,7 @@ static bool say_missing_input(struct explanation *out, const struct work *w, uin
         const struct task *t = task_find(w->batch, w->clip, task.inputs[i].task);
         if (t != NULL && t->state == TASK_DONE) continue;
         out->code = "inputs";
-        say(out, "waits for task %u, which %s", (unsigned)task.inputs[i].task,
+        say(out, "%sfor task %u, which %s", after(out, "waits "), (unsigned)task.inputs[i].task,
             t != NULL && t->state == TASK_LEASED ? "is being rendered" : "waits itself");
         return true;
     }
@@ -167,7 +175,7 @@ static void explain_open(struct explanation *out, const struct farm *f, const st
         if (t->live.next != t->live.prev) say(out, "; a second copy runs elsewhere");
     } else if (t != NULL && t->state == TASK_DONE) {
         out->code = "stored";
-        say(out, "is done: its result is stored");
+        say(out, "%sits result is stored", after(out, "is done: "));
     } else {
         say_waiting(out, f, w, t, number, now_ns);
     }
@@ -176,26 +184,21 @@ static void explain_open(struct explanation *out, const struct farm *f, const st
 
 /* ---- clips ---- */
 
-static const char *clip_words(enum clip_state state)
-{
-    static const char *const words[CLIP_STATE_COUNT] = {
-        [CLIP_STITCHING] = "its video is being made",
-        [CLIP_PUBLISHING] = "its video gets its name",
-        [CLIP_PUBLISHED] = "is published",
-        [CLIP_FAILED] = "failed",
-        [CLIP_CANCELED] = "was canceled",
-    };
-    return words[state];
-}
+struct words {
+    const char *code, *line;
+};
 
-static const char *clip_code(enum clip_state state)
+static struct words clip_words(enum clip_state state)
 {
-    static const char *const codes[CLIP_STATE_COUNT] = {
-        [CLIP_STITCHING] = "stitching", [CLIP_PUBLISHING] = "publishing",
-        [CLIP_PUBLISHED] = "published", [CLIP_FAILED] = "failed",
-        [CLIP_CANCELED] = "canceled",
+    static const struct words all[CLIP_STATE_COUNT] = {
+        [CLIP_STITCHING] = {"stitching", "its video is being made"},
+        [CLIP_PUBLISHING] = {"publishing", "its video gets its name"},
+        [CLIP_PUBLISHED] = {"published", ""},
+        [CLIP_FAILED] = {"failed", ""},
+        [CLIP_CANCELED] = {"canceled", "with its batch"},
     };
-    return codes[state];
+    const char *name = clip_state_name(state);
+    return all[state].code != NULL ? all[state] : (struct words){name, name};
 }
 
 /* Nothing of it was ever started. */
@@ -239,10 +242,11 @@ static bool explain_part(const struct farm *f, const char *batch, uint32_t clip,
     if (state == CLIP_WAITING) {
         explain_fresh(out, f, b, clip);
     } else if (state >= CLIP_STITCHING || w == NULL) {
+        const struct words words = clip_words(state);
         out->state = clip_state_name(state);
-        out->code = clip_words(state) != NULL ? clip_code(state) : "";
-        say(out, "%s", clip_words(state) != NULL ? clip_words(state) : out->state);
-        out->forgotten = state >= CLIP_PUBLISHED;
+        out->code = words.code;
+        say(out, "%s", words.line);
+        out->forgotten = state == CLIP_PUBLISHED || state == CLIP_FAILED;
     } else {
         const uint32_t number = task != NULL ? *task : telling_task(w);
         if (task == NULL && g->tasks > 1)
@@ -283,7 +287,8 @@ bool farm_explain_batch(const struct farm *f, const char *batch, int64_t now_ns,
 {
     const struct batch *b = batch_find(f, batch);
     if (b == NULL) return false;
-    *out = (struct explanation){.kind = "batch", .state = batch_state_name(b->state), .code = ""};
+    const char *state = batch_state_name(b->state);
+    *out = (struct explanation){.kind = "batch", .state = state, .code = state};
     say_counts(out, b);
     out->reason_count = farm_batch_reasons(f, batch, now_ns, out->reasons);
     if (out->reason_count == 0) return true;
@@ -294,25 +299,20 @@ bool farm_explain_batch(const struct farm *f, const char *batch, int64_t now_ns,
 
 /* ---- workers ---- */
 
-struct worker_words {
-    const char *code, *words;
-};
-
-static const struct worker_words *words_of(enum worker_state state)
+static const struct words *words_of(enum worker_state state)
 {
-    static const struct worker_words all[WORKER_STATE_COUNT] = {
-        [WORKER_JOINING] = {"joining", "has just joined and will render a canary first"},
-        [WORKER_CANARY] = {"canary", "renders a canary, whose answer is known, to show that it "
+    static const struct words all[WORKER_STATE_COUNT] = {
+        [WORKER_JOINING] = {"joining", "it has just joined and will render a canary first"},
+        [WORKER_CANARY] = {"canary", "it renders a canary, whose answer is known, to show that it "
                                      "works"},
-        [WORKER_IDLE] = {"", "has nothing to do"},
-        [WORKER_BUSY] = {"", "works"},
-        [WORKER_DRAINING] = {"draining", "takes no new work and finishes what it holds"},
-        [WORKER_DRAINED] = {"drained", "has left"},
-        [WORKER_UNREACHABLE] = {"unreachable", "is not heard; what it holds is given to others "
+        [WORKER_IDLE] = {"", ""},
+        [WORKER_BUSY] = {"", ""},
+        [WORKER_DRAINING] = {"draining", "it takes no new work and finishes what it holds"},
+        [WORKER_DRAINED] = {"drained", "it has left"},
+        [WORKER_UNREACHABLE] = {"unreachable", "it is not heard; what it holds is given to others "
                                                "when that lasts"},
-        [WORKER_QUARANTINED] = {"quarantined", "gets no work until a canary or an operator says "
-                                               "that it is sound (`zoe worker readmit`)"},
-        [WORKER_OFFLINE] = {"offline", "is not connected"},
+        [WORKER_QUARANTINED] = {QUARANTINED, ""},
+        [WORKER_OFFLINE] = {"offline", "it is not connected"},
     };
     return &all[state];
 }
@@ -322,13 +322,14 @@ static void say_refusals(struct explanation *out, const struct worker *w)
     const unsigned count = refusal_count(w);
     if (count == 0) return;
     if (out->code[0] == '\0') out->code = "refuses";
-    say(out, "; it refused %u kinds of work for want of memory or of a model", count);
+    say(out, "%sit refused %u kinds of work for want of memory or of a model", after(out, "; "),
+        count);
 }
 
 static void say_shortages(struct explanation *out, const struct worker *w)
 {
     const unsigned count = shortage_count(w);
-    if (count > 0) say(out, "; its disk had no room for %u kinds of work", count);
+    if (count > 0) say(out, "%sits disk had no room for %u kinds of work", after(out, "; "), count);
 }
 
 static void say_what_it_holds(struct explanation *out, const struct worker *w)
@@ -339,7 +340,7 @@ static void say_what_it_holds(struct explanation *out, const struct worker *w)
         next += w->slots[i].next != NULL;
     }
     if (running + next == 0) return;
-    say(out, ": %u of %u slots run, %u tasks are next in line", (unsigned)running,
+    say(out, "%s%u of %u slots run, %u tasks are next in line", after(out, ": "), (unsigned)running,
         (unsigned)w->slot_count, (unsigned)next);
 }
 
@@ -348,7 +349,7 @@ static void say_guest(struct explanation *out, const struct worker *w, const cha
     if (w->guest == NULL) return;
     const struct batch *b = w->guest->batch;
     out->code = "hazard";
-    say(out, "; it does nothing else beside ");
+    say(out, "%sit does nothing else beside ", after(out, "; "));
     if (owner[0] == '\0' || strcmp(owner, b->owner) == 0)
         say(out, "%s/%u, which may kill its worker", b->id, (unsigned)w->guest->clip);
     else
@@ -361,26 +362,41 @@ static void say_idleness(struct explanation *out, const struct farm *f, const st
     if (w->state != WORKER_IDLE) return;
     if (w->disk_low) {
         out->code = "worker_disk";
-        say(out, ": its disk has no room for two results");
+        say(out, "its disk has no room for two results");
     } else if (w->crowded) {
         out->code = "crowded";
-        say(out, ": it has not yet let go of what was canceled");
+        say(out, "it has not yet let go of what was canceled");
     } else if (f->disk_low) {
         out->code = "disk_low";
-        say(out, ": the coordinator's disk is nearly full");
+        say(out, "the coordinator's disk is nearly full");
     } else {
         out->code = chain_is_empty(&f->ready) ? "no_work" : "nothing_fits";
-        say(out, ": %s",
+        say(out, "%s",
             chain_is_empty(&f->ready) ? "nothing waits" : "nothing that waits is for it");
     }
 }
 
-/* It is away, and would get nothing here either. */
+/* One that is away would get nothing here either. */
 static void say_quarantine(struct explanation *out, const struct worker *w)
 {
-    if (!w->quarantined || w->state == WORKER_QUARANTINED) return;
-    out->code = words_of(WORKER_QUARANTINED)->code;
-    say(out, "; it is in quarantine all the same");
+    out->code = QUARANTINED;
+    if (w->state != WORKER_QUARANTINED)
+        say(out, "%sit is in quarantine all the same, ", after(out, "; "));
+    if (w->standing.held)
+        say(out, "kept from work by %s until `zoe worker readmit %s`: %.200s", w->by, w->name,
+            w->reason);
+    else
+        say(out,
+            "kept from work until a canary comes out right, or `zoe worker readmit %s`: %.200s",
+            w->name, w->reason);
+}
+
+static void say_why(struct explanation *out, const struct worker *w)
+{
+    if (w->quarantined)
+        say_quarantine(out, w);
+    else if (w->reason[0] != '\0')
+        say(out, out->line[0] != '\0' ? " (%.200s)" : "%.200s", w->reason);
 }
 
 bool farm_explain_worker(const struct farm *f, const char *worker, const char *owner,
@@ -389,16 +405,17 @@ bool farm_explain_worker(const struct farm *f, const char *worker, const char *o
     const struct worker *w = worker_find(f, worker);
     (void)now_ns;
     if (w == NULL) return false;
-    const struct worker_words *words = words_of(w->state);
+    const struct words *words = words_of(w->state);
     *out = (struct explanation){
         .kind = "worker", .state = worker_state_name(w->state), .code = words->code};
-    say(out, "%s", words->words);
+    say(out, "%s", words->line);
     say_what_it_holds(out, w);
     say_idleness(out, f, w);
     say_guest(out, w, owner);
-    say_quarantine(out, w);
-    if (w->reason[0] != '\0') say(out, " (%.200s)", w->reason);
+    say_why(out, w);
     say_refusals(out, w);
     say_shortages(out, w);
+    if (out->code[0] == '\0') out->code = out->state;
+    if (out->line[0] == '\0') say(out, "it works");
     return true;
 }

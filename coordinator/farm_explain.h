@@ -9,13 +9,13 @@
 #define EXPLAIN_LINE_BYTES 512
 
 struct explanation {
-    const char *kind;  /* "batch", "clip", "task" or "worker": static */
-    const char *state; /* static */
-    const char *code;  /* of the first reason; static, "" = nothing is wrong */
-    char line[EXPLAIN_LINE_BYTES];
+    const char *kind;              /* "batch", "clip", "task" or "worker": static */
+    const char *state;             /* static */
+    const char *code;              /* of the first reason, else the state's name; static */
+    char line[EXPLAIN_LINE_BYTES]; /* follows upon "SUBJECT is STATE" */
     struct reason_info reasons[REASONS_MAX]; /* of a batch */
     uint32_t reason_count;
-    bool forgotten; /* clip or task: the line says only its state */
+    bool forgotten; /* clip or task: the line is empty */
 };
 
 /* False: there is none of that name. */
