@@ -21,10 +21,8 @@ typedef unsigned long long ull;
 /* When a batch is removed by itself. */
 static const char *goes_text(uint64_t goes_ms, char out[80])
 {
-    const int64_t left_ms = (int64_t)goes_ms - clock_wall_ms();
     if (goes_ms == 0) return "";
-    snprintf(out, 80, "in ");
-    clock_duration_text((left_ms > 0 ? left_ms : 0) * NS_PER_MS, out + 3, 77);
+    output_until(goes_ms, out, 80);
     return out;
 }
 

@@ -95,10 +95,37 @@ static int run_create(struct call *call)
 
 /* ---- list, revoke ---- */
 
-static const char *state_of(const Farm__Token *t)
+struct token_state {
+    const char *name, *words; /* for programs, for people */
+};
+
+static struct token_state state_of(const Farm__Token *t)
 {
-    if ((int64_t)t->expires_ms <= clock_wall_ms()) return "expired";
-    return t->used >= t->uses ? "used up" : "in force";
+    if ((int64_t)t->expires_ms <= clock_wall_ms())
+        return (struct token_state){"expired", "expired"};
+    if (t->used >= t->uses) return (struct token_state){"used_up", "used up"};
+    return (struct token_state){"in_force", "in force"};
+}
+
+/* "in 23 h": the table is wide enough without the minutes. */
+static void end_of(const Farm__Token *t, char *out, size_t size)
+{
+    if ((int64_t)t->expires_ms <= clock_wall_ms()) {
+        output_age(t->expires_ms, out, size);
+        return;
+    }
+    output_until(t->expires_ms, out, size);
+    for (int spaces = 0; *out != '\0'; out++)
+        if (*out == ' ' && ++spaces == 3) *out-- = '\0';
+}
+
+static void add_states(json_t *json, const Farm__Envelope *e)
+{
+    const Farm__Tokens *list = e->tokens;
+    json_t *rows = json_object_get(json, "tokens");
+    for (size_t i = 0; i < list->n_tokens; i++)
+        json_object_set_new(json_array_get(rows, i), "state",
+                            json_string(state_of(list->tokens[i]).name));
 }
 
 static void print_list(const struct call *call, const Farm__Envelope *e)
@@ -109,15 +136,17 @@ static void print_list(const struct call *call, const Farm__Envelope *e)
             puts(list->tokens[i]->id);
         return;
     }
-    static const char *const TITLES[] = {"TOKEN",   "STATE", "ROLE", "USED",
+    static const char *const TITLES[] = {"TOKEN",   "STATE", "ENDS", "ROLE", "USED",
                                          "CREATED", "BY",    "NAME", "KEYS"};
-    struct output_table *t = output_table_create(TITLES, 8);
+    struct output_table *t = output_table_create(TITLES, 9);
     for (size_t i = 0; i < list->n_tokens; i++) {
         const Farm__Token *m = list->tokens[i];
-        char age[80];
+        char age[80], end[80];
         output_age(m->created_ms, age, sizeof age);
         output_table_cell(t, "%s", m->id);
-        output_table_cell(t, "%s", state_of(m));
+        end_of(m, end, sizeof end);
+        output_table_cell(t, "%s", state_of(m).words);
+        output_table_cell(t, "%s", end);
         output_table_cell(t, "%s", m->role);
         output_table_cell(t, "%u/%u", m->used, m->uses);
         output_table_cell(t, "%s", age);
@@ -136,25 +165,36 @@ static void print_revoked(const struct call *call, const Farm__Envelope *e)
             call->arguments[0]);
 }
 
+static int ask_tokens(struct call *call, Farm__Envelope *request, question_print print)
+{
+    return question_run_amended(call, request, FARM__ENVELOPE__BODY_TOKENS, "zoe.tokens.v1",
+                                add_states, print);
+}
+
 static int run_list(struct call *call)
 {
     Farm__TokensWanted body = FARM__TOKENS_WANTED__INIT;
     Farm__Envelope request = FARM__ENVELOPE__INIT;
     request.body_case = FARM__ENVELOPE__BODY_TOKENS_WANTED;
     request.tokens_wanted = &body;
-    return question_run(call, &request, FARM__ENVELOPE__BODY_TOKENS, "zoe.tokens.v1", print_list);
+    return ask_tokens(call, &request, print_list);
 }
 
 static int run_revoke(struct call *call)
 {
+    struct error err = {0};
+    if (strlen(call->arguments[0]) != 2 * TOKEN_ID_BYTES) {
+        error_set(&err, ERROR_NOT_FOUND, "there is no token %.80s; see `zoe token list`",
+                  call->arguments[0]);
+        return call_fail(call, &err);
+    }
     char *id = xstrdup(call->arguments[0]);
     Farm__TokenRevoke body = FARM__TOKEN_REVOKE__INIT;
     Farm__Envelope request = FARM__ENVELOPE__INIT;
     body.id = id;
     request.body_case = FARM__ENVELOPE__BODY_TOKEN_REVOKE;
     request.token_revoke = &body;
-    int code =
-        question_run(call, &request, FARM__ENVELOPE__BODY_TOKENS, "zoe.tokens.v1", print_revoked);
+    int code = ask_tokens(call, &request, print_revoked);
     free(id);
     return code;
 }

@@ -322,3 +322,12 @@ void output_age(uint64_t wall_ms, char *out, size_t out_size)
     clock_duration_text((int64_t)age_ms * NS_PER_MS, text, sizeof text);
     snprintf(out, out_size, "%s ago", text);
 }
+
+void output_until(uint64_t wall_ms, char *out, size_t out_size)
+{
+    char text[64];
+    const uint64_t now_ms = (uint64_t)clock_wall_ms();
+    const uint64_t left_ms = wall_ms > now_ms ? wall_ms - now_ms : 0;
+    clock_duration_text((int64_t)left_ms * NS_PER_MS, text, sizeof text);
+    snprintf(out, out_size, "in %s", text);
+}

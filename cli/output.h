@@ -46,5 +46,7 @@ int output_width(const char *text);
 
 /* "3 min ago" from a wall time; "-" for 0. */
 void output_age(uint64_t wall_ms, char *out, size_t out_size);
+/* "in 3 min" until a wall time. */
+void output_until(uint64_t wall_ms, char *out, size_t out_size);
 
 #endif

@@ -239,7 +239,7 @@ void client_requests_token_revoke(struct dispatch *d)
     const char *id = d->envelope->token_revoke->id;
     struct error err = {0};
     if (!tokens_remove(&d->c->tokens, id)) {
-        error_set(&err, ERROR_NOT_FOUND, "there is no token %s; see zoe token list", id);
+        error_set(&err, ERROR_NOT_FOUND, "there is no token %s; see `zoe token list`", id);
         dispatch_problem(d, &err);
         return;
     }

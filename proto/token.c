@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "base/id.h"
+#include "base/text.h"
 #include "base/xalloc.h"
 
 #define VERSION 1
+#define SCHEME "tcp://"
 #define ENDPOINT_MIN 7 /* tcp://x */
 #define HEAD_BYTES (1 + 1 + 8 + TOKEN_ID_BYTES + TOKEN_SECRET_BYTES + KEY_BYTES + 1)
 #define PAYLOAD_MAX (HEAD_BYTES + LIMIT_TOKEN_ENDPOINTS * (1 + LIMIT_NAME_BYTES) + 4)
@@ -43,12 +45,21 @@ static uint32_t crc32_of(const uint8_t *data, size_t size)
 
 static bool is_endpoint(const char *text, size_t size)
 {
-    if (size < ENDPOINT_MIN || size > LIMIT_NAME_BYTES || memcmp(text, "tcp://", 6) != 0)
+    if (size < ENDPOINT_MIN || size > LIMIT_NAME_BYTES || memcmp(text, SCHEME, strlen(SCHEME)) != 0)
         return false;
     for (size_t i = 0; i < size; i++) {
         if (text[i] <= ' ' || text[i] > '~') return false;
     }
     return true;
+}
+
+/* Old tokens are not held to this: of several endpoints one will do. */
+static bool may_be_dialled(const char *text)
+{
+    const char *host = text + strlen(SCHEME), *colon = strrchr(host, ':');
+    int64_t port = 0;
+    return colon != NULL && colon > host && strncmp(host, "*:", 2) != 0 &&
+           text_parse_i64(colon + 1, 1, UINT16_MAX, &port);
 }
 
 /* ---- writing ---- */
@@ -77,10 +88,12 @@ static bool check_endpoints(const struct token *t, struct error *err)
                          LIMIT_TOKEN_ENDPOINTS);
     for (size_t i = 0; i < t->endpoint_count; i++) {
         const char *text = t->endpoints[i];
-        if (!is_endpoint(text, strlen(text)))
-            return error_set(err, ERROR_INVALID,
-                             "endpoint '%.80s' should look like tcp://HOST:PORT, at most %d bytes",
-                             text, LIMIT_NAME_BYTES);
+        if (!is_endpoint(text, strlen(text)) || !may_be_dialled(text))
+            return error_set(
+                err, ERROR_INVALID,
+                "endpoint '%.80s' should look like tcp://HOST:PORT, with a port from 1 "
+                "to %d and at most %d bytes",
+                text, UINT16_MAX, LIMIT_NAME_BYTES);
     }
     return true;
 }

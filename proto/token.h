@@ -45,7 +45,7 @@ struct token {
 void token_generate(struct token *t);
 void token_wipe(struct token *t);
 
-/* ERROR_INVALID: no endpoint, too many, or one that is too long or no plain text. */
+/* ERROR_INVALID: no endpoint, too many, or one that is too long or that nobody can dial. */
 bool token_text(const struct token *t, char out[LIMIT_TOKEN_BYTES + 1], struct error *err);
 /* ERROR_INVALID says what is wrong and at which byte; *out is wiped then. A token whose time is
  * over parses: whether it still counts is the coordinator's word. */

@@ -93,6 +93,24 @@ class Workers(unittest.TestCase):
                 finally:
                     joining.kill()
 
+    def test_tokens_are_listed_with_their_end(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            token(farm, "--ttl", "23h")
+            self.assertRegex(farm.zoe("token", "list"), r"(?s)STATE +ENDS .*in force +in 2[23] h +worker")
+            listed = farm.zoe("token", "list", json_out=True)["tokens"]
+            self.assertEqual([t["state"] for t in listed], ["in_force"])
+            for name in ("8e03", "nosuch", "0123456789ab", "0123456789abcdef"):
+                done = farm.run("token", "revoke", name)
+                self.assertEqual(done.returncode, 3, done.stderr)
+                self.assertEqual(done.stderr, f"zoe: there is no token {name}; see `zoe token list`\n")
+            for endpoint in ("tcp://farm", "tcp://h:99999", "tcp://127.0.0.1:*"):
+                done = farm.run("token", "create", "--endpoint", endpoint)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn("tcp://HOST:PORT", done.stderr)
+            farm.zoe("token", "revoke", listed[0]["id"])
+            self.assertEqual(farm.zoe("token", "list", json_out=True)["tokens"], [])
+
     def test_a_token_from_a_file(self):
         with Farm() as farm:
             farm.start_coordinator()

@@ -47,7 +47,7 @@ static void limits_are_kept_at_both_ends(void **state)
     for (size_t i = 0; i < t.endpoint_count; i++) {
         memset(t.endpoints[i], 'x', LIMIT_NAME_BYTES);
         memcpy(t.endpoints[i], "tcp://", 6);
-        t.endpoints[i][LIMIT_NAME_BYTES] = '\0';
+        memcpy(t.endpoints[i] + LIMIT_NAME_BYTES - 5, ":7700", 6);
     }
     assert_true(token_text(&t, text, &err));
     assert_true(token_parse(text, &back, &err));
@@ -62,6 +62,28 @@ static void limits_are_kept_at_both_ends(void **state)
     assert_false(token_text(&t, text, &err));
     strcpy(t.endpoints[0], "ipc://file");
     assert_false(token_text(&t, text, &err));
+}
+
+static void what_nobody_can_dial_is_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"tcp://farm", "tcp://h:99999",     "tcp://h:0",
+                                      "tcp://h:",   "tcp://127.0.0.1:*", "tcp://*:7700",
+                                      "tcp://:7700"};
+    static const char *const good[] = {"tcp://h:1", "tcp://[2001:db8::1]:65535",
+                                       "tcp://10.0.0.2:0;10.0.0.1:7700"};
+    char text[LIMIT_TOKEN_BYTES + 1];
+    struct token t = example();
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct error err = {0};
+        strcpy(t.endpoints[0], bad[i]);
+        if (token_text(&t, text, &err)) fail_msg("%s", bad[i]);
+        assert_int_equal(err.code, ERROR_INVALID);
+    }
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        strcpy(t.endpoints[0], good[i]);
+        assert_true(token_text(&t, text, NULL));
+    }
 }
 
 /* Every change of one character is found, and so is every missing end. */
@@ -151,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_token_goes_and_comes),
         cmocka_unit_test(limits_are_kept_at_both_ends),
+        cmocka_unit_test(what_nobody_can_dial_is_refused),
         cmocka_unit_test(slips_are_found),
         cmocka_unit_test(sound_sums_do_not_help_bad_contents),
         cmocka_unit_test(a_proof_holds_for_one_pair_of_keys),
