@@ -9,6 +9,23 @@
 
 typedef unsigned long long ull;
 
+static void print_workers(const Farm__Status *s)
+{
+    const struct {
+        uint32_t count;
+        const char *state;
+    } rare[] = {{s->workers_joining, "joining"},
+                {s->workers_away, "away"},
+                {s->workers_quarantined, "quarantined"},
+                {s->workers_draining, "draining"},
+                {s->workers_drained, "drained"}};
+    printf("%sWorkers%s      %u busy, %u idle", output_colour(1, COLOUR_BOLD),
+           output_colour(1, COLOUR_NONE), s->workers_busy, s->workers_idle);
+    for (size_t i = 0; i < sizeof rare / sizeof rare[0]; i++)
+        if (rare[i].count > 0) printf(", %u %s", rare[i].count, rare[i].state);
+    printf("; %u slots\n", s->slots);
+}
+
 static void print_status(const struct call *call, const Farm__Envelope *e)
 {
     const Farm__Status *s = e->status;
@@ -23,9 +40,7 @@ static void print_status(const struct call *call, const Farm__Envelope *e)
            s->disk_low ? output_colour(1, COLOUR_RED) : "",
            s->disk_low ? " (too little: nothing is started)" : "",
            s->disk_low ? output_colour(1, COLOUR_NONE) : "");
-    printf("%sWorkers%s      %u busy, %u idle, %u away; %u slots\n", output_colour(1, COLOUR_BOLD),
-           output_colour(1, COLOUR_NONE), s->workers_busy, s->workers_idle, s->workers_away,
-           s->slots);
+    print_workers(s);
     printf("%sBatches%s      %llu unfinished of %llu\n", output_colour(1, COLOUR_BOLD),
            output_colour(1, COLOUR_NONE), (ull)s->batches_unfinished, (ull)s->batches);
     printf("%sClips%s        %llu published, %llu rendering, %llu waiting, %llu failed, %llu "

@@ -65,9 +65,13 @@ static void fill_totals(Farm__Status *m, const struct farm_totals *t)
     m->batches = t->batches;
     m->batches_unfinished = t->batches_unfinished;
     m->workers = t->workers;
-    m->workers_busy = t->workers_busy;
-    m->workers_idle = t->workers_idle;
-    m->workers_away = t->workers_away;
+    m->workers_busy = t->workers_in[WORKER_BUSY];
+    m->workers_idle = t->workers_in[WORKER_IDLE];
+    m->workers_away = t->workers_in[WORKER_UNREACHABLE];
+    m->workers_joining = t->workers_in[WORKER_JOINING] + t->workers_in[WORKER_CANARY];
+    m->workers_quarantined = t->workers_in[WORKER_QUARANTINED];
+    m->workers_draining = t->workers_in[WORKER_DRAINING];
+    m->workers_drained = t->workers_in[WORKER_DRAINED];
     m->slots = t->slots;
     m->attempts = t->attempts;
     m->attempts_lost = t->attempts_lost;

@@ -369,10 +369,8 @@ struct farm_totals {
     uint64_t batches_unfinished;
     struct clip_counts clips;
     uint32_t workers; /* known and not offline */
-    uint32_t workers_busy;
-    uint32_t workers_idle;
-    uint32_t workers_away; /* unreachable */
-    uint32_t slots;
+    uint32_t workers_in[WORKER_STATE_COUNT];
+    uint32_t slots; /* of those that are heard */
     uint64_t attempts;
     uint64_t attempts_lost; /* since the start */
     uint64_t offers_dropped;

@@ -328,13 +328,10 @@ const char *farm_session_worker(const struct farm *f, uint64_t session)
 
 static void count_worker(const struct worker *w, struct farm_totals *out)
 {
-    bool away = w->state == WORKER_UNREACHABLE;
+    out->workers_in[w->state]++;
     if (w->state == WORKER_OFFLINE || w->state == WORKER_DRAINED) return;
     out->workers++;
-    out->workers_busy += w->state == WORKER_BUSY;
-    out->workers_idle += w->state == WORKER_IDLE;
-    out->workers_away += away;
-    out->slots += away ? 0 : w->slot_count;
+    out->slots += w->state == WORKER_UNREACHABLE ? 0 : w->slot_count;
     CHAIN_EACH(link, &w->attempts) out->attempts++;
 }
 

@@ -70,7 +70,8 @@ static const struct validate_rule status[] = {
     ANY(disk_free_bytes), ANY(disk_low), ANY(memory_bytes), ANY(attempts), ANY(attempts_lost),
     ANY(offers_dropped), ANY(clients), ANY(refused_keys), ANY(bad_messages),
     WORD(store_state, 0),
-    ANY(at_ms),
+    ANY(at_ms), ANY(workers_joining), ANY(workers_quarantined), ANY(workers_draining),
+    ANY(workers_drained),
 };
 static const struct validate_rule batches_wanted[] = {
     WORD(state, 0),
