@@ -198,12 +198,18 @@ static int run_audit(struct call *call)
     struct error err = {0};
     int64_t after = 0, limit = 0;
     if (!call_number(call, "after", 0, INT64_MAX, &after, &err) ||
-        !call_number(call, "limit", 1, LIMIT_PAGE, &limit, &err))
+        !call_number(call, "limit", 1, LIMIT_PAGE, &limit, &err) ||
+        !call_number(call, "last", 1, LIMIT_PAGE, &limit, &err))
         return call_fail(call, &err);
+    if (call_has(call, "limit") && call_has(call, "last")) {
+        error_set(&err, ERROR_USAGE, "--limit or --last: from which end?");
+        return call_fail(call, &err);
+    }
     Farm__AuditWanted body = FARM__AUDIT_WANTED__INIT;
     Farm__Envelope request = FARM__ENVELOPE__INIT;
     body.after = (uint64_t)after;
     body.limit = (uint32_t)limit;
+    body.newest = call_has(call, "last");
     request.body_case = FARM__ENVELOPE__BODY_AUDIT_WANTED;
     request.audit_wanted = &body;
     return question_run(call, &request, FARM__ENVELOPE__BODY_AUDIT, "zoe.audit.v1", print_audit);
@@ -222,6 +228,7 @@ static const struct option OWNER_OPTIONS[] = {
 static const struct option AUDIT_OPTIONS[] = {
     {"after", 0, "NUMBER", "what came after this entry"},
     {"limit", 0, "N", "so many at most (default 100, at most 200)"},
+    {"last", 0, "N", "the newest so many (at most 200)"},
     {0}};
 
 const struct command command_key_list = {

@@ -133,15 +133,26 @@ static void add_entry(void *context, uint64_t sequence, const struct store_audit
     p->m.entries[p->m.n_entries++] = m;
 }
 
+static bool first_of_page(struct dispatch *d, uint32_t limit, uint64_t *after, struct error *err)
+{
+    const Farm__AuditWanted *asked = d->envelope->audit_wanted;
+    uint64_t before = 0;
+    if (asked->newest && !store_audit_before(d->c->store, limit, &before, err)) return false;
+    *after = before > asked->after ? before : asked->after;
+    return true;
+}
+
 void client_requests_audit(struct dispatch *d)
 {
     const Farm__AuditWanted *asked = d->envelope->audit_wanted;
+    uint64_t after = 0;
     struct error err = {0};
     struct page p = {.m = FARM__AUDIT__INIT};
     p.limit = asked->limit == 0 ? AUDIT_DEFAULT : asked->limit;
     reply_init(&p.reply);
     p.m.entries = reply_alloc(&p.reply, p.limit, sizeof(*p.m.entries));
-    if (store_each_audit(d->c->store, asked->after, p.limit + 1, add_entry, &p, &err)) {
+    if (first_of_page(d, p.limit, &after, &err) &&
+        store_each_audit(d->c->store, after, p.limit + 1, add_entry, &p, &err)) {
         dispatch_reply(d, FARM__ENVELOPE__BODY_AUDIT, &p.m.base);
     } else {
         dispatch_problem(d, &err);

@@ -1,6 +1,7 @@
 /* By the names of owners. */
 #include "coordinator/scope.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "coordinator/dispatch.h"
@@ -22,6 +23,13 @@ const char *scope_owner(const struct dispatch *d)
     return d->sender->role != MESSAGE_FROM_SUBMIT ? "" : d->sender->name;
 }
 
+/* Whose it is is nobody's business but the audit log's. */
+static void hide(struct dispatch *d, const char *batch)
+{
+    d->hidden = true;
+    (void)snprintf(d->subject, sizeof(d->subject), "%s", batch);
+}
+
 /* The newest of the sender's own that begins so; counts them. */
 static uint32_t find_own(struct dispatch *d, const char *text, struct batch_info *out)
 {
@@ -34,7 +42,7 @@ static uint32_t find_own(struct dispatch *d, const char *text, struct batch_info
     for (uint64_t i = totals.batches; i-- > 0 && farm_batch_at(d->c->farm, i, &info);) {
         if (!last && strncmp(info.id, text, size) != 0) continue;
         if (!scope_sees(d, info.owner)) {
-            d->hidden = d->hidden || strcmp(info.id, text) == 0;
+            if (strcmp(info.id, text) == 0) hide(d, info.id);
             continue;
         }
         if (hits++ == 0) *out = info;

@@ -63,6 +63,8 @@ bool store_each_audit(struct store *s, uint64_t after, uint32_t limit,
                       void (*each)(void *context, uint64_t sequence,
                                    const struct store_audit *entry),
                       void *context, struct error *err);
+/* The entry before the newest `last`; 0 when there are no more than these. */
+bool store_audit_before(struct store *s, uint32_t last, uint64_t *out, struct error *err);
 /* Drops at most `limit` entries older than `before_ms`, and those beyond the newest `keep`; true
  * when there may be more. */
 bool store_audit_prune(struct store *s, int64_t before_ms, uint64_t keep, uint32_t limit);

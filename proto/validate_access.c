@@ -91,6 +91,7 @@ static const struct validate_rule owners[] = {
 static const struct validate_rule audit_wanted[] = {
     ANY(after),
     RANGE(limit, 0, LIMIT_PAGE),
+    ANY(newest),
 };
 static const struct validate_rule audit_entry[] = {
     ANY(sequence), ANY(at_ms),

@@ -179,6 +179,13 @@ class People(unittest.TestCase):
             for entry in (("op", "batch.remove", True), ("ben", "batch.cancel", False), ("ben", "keys_wanted", False), ("op", "token.create", False), ("ann", "key.join", True), ("admin", "token.create", True)):
                 self.assertIn(entry, told)
             self.assertEqual([e["subject"] for e in log if e["action"] == "batch.remove"], [batch])
+            for action in ("batch_wanted", "explain_wanted", "events_wanted", "batch.cancel"):
+                self.assertEqual({e["subject"] for e in log if e["action"] == action and not e["allowed"]}, {batch}, action)
+            self.assertEqual(farm.zoe("audit", "--last", "3", json_out=True)["entries"], log[-3:])
+            self.assertFalse(farm.zoe("audit", "--last", "3", json_out=True)["truncated"])
+            self.assertEqual(farm.zoe("audit", "--last", "200", json_out=True)["entries"], log)
+            self.assertEqual(farm.zoe("audit", "--last", "9", "--after", log[-2]["sequence"], json_out=True)["entries"], log[-1:])
+            farm.zoe("audit", "--last", "9", "--limit", "9", code=2)
 
     def test_what_changes_nothing_is_not_in_the_log(self):
         with Farm().start(workers=1) as farm:
