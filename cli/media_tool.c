@@ -53,10 +53,12 @@ static char **copy_arguments(const char *const *arguments)
     size_t count = 0;
     while (arguments[count])
         count++;
-    char **copy = xcalloc(count + 2, sizeof *copy);
+    char **copy = xcalloc(count + 4, sizeof *copy);
     copy[0] = xstrdup("zoe-media");
+    copy[1] = xstrdup("--parent");
+    copy[2] = xasprintf("%d", (int)getpid());
     for (size_t i = 0; i < count; i++)
-        copy[i + 1] = xstrdup(arguments[i]);
+        copy[i + 3] = xstrdup(arguments[i]);
     return copy;
 }
 

@@ -1,13 +1,14 @@
 /* What zoe-media can be asked: one function a command. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/xalloc.h"
 #include "coordinator/media_child_run.h"
 #include "proto/limits.h"
 
 #define ARGUMENTS_MAX 40
-#define INSPECT_CPU_S "300"  /* other people's files wait for it */
+#define INSPECT_CPU_S "300" /* other people's files wait for it */
 #define LATENTS_MEMORY_MIB ((LIMIT_LATENTS_BYTES >> 20) + 512) /* the file is mapped whole */
 #define STITCH_FRAME_MS 1000 /* of a long clip, on a busy machine */
 #define STITCH_CPU_S 3600    /* zoe-media's own limit */
@@ -22,13 +23,6 @@ static void add_word(struct words *w, char *text)
     w->items[w->count++] = text;
 }
 
-static struct words begin_words(int room)
-{
-    struct words w = {.items = xcalloc((size_t)room + ARGUMENTS_MAX, sizeof(char *))};
-    add_word(&w, xstrdup("zoe-media"));
-    return w;
-}
-
 static void add_option(struct words *w, const char *name, char *value)
 {
     add_word(w, xstrdup(name));
@@ -38,6 +32,14 @@ static void add_option(struct words *w, const char *name, char *value)
 static void add_number(struct words *w, const char *name, int64_t value)
 {
     add_option(w, name, xasprintf("%" PRId64, value));
+}
+
+static struct words begin_words(int room)
+{
+    struct words w = {.items = xcalloc((size_t)room + ARGUMENTS_MAX, sizeof(char *))};
+    add_word(&w, xstrdup("zoe-media"));
+    add_number(&w, "--parent", getpid());
+    return w;
 }
 
 static void add_shape(struct words *w, int64_t frames, int64_t width, int64_t height, double fps)

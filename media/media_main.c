@@ -47,7 +47,8 @@ static const struct command_row *find_command(const char *name)
 
 static int usage(void)
 {
-    (void)puts("zoe-media [--memory-mib N] [--cpu-s N] [--file-mib N] COMMAND [options]\n");
+    (void)puts(
+        "zoe-media [--memory-mib N] [--cpu-s N] [--file-mib N] [--parent PID] COMMAND [options]\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         (void)printf("  %-8s %s\n", commands[i].name, commands[i].summary);
     }
@@ -119,18 +120,20 @@ static int unknown_command(const char *name)
 /* The words before the command: how much this process may use. */
 static bool take_limits(int argc, char **argv, struct sandbox_limits *out, struct error *err)
 {
-    int64_t memory_mib = 1024, cpu_s = 3600, file_mib = 16384;
+    int64_t memory_mib = 1024, cpu_s = 3600, file_mib = 16384, parent = 0;
     int words;
     const struct media_option options[] = {
         media_args_int("memory-mib", false, 64, 1 << 20, &memory_mib, "N", "memory"),
         media_args_int("cpu-s", false, 1, 1000000, &cpu_s, "N", "processor seconds"),
         media_args_int("file-mib", false, 1, 1 << 30, &file_mib, "N", "largest file"),
+        media_args_int("parent", false, 1, INT32_MAX, &parent, "PID", "ends when that is gone"),
         {.name = NULL},
     };
     if (!media_args_parse(argc, argv, options, &words, err)) return false;
     *out = (struct sandbox_limits){.memory_bytes = (uint64_t)(memory_mib * MIB),
                                    .cpu_s = (uint64_t)cpu_s,
-                                   .file_bytes = (uint64_t)(file_mib * MIB)};
+                                   .file_bytes = (uint64_t)(file_mib * MIB),
+                                   .parent = parent};
     return true;
 }
 

@@ -42,13 +42,14 @@ static bool lower(const struct limit_row *row, struct error *err)
     return error_set_errno(err, errno, "limiting %s", row->name);
 }
 
-static bool die_with_parent(struct error *err)
+/* The parent may have gone before the call, and before this process began: then the signal would
+ * never come, and whoever stands in for the parent writes the same files. */
+static bool die_with_parent(int64_t named, struct error *err)
 {
-    pid_t parent = getppid();
+    const pid_t parent = named != 0 ? (pid_t)named : getppid();
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
         return error_set_errno(err, errno, "asking to die with the parent");
     }
-    /* The parent may have gone before the call; then the signal would never come. */
     if (getppid() == parent) return true;
     return error_set(err, ERROR_INTERRUPTED, "the parent process is gone");
 }
@@ -70,5 +71,5 @@ bool sandbox_enter(const struct sandbox_limits *limits, struct error *err)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         return error_set_errno(err, errno, "giving up new privileges");
     }
-    return die_with_parent(err);
+    return die_with_parent(limits->parent, err);
 }

@@ -160,8 +160,10 @@ static int spawn(struct input_convert *c, uv_loop_t *loop)
 {
     const struct input_convert_options *o = &c->options;
     const struct input_shape *shape = &o->shape;
-    char size[48], first[24], frames[24], fps[24];
+    char size[48], first[24], frames[24], fps[24], parent[24];
     const char *const words[WORDS_MAX] = {"zoe-media",
+                                          "--parent",
+                                          parent,
                                           "frames",
                                           "--size",
                                           size,
@@ -176,6 +178,7 @@ static int spawn(struct input_convert *c, uv_loop_t *loop)
                                           shape->gray ? "--gray" : "--",
                                           shape->gray ? "--" : o->source,
                                           shape->gray ? o->source : NULL};
+    snprintf(parent, sizeof parent, "%d", (int)getpid());
     snprintf(size, sizeof size, "%" PRId64 "x%" PRId64, shape->width, shape->height);
     snprintf(first, sizeof first, "%" PRId64, shape->first);
     snprintf(frames, sizeof frames, "%" PRId64, shape->frames);

@@ -53,7 +53,7 @@ def liar(farm, name, script):
     shutil.copy2(BIN / "zoe-coordinator", programs)
     (programs / "zoe-engine").symlink_to(BIN / "zoe-engine")
     media = programs / "zoe-media"
-    media.write_text(f"#!/bin/sh\nREAL='{BIN}/zoe-media' HERE='{programs}'\n{script}\n")
+    media.write_text(f"#!/bin/bash\nREAL='{BIN}/zoe-media' HERE='{programs}'\n{script}\n")
     media.chmod(0o755)
     return programs
 
@@ -150,13 +150,13 @@ class Faults(unittest.TestCase):
 
     def test_a_result_that_cannot_be_checked_is_rendered_again(self):
         """A child that fails by its own words, as often as it is asked about the first result. Of bytes that are right it is the result's fault; of others our disk's."""
-        fails = """case "$1" in check)
+        fails = """case "$*" in *" check "*)
             if [ "$(wc -l < "$HERE/asked" 2>/dev/null || echo 0)" -lt %d ]; then
-                echo "$3" >> "$HERE/asked"; %s
+                echo "$5" >> "$HERE/asked"; %s
                 echo '{"ok": false, "code": "io", "message": "picture 3: Input/output error"}'; exit 1
             fi;; esac
             exec "$REAL" "$@" """
-        for times, then, failed in ((3, ":", 1), (2, ': > "$3"', 0)):
+        for times, then, failed in ((3, ":", 1), (2, ': > "$5"', 0)):
             with self.subTest(failed=failed), Farm() as farm:
                 farm.programs["zoe-coordinator"] = liar(farm, "blind", fails % (times, then))
                 farm.start_coordinator()
@@ -181,6 +181,40 @@ class Faults(unittest.TestCase):
             farm.wait(accepted["batch"])
             self.assertEqual(farm.batch(accepted["batch"])["attempts"], 2)
             self.assertEqual([w["failed"] for w in farm.zoe("worker", "list", json_out=True)["workers"]], [0])
+
+    def test_a_child_that_begins_after_its_coordinator_is_gone_writes_nothing(self):
+        """It was forked and did not get a processor before the coordinator was killed; the child of the next one has just made the same video under the same name."""
+        late = """case "$*" in *" stitch "*)
+            if mkdir "$HERE/first" 2>/dev/null; then
+                echo $$ > "$HERE/pid"
+                while [ ! -e "$HERE/go" ]; do sleep 0.02; done
+            elif mkdir "$HERE/second" 2>/dev/null; then
+                "$REAL" "${@:3}" > "$HERE/answer"
+                touch "$HERE/made"
+                while [ ! -e "$HERE/over" ]; do sleep 0.02; done
+                cat "$HERE/answer"; exit 0
+            fi;; esac
+            exec "$REAL" "$@" """
+        with Farm() as farm:
+            farm.programs["zoe-coordinator"] = programs = liar(farm, "late", late)
+            farm.start_coordinator()
+            farm.start_worker("w1")
+            accepted = farm.submit(LINES[:1], *SMALL)
+            eventually(lambda: (programs / "pid").exists() and (programs / "pid").read_text().strip(), 60, "a child is about to begin")
+            orphan = pathlib.Path("/proc", (programs / "pid").read_text().strip())
+            try:
+                farm.kill_coordinator()
+                farm.start_coordinator()
+                eventually((programs / "made").exists, 60, "the next child makes the video")
+                video, = (farm.state / "renders" / accepted["folder"]).glob(".tmp-*.mp4")
+                before = video.stat().st_mtime_ns
+                (programs / "go").touch()
+                eventually(lambda: not orphan.exists(), 60, "the first child ends")
+                self.assertEqual(video.stat().st_mtime_ns, before, "somebody else wrote to it")
+            finally:
+                for gate in ("go", "over"):
+                    (programs / gate).touch()
+            farm.wait(accepted["batch"])
 
     def over_a_kill(self, farm, point, *words, stdin=None):
         """A command whose coordinator dies at this point, once, and is started again while the command waits."""

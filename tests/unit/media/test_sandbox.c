@@ -27,7 +27,7 @@ static int run_child(child_body body, const char *folder)
 
 static bool enter(uint64_t memory_bytes, uint64_t cpu_s, uint64_t file_bytes)
 {
-    const struct sandbox_limits limits = {memory_bytes, cpu_s, file_bytes};
+    const struct sandbox_limits limits = {memory_bytes, cpu_s, file_bytes, 0};
     struct error err;
     return sandbox_enter(&limits, &err);
 }
@@ -54,6 +54,23 @@ static int look_at_limits(const char *folder)
 static void every_limit_is_set(void **state)
 {
     assert_int_equal(run_child(look_at_limits, *state), 0);
+}
+
+/* An orphan has another parent than the one that began it. */
+static int be_an_orphan(const char *folder)
+{
+    struct error err = {0};
+    struct sandbox_limits limits = {1024 * MIB, 77, 5 * MIB, getppid()};
+    (void)folder;
+    if (!sandbox_enter(&limits, &err)) return 1;
+    limits.parent = getpid();
+    if (sandbox_enter(&limits, &err)) return 2;
+    return err.code == ERROR_INTERRUPTED ? 0 : 3;
+}
+
+static void an_orphan_does_not_begin(void **state)
+{
+    assert_int_equal(run_child(be_an_orphan, *state), 0);
 }
 
 static int keep_lower_limits(const char *folder)
@@ -125,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_limit_is_set),
+        cmocka_unit_test(an_orphan_does_not_begin),
         cmocka_unit_test(limits_only_go_down),
         cmocka_unit_test(large_file_is_an_error_not_a_signal),
         cmocka_unit_test(processor_time_ends),
