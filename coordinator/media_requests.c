@@ -129,6 +129,7 @@ struct media_run *media_stitch_start(struct media_children *c, const struct medi
     if (stitch->manifest != NULL) add_option(&w, "--manifest", xstrdup(manifest));
     for (int i = 0; i < stitch->segment_count; i++)
         add_word(&w, xstrdup(stitch->segments[i]));
+    (void)unlink(stitch->out); /* one that was killed may not be gone yet, and writes to it */
     struct media_run *r = media_run_add(c, MEDIA_VIDEO, w.items, done, context);
     if (stitch->comment != NULL) media_run_file(r, comment, stitch->comment);
     if (stitch->manifest != NULL) media_run_file(r, manifest, stitch->manifest);

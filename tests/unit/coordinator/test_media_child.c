@@ -59,6 +59,25 @@ static void test_no_program(void **state)
     free(out);
 }
 
+/* Another process may still have it open: what it writes must not get into this video. */
+static void test_a_video_is_a_new_file(void **state)
+{
+    char *program = script(state, "while [ \"$1\" != --out ]; do shift; done; echo new >\"$2\";"
+                                  "echo '{\"ok\":true}'");
+    char *out = ground_path(state, "out.mp4"), *other = ground_path(state, "other");
+    ground_write_text(out, "old");
+    assert_int_equal(link(out, other), 0);
+    assert_int_equal(stitch(program, out, NULL, 5000).outcome, MEDIA_OK);
+    struct buf made = ground_read(out), left = ground_read(other);
+    assert_memory_equal(made.data, "new\n", 4);
+    assert_memory_equal(left.data, "old", 3);
+    buf_finish(&made);
+    buf_finish(&left);
+    free(other);
+    free(out);
+    free(program);
+}
+
 /* A video without its recipe is never made. */
 static void test_no_place_for_the_comment(void **state)
 {
@@ -311,6 +330,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ground_test(test_no_program),
+        ground_test(test_a_video_is_a_new_file),
         ground_test(test_no_place_for_the_comment),
         ground_test(test_answers),
         ground_test(test_over_the_limit),
