@@ -26,6 +26,12 @@ int64_t clock_wall_ms(void)
     return read_ns(CLOCK_REALTIME) / NS_PER_MS;
 }
 
+int clock_compare(const struct timespec *a, const struct timespec *b)
+{
+    if (a->tv_sec != b->tv_sec) return a->tv_sec < b->tv_sec ? -1 : 1;
+    return (a->tv_nsec > b->tv_nsec) - (a->tv_nsec < b->tv_nsec);
+}
+
 void clock_wall_text(int64_t wall_ms, char out[CLOCK_TEXT_SIZE])
 {
     if (wall_ms < 0) wall_ms = 0;

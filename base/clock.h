@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #define NS_PER_US INT64_C(1000)
 #define NS_PER_MS INT64_C(1000000)
@@ -12,6 +13,9 @@
 
 int64_t clock_now_ns(void);  /* CLOCK_MONOTONIC */
 int64_t clock_wall_ms(void); /* Unix time in milliseconds */
+
+/* For qsort: below 0 when `a` is earlier. */
+int clock_compare(const struct timespec *a, const struct timespec *b);
 
 /* "2026-11-24T10:00:00.123Z"; out needs CLOCK_TEXT_SIZE bytes. */
 #define CLOCK_TEXT_SIZE 25

@@ -220,6 +220,11 @@ static bool read_fd(int fd, size_t limit_bytes, const char *path, struct buf *ou
     return true;
 }
 
+void path_touch(const char *path)
+{
+    (void)utimensat(AT_FDCWD, path, NULL, 0);
+}
+
 static uint64_t folder_bytes(const char *folder)
 {
     char **names;

@@ -31,6 +31,9 @@ bool path_make_folders(const char *path, mode_t mode,
 bool path_remove_tree(const char *path,
                       struct error *err); /* missing is fine; never follows a symbolic link */
 
+/* It was used now (its time of modification); what cannot be touched stays as old as it was. */
+void path_touch(const char *path);
+
 /* Sizes of all regular files in and below a folder; what cannot be looked at counts as nothing. */
 uint64_t path_tree_bytes(const char *path);
 

@@ -60,6 +60,7 @@ bool shell_is_well(const struct coordinator *c, struct error *err)
 void shell_note_event(struct coordinator *c, const char *batch)
 {
     struct batch_brief info;
+    if (c->feed.count == 0) return;
     const bool is_known = c->farm != NULL && farm_batch_brief(c->farm, batch, &info);
     feed_note(&c->feed, batch, is_known ? info.owner : "");
 }

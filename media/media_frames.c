@@ -69,12 +69,6 @@ static bool fill(struct frames_job *job, struct source *s, struct error *err)
     return true;
 }
 
-/* Whoever asked gives it a name that is believed from then on, power cut or not. */
-static bool fsync_written(const struct frames_job *job, struct error *err)
-{
-    return fsync(job->fd) == 0 || error_set_errno(err, errno, "cannot write %s", job->out_path);
-}
-
 static bool convert_file(struct frames_job *job, const char *path, struct error *err)
 {
     struct source *s = source_open(path, err);
@@ -86,7 +80,8 @@ static bool convert_file(struct frames_job *job, const char *path, struct error 
         ok = job->fd >= 0 || error_set_errno(err, errno, "cannot write %s", job->out_path);
     }
     digest_begin(&job->digest);
-    ok = ok && fill(job, s, err) && fsync_written(job, err);
+    /* whoever asked gives it a name that is believed from then on, power cut or not */
+    ok = ok && fill(job, s, err) && path_fsync_fd(job->fd, job->out_path, err);
     if (job->fd >= 0 && close(job->fd) != 0 && ok)
         ok = error_set_errno(err, errno, "cannot write %s", job->out_path);
     if (!ok && job->fd >= 0) (void)unlink(job->out_path);

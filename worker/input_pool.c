@@ -1,13 +1,13 @@
 #include "worker/input_pool.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/table.h"
@@ -52,11 +52,6 @@ static char *path_of(const struct input_pool *in, const struct digest *digest, c
     return xasprintf("%s/%s%s", in->folder, hex, suffix);
 }
 
-static void touch(const char *path)
-{
-    (void)utimensat(AT_FDCWD, path, NULL, 0);
-}
-
 /* Where what is wanted stands when it is ready. */
 static char *path_of_wanted(const struct input_pool *in, const struct input_wanted *w)
 {
@@ -85,7 +80,7 @@ char *input_pool_find(struct input_pool *in, const struct digest *key)
     const struct entry *e = table_get(&in->entries, key->bytes, DIGEST_BYTES);
     char *path = e ? path_of_wanted(in, &e->wanted) : NULL;
     if (path && stands(path, &e->wanted)) {
-        touch(path);
+        path_touch(path);
         return path;
     }
     free(path);
@@ -115,8 +110,7 @@ struct cached {
 static int by_age(const void *a, const void *b)
 {
     const struct cached *x = a, *y = b;
-    if (x->used.tv_sec != y->used.tv_sec) return x->used.tv_sec < y->used.tv_sec ? -1 : 1;
-    return (x->used.tv_nsec > y->used.tv_nsec) - (x->used.tv_nsec < y->used.tv_nsec);
+    return clock_compare(&x->used, &y->used);
 }
 
 /* Every file of the folder; those that are held have no path. */
@@ -235,7 +229,7 @@ static void convert(struct input_pool *in)
     struct error err = {0};
     const struct input_wanted *w = &in->first->wanted;
     char *source = path_of(in, &w->file, ""), *out = path_of_wanted(in, w);
-    touch(source);
+    path_touch(source);
     struct input_convert_options options = {.program = in->media,
                                             .source = source,
                                             .out = out,

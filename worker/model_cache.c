@@ -318,7 +318,7 @@ static const char *own_folder_of(const struct model_cache *c)
 static void note_use(const struct model_cache *c, const char *folder)
 {
     char *parent = path_dirname(folder);
-    if (strcmp(parent, own_folder_of(c)) == 0) model_room_touch(folder);
+    if (strcmp(parent, own_folder_of(c)) == 0) path_touch(folder);
     free(parent);
 }
 

@@ -17,7 +17,6 @@
 #include "base/xalloc.h"
 #include "proto/codec.h"
 #include "proto/limits.h"
-#include "worker/model_room.h"
 
 #define WINDOW_PIECES 8
 #define LOOK_MS 1000
@@ -237,7 +236,7 @@ static bool has_room(struct model_fetch *f, struct error *err)
     if (!path_make_folders(f->part, 0700, err) ||
         !path_free_bytes(f->part, &available, &total, err))
         return false;
-    model_room_touch(f->part);
+    path_touch(f->part);
     if (available >= needed || f->host.make_room(f->host.context, needed - available)) return true;
     char text[32];
     text_size(f->files.total_bytes, text, sizeof text);

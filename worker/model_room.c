@@ -1,11 +1,11 @@
 #include "worker/model_room.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/text.h"
@@ -51,10 +51,8 @@ static void add(struct stored_list *list, const char *folder, const char *name)
 
 static int by_age(const void *a, const void *b)
 {
-    const struct timespec *x = &((const struct stored *)a)->used;
-    const struct timespec *y = &((const struct stored *)b)->used;
-    if (x->tv_sec != y->tv_sec) return x->tv_sec < y->tv_sec ? -1 : 1;
-    return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
+    const struct stored *x = a, *y = b;
+    return clock_compare(&x->used, &y->used);
 }
 
 /* Least recently used first. */
@@ -77,11 +75,6 @@ static void finish(struct stored_list *list)
     for (size_t i = 0; i < list->count; i++)
         free(list->items[i].path);
     free(list->items);
-}
-
-void model_room_touch(const char *path)
-{
-    (void)utimensat(AT_FDCWD, path, NULL, 0);
 }
 
 /* ---- removing ---- */

@@ -13,7 +13,6 @@
 
 typedef bool (*model_room_needs)(void *context, const struct digest *digest);
 
-void model_room_touch(const char *path);
 /* Removes parts that nobody went on with. */
 void model_room_tidy(const char *folder);
 /* Removes least recently used models and parts that are not needed, until they were of so many

@@ -101,7 +101,7 @@ static void what_was_used_since_stays(void **state)
     put(&s, 'a', "", 30);
     put(&s, 'b', "", 20);
     char *path = path_of(&s, 'a', "");
-    model_room_touch(path);
+    path_touch(path);
     free(path);
     assert_true(model_room_make(s.folder, 1, needs, &s));
     assert_true(is_there(&s, 'a', ""));
