@@ -23,7 +23,7 @@ static void print_workers(const Farm__Status *s)
            output_colour(1, COLOUR_NONE), s->workers_busy, s->workers_idle);
     for (size_t i = 0; i < sizeof rare / sizeof rare[0]; i++)
         if (rare[i].count > 0) printf(", %u %s", rare[i].count, rare[i].state);
-    printf("; %u slots\n", s->slots);
+    printf("; %u slot%s\n", s->slots, s->slots == 1 ? "" : "s");
 }
 
 static void print_status(const struct call *call, const Farm__Envelope *e)

@@ -49,6 +49,12 @@ static struct message *ask_create(const struct call *call, struct zclient *clien
     return answer;
 }
 
+static bool is_worker(const struct call *call)
+{
+    const char *role = call_option(call, "role");
+    return !role || strcmp(role, "worker") == 0;
+}
+
 /* Words for people on stderr: stdout is the token alone. */
 static void print_ready(const char *text, bool worker)
 {
@@ -76,17 +82,19 @@ static int run_create(struct call *call)
               call_number(call, "uses", 1, LIMIT_TOKEN_USES, &uses, &err);
     if (ok && (ttl_ns < NS_PER_S || ttl_ns / NS_PER_S > LIMIT_TOKEN_TTL_S))
         ok = error_set(&err, ERROR_USAGE, "--ttl: from 1s to 366d");
+    if (ok && call_has(call, "ephemeral") && !is_worker(call))
+        ok = error_set(&err, ERROR_USAGE,
+                       "--ephemeral is for workers: a person's key stays until "
+                       "`zoe key revoke`");
     if (!ok) return call_fail(call, &err);
     struct zclient *client = client_connect(call, TARGET_START_IF_FOLDER, &err);
     struct message *answer = client ? ask_create(call, client, ttl_ns, uses, &err) : NULL;
     const Farm__TokenCreated *m = answer ? answer->envelope->token_created : NULL;
-    const char *role = call_option(call, "role");
     if (m && call->json)
         output_print_message(&m->base, "zoe.token_created.v1");
     else if (m)
         puts(m->token);
-    if (m && !call->json && !call->quiet)
-        print_ready(m->token, !role || strcmp(role, "worker") == 0);
+    if (m && !call->json && !call->quiet) print_ready(m->token, is_worker(call));
     int code = m ? 0 : call_fail(call, &err);
     message_free(answer);
     if (client) zclient_close(client);

@@ -95,6 +95,10 @@ static void look_at_status(struct doctor *d, const char *url, const Farm__Status
     if (s->workers == 0 || s->workers == s->workers_away)
         DOCTOR_SAY(d, WARN, "farm", url, "start a worker; `zoe worker list` tells of each",
                    "no worker is there");
+    else if (s->workers_quarantined == s->workers - s->workers_away)
+        DOCTOR_SAY(d, FAIL, "farm", url,
+                   "`zoe explain WORKER` says why of each, `zoe worker readmit`",
+                   "every worker that is there is in quarantine: nothing is rendered");
     if (s->refused_keys > 0)
         DOCTOR_SAY(
             d, WARN, "farm", url, "`zoe worker allow` or `zoe client allow`, if they are yours",

@@ -67,14 +67,15 @@ static void say(struct supervisor *s, const char *words)
 
 /* ---- children ---- */
 
+/* In a child of `parent`. */
 _Noreturn static void become(const char *bin, const char *program, char *const arguments[],
-                             int stdout_fd)
+                             int stdout_fd, pid_t parent)
 {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() == 1) _exit(127); /* the supervisor went before the line above */
+    if (getppid() != parent) _exit(127); /* the supervisor went before the line above */
     if (stdout_fd >= 0) dup2(stdout_fd, 1);
     char *path = path_join(bin, program);
     execv(path, arguments);
@@ -130,8 +131,9 @@ static void start_coordinator(struct supervisor *s)
                                s->options->leave_when_idle ? "--leave-after-idle" : NULL,
                                IDLE_SECONDS,
                                NULL};
+    const pid_t self = getpid();
     pid_t pid = fork();
-    if (pid == 0) become(s->bin, "zoe-coordinator", arguments, ends[1]);
+    if (pid == 0) become(s->bin, "zoe-coordinator", arguments, ends[1], self);
     mark_started(&s->coordinator, pid);
     free(arguments[4]);
     free(arguments[6]);
@@ -171,8 +173,9 @@ static void start_worker(struct supervisor *s, int index)
                                "--leave-after",
                                WORKER_LEAVE_SECONDS,
                                NULL};
+    const pid_t self = getpid();
     pid_t pid = fork();
-    if (pid == 0) become(s->bin, "zoe-worker", arguments, -1);
+    if (pid == 0) become(s->bin, "zoe-worker", arguments, -1, self);
     mark_started(&s->workers[index], pid);
     free(shipped);
     free(farms);

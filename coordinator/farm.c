@@ -255,12 +255,14 @@ static bool lacks_inputs(const struct attempt *a)
 
 /* Somebody else may be able to begin it at once, but hardly so when its inputs are lacking: they
  * may be damaged, or out of everybody's reach for a while. Many tasks may start from one file. */
-static int64_t wait_after_return(struct task *t, bool lacks)
+static int64_t wait_after_return(struct task *t, bool lacks, const char *message)
 {
     static const int64_t waits_ns[] = {0, 2 * NS_PER_S, 10 * NS_PER_S, 60 * NS_PER_S,
                                        300 * NS_PER_S};
     const uint32_t last = sizeof(waits_ns) / sizeof(waits_ns[0]) - 1, at = t->returns + lacks;
     t->returns++;
+    free(t->return_message);
+    t->return_message = xstrdup(message);
     return waits_ns[at < last ? at : last];
 }
 
@@ -281,11 +283,11 @@ static void give_back(struct farm *f, struct attempt *a, enum attempt_end end, i
 }
 
 /* Nobody asked for it back. What was canceled is still there: at once it would be so again. */
-static int64_t note_return(struct attempt *a)
+static int64_t note_return(struct attempt *a, const char *message)
 {
     const bool lacks = lacks_inputs(a);
     if (!lacks) a->worker->crowded = true;
-    return wait_after_return(a->task, lacks);
+    return wait_after_return(a->task, lacks, message);
 }
 
 void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key *key,
@@ -300,7 +302,7 @@ void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key
     struct attempt *a = attempt_find(f, w, key);
     if (a == NULL || a->upload != NULL) return;
     const bool is_unasked = reason == HAND_BACK_RECALLED && !a->recalled;
-    const int64_t wait_ns = is_unasked ? note_return(a) : 0;
+    const int64_t wait_ns = is_unasked ? note_return(a, message) : 0;
     note_refusal(f, a, reason, now_ns);
     give_back(f, a, end_of_refusal(reason), wait_ns, message, now_ns);
 }
@@ -310,7 +312,8 @@ void farm_not_sent(struct farm *f, uint64_t session, const struct attempt_key *k
 {
     struct attempt *a = attempt_of(f, session, key, now_ns);
     if (a == NULL || a->upload != NULL) return;
-    give_back(f, a, END_HANDED_BACK, wait_after_return(a->task, lacks_inputs(a)), message, now_ns);
+    const int64_t wait_ns = wait_after_return(a->task, lacks_inputs(a), message);
+    give_back(f, a, END_HANDED_BACK, wait_ns, message, now_ns);
 }
 
 void farm_ended(struct farm *f, uint64_t session, const struct farm_ended *ended, int64_t now_ns)

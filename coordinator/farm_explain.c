@@ -132,6 +132,9 @@ static void say_retry(struct explanation *out, const struct farm *f, const struc
     const int64_t left_ns = t->again.node.deadline_ns + f->timers.stretched_ns - now_ns;
     out->code = "retry_wait";
     say(out, "%sfor its next try in %s", after(out, "waits "), age_text(left_ns, age));
+    if (t->returns > 0)
+        say(out, "; it came back %u times before it could begin, the last: %.200s",
+            (unsigned)t->returns, t->return_message);
 }
 
 static bool say_missing_input(struct explanation *out, const struct work *w, uint32_t number)

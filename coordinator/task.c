@@ -149,6 +149,7 @@ void task_free(struct farm *f, struct task *t)
     opinion_close(f, t);
     free(t->checkpoint.fingerprint);
     free(t->last_message);
+    free(t->return_message);
     free(t);
 }
 

@@ -36,7 +36,8 @@ struct task {
     uint32_t attempts;
     uint32_t counted;
     uint32_t losses;
-    uint32_t returns; /* times that it came back unasked: it could not begin where it was */
+    uint32_t returns; /* times that it came back unasked: it could not begin where it was, ... */
+    char *return_message; /* ... and what the last said; NULL = none. In memory only */
     struct blame blamed[RETRY_DISTINCT_WORKERS];
     uint32_t blamed_count;
     enum attempt_end last_end; /* the last one that counted, END_LIVE = none, ... */

@@ -40,6 +40,15 @@ class Words(unittest.TestCase):
                 done = subprocess.run([BIN / program, flag, level, "--version"], capture_output=True, text=True, timeout=60)
                 self.assertEqual(done.returncode, code, (program, flag, done.stderr))
 
+    def test_servers_have_manuals_that_know_every_option(self):
+        for program in ("zoe-coordinator", "zoe-worker"):
+            page = (pathlib.Path(__file__).parents[2] / "docs" / "man" / f"{program}.1").read_text()
+            said = subprocess.run([BIN / program, "--help"], capture_output=True, text=True, timeout=60).stdout
+            words = set(re.findall(r"--([a-z][a-z-]+)", said))
+            self.assertGreater(len(words), 9)
+            for word in words:
+                self.assertRegex(page, rf"(Fl|,) -{word}\b", program)
+
     def test_no_farm_is_exit_3(self):
         with Farm() as farm:
             done = farm.run("status")

@@ -41,6 +41,9 @@ class Doctor(unittest.TestCase):
             self.assertRegex(self.of_the_farm(report), "not looked at: .*w1 is no coordinator's folder")
             report = self.look(farm, 0)  # the farm by ZOE_COORDINATOR
             self.assertIn("reached as admin", self.of_the_farm(report))
+            farm.zoe("worker", "quarantine", "w1", "--reason", "its fan is loud")
+            self.assertIn("every worker that is there is in quarantine", self.of_the_farm(self.look(farm, 1)))
+            farm.zoe("worker", "readmit", "w1")
             farm.kill_coordinator()
             self.assertRegex(self.of_the_farm(self.look(farm, 0, "--state", farm.state)), "not looked at: .*coordinator that does not run")
 

@@ -108,6 +108,9 @@ class Workers(unittest.TestCase):
                 done = farm.run("token", "create", "--endpoint", endpoint)
                 self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertIn("tcp://HOST:PORT", done.stderr)
+            done = farm.run("token", "create", "--role", "submit", "--ephemeral")
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("--ephemeral is for workers", done.stderr)
             farm.zoe("token", "revoke", listed[0]["id"])
             self.assertEqual(farm.zoe("token", "list", json_out=True)["tokens"], [])
 
@@ -196,7 +199,7 @@ class People(unittest.TestCase):
                 farm.zoe("worker", "quarantine", "w1", "--reason", reason)
                 self.assertEqual((shown()["reason"], shown()["by"]), (reason, "admin"))
                 self.assertIn(reason, str(farm.zoe("audit", json_out=True)["entries"][-1]))
-            self.assertIn(" 0 busy, 0 idle, 1 quarantined; 1 slots\n", farm.zoe("status"))
+            self.assertIn(" 0 busy, 0 idle, 1 quarantined; 1 slot\n", farm.zoe("status"))
             self.assertEqual(farm.zoe("status", json_out=True)["workers_quarantined"], 1)
             self.assertIn("by admin: it smells of smoke", farm.zoe("worker", "show", "w1"))
             before = count()

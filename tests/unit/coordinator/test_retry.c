@@ -214,16 +214,24 @@ static void what_cannot_be_fetched_waits_longer_each_time(void **state)
     struct hand *w;
     struct attempt_key key;
     struct explanation why;
+    char words[80];
     struct field *s = with_one_running(&w, &key);
     for (size_t i = 0; i < sizeof(waits_s) / sizeof(waits_s[0]); i++) {
         const struct farm_held at = {.attempt = key, .phase = PHASE_FETCHING};
         farm_progress(s->f, w->session, &at, s->now_ns);
-        field_hand_back(s, w, &key, HAND_BACK_RECALLED);
+        farm_handed_back(s->f, w->session, &key, HAND_BACK_RECALLED, "its picture is lost",
+                         s->now_ns);
+        field_turn(s);
         check_counts(s, 0, 0, 0);
         assert_true(farm_explain_worker(s->f, "w1", "", s->now_ns, &why));
         assert_string_equal(why.code, "no_work");
         assert_true(farm_explain_clip(s->f, BATCH, 0, s->now_ns, &why));
         assert_string_equal(why.code, "retry_wait");
+        (void)snprintf(words, sizeof(words),
+                       "came back %zu times before it could begin, the last: "
+                       "its picture is lost",
+                       i + 1);
+        if (strstr(why.line, words) == NULL) fail_msg("%s", why.line);
         field_forget(s);
         field_run(s, waits_s[i] * NS_PER_S - 1);
         assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
