@@ -48,6 +48,12 @@ int fsync(int fd)
     return (int)syscall(SYS_fsync, fd);
 }
 
+ssize_t write(int fd, const void *data, size_t size)
+{
+    if (is_watched(fd)) note("write\n");
+    return syscall(SYS_write, fd, data, size);
+}
+
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
 {
     if (is_watched(fd)) note("write\n");

@@ -19,8 +19,6 @@ SMALL = ["--model", "pattern", "--frames", "6", "--steps", "4"]
 COORDINATOR_POINTS = ["store.before_commit", "store.after_commit", "submit.accepted", "artifact.renamed", "publish.stitched", "publish.committed", "publish.renamed_sidecar",
                       "publish.renamed_video", "publish.folder_synced", "publish.published"]
 
-LOSES_A_SYNC = BIN.parent / "tests" / "libzoe_sync.so"
-
 undisturbed = {}
 
 
@@ -131,22 +129,6 @@ class Faults(unittest.TestCase):
                         self.assertTrue(accepted["existed"])
                     self.finish(farm, accepted, orphans=2)
                     self.assertEqual(len(farm.zoe("batch", "list", json_out=True)["batches"]), 1)
-
-    @unittest.skipUnless(LOSES_A_SYNC.exists(), "the target zoe_sync is not built")
-    def test_a_result_whose_sync_failed_is_sent_again(self):
-        """Linux tells of what it could not write once: the next sync of the same bytes is fine, and proves nothing."""
-        with Farm() as farm:
-            log = farm.folder / "syncs"
-            farm.start_coordinator(env={"LD_PRELOAD": str(LOSES_A_SYNC), "ZOE_SYNC_FAILS": "/artifacts/tmp/", "ZOE_SYNC_LOG": str(log),
-                                        "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
-            farm.start_worker("w1")
-            accepted = farm.submit(LINES[:1], *SMALL)
-            farm.wait(accepted["batch"])
-            self.assertEqual(farm.batch(accepted["batch"])["attempts"], 1)
-            lines = log.read_text().split()
-            after = lines[lines.index("lost") + 1:]
-            self.assertEqual(after.count("sync"), 1)
-            self.assertGreater(after.index("sync"), 0, "it was synced again and nothing else")
 
     def test_a_result_that_cannot_be_checked_is_rendered_again(self):
         """A child that fails by its own words, as often as it is asked about the first result. Of bytes that are right it is the result's fault; of others our disk's."""
