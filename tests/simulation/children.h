@@ -76,7 +76,8 @@ static inline void hashed(struct world *w, const struct work *k)
     struct attempt_key key = {.task = k->job.task, .fence = k->job.worker_fence};
     struct temp *t = world_temp(w, k->worker, &key, false);
     if (t == NULL) return;
-    if (accident(w, UPLOAD_SYNC_FAILS, 20)) {
+    /* A liar's later offer may have left none. */
+    if (t->output_count > 0 && accident(w, UPLOAD_SYNC_FAILS, 20)) {
         disk_loses(w, k, t);
         return;
     }
