@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/disk.h"
 #include "base/fault.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/xalloc.h"
 #include "coordinator/credit_window.h"
 #include "coordinator/intake.h"
@@ -20,7 +22,8 @@
 
 #define UPLOAD_PREFIX "input."
 #define UPLOAD_NAME_SIZE 96
-#define DEATHS_MAX 2 /* M1 */
+#define DEATHS_MAX 2         /* M1 */
+#define INPUT_RESERVE_LOWS 4 /* times what is low */
 
 enum input_state { RECEIVING, SEALING, CHECKING };
 
@@ -314,11 +317,37 @@ static bool has_place(const struct inputs *in, const char *owner, struct error *
                      "too many files of this owner are on their way: try again");
 }
 
+static uint64_t on_their_way(const struct inputs *in)
+{
+    uint64_t bytes = 0;
+    for (const struct transfer *t = in->first; t != NULL; t = t->next)
+        bytes += t->window.size_bytes - t->window.received;
+    return bytes;
+}
+
+/* Files count in no limit of their owner: they must not be able to bring the disk so low that
+ * nobody's work goes on (D1). */
+static bool leaves_room(struct inputs *in, uint64_t size_bytes, struct error *err)
+{
+    uint64_t available = 0, total = 0;
+    char size[32], kept[32];
+    if (!artifacts_free(in->c->artifacts, &available, &total, NULL)) return true;
+    const uint64_t reserve = INPUT_RESERVE_LOWS * disk_low_bytes(total);
+    const uint64_t wanted = on_their_way(in) + size_bytes;
+    if (available >= reserve && available - reserve >= wanted) return true;
+    text_size(size_bytes, size, sizeof(size));
+    text_size(reserve, kept, sizeof(kept));
+    return error_set(err, ERROR_REFUSED,
+                     "no room for a file of %s: the last %s of the farm's disk are kept for "
+                     "results; free space there, or remove batches that are over",
+                     size, kept);
+}
+
 static bool begin(struct inputs *in, const struct listener *asker, const char *owner,
                   const struct input_record *wanted, struct error *err)
 {
     struct coordinator *c = in->c;
-    if (!has_place(in, owner, err)) return false;
+    if (!has_place(in, owner, err) || !leaves_room(in, wanted->size_bytes, err)) return false;
     struct transfer *t = xcalloc(1, sizeof(*t));
     *t = (struct transfer){.all = in,
                            .owner = xstrdup(owner),
