@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/fault.h"
 #include "base/path.h"
 #include "base/table.h"
 #include "base/xalloc.h"
@@ -198,17 +199,29 @@ static void remember(void *context, const struct store_batch *b, const struct ba
     table_set_text(&l->folders, k->folder, l);
 }
 
+/* The list of batches is hours old in the end, and the farm works: one that was removed since has
+ * no files any more. */
+static bool is_still_there(struct look *l, const struct known *k)
+{
+    struct error err = {0};
+    bool there = true;
+    return !store_has_batch(l->s, k->id, &there, &err) || there;
+}
+
 static void check_prompts(struct look *l, const struct known *k)
 {
     struct error err = {0};
     uint64_t prompts = 0, clips = 0;
     uint32_t groups = 0;
-    if (!prompts_totals(l->prompts, k->id, &prompts, &clips, &groups, &err))
+    const bool ok = prompts_totals(l->prompts, k->id, &prompts, &clips, &groups, &err);
+    const bool same = prompts == k->prompts && clips == k->clips && groups == k->groups;
+    if ((ok && same) || !is_still_there(l, k)) return;
+    if (!ok)
         findings_add(l->f, FINDING_FAIL, "prompts", k->id,
                      "put prompts/ID.prompts back from a copy: its batch's folder holds it as "
                      "recipes.prompts, and `zoe recover` takes it from there",
                      "%s", err.message);
-    else if (prompts != k->prompts || clips != k->clips || groups != k->groups)
+    else
         findings_add(l->f, FINDING_FAIL, "prompts", k->id, TREE_FIX,
                      "its prompts file is of another batch");
 }
@@ -216,7 +229,7 @@ static void check_prompts(struct look *l, const struct known *k)
 static void check_folder(struct look *l, const struct known *k)
 {
     char *about = xasprintf("%s/renders/%s/batch.json", l->options->state, k->folder);
-    if (!path_exists(about))
+    if (!path_exists(about) && is_still_there(l, k))
         findings_add(l->f, FINDING_WARN, "batches", k->id,
                      "nothing is lost but the means of `zoe recover`: take a backup",
                      "%s is missing", about);
@@ -232,6 +245,20 @@ static void check_batches(struct look *l)
     }
 }
 
+/* Asked now: a batch may have come since the list was read, and one that is being removed has its
+ * folder for a while. The disk comes last: what was removed has gone before its row. */
+static bool is_nobodys(struct look *l, const char *id, const char *renders, const char *name)
+{
+    struct error err = {0};
+    bool claimed = false;
+    if (table_get_text(&l->folders, name) != NULL) return false;
+    if (store_has_folder(l->s, id, name, &claimed, &err) && claimed) return false;
+    char *path = path_join(renders, name);
+    const bool stands = path_exists(path);
+    free(path);
+    return stands;
+}
+
 /* A folder that looks like a batch's, but is none's. */
 static void check_strangers(struct look *l)
 {
@@ -241,7 +268,7 @@ static void check_strangers(struct look *l)
     (void)path_list(renders, &names, &count, NULL);
     for (size_t i = 0; i < count; i++) {
         (void)snprintf(id, sizeof id, "%s", names[i]);
-        if (!id_is_batch(id) || table_get_text(&l->folders, names[i]) != NULL) continue;
+        if (!id_is_batch(id) || !is_nobodys(l, id, renders, names[i])) continue;
         if (findings_many_next(&l->strangers))
             findings_add(l->f, FINDING_WARN, "batches", names[i],
                          "`zoe recover` takes it in; or remove the folder",
@@ -275,6 +302,7 @@ void state_check_files(const struct state_check *options, struct store *s, struc
     check_artifacts(&l);
     if (!store_each_batch(s, remember, &l, &err))
         findings_add(f, FINDING_FAIL, "batches", "", NULL, "%s", err.message);
+    fault_point("check.listed");
     check_batches(&l);
     check_strangers(&l);
     tell_rest(f, "artifacts", &l.artifacts);

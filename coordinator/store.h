@@ -152,6 +152,11 @@ bool store_each_batch(struct store *s,
                       void (*each)(void *context, const struct store_batch *batch,
                                    const struct batch_record *record),
                       void *context, struct error *err);
+/* Whether there is such a batch now. */
+bool store_has_batch(struct store *s, const char *batch, bool *out, struct error *err);
+/* Whether this folder in renders/ is that batch's, or waits to be removed with what it was. */
+bool store_has_folder(struct store *s, const char *batch, const char *folder, bool *out,
+                      struct error *err);
 bool store_each_page(struct store *s, const char *batch,
                      void (*each)(void *context, uint32_t index, const uint8_t *states,
                                   size_t size),

@@ -344,6 +344,28 @@ bool store_each_batch(struct store *s,
     return row == 0;
 }
 
+static bool read_has(struct store *s, sqlite3_stmt *stmt, bool *out, struct error *err)
+{
+    const int row = stmt != NULL ? store_db_next(s, stmt, err) : -1;
+    *out = row == 1;
+    if (row == 1) store_db_done(stmt);
+    return row >= 0;
+}
+
+bool store_has_batch(struct store *s, const char *batch, bool *out, struct error *err)
+{
+    static const char sql[] = "SELECT 1 FROM batch WHERE id = ?1";
+    return read_has(s, STORE_QUERY(s, err, sql, store_text(batch)), out, err);
+}
+
+bool store_has_folder(struct store *s, const char *batch, const char *folder, bool *out,
+                      struct error *err)
+{
+    static const char sql[] = "SELECT 1 FROM spec WHERE batch = " BATCH_NUMBER " AND folder = ?2"
+                              " UNION ALL SELECT 1 FROM removal WHERE id = ?1 AND folder = ?2";
+    return read_has(s, STORE_QUERY(s, err, sql, store_text(batch), store_text(folder)), out, err);
+}
+
 bool store_each_page(struct store *s, const char *batch,
                      void (*each)(void *context, uint32_t index, const uint8_t *states,
                                   size_t size),

@@ -256,6 +256,39 @@ class Upkeep(unittest.TestCase):
             farm.wait(batch)
         return batches
 
+    def check_held(self, farm, point, meanwhile):
+        """A deep check of a running farm that stands at `point` while `meanwhile()` happens: (exit code, what it says)."""
+        check = subprocess.Popen([BIN / "zoe-coordinator", "check", "--deep", "--state", farm.state, "--json"], env=dict(farm.env, ZOE_FAULT_STOP=point), stdout=subprocess.PIPE, text=True)
+        try:
+            self.assertTrue(os.WIFSTOPPED(os.waitpid(check.pid, os.WUNTRACED)[1]), "it stands there")
+            meanwhile()
+        finally:
+            check.send_signal(signal.SIGCONT)
+            said = json.loads(check.communicate()[0])
+        return check.returncode, said
+
+    def test_a_check_while_batches_come_and_go(self):
+        """A deep check takes hours: what it has listed may have gone by then, and what is there may be newer than the list."""
+        with Farm() as farm:
+            going, staying = self.ended(farm, "going", "staying")
+            came = []
+
+            def meanwhile():
+                farm.zoe("batch", "remove", going)
+                eventually(lambda: not list((farm.state / "renders").glob(f"{going}*")), 30, "its files go")
+                came.append(farm.submit(PROMPTS[2:4], *FAST, "--name", "came")["batch"])
+                farm.wait(came[0])
+            code, said = self.check_held(farm, "check.listed", meanwhile)
+            self.assertEqual([f for f in said["findings"] if f["level"] != "ok"], [])
+            self.assertEqual(code, 0)
+            # What is wrong with a batch that is still there is said as before, and so is a folder that is nobody's.
+            (farm.state / "renders" / f"{going}-going").mkdir()
+            (farm.state / "renders" / f"{staying}-best").mkdir()
+            (farm.state / "prompts" / f"{staying}.prompts").rename(farm.folder / "aside")
+            said = json.loads(farm.zoe("coordinator", "check", "--deep", "--state", farm.state, "--json", code=1))
+            self.assertEqual(sorted((f["level"], f["topic"], f["where"]) for f in said["findings"] if f["level"] != "ok"),
+                             sorted([("fail", "prompts", staying), ("warn", "batches", f"{going}-going"), ("warn", "batches", f"{staying}-best")]))
+
     def test_how_long_a_batch_stays_is_not_forgotten(self):
         with Farm() as farm:
             kept, longer, other = self.ended(farm, "kept", "longer", "other")
