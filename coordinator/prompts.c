@@ -451,6 +451,61 @@ bool prompts_group_runs(struct prompts *p, const char *batch,
     return true;
 }
 
+/* ---- checking ---- */
+
+struct tally { /* of the blocks so far */
+    uint64_t offset, prompts, clips;
+};
+
+static bool groups_are_known(const struct prompts_file *f, const struct prompts_block *block)
+{
+    for (uint32_t i = 0; i < block->line_count; i++)
+        if (block->lines[i].group >= f->footer.group_count) return false;
+    return true;
+}
+
+/* Nothing lies between the blocks, so each byte of the file is in something that is checked. */
+static bool check_block(const struct prompts_file *f, uint32_t number, struct tally *sum,
+                        struct error *err)
+{
+    struct prompts_index entry;
+    struct prompts_block block;
+    index_entry(f, number, &entry);
+    if (!load_block(f, number, &block, err)) return false;
+    const bool ok = entry.offset == sum->offset && entry.first_prompt == sum->prompts &&
+                    entry.first_clip == sum->clips && groups_are_known(f, &block);
+    *sum = (struct tally){entry.offset + entry.size, sum->prompts + block.line_count,
+                          sum->clips + block.clips};
+    prompts_block_finish(&block);
+    return ok || error_set(err, ERROR_CORRUPT, "prompts block %u is not the one of its index",
+                           (unsigned)number);
+}
+
+static bool check_blocks(const struct prompts_file *f, struct error *err)
+{
+    char magic[PROMPTS_MAGIC_SIZE];
+    struct tally sum = {.offset = PROMPTS_MAGIC_SIZE};
+    if (!read_at(f->fd, 0, magic, sizeof magic, f->batch, err)) return false;
+    if (memcmp(magic, PROMPTS_MAGIC, sizeof magic) != 0)
+        return error_set(err, ERROR_CORRUPT, "its first bytes are not a prompts file's");
+    for (uint32_t number = 0; number < f->footer.block_count; number++)
+        if (!check_block(f, number, &sum, err)) return false;
+    return (sum.offset == f->footer.groups_offset && sum.prompts == f->footer.prompts &&
+            sum.clips == f->footer.clips) ||
+           error_set(err, ERROR_CORRUPT, "its blocks do not add up");
+}
+
+bool prompts_check(struct prompts *p, const char *batch, struct error *err)
+{
+    const struct prompts_file *f = find_file(p, batch, err);
+    if (f == NULL) return false;
+    if (check_blocks(f, err)) return true;
+    char *path = prompts_path(p, batch);
+    error_wrap(err, "%s", path);
+    free(path);
+    return false;
+}
+
 /* ---- removal ---- */
 
 static void forget(struct prompts *p, const char *batch)

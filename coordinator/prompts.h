@@ -87,6 +87,10 @@ json_t *prompts_recipe_of(struct prompts *p, const char *batch, const struct pro
 bool prompts_totals(struct prompts *p, const char *batch, uint64_t *prompts_out,
                     uint64_t *clips_out, uint32_t *groups_out, struct error *err);
 
+/* Reads all of the file, past the cache: every block is whole, and together they are what the
+ * totals say. ERROR_NOT_FOUND, ERROR_IO, ERROR_CORRUPT; the message names the file. */
+bool prompts_check(struct prompts *p, const char *batch, struct error *err);
+
 /* Which clips belong to which group, as runs in clip order: `each` gets (first clip, count, group),
  * neighbours already joined. Reads every block when there is more than one group. */
 bool prompts_group_runs(struct prompts *p, const char *batch,

@@ -156,7 +156,7 @@ bool rebuild_facts_read(const json_t *about, struct rebuild_facts *out, struct e
     const json_t *own = json_object_get(about, MEMBER);
     *out = (struct rebuild_facts){0};
     if (own == NULL)
-        return error_set(err, ERROR_INVALID,
+        return error_set(err, ERROR_VERSION,
                          WHAT ": no \"" MEMBER "\": written by a build that could not rebuild yet");
     bool ok =
         read_names(about, out, err) && read_numbers(about, out, err) && read_own(own, out, err);

@@ -11,6 +11,8 @@
 /* What the clips of a group have in common. */
 void submit_group_shape(const struct submit_group *group, struct shape *out);
 
+#define REBUILD_FILE_BYTES ((size_t)256 * 1024 * 1024) /* a batch.json has at most */
+
 struct rebuild_facts { /* texts borrowed */
     const char *key;   /* idempotency */
     bool default_key;
@@ -31,7 +33,8 @@ struct rebuild_facts { /* texts borrowed */
 void rebuild_facts_add(json_t *about, const struct rebuild_facts *facts,
                        const struct submit_result *result);
 /* Of a whole batch.json; texts live as long as `about`. ERROR_INVALID when something is missing or
- * makes no sense. Bytes from a disk that may be damaged: fuzzed. */
+ * makes no sense, ERROR_VERSION when a build wrote it that could not rebuild yet. Bytes from a disk
+ * that may be damaged: fuzzed. */
 bool rebuild_facts_read(const json_t *about, struct rebuild_facts *out, struct error *err);
 void rebuild_facts_finish(struct rebuild_facts *facts);
 

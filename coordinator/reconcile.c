@@ -13,7 +13,6 @@
 #include "coordinator/store_rebuild.h"
 #include "coordinator/tree.h"
 
-#define ABOUT_BYTES ((size_t)256 * 1024 * 1024)
 #define COMMIT_CLIPS 2000
 #define PROMPTS_BYTES ((size_t)4 * 1024 * 1024)
 #define GONE_FIX "put its prompts file back (prompts/ID.prompts) and run this again"
@@ -412,7 +411,7 @@ static json_t *read_about(const struct all *all, const char *name)
 {
     struct error err = {0};
     char *path = xasprintf("%s/%s/batch.json", all->renders, name);
-    json_t *about = json_parse_file(path, ABOUT_BYTES, &err);
+    json_t *about = json_parse_file(path, REBUILD_FILE_BYTES, &err);
     if (about == NULL)
         findings_add(all->r->findings, FINDING_FAIL, "batches", name, "put it back from a copy",
                      "not taken in: %s", err.message);

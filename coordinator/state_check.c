@@ -10,6 +10,8 @@
 #include "base/xalloc.h"
 #include "coordinator/prompts.h"
 #include "coordinator/publish.h"
+#include "coordinator/publish_sidecar.h"
+#include "coordinator/state_check_batch.h"
 
 #define SHOWN 20 /* of each kind */
 #define LOT 1000 /* clips in memory at once */
@@ -17,8 +19,17 @@
 #define RENDERED_AGAIN "start the coordinator: its task is rendered again"
 #define TREE_FIX                                                                                   \
     "put it back from a copy; or remove the batch (`zoe batch remove`) and submit it again"
-
-struct known;
+#define PROMPTS_GONE_FIX                                                                           \
+    "put prompts/ID.prompts back from a copy: its batch's folder holds it as recipes.prompts, "    \
+    "and `zoe recover` takes it from there"
+#define PROMPTS_FIX                                                                                \
+    "put it back from a backup (recipes.prompts in its batch's folder is most often the same "     \
+    "file); or copy prompts.txt or prompts.jsonl out of that folder, remove the batch (`zoe "      \
+    "batch remove`) and submit that file again"
+#define ABOUT_LACKS_FIX "nothing is lost but the means of `zoe recover`: take a backup"
+#define ABOUT_FIX                                                                                  \
+    "put it back from a copy; without one nothing is lost but the means of `zoe recover`: take a " \
+    "backup"
 
 struct look {
     const struct state_check *options;
@@ -27,7 +38,7 @@ struct look {
     struct prompts *prompts;
     struct findings_many artifacts, clips, strangers;
     uint64_t files, bytes;
-    struct known *batches;
+    struct state_check_batch *batches;
     size_t count, capacity;
     struct table folders; /* of batches */
 };
@@ -112,7 +123,7 @@ static void check_artifacts(struct look *l)
 struct clips {
     uint32_t from; /* where the next lot begins */
     struct clip_record items[LOT];
-    char *files[LOT];
+    char *files[LOT]; /* of the items */
     size_t count;
 };
 
@@ -121,8 +132,10 @@ static bool copy_clip(void *context, const struct clip_record *clip)
     struct clips *lot = context;
     lot->from = clip->clip + 1;
     if (clip->state != CLIP_PUBLISHED || clip->file[0] == '\0') return true; /* a report: a row */
+    lot->files[lot->count] = xstrdup(clip->file);
     lot->items[lot->count] = *clip;
-    lot->files[lot->count++] = xstrdup(clip->file);
+    lot->items[lot->count].file = lot->files[lot->count];
+    lot->count++;
     return lot->count < LOT;
 }
 
@@ -143,14 +156,31 @@ static void wrong_clip(struct look *l, const struct clip_record *clip, const cha
     findings_add(l->f, FINDING_FAIL, "clips", where, TREE_FIX, "%s: %s", path, wrong);
 }
 
-static void check_clip(struct look *l, const char *folder, const struct clip_record *clip,
-                       const char *file)
+/* A row has no digest of a sidecar: it is whole when it can be read and tells of this very file. */
+static const char *judge_sidecar(const struct look *l, const char *path,
+                                 const struct clip_record *clip)
 {
-    char *path = xasprintf("%s/renders/%s/%s", l->options->state, folder, file);
+    static const char *const words[] = {[SIDECAR_NONE] = "it is missing",
+                                        [SIDECAR_OURS] = "",
+                                        [SIDECAR_STALE] = "it tells of other bytes than its clip's",
+                                        [SIDECAR_FOREIGN] = "it is damaged, or another clip's"};
+    enum sidecar_kind kind = SIDECAR_NONE;
+    struct publish_target t = {.batch = clip->batch, .clip = clip->clip};
+    struct error err = {0};
+    const char *wrong = judge(l, path, clip->sidecar_bytes, NULL);
+    if (wrong[0] != '\0' || !l->options->deep) return wrong;
+    if (!output_kind_of_path(clip->file, &t.output)) return "its clip's file is of no known kind";
+    if (!publish_sidecar_look(path, &t, &clip->sha256, &kind, &err)) return "it cannot be read";
+    return words[kind];
+}
+
+static void check_clip(struct look *l, const char *folder, const struct clip_record *clip)
+{
+    char *path = xasprintf("%s/renders/%s/%s", l->options->state, folder, clip->file);
     const char *dot = strrchr(path, '.');
     char *sidecar = xasprintf("%.*s.json", dot ? (int)(dot - path) : (int)strlen(path), path);
     wrong_clip(l, clip, path, judge(l, path, clip->size_bytes, &clip->sha256));
-    wrong_clip(l, clip, sidecar, judge(l, sidecar, clip->sidecar_bytes, NULL));
+    wrong_clip(l, clip, sidecar, judge_sidecar(l, sidecar, clip));
     l->files += 2;
     l->bytes += clip->size_bytes + clip->sidecar_bytes;
     free(path);
@@ -166,7 +196,7 @@ static void check_clips(struct look *l, const char *batch, const char *folder)
         if (!store_each_clip(l->s, batch, lot->from, false, copy_clip, lot, &err))
             findings_add(l->f, FINDING_FAIL, "clips", batch, NULL, "%s", err.message);
         for (size_t i = 0; i < lot->count; i++) {
-            check_clip(l, folder, &lot->items[i], lot->files[i]);
+            check_clip(l, folder, &lot->items[i]);
             free(lot->files[i]);
         }
     } while (lot->count == LOT);
@@ -174,13 +204,6 @@ static void check_clips(struct look *l, const char *batch, const char *folder)
 }
 
 /* ---- batches ---- */
-
-struct known {
-    char id[ID_BATCH_SIZE];
-    char *folder;
-    uint64_t prompts, clips;
-    uint32_t groups;
-};
 
 static void remember(void *context, const struct store_batch *b, const struct batch_record *r)
 {
@@ -190,49 +213,47 @@ static void remember(void *context, const struct store_batch *b, const struct ba
         l->capacity = l->capacity ? 2 * l->capacity : 64;
         l->batches = xrealloc_array(l->batches, l->capacity, sizeof *l->batches);
     }
-    struct known *k = &l->batches[l->count++];
-    *k = (struct known){.folder = xstrdup(b->folder),
-                        .prompts = b->spec.prompts,
-                        .clips = b->spec.clips,
-                        .groups = b->spec.groups};
+    struct state_check_batch *k = &l->batches[l->count++];
+    *k = (struct state_check_batch){.folder = xstrdup(b->folder),
+                                    .prompts = b->spec.prompts,
+                                    .clips = b->spec.clips,
+                                    .groups = b->spec.groups};
     memcpy(k->id, b->spec.id, sizeof k->id);
     table_set_text(&l->folders, k->folder, l);
 }
 
 /* The list of batches is hours old in the end, and the farm works: one that was removed since has
  * no files any more. */
-static bool is_still_there(struct look *l, const struct known *k)
+static bool is_still_there(struct look *l, const struct state_check_batch *k)
 {
     struct error err = {0};
     bool there = true;
     return !store_has_batch(l->s, k->id, &there, &err) || there;
 }
 
-static void check_prompts(struct look *l, const struct known *k)
+static const char *prompts_fix(enum error_code code)
 {
-    struct error err = {0};
-    uint64_t prompts = 0, clips = 0;
-    uint32_t groups = 0;
-    const bool ok = prompts_totals(l->prompts, k->id, &prompts, &clips, &groups, &err);
-    const bool same = prompts == k->prompts && clips == k->clips && groups == k->groups;
-    if ((ok && same) || !is_still_there(l, k)) return;
-    if (!ok)
-        findings_add(l->f, FINDING_FAIL, "prompts", k->id,
-                     "put prompts/ID.prompts back from a copy: its batch's folder holds it as "
-                     "recipes.prompts, and `zoe recover` takes it from there",
-                     "%s", err.message);
-    else
-        findings_add(l->f, FINDING_FAIL, "prompts", k->id, TREE_FIX,
-                     "its prompts file is of another batch");
+    if (code == ERROR_STATE) return TREE_FIX;
+    return code == ERROR_NOT_FOUND ? PROMPTS_GONE_FIX : PROMPTS_FIX;
 }
 
-static void check_folder(struct look *l, const struct known *k)
+static void check_prompts(struct look *l, const struct state_check_batch *k)
 {
+    struct error err = {0};
+    if (state_check_prompts(l->prompts, k, l->options->deep, &err) || !is_still_there(l, k)) return;
+    findings_add(l->f, FINDING_FAIL, "prompts", k->id, prompts_fix(err.code), "%s", err.message);
+}
+
+/* Without it nothing is lost as long as the database is there. */
+static void check_folder(struct look *l, const struct state_check_batch *k)
+{
+    struct error err = {0};
     char *about = xasprintf("%s/renders/%s/batch.json", l->options->state, k->folder);
-    if (!path_exists(about) && is_still_there(l, k))
-        findings_add(l->f, FINDING_WARN, "batches", k->id,
-                     "nothing is lost but the means of `zoe recover`: take a backup",
-                     "%s is missing", about);
+    const bool ok = state_check_about(about, k, l->options->deep, &err);
+    const bool lacks = err.code == ERROR_NOT_FOUND || err.code == ERROR_VERSION;
+    if (!ok && is_still_there(l, k))
+        findings_add(l->f, lacks ? FINDING_WARN : FINDING_FAIL, "batches", k->id,
+                     lacks ? ABOUT_LACKS_FIX : ABOUT_FIX, "%s", err.message);
     free(about);
 }
 
@@ -310,7 +331,7 @@ void state_check_files(const struct state_check *options, struct store *s, struc
     if (f->counts[FINDING_FAIL] == before)
         findings_add(f, FINDING_OK, "files", options->state, NULL,
                      "%llu files of %zu batches are there%s", (unsigned long long)l.files, l.count,
-                     options->deep ? ", byte for byte" : " with the right size");
+                     options->deep ? ", read from end to end" : " with the right size");
     prompts_destroy(l.prompts);
     for (size_t i = 0; i < l.count; i++)
         free(l.batches[i].folder);

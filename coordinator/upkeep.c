@@ -90,7 +90,8 @@ static const struct verb {
      "Looks whether the database is whole, its rows make sense, and the files that it names are\n"
      "there. Changes nothing; the coordinator may run. Exit 0: all is well, 1: something is not,\n"
      "3: it is no coordinator's folder.\n"
-     "  --deep     compares the bytes of every stored and published file with its digest\n"},
+     "  --deep     reads them from end to end: digests of stored and published files, prompts,\n"
+     "             sidecars, batch.json\n"},
     {"restore", true, false, UPKEEP_FOLDER, upkeep_restore,
      "zoe-coordinator restore FILE --state DIR [--fast] [--paused] [--json]\n\n"
      "Puts a backup in the place of the database, which is kept beside it, and takes in what was\n"

@@ -289,6 +289,34 @@ class Upkeep(unittest.TestCase):
             self.assertEqual(sorted((f["level"], f["topic"], f["where"]) for f in said["findings"] if f["level"] != "ok"),
                              sorted([("fail", "prompts", staying), ("warn", "batches", f"{going}-going"), ("warn", "batches", f"{staying}-best")]))
 
+    def test_a_deep_check_reads_what_has_no_digest(self):
+        """Prompts, sidecars and batch.json of the right size with one other byte: found by --deep, each with its file's name."""
+        with Farm() as farm:
+            batch, other = self.ended(farm, "mine", "other")
+            farm.kill_coordinator(signal.SIGTERM)
+            folder, beside = (farm.state / "renders" / name for name in (f"{batch}-mine", f"{other}-other"))
+            sidecar = min(folder.glob("*_s*.json"))
+            prompts, about = farm.state / "prompts" / f"{batch}.prompts", folder / "batch.json"
+
+            def flipped(path, at):
+                data = bytearray(path.read_bytes())
+                data[at] ^= 0x41
+                return bytes(data)
+            cases = ((prompts, flipped(prompts, 40), "prompts"), (sidecar, flipped(sidecar, 0), "clips"), (about, flipped(about, 0), "batches"),
+                     (sidecar, max(folder.glob("*_s*.json")).read_bytes(), "clips"), (about, (beside / "batch.json").read_bytes(), "batches"))
+            for path, data, topic in cases:
+                with self.subTest(path.name, topic=topic):
+                    whole = path.read_bytes()
+                    path.write_bytes(data)
+                    done = farm.run("coordinator", "check", "--deep", "--state", farm.state, "--json")
+                    path.write_bytes(whole)
+                    wrong = [f for f in json.loads(done.stdout)["findings"] if f["level"] != "ok"]
+                    self.assertEqual([(f["level"], f["topic"]) for f in wrong], [("fail", topic)])
+                    self.assertIn(str(path), wrong[0]["what"])
+                    self.assertTrue(wrong[0]["fix"])
+                    self.assertEqual(done.returncode, 1)
+            self.assertIn("all is well", farm.zoe("coordinator", "check", "--deep", "--state", farm.state))
+
     def test_how_long_a_batch_stays_is_not_forgotten(self):
         with Farm() as farm:
             kept, longer, other = self.ended(farm, "kept", "longer", "other")
