@@ -179,11 +179,14 @@ static bool check_hello(const struct worker *w, const struct farm_hello *hello, 
                      w->host[0] != '\0' ? w->host : "another machine");
 }
 
-static bool may_start_anew(struct worker *w, int64_t now_ns, struct error *err)
+/* Each coming and going is an event, and those of all share one history: a process that left and comes
+ * back counts as one that starts. Who was cut off does not. */
+static bool may_come(struct worker *w, bool same, int64_t now_ns, struct error *err)
 {
+    if (same && w->presence != WORKER_AWAY) return true;
     if (bucket_take(&w->boots, now_ns)) return true;
     return error_set(err, ERROR_REFUSED,
-                     "worker %s starts anew too often: at most %d times at once and %d a second in "
+                     "worker %s comes and goes too often: at most %d times at once and %d a second in "
                      "the long run",
                      w->name, BOOTS_BURST, BOOTS_PER_S);
 }
@@ -256,7 +259,7 @@ bool worker_hello(struct farm *f, const struct farm_hello *hello, int64_t now_ns
     if (!check_hello(worker_find(f, hello->worker), hello, err)) return false;
     struct worker *w = worker_know(f, hello->worker);
     bool same = same_boot(w, hello);
-    if (!same && !may_start_anew(w, now_ns, err)) return false;
+    if (!may_come(w, same, now_ns, err)) return false;
     close_session(f, w, "replaced by a newer connection");
     if (!same) start_anew(f, w, hello, now_ns);
     introduce(f, w, hello);

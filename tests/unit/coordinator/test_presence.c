@@ -64,6 +64,29 @@ static void who_starts_over_and_over_is_refused(void **state)
     field_end(s);
 }
 
+/* The history of events is one for all: no worker may write more of it than it may start. */
+static void who_leaves_and_comes_back_over_and_over_is_refused(void **state)
+{
+    (void)state;
+    struct field *s = field_new();
+    struct hand *w = field_worker(s, "w1", 1);
+    struct error err = {0};
+    size_t events = 0;
+    for (int i = 0; i < 1000; i++) {
+        if (i % 100 == 0) field_run(s, NS_PER_S);
+        field_forget(s);
+        farm_leaving(s->f, w->session, "SIGTERM", true, s->now_ns);
+        (void)field_greet(s, w, NULL, 0, &err);
+        field_turn(s);
+        events += field_events(s, "worker.drained") + field_events(s, "worker.draining");
+    }
+    assert_int_equal(err.code, ERROR_REFUSED);
+    assert_non_null(strstr(err.message, "too often"));
+    assert_true(events >= BOOTS_BURST);
+    assert_true(events <= 2 * (BOOTS_BURST + 10 * BOOTS_PER_S));
+    field_end(s);
+}
+
 static void another_machine_with_the_same_key_is_refused(void **state)
 {
     (void)state;
@@ -662,6 +685,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_is_a_new_epoch_each_time),
         cmocka_unit_test(who_starts_over_and_over_is_refused),
+        cmocka_unit_test(who_leaves_and_comes_back_over_and_over_is_refused),
         cmocka_unit_test(another_machine_with_the_same_key_is_refused),
         cmocka_unit_test(a_new_boot_on_the_same_machine_replaces_at_once),
         cmocka_unit_test(a_new_boot_keeps_what_is_all_here),
