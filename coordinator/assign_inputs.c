@@ -26,19 +26,31 @@ static void look(void *context, const struct output_record *row)
     s->is_found = true;
 }
 
-static void note_missing(struct coordinator *c, const struct effect_message *message,
-                         const struct task_key *maker, bool checkpoint)
+static void note(struct coordinator *c, const struct missing_input *item)
 {
     struct missing_inputs *list = &c->missing;
     if (list->count == list->capacity) {
         list->capacity = list->capacity == 0 ? 8 : 2 * list->capacity;
         list->items = xrealloc_array(list->items, list->capacity, sizeof(*list->items));
     }
-    list->items[list->count++] = (struct missing_input){.session = message->session,
-                                                        .attempt = message->attempt,
-                                                        .maker = *maker,
-                                                        .checkpoint = checkpoint};
+    list->items[list->count++] = *item;
     shell_stir(c);
+}
+
+static void note_missing(struct coordinator *c, const struct effect_message *message,
+                         const struct task_key *maker, bool checkpoint)
+{
+    note(c, &(struct missing_input){.session = message->session,
+                                    .attempt = message->attempt,
+                                    .maker = *maker,
+                                    .checkpoint = checkpoint});
+}
+
+void assign_inputs_note_unmade(struct coordinator *c, const struct effect_message *message,
+                               const char *why)
+{
+    note(c, &(struct missing_input){
+                .session = message->session, .attempt = message->attempt, .why = xstrdup(why)});
 }
 
 static void add(struct reply *memory, Farm__Assign *m, const struct output_record *row)
@@ -91,9 +103,13 @@ void assign_inputs_report(struct coordinator *c)
     struct missing_inputs *list = &c->missing;
     for (size_t i = 0; i < list->count; i++) {
         const struct missing_input *missing = &list->items[i];
-        farm_output_missing(c->farm, &missing->maker, missing->checkpoint, shell_now(c));
-        farm_not_sent(c->farm, missing->session, &missing->attempt,
-                      "something that it goes on from is missing", shell_now(c));
+        const char *why = missing->why;
+        if (why == NULL) {
+            farm_output_missing(c->farm, &missing->maker, missing->checkpoint, shell_now(c));
+            why = "something that it goes on from is missing";
+        }
+        farm_not_sent(c->farm, missing->session, &missing->attempt, why, shell_now(c));
+        free(missing->why);
     }
     list->count = 0;
 }
@@ -141,6 +157,8 @@ void assign_inputs_check(struct coordinator *c, const struct task_key *task)
 
 void assign_inputs_finish(struct missing_inputs *list)
 {
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i].why);
     free(list->items);
     *list = (struct missing_inputs){.items = NULL};
 }

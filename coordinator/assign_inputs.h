@@ -14,8 +14,9 @@ struct coordinator;
 struct missing_input { /* noted while messages are made, told to the core after them */
     uint64_t session;
     struct attempt_key attempt; /* that cannot begin */
-    struct task_key maker;
+    struct task_key maker;      /* of what is missing */
     bool checkpoint;
+    char *why; /* its Assign cannot be made for another reason: there is no maker. Owned */
 };
 
 struct missing_inputs {
@@ -28,6 +29,9 @@ struct missing_inputs {
 bool assign_inputs_fill(struct coordinator *c, const struct effect_message *message,
                         const struct task_place *place, struct reply *memory, Farm__Assign *m,
                         struct error *err);
+/* Its prompt or its model cannot be read: the attempt is over before it began, too. */
+void assign_inputs_note_unmade(struct coordinator *c, const struct effect_message *message,
+                               const char *why);
 /* After the turn's messages, when the list of effects is free again. */
 void assign_inputs_report(struct coordinator *c);
 /* A worker could not have them: those that are damaged here are made again. Reads the files. */

@@ -9,14 +9,11 @@
 #include "coordinator/shell.h"
 #include "coordinator/store_access.h"
 
-/* A row whose file was lost is no answer: the bytes are asked for again. */
+/* A row whose file was lost or cut is no answer: the bytes are asked for again. */
 bool inputs_find(struct coordinator *c, const struct digest *sha256, struct input_record *out)
 {
-    char *path = NULL;
-    if (!store_input(c->store, sha256, out, NULL)) return false;
-    path = artifacts_path(c->artifacts, sha256);
-    free(path);
-    return path != NULL;
+    return store_input(c->store, sha256, out, NULL) &&
+           artifacts_has(c->artifacts, sha256, out->size_bytes);
 }
 
 /* ---- can it be what it shall be? ---- */

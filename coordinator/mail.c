@@ -117,18 +117,24 @@ static uint32_t in_ms(int64_t limit_ns)
     return (uint32_t)(ms < 1 ? 1 : ms > LIMIT_LAST_MS ? LIMIT_LAST_MS : ms);
 }
 
-/* An Assign that cannot be made is as good as lost on the way: the worker's next heartbeat shows
- * that it has no such attempt. When something that the task takes is missing the core is told so
- * after the turn (assign_inputs.h). */
+/* The core is told after the turn (assign_inputs.h). A heartbeat would not show it: nothing with
+ * this number or a later one may ever reach the worker. Of a canary its limit does. */
+static void not_made(struct letter *l, bool noted, const struct error *err)
+{
+    const struct task_key *task = &l->message->attempt.task;
+    log_error("cannot assign %s/%u.%u: %s", task->batch, task->clip, task->task, err->message);
+    if (!noted && !l->message->canary) assign_inputs_note_unmade(l->c, l->message, err->message);
+}
+
 static void assign(struct letter *l)
 {
     struct error err = {0};
     Farm__Assign m = FARM__ASSIGN__INIT;
+    const size_t noted = l->c->missing.count;
     if (l->session == NULL) return;
     const bool ok = l->message->canary ? fill_canary(l, &m, &err) : fill_task(l, &m, &err);
     if (!ok) {
-        log_error("cannot assign %s/%u.%u: %s", l->message->attempt.task.batch,
-                  l->message->attempt.task.clip, l->message->attempt.task.task, err.message);
+        not_made(l, l->c->missing.count > noted, &err);
         return;
     }
     m.message = l->message->number;

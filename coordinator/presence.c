@@ -179,16 +179,17 @@ static bool check_hello(const struct worker *w, const struct farm_hello *hello, 
                      w->host[0] != '\0' ? w->host : "another machine");
 }
 
-/* Each coming and going is an event, and those of all share one history: a process that left and comes
- * back counts as one that starts. Who was cut off does not. */
+/* Each coming and going is an event, and those of all share one history: a process that left and
+ * comes back counts as one that starts. Who was cut off does not. */
 static bool may_come(struct worker *w, bool same, int64_t now_ns, struct error *err)
 {
     if (same && w->presence != WORKER_AWAY) return true;
     if (bucket_take(&w->boots, now_ns)) return true;
-    return error_set(err, ERROR_REFUSED,
-                     "worker %s comes and goes too often: at most %d times at once and %d a second in "
-                     "the long run",
-                     w->name, BOOTS_BURST, BOOTS_PER_S);
+    return error_set(
+        err, ERROR_REFUSED,
+        "worker %s comes and goes too often: at most %d times at once and %d a second in "
+        "the long run",
+        w->name, BOOTS_BURST, BOOTS_PER_S);
 }
 
 /* Another process under the same name: what the old one had and did not finish is lost, what it had

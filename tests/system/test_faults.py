@@ -223,6 +223,29 @@ class Faults(unittest.TestCase):
             self.over_a_kill(farm, "removal.committed:1", "batch", "remove", "last")
             self.assertEqual(sorted(b["name"] for b in farm.zoe("batch", "list", json_out=True)["batches"]), ["first", "second"])
 
+    def test_a_damaged_prompt_holds_up_nobody(self):
+        """Its clips cannot begin anywhere: that is no worker's fault, and others' clips go on."""
+        with Farm() as farm:
+            farm.start_coordinator()
+            bad = farm.submit([f"prompt number {n} of many words" for n in range(300)], *SMALL)["batch"]
+            file = farm.state / "prompts" / f"{bad}.prompts"
+            farm.kill_coordinator(signal.SIGTERM)
+            with open(file, "r+b") as out:
+                out.seek(60)
+                byte = out.read(1)
+                out.seek(60)
+                out.write(bytes([byte[0] ^ 0xff]))
+            farm.start_coordinator()
+            farm.start_worker("w1")
+            eventually(lambda: "came back" in farm.zoe("explain", f"{bad}/0"), 30, "its clip came back")
+            self.assertRegex(farm.zoe("explain", f"{bad}/0"), "before it could begin, the last: .*prompts")
+            good = farm.submit(["a sound one"] * 8, *SMALL)["batch"]
+            farm.wait(good)
+            events = farm.zoe("events", json_out=True)["events"]
+            self.assertEqual([e for e in events if e["kind"] in ("attempt.hung", "attempt.lost")], [])
+            worker = farm.zoe("worker", "list", json_out=True)["workers"][0]
+            self.assertEqual((worker["failed"], worker["lost"]), (0, 0))
+
     def test_coordinator_killed_in_mid_batch(self):
         with Farm().start(workers=2) as farm:
             accepted = farm.submit(LINES, *SMALL)

@@ -118,6 +118,22 @@ class Inputs(unittest.TestCase):
             farm.wait(batch)
             self.assertLessEqual(len(tries()), 4)
 
+    def test_a_file_that_was_cut_is_mended_by_sending_it_again(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            image = png(farm.folder / "a.png", 64, 64)
+            again = ("--key", "k", *START, "--init-image", image)
+            batch = farm.submit("a red circle", *again)["batch"]
+            stored = next((farm.state / "artifacts").rglob(sha256(image)))
+            os.truncate(stored, 20)
+            farm.start_worker("w1")
+            why = lambda: farm.zoe("explain", f"{batch}/0", json_out=True)
+            eventually(lambda: why()["code"] == "retry_wait", 60, "it cannot begin")
+            self.assertIn("came back 1 times before it could begin", why()["line"])
+            self.assertTrue(farm.submit("a red circle", *again)["existed"])
+            self.assertEqual(sha256(stored), sha256(image))
+            farm.wait(batch)
+
     @unittest.skipUnless(os.geteuid() == 0, "mounting a small tmpfs needs root")
     def test_files_leave_room_for_results(self):
         """Of 64 MiB 3.2 are low: four times that are kept."""
