@@ -178,8 +178,10 @@ static void decide_state(struct work *w)
                                                                           : BATCH_QUEUED;
     if (!batch_state_is_terminal(w->record.state))
         w->record.finished_ms = 0;
+    else if (w->last_ms > w->record.finished_ms) /* it was tried again since, and ended later */
+        w->record.finished_ms = w->last_ms;
     else if (w->record.finished_ms == 0)
-        w->record.finished_ms = w->last_ms > 0 ? w->last_ms : clock_wall_ms();
+        w->record.finished_ms = clock_wall_ms();
 }
 
 static void save(struct work *w)

@@ -7,6 +7,16 @@ void store_event_begin(struct store *s)
     s->event_added = s->event_stored = (uint64_t)store_db_number(s, sql, 0);
 }
 
+void store_events_after(struct store *s, uint64_t last)
+{
+    static const char raised[] =
+        "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'event'";
+    static const char first[] = "INSERT INTO sqlite_sequence(name, seq) SELECT 'event', ?1 WHERE"
+                                " NOT EXISTS(SELECT 1 FROM sqlite_sequence WHERE name = 'event')";
+    STORE_WRITE(s, raised, store_u64(last));
+    STORE_WRITE(s, first, store_u64(last));
+}
+
 void store_event_kept(struct store *s)
 {
     s->event_stored = s->event_added;
@@ -105,7 +115,7 @@ bool store_events_prune(struct store *s, int64_t before_ms, uint32_t limit)
     return store_db_changes(s) == (int)limit;
 }
 
-/* Numbers grow by one: the newest `keep` are those above a number. */
+/* Numbers grow by one, but for a rare gap (store_events_after): the newest `keep` are those above a number. */
 bool store_events_cap(struct store *s, uint64_t keep, uint32_t limit)
 {
     static const char sql[] =

@@ -110,25 +110,40 @@ static char *shared_columns(sqlite3 *from, sqlite3 *to, const char *table, int *
     return text;
 }
 
-/* A row that the new table refuses (a damaged text, a role that is none) is left out. */
-static bool copy_row(sqlite3_stmt *row, sqlite3_stmt *insert, int columns)
+struct copying {
+    sqlite3 *from, *to;
+    sqlite3_stmt *insert;
+    int columns;
+    const struct store_wanted *wanted; /* NULL: every row is */
+};
+
+/* The new table's first columns, which every build's `input` has, are its digest and its size. */
+static bool is_wanted(const struct copying *c, sqlite3_stmt *row)
 {
-    for (int i = 0; i < columns; i++)
-        sqlite3_bind_value(insert, i + 1, sqlite3_column_value(row, i));
-    int code = sqlite3_step(insert);
-    sqlite3_reset(insert);
-    return code == SQLITE_DONE;
+    struct digest digest;
+    if (c->wanted == NULL) return true;
+    return store_db_digest(row, 0, &digest) &&
+           c->wanted->stands(c->wanted->context, &digest, store_db_u64(row, 1));
+}
+
+/* A row that the new table refuses (a damaged text, a role that is none) is left out. */
+static bool copy_row(const struct copying *c, sqlite3_stmt *row)
+{
+    for (int i = 0; i < c->columns; i++)
+        sqlite3_bind_value(c->insert, i + 1, sqlite3_column_value(row, i));
+    int code = sqlite3_step(c->insert);
+    sqlite3_reset(c->insert);
+    return code == SQLITE_DONE && sqlite3_changes(c->to) > 0;
 }
 
 /* False when the reading stopped before the end. */
-static bool copy_rows(sqlite3 *from, const char *select, sqlite3_stmt *insert, int columns,
-                      sqlite3 *to, uint64_t *rows)
+static bool copy_rows(const struct copying *c, const char *select, uint64_t *rows)
 {
     sqlite3_stmt *stmt = NULL;
-    int code = sqlite3_prepare_v2(from, select, -1, &stmt, NULL);
+    int code = sqlite3_prepare_v2(c->from, select, -1, &stmt, NULL);
     while (code == SQLITE_OK && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
         code = SQLITE_OK;
-        if (copy_row(stmt, insert, columns) && sqlite3_changes(to) > 0) ++*rows;
+        if (is_wanted(c, stmt) && copy_row(c, stmt)) ++*rows;
     }
     sqlite3_finalize(stmt);
     return code == SQLITE_DONE;
@@ -150,28 +165,31 @@ static char *insert_sql(const char *table, const char *list, int columns)
     return text;
 }
 
-static bool copy_table(sqlite3 *from, sqlite3 *to, const char *table, struct store_salvaged *out)
+static void copy_both_ways(const struct copying *c, const char *list, struct store_salvaged *out)
 {
-    int count = 0;
     struct columns columns = {0};
-    sqlite3_stmt *insert = NULL;
-    char *list = shared_columns(from, to, table, &count);
-    read_columns(to, table, &columns);
-    char *sql = count > 0 ? insert_sql(table, list, count) : NULL;
-    bool ok = sql != NULL && sqlite3_prepare_v2(to, sql, -1, &insert, NULL) == SQLITE_OK;
-    if (ok) {
-        char *forwards = xasprintf("SELECT %s FROM %s", list, table);
-        char *backwards = xasprintf("SELECT %s FROM %s%s", list, table, columns.backwards);
-        *out = (struct store_salvaged){.table = table};
-        if (!copy_rows(from, forwards, insert, count, to, &out->rows)) {
-            out->damaged = true;
-            (void)copy_rows(from, backwards, insert, count, to, &out->rows);
-        }
-        free(forwards);
-        free(backwards);
+    read_columns(c->to, out->table, &columns);
+    char *forwards = xasprintf("SELECT %s FROM %s", list, out->table);
+    char *backwards = xasprintf("%s%s", forwards, columns.backwards);
+    if (!copy_rows(c, forwards, &out->rows)) {
+        out->damaged = true;
+        (void)copy_rows(c, backwards, &out->rows);
     }
-    sqlite3_finalize(insert);
+    free(forwards);
+    free(backwards);
     finish_columns(&columns);
+}
+
+static bool copy_table(sqlite3 *from, sqlite3 *to, const char *table,
+                       const struct store_wanted *wanted, struct store_salvaged *out)
+{
+    struct copying c = {.from = from, .to = to, .wanted = wanted};
+    char *list = shared_columns(from, to, table, &c.columns);
+    char *sql = c.columns > 0 ? insert_sql(table, list, c.columns) : NULL;
+    bool ok = sql != NULL && sqlite3_prepare_v2(to, sql, -1, &c.insert, NULL) == SQLITE_OK;
+    *out = (struct store_salvaged){.table = table};
+    if (ok) copy_both_ways(&c, list, out);
+    sqlite3_finalize(c.insert);
     free(list);
     free(sql);
     return ok;
@@ -185,10 +203,36 @@ size_t store_salvage(struct store *s, const char *damaged,
     if (from == NULL) return 0;
     (void)sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     for (size_t i = 0; i < KEPT; i++)
-        if (copy_table(from, s->db, kept[i], &out[count])) count++;
+        if (copy_table(from, s->db, kept[i], NULL, &out[count])) count++;
     (void)sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
     sqlite3_close(from);
     return count;
+}
+
+void store_salvage_inputs(struct store *s, const char *old, const struct store_wanted *wanted)
+{
+    struct store_salvaged inputs;
+    sqlite3 *from = open_damaged(old);
+    if (from == NULL) return;
+    (void)sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    (void)copy_table(from, s->db, "input", wanted, &inputs);
+    (void)sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
+    sqlite3_close(from);
+}
+
+uint64_t store_salvage_last_event(const char *damaged)
+{
+    uint64_t last = 0;
+    sqlite3_stmt *stmt = NULL;
+    sqlite3 *from = open_damaged(damaged);
+    if (from == NULL) return 0;
+    const char *sql = "SELECT seq FROM sqlite_sequence WHERE name = 'event'";
+    if (sqlite3_prepare_v2(from, sql, -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int64(stmt, 0) > 0)
+        last = (uint64_t)sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(from);
+    return last;
 }
 
 void store_salvage_batches(const char *damaged,

@@ -23,6 +23,14 @@ struct store_salvaged {
  * 0 when nothing of the file can be read. */
 size_t store_salvage(struct store *s, const char *damaged,
                      struct store_salvaged out[STORE_SALVAGE_MAX]);
+struct store_wanted {
+    void *context;
+    bool (*stands)(void *context, const struct digest *sha256, uint64_t size_bytes);
+};
+/* Of a sound one's inputs those that are not known yet and whose file stands. */
+void store_salvage_inputs(struct store *s, const char *old, const struct store_wanted *wanted);
+/* The number of its last event; 0 when that cannot be told. */
+uint64_t store_salvage_last_event(const char *damaged);
 /* What it says of a batch: `each` gets its id, state and round. */
 void store_salvage_batches(const char *damaged,
                            void (*each)(void *context, const char *batch, enum batch_state state,

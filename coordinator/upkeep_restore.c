@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "base/xalloc.h"
@@ -17,6 +19,9 @@
 
 #define GENERATION "farm.generation"
 #define GENERATION_MAX 32767
+/* So many events may have come since a copy was made, when the other database cannot say. */
+#define EVENTS_UNKNOWN 500000
+#define EVENTS_LAST (UINT64_C(1) << 60) /* above it a number is damaged */
 
 static bool must_be_alone(const struct upkeep *u, const char *verb, struct error *err)
 {
@@ -116,12 +121,24 @@ static void tell_work(const struct upkeep *u, const char *schema, const struct r
     upkeep_report(u, schema, about_work(r, old), words);
 }
 
+/* Who follows the events goes on after the last one that it saw: that number comes once. */
+static void number_events(const struct upkeep *u, struct store *s)
+{
+    char *old = upkeep_path(u, UPKEEP_DATABASE);
+    const uint64_t own = store_last_event(s);
+    uint64_t last = path_exists(old) ? store_salvage_last_event(old) : 0;
+    if (last == 0 || last > EVENTS_LAST) last = own + EVENTS_UNKNOWN;
+    if (last > own) store_events_after(s, last);
+    free(old);
+}
+
 static bool finish(struct upkeep *u, struct store *s, struct reconcile *r, const char *schema,
                    struct error *err)
 {
     char old[UPKEEP_OLD_SIZE] = "";
     bool ok = raise_generation(u, s, err) && reconcile_tree(r, err) && allow_admin(u, s, err);
     if (ok) store_published_recount(s);
+    if (ok) number_events(u, s);
     if (ok)
         ok = store_commit(s, err) && store_close_whole(s, err);
     else
@@ -219,11 +236,29 @@ static bool reconcile(struct upkeep *u, struct store *s, struct table *hints, co
     return ok;
 }
 
-/* What was said since the copy was made; there need not be another database. */
-static void take_newer_words(struct upkeep *u, struct table *hints)
+/* As the farm stores it; with another size it counts as missing. */
+static bool stands(void *context, const struct digest *sha256, uint64_t size_bytes)
 {
+    const struct upkeep *u = context;
+    struct stat info;
+    char hex[DIGEST_TEXT_SIZE];
+    digest_text(sha256, hex);
+    char *path = xasprintf("%s/artifacts/%.2s/%s", u->state, hex, hex);
+    const bool there = lstat(path, &info) == 0 && S_ISREG(info.st_mode);
+    free(path);
+    return there && (uint64_t)info.st_size == size_bytes;
+}
+
+/* What was said since the copy was made, and what came since for batches to start from; there need
+ * not be another database. */
+static void take_newer(struct upkeep *u, struct store *s, struct table *hints)
+{
+    const struct store_wanted wanted = {u, stands};
     char *old = upkeep_path(u, UPKEEP_DATABASE);
-    if (path_exists(old)) salvage_words(u, old, hints);
+    if (path_exists(old)) {
+        salvage_words(u, old, hints);
+        store_salvage_inputs(s, old, &wanted);
+    }
     free(old);
 }
 
@@ -242,7 +277,7 @@ bool upkeep_restore(struct upkeep *u, struct error *err)
         return false;
     }
     table_init(&hints);
-    take_newer_words(u, &hints);
+    take_newer(u, s, &hints);
     return reconcile(u, s, &hints, "zoe.restore.v1", err);
 }
 

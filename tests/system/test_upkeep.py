@@ -9,10 +9,12 @@ import subprocess
 import time
 import unittest
 
-from farm import BIN, Farm, eventually
+from farm import BIN, Farm, eventually, sha256
+from test_inputs import png
 
 PROMPTS = [f"prompt number {i}" for i in range(20)]
 FAST = ("--model", "pattern", "--frames", "4", "--steps", "2", "--size", "64x64")
+FROM_IMAGE = ("--frames", "2", "--steps", "2", "--size", "64x64", "--strength", "0.5")
 
 
 def published(farm):
@@ -365,6 +367,50 @@ class Upkeep(unittest.TestCase):
             farm.start_coordinator(extra=("--keep", "1s"))
             eventually(lambda: not any(other in p.name for p in (farm.state / "renders").iterdir()), 30, "the other goes")
             self.assertEqual([farm.batch(batch)["state"] for batch in (known, later)], ["done", "done"])
+
+    def test_a_restore_keeps_the_inputs_that_came_since(self):
+        """What an accepted batch starts from is on the disk; only the old database knows what it is. One whose file is gone is told of."""
+        with Farm() as farm:
+            farm.start_coordinator()
+            copy = farm.folder / "copy.db"
+            farm.zoe("coordinator", "backup", copy)
+            images = [png(farm.folder / name, 64, 64, rgb) for name, rgb in (("there.png", (9, 9, 9)), ("gone.png", (7, 7, 7)))]
+            batch, without = (farm.submit("a blue circle", *FROM_IMAGE, "--init-image", image)["batch"] for image in images)
+            farm.kill_coordinator(signal.SIGTERM)
+            kept, gone = (farm.state / "artifacts" / sha256(image)[:2] / sha256(image) for image in images)
+            gone.unlink()
+            report = farm.zoe("coordinator", "restore", copy, "--state", farm.state, json_out=True)
+            self.assertEqual([f["where"] for f in report["findings"] if f["topic"] == "inputs"], [without])
+            os.utime(kept, (time.time() - 3700,) * 2)
+            farm.start_coordinator()
+            self.assertTrue(kept.exists())
+            self.assertEqual([farm.batch(b)["state"] for b in (batch, without)], ["queued", "paused"])
+            farm.zoe("batch", "remove", without, "--force")
+            self.assertIn("all is well", farm.zoe("coordinator", "check", "--deep", "--state", farm.state))
+            farm.start_worker("w1")
+            farm.wait(batch)
+
+    def test_numbers_of_events_are_not_given_twice(self):
+        """One who follows goes on from the last event that it saw, which the backup does not know."""
+        for place in ("beside the old database", "elsewhere", "over a damaged one"):
+            with self.subTest(place), Farm() as farm:
+                self.ended(farm, "known")
+                copy = farm.folder / "copy.db"
+                farm.zoe("coordinator", "backup", copy)
+                farm.wait(farm.submit(PROMPTS[:4], *FAST, "--name", "later")["batch"])
+                last = farm.zoe("events", json_out=True)["last"]
+                farm.kill_worker("w1")
+                farm.kill_coordinator(signal.SIGTERM)
+                if place == "elsewhere":
+                    (farm.state / "farm.db").unlink()
+                elif place == "over a damaged one":
+                    (farm.state / "farm.db").write_bytes(b"\xa5" * 20000)
+                farm.zoe("coordinator", "restore", copy, "--state", farm.state)
+                farm.start_coordinator()
+                new = farm.submit(PROMPTS[:1], *FAST, "--name", "new")["batch"]
+                heard = farm.zoe("events", "--after", last, json_out=True)["events"]
+                self.assertIn(("batch.submitted", new), [(e["kind"], e.get("batch")) for e in heard])
+                self.assertGreater(len(farm.zoe("events", json_out=True)["events"]), len(heard))  # the older ones stay
 
     def test_a_copy_of_a_folder_is_passed_over(self):
         """A person's copies, and what a crash between two renames leaves, beside the folder that the farm made."""
