@@ -15,6 +15,9 @@
 #define ROWS_FIX                                                                                   \
     "stop the coordinator, keep a copy of farm.db, then `zoe recover --state DIR`; please report " \
     "it"
+#define INPUTS_FIX                                                                                 \
+    "submit the same files again with the same command (it finds the batch, and sends what is "    \
+    "missing), then `zoe batch resume`"
 
 /* ---- pages ---- */
 
@@ -145,9 +148,15 @@ static const char uses[] =
     " artifact.sha256) LIMIT 20";
 static const char no_artifact[] =
     "SELECT lower(hex(sha256)) FROM output WHERE sha256 NOT IN (SELECT sha256 FROM artifact) UNION"
-    " SELECT lower(hex(sha256)) FROM input WHERE sha256 NOT IN (SELECT sha256 FROM artifact) UNION"
-    " SELECT lower(hex(sha256)) FROM batch_input WHERE sha256 NOT IN (SELECT sha256 FROM input)"
+    " SELECT lower(hex(sha256)) FROM input WHERE sha256 NOT IN (SELECT sha256 FROM artifact)"
     " LIMIT 20";
+/* A recover that finds no row of an input pauses its batch; one that is over needs none. */
+#define LACKS_INPUT                                                                                \
+    "SELECT id FROM batch WHERE EXISTS(SELECT 1 FROM batch_input i WHERE i.batch = sequence AND"   \
+    " i.sha256 NOT IN (SELECT sha256 FROM input)) AND "
+#define LACKS_WORDS "files that its clips start from are not known"
+static const char waits_for_input[] = LACKS_INPUT "state = 2 LIMIT 20";
+static const char lacks_input[] = LACKS_INPUT "state < 2 LIMIT 20";
 static const char unnamed[] =
     "SELECT b.id || '/' || c.clip FROM clip c JOIN batch b ON b.sequence = c.batch WHERE c.state IN"
     " (4, 5) AND (c.sha256 IS NULL OR c.file IS NULL) AND c.report IS NULL LIMIT 20";
@@ -157,21 +166,25 @@ static const char cut_short[] =
     " c.report + (c.size - 1) / " REPORT_PIECE ") LIMIT 20";
 
 static const struct {
+    enum finding_level level;
     const char *topic;
     const char *sql;
     const char *words;
+    const char *fix;
 } questions[] = {
-    {"rows", foreign, "a row names another that is not there"},
-    {"batches", no_spec, "what was fixed when it was accepted is missing"},
-    {"rows", bad_states, "a state that does not exist"},
-    {"rows", orphans, "it belongs to no batch"},
-    {"tasks", not_leased, "leased, but no attempt lives"},
-    {"tasks", no_task, "a live attempt of a task that is not open"},
-    {"tasks", fences, "its fence is below that of an attempt"},
-    {"artifacts", uses, "its uses are counted wrong"},
-    {"artifacts", no_artifact, "used, but not known as a stored file"},
-    {"clips", unnamed, "published without a file's name or digest"},
-    {"clips", cut_short, "a part of its report is missing"},
+    {FINDING_FAIL, "rows", foreign, "a row names another that is not there", ROWS_FIX},
+    {FINDING_FAIL, "batches", no_spec, "what was fixed when it was accepted is missing", ROWS_FIX},
+    {FINDING_FAIL, "rows", bad_states, "a state that does not exist", ROWS_FIX},
+    {FINDING_FAIL, "rows", orphans, "it belongs to no batch", ROWS_FIX},
+    {FINDING_FAIL, "tasks", not_leased, "leased, but no attempt lives", ROWS_FIX},
+    {FINDING_FAIL, "tasks", no_task, "a live attempt of a task that is not open", ROWS_FIX},
+    {FINDING_FAIL, "tasks", fences, "its fence is below that of an attempt", ROWS_FIX},
+    {FINDING_FAIL, "artifacts", uses, "its uses are counted wrong", ROWS_FIX},
+    {FINDING_FAIL, "artifacts", no_artifact, "used, but not known as a stored file", ROWS_FIX},
+    {FINDING_WARN, "inputs", waits_for_input, LACKS_WORDS ": it is paused", INPUTS_FIX},
+    {FINDING_FAIL, "inputs", lacks_input, LACKS_WORDS, INPUTS_FIX},
+    {FINDING_FAIL, "clips", unnamed, "published without a file's name or digest", ROWS_FIX},
+    {FINDING_FAIL, "clips", cut_short, "a part of its report is missing", ROWS_FIX},
 };
 
 static void ask(struct store *s, size_t i, struct findings *f)
@@ -182,8 +195,8 @@ static void ask(struct store *s, size_t i, struct findings *f)
         questions[i].sql == bad_states ? sizeof last_states / sizeof last_states[0] : 0;
     sqlite3_stmt *stmt = store_db_query(s, questions[i].sql, last_states, count, &err);
     while (stmt != NULL && (row = store_db_next(s, stmt, &err)) == 1)
-        findings_add(f, FINDING_FAIL, questions[i].topic, store_db_text(stmt, 0), ROWS_FIX, "%s",
-                     questions[i].words);
+        findings_add(f, questions[i].level, questions[i].topic, store_db_text(stmt, 0),
+                     questions[i].fix, "%s", questions[i].words);
     if (row != 0)
         findings_add(f, FINDING_FAIL, questions[i].topic, s->path, DAMAGED_FIX, "%s", err.message);
 }

@@ -149,6 +149,36 @@ static void a_sound_database_has_no_findings(void **state)
     free(path);
 }
 
+/* After a recover that did not know them: only one who has the files can help, and a batch that is
+ * over needs none. */
+static void a_batch_that_waits_for_its_inputs_is_told_what_to_do(void **state)
+{
+    static const char fault[] =
+        "INSERT INTO batch_input SELECT sequence, zeroblob(32) FROM batch; UPDATE batch SET state ="
+        " %d";
+    static const struct {
+        enum batch_state state;
+        size_t warnings, failures;
+    } rows[] = {{BATCH_RUNNING, 0, 1}, {BATCH_PAUSED, 1, 0}, {BATCH_DONE, 0, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct findings f = {0};
+        char sql[sizeof fault + 8];
+        (void)snprintf(sql, sizeof sql, fault, (int)rows[i].state);
+        char *path = with_fault(state, sql);
+        check(path, &f);
+        assert_int_equal(f.counts[FINDING_WARN], rows[i].warnings);
+        assert_int_equal(f.counts[FINDING_FAIL], rows[i].failures);
+        for (size_t k = 0; k < f.count; k++)
+            if (f.items[k].level != FINDING_OK) {
+                assert_string_equal(f.items[k].where, DRAWER_BATCH);
+                assert_non_null(strstr(f.items[k].fix, "submit the same files again"));
+            }
+        findings_finish(&f);
+        assert_int_equal(unlink(path), 0);
+        free(path);
+    }
+}
+
 /* What is left of it goes with the next commits. */
 static void a_removal_under_way_is_no_finding(void **state)
 {
@@ -217,6 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ground_test(a_sound_database_has_no_findings),
         ground_test(each_fault_is_found),
+        ground_test(a_batch_that_waits_for_its_inputs_is_told_what_to_do),
         ground_test(a_removal_under_way_is_no_finding),
         ground_test(a_damaged_page_is_found),
         ground_test(what_cannot_be_read_is_not_called_damaged),
