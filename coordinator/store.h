@@ -335,7 +335,8 @@ bool store_each_event_of(struct store *s, uint64_t after, const char *owner, uin
                          void *context, struct error *err);
 /* That is committed: the number of one that is not may be given again. 0 = none. */
 uint64_t store_last_event(const struct store *s);
-/* Of a store that takes the place of another, before its first event: numbers go on above `last`. */
+/* Of a store that takes the place of another, before its first event: numbers go on above `last`.
+ */
 void store_events_after(struct store *s, uint64_t last);
 /* Drops at most `limit` events older than `before_ms`; true when there may be more. */
 #define STORE_EVENTS_KEEP_MS (INT64_C(30) * 24 * 3600 * 1000)

@@ -115,7 +115,8 @@ bool store_events_prune(struct store *s, int64_t before_ms, uint32_t limit)
     return store_db_changes(s) == (int)limit;
 }
 
-/* Numbers grow by one, but for a rare gap (store_events_after): the newest `keep` are those above a number. */
+/* Numbers grow by one, but for a rare gap (store_events_after): the newest `keep` are those above a
+ * number. */
 bool store_events_cap(struct store *s, uint64_t keep, uint32_t limit)
 {
     static const char sql[] =
