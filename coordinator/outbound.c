@@ -39,6 +39,16 @@ static struct outbound_item *add_item(struct outbound *o)
     return item;
 }
 
+/* Who asked must not wait for an answer that never comes. A problem itself always fits. */
+static void add_excuse(struct outbound *o, bool to_client, zsock_peer peer,
+                       const Farm__Envelope *envelope, struct error *why, enum outbound_when when)
+{
+    log_error("%s: %s", message_name(envelope), why->message);
+    if (envelope->request == 0 || envelope->body_case == FARM__ENVELOPE__BODY_PROBLEM) return;
+    (void)error_wrap(why, "the answer");
+    (void)outbound_problem(o, to_client, peer, envelope->request, why, when);
+}
+
 bool outbound_add(struct outbound *o, bool to_client, zsock_peer peer, Farm__Envelope *envelope,
                   struct bytes payload, enum outbound_when when)
 {
@@ -46,8 +56,8 @@ bool outbound_add(struct outbound *o, bool to_client, zsock_peer peer, Farm__Env
     struct buf packed = BUF_INIT;
     envelope->version = PROTOCOL_MAX;
     if (!codec_encode(envelope, to_client ? MESSAGE_TO_CLIENT : MESSAGE_TO_WORKER, &packed, &err)) {
-        log_error("%s: %s", message_name(envelope), err.message);
         buf_finish(&packed);
+        add_excuse(o, to_client, peer, envelope, &err, when);
         return false;
     }
     struct outbound_item *item = add_item(o);

@@ -36,8 +36,9 @@ struct outbound {
 void outbound_init(struct outbound *o);
 void outbound_finish(struct outbound *o);
 
-/* Packs now; version is filled in. An envelope that breaks the rules is our bug: logged, dropped
- * and false. `payload` is copied; data NULL = none. */
+/* Packs now; version is filled in. An envelope that breaks the rules, or is too large, is our bug:
+ * logged, dropped and false; who asked gets a Problem(internal) in its place. `payload` is copied;
+ * data NULL = none. */
 bool outbound_add(struct outbound *o, bool to_client, zsock_peer peer, Farm__Envelope *envelope,
                   struct bytes payload, enum outbound_when when);
 /* Short form for an answer without payload: `body` and its message. */

@@ -49,7 +49,8 @@ static bool check_kind(const struct message_kind *kind, enum message_from from, 
         return error_set(err, ERROR_AUTH, "%s may not be sent here with this key", kind->name);
     }
     if (size_bytes <= kind->limit_bytes) return true;
-    return error_set(err, ERROR_INVALID, "%s has %zu bytes, at most %zu are allowed", kind->name,
+    return error_set(err, ERROR_INVALID,
+                     "%s is too large: it has %zu bytes, at most %zu are allowed", kind->name,
                      size_bytes, kind->limit_bytes);
 }
 

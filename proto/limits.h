@@ -23,7 +23,7 @@
 #define LIMIT_CHUNK_BYTES (256 * 1024)   /* payload of a Chunk or FileData */
 #define LIMIT_FRAME_BYTES (1024 * 1024)  /* ZMQ_MAXMSGSIZE */
 #define LIMIT_DECODE_BUDGET_BYTES (4 * 1024 * 1024)
-#define LIMIT_REPLY_BYTES (512 * 1024) /* coordinator -> client envelopes (lists) */
+#define LIMIT_REPLY_BYTES (512 * 1024) /* coordinator -> client envelopes with lists in them */
 #define LIMIT_NAME_BYTES 128
 #define LIMIT_KEY_BYTES 200   /* idempotency key */
 #define LIMIT_TEXT_BYTES 1024 /* reasons, hosts, builds, fingerprints */
@@ -42,6 +42,8 @@
 #define LIMIT_MODELS 256
 #define LIMIT_LORAS 8 /* of one recipe */
 #define LIMIT_MODEL_FILES 1024
+/* The list of them: each has its path, a digest and a size. */
+#define LIMIT_MODEL_LIST_BYTES (4096 + LIMIT_MODEL_FILES * (LIMIT_PATH_BYTES + 64))
 #define LIMIT_PAGE 200 /* rows in one list answer */
 #define LIMIT_INPUT_PROBLEMS 20
 #define LIMIT_RUNNING 64

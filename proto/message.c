@@ -23,7 +23,8 @@
         FARM__ENVELOPE__BODY_##upper, #lower, from, limit, payload                                 \
     }
 
-/* In the order of the numbers. */
+/* In the order of the numbers. What is answered to a request must fit, whatever the farm holds:
+ * rows with lists in them have room for the longest ones. */
 static const struct message_kind kinds[] = {
     ROW(PROBLEM, problem, TO_WORKER | TO_CLIENT, CONTROL, false),
     ROW(WHO_ARE_YOU, who_are_you, TO_WORKER | TO_CLIENT, SMALL, false),
@@ -53,7 +54,7 @@ static const struct message_kind kinds[] = {
     ROW(CREDIT, credit, TO_WORKER | TO_CLIENT, SMALL, false),
     ROW(STORED, stored, TO_WORKER, SMALL, false),
     ROW(DROPPED, dropped, TO_WORKER, SMALL, false),
-    ROW(MODEL_FILES, model_files, TO_WORKER, REPLY, false),
+    ROW(MODEL_FILES, model_files, TO_WORKER, LIMIT_MODEL_LIST_BYTES, false),
     ROW(FILE_DATA, file_data, TO_WORKER | TO_CLIENT, SMALL, true),
     ROW(CHECKPOINT_SEEN, checkpoint_seen, TO_WORKER, SMALL, false),
     ROW(JOINED, joined, TO_WORKER | TO_CLIENT, SMALL, false),
@@ -86,13 +87,13 @@ static const struct message_kind kinds[] = {
     ROW(BACKUP_WANTED, backup_wanted, ADMIN, SMALL + LIMIT_FOLDER_BYTES, false),
 
     ROW(CLIENT_WELCOME, client_welcome, TO_CLIENT, SMALL, false),
-    ROW(ACCEPTED, accepted, TO_CLIENT, CONTROL, false),
+    ROW(ACCEPTED, accepted, TO_CLIENT, REPLY, false),
     ROW(STATUS, status, TO_CLIENT, CONTROL, false),
     ROW(BATCHES, batches, TO_CLIENT, REPLY, false),
     ROW(BATCH, batch, TO_CLIENT, REPLY, false),
     ROW(CLIPS, clips, TO_CLIENT, REPLY, false),
     ROW(WORKERS, workers, TO_CLIENT, REPLY, false),
-    ROW(WORKER, worker, TO_CLIENT, CONTROL, false),
+    ROW(WORKER, worker, TO_CLIENT, REPLY, false),
     ROW(KEY_ALLOWED, key_allowed, TO_CLIENT, SMALL, false),
     ROW(MODELS, models, TO_CLIENT, REPLY, false),
     ROW(EVENTS, events, TO_CLIENT, REPLY, false),
@@ -106,7 +107,7 @@ static const struct message_kind kinds[] = {
     ROW(OWNER, owner, TO_CLIENT, SMALL, false),
     ROW(OWNERS, owners, TO_CLIENT, REPLY, false),
     ROW(AUDIT, audit, TO_CLIENT, REPLY, false),
-    ROW(EXPLAINED, explained, TO_CLIENT, CONTROL, false),
+    ROW(EXPLAINED, explained, TO_CLIENT, REPLY, false),
     ROW(BACKUP_MADE, backup_made, TO_CLIENT, SMALL + LIMIT_FOLDER_BYTES, false),
 };
 

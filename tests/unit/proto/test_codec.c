@@ -424,6 +424,49 @@ static void problems_carry_their_code(void **state)
     assert_string_equal(err.message, "disk full");
 }
 
+/* An answer that does not fit leaves its asker without one. */
+static void a_worker_with_all_that_it_may_say_fits(void **state)
+{
+    (void)state;
+    char name[] = "w1", word[] = "idle", backend[] = "cpu", none_at_all[] = "";
+    char text[LIMIT_TEXT_BYTES + 1];
+    Farm__Slot slots[LIMIT_SLOTS], *list[LIMIT_SLOTS];
+    Farm__Worker worker = FARM__WORKER__INIT;
+    Farm__Envelope e = FARM__ENVELOPE__INIT;
+    struct buf packed = BUF_INIT;
+    struct error err = {0};
+    memset(text, 'f', LIMIT_TEXT_BYTES);
+    text[LIMIT_TEXT_BYTES] = '\0';
+    for (uint32_t i = 0; i < LIMIT_SLOTS; i++) {
+        slots[i] = (Farm__Slot)FARM__SLOT__INIT;
+        slots[i].index = i;
+        slots[i].backend = backend;
+        slots[i].fingerprint = text;
+        slots[i].threads = 1;
+        list[i] = &slots[i];
+    }
+    worker.name = worker.by = name;
+    worker.state = word;
+    worker.reason = worker.host = text;
+    worker.build = name;
+    worker.key = none_at_all;
+    worker.slots = list;
+    worker.n_slots = LIMIT_SLOTS;
+    e.version = PROTOCOL_MAX;
+    e.body_case = FARM__ENVELOPE__BODY_WORKER;
+    e.worker = &worker;
+    if (!codec_encode(&e, MESSAGE_TO_CLIENT, &packed, &err)) fail_msg("%s", err.message);
+    buf_finish(&packed);
+}
+
+/* LIMIT_GROUPS of them with names and digests. */
+static void an_answer_has_room_for_all_groups(void **state)
+{
+    (void)state;
+    const struct message_kind *kind = message_kind_find(FARM__ENVELOPE__BODY_ACCEPTED);
+    assert_true(kind->limit_bytes >= LIMIT_GROUPS * (LIMIT_NAME_BYTES + 100));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -443,6 +486,8 @@ int main(void)
         cmocka_unit_test(a_refusal_names_the_older),
         cmocka_unit_test(a_refused_request_still_has_its_number),
         cmocka_unit_test(problems_carry_their_code),
+        cmocka_unit_test(a_worker_with_all_that_it_may_say_fits),
+        cmocka_unit_test(an_answer_has_room_for_all_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
