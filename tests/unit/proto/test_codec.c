@@ -247,7 +247,7 @@ static void a_small_kind_has_a_small_limit(void **state)
     buf_append(&packed, tag, sizeof(tag));
     buf_append(&packed, blob, 5000);
     assert_non_null(strstr(refusal(view(&packed), none, MESSAGE_FROM_SUBMIT, ERROR_INVALID),
-                           "workers_wanted has"));
+                           "workers_wanted is too large: it has"));
     free(blob);
     buf_finish(&packed);
 }
