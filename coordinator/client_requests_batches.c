@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/xalloc.h"
 #include "coordinator/client_requests.h"
+#include "coordinator/quota.h"
 #include "coordinator/scope.h"
 #include "coordinator/shell.h"
 
@@ -176,7 +177,7 @@ static bool first_index(struct dispatch *d, const char *before, uint64_t *out)
     *out = totals.batches;
     struct batch_info info;
     if (before[0] == '\0') return true;
-    if (farm_batch_info(d->c->farm, before, &info) && scope_sees(d, info.owner) &&
+    if (farm_batch_info(d->c->farm, before, &info) && scope_sees_batch(d, before, info.owner) &&
         farm_batch_index(d->c->farm, before, out))
         return true;
     error_set(&err, ERROR_NOT_FOUND, "there is no batch %s", before);
@@ -240,7 +241,8 @@ static bool steer(struct dispatch *d, const char *id, const Farm__BatchAction *m
     case FARM__BATCH_VERB__BATCH_CANCEL:
         return farm_batch_cancel(farm, id, d->now_ns, err);
     case FARM__BATCH_VERB__BATCH_RETRY:
-        return farm_batch_retry(farm, id, err);
+        return (scope_sees_all(d) || quota_allows_retry(d->c, id, err)) &&
+               farm_batch_retry(farm, id, err);
     case FARM__BATCH_VERB__BATCH_PRIORITY:
         return farm_batch_priority(farm, id, m->priority, err);
     default:

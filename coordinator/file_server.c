@@ -187,7 +187,8 @@ static int open_published(struct dispatch *d, const Farm__FileWanted *m, struct 
     struct batch_brief info;
     const char *folder = catalog_folder(&d->c->catalog, m->batch);
     if (folder == NULL || !farm_batch_brief(d->c->farm, m->batch, &info) ||
-        !scope_sees(d, info.owner) || !path_is_safe_relative(m->path) || has_hidden_part(m->path)) {
+        !scope_sees_batch(d, m->batch, info.owner) || !path_is_safe_relative(m->path) ||
+        has_hidden_part(m->path)) {
         error_set(err, ERROR_NOT_FOUND, "batch %s has no file %s", m->batch, m->path);
         return -1;
     }

@@ -55,26 +55,44 @@ static bool check_bytes(const struct owner_entry *o, struct error *err)
                      o->name, used, allowed);
 }
 
-bool quota_allows(struct coordinator *c, const char *owner, const struct submit_result *wanted,
-                  struct error *err)
+/* So many more. */
+static bool has_room(struct coordinator *c, const struct owner_entry *o, uint64_t batches,
+                     uint64_t tasks, struct error *err)
 {
     struct quota_use use;
-    const struct owner_entry *o = owners_get(&c->owners, owner);
-    if (!check_bytes(o, err)) return false;
+    const char *owner = o->name;
     if (o->max_batches == 0 && o->max_tasks == 0) return true;
     quota_used(c, owner, &use);
-    if (o->max_batches > 0 && use.batches >= o->max_batches)
+    if (o->max_batches > 0 && use.batches + batches > o->max_batches)
         return error_set(err, ERROR_REFUSED,
                          "%s has %" PRIu64 " unfinished batches, %" PRIu64
                          " are allowed: wait for one or cancel one",
                          owner, use.batches, o->max_batches);
-    const uint64_t tasks = tasks_of(wanted);
     if (o->max_tasks > 0 && (use.tasks > o->max_tasks || tasks > o->max_tasks - use.tasks))
         return error_set(err, ERROR_REFUSED,
                          "%s has %" PRIu64 " unfinished tasks, %" PRIu64 " are allowed: %" PRIu64
                          " more are too many",
                          owner, use.tasks, o->max_tasks, tasks);
     return true;
+}
+
+bool quota_allows(struct coordinator *c, const char *owner, const struct submit_result *wanted,
+                  struct error *err)
+{
+    const struct owner_entry *o = owners_get(&c->owners, owner);
+    return check_bytes(o, err) && has_room(c, o, 1, tasks_of(wanted), err);
+}
+
+bool quota_allows_retry(struct coordinator *c, const char *batch, struct error *err)
+{
+    struct batch_info info;
+    struct group_info group;
+    uint64_t tasks = 0;
+    if (!farm_batch_info(c->farm, batch, &info)) return true;
+    for (uint32_t i = 0; i < info.groups && farm_group_info(c->farm, batch, i, &group); i++)
+        tasks += group.counts.by_state[CLIP_FAILED] * plan_task_count(&group.shape.plan);
+    return has_room(c, owners_get(&c->owners, info.owner), batch_state_is_terminal(info.state),
+                    tasks, err);
 }
 
 bool quota_pace(struct coordinator *c, const char *owner, struct error *err)

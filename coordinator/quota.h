@@ -19,6 +19,8 @@ void quota_used(struct coordinator *c, const char *owner, struct quota_use *out)
 /* ERROR_REFUSED says what is used and allowed. */
 bool quota_allows(struct coordinator *c, const char *owner, const struct submit_result *wanted,
                   struct error *err);
+/* The same of the failed clips of a batch of the owner's, which would wait again. */
+bool quota_allows_retry(struct coordinator *c, const char *batch, struct error *err);
 /* The pace of submissions. */
 bool quota_pace(struct coordinator *c, const char *owner, struct error *err);
 /* The pace of changes to what was submitted. */

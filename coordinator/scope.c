@@ -30,6 +30,13 @@ static void hide(struct dispatch *d, const char *batch)
     (void)snprintf(d->subject, sizeof(d->subject), "%s", batch);
 }
 
+bool scope_sees_batch(struct dispatch *d, const char *batch, const char *owner)
+{
+    if (scope_sees(d, owner)) return true;
+    hide(d, batch);
+    return false;
+}
+
 /* The newest of the sender's own that begins so; counts them. */
 static uint32_t find_own(struct dispatch *d, const char *text, struct batch_info *out)
 {

@@ -12,6 +12,8 @@
 struct dispatch;
 
 bool scope_sees(const struct dispatch *d, const char *owner);
+/* The same of a batch that was asked for by its id; who may not see it is in the audit log. */
+bool scope_sees_batch(struct dispatch *d, const char *batch, const char *owner);
 bool scope_sees_all(const struct dispatch *d);
 /* "" for who sees all, else the one owner. */
 const char *scope_owner(const struct dispatch *d);

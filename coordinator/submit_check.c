@@ -69,7 +69,7 @@ static bool prepare_folder(struct submit_transfer *t, struct error *err)
 static bool check_digest(struct submit_transfer *t, struct error *err)
 {
     struct digest found;
-    if (!digest_of_file(t->path, &found, NULL, err)) return false;
+    if (!digest_of_file_until(t->path, &t->stop, &found, NULL, err)) return false;
     return digest_equal(&found, &t->request.sha256) ||
            error_set(err, ERROR_INVALID, "the file arrived with another SHA-256: send it again");
 }
@@ -80,6 +80,7 @@ static void check(uv_work_t *work)
     struct submit_input input = {.format = t->request.format,
                                  .options = t->request.options,
                                  .models = t->models,
+                                 .stop = &t->stop,
                                  .prompts_path = t->request.dry_run ? NULL : t->prompts_path};
     t->sound = check_digest(t, &t->why);
     if (!t->sound) return;
@@ -130,14 +131,9 @@ static void ask_for_commit(struct submit_transfers *s, struct submit_transfer *t
     s->callbacks.accept(s->callbacks.context, &ready);
 }
 
-static void on_checked(uv_work_t *work, int status)
+static void go_on(struct submit_transfer *t)
 {
-    struct submit_transfer *t = work->data;
     struct submit_transfers *s = t->all;
-    if (status != 0) {
-        t->sound = false;
-        error_set(&t->why, ERROR_INTERRUPTED, "the check was broken off");
-    }
     if (s == NULL) { /* nobody wants it any more */
         if (t->sound && !t->request.dry_run) submit_check_drop(t);
         submit_transfer_free(t);
@@ -153,9 +149,42 @@ static void on_checked(uv_work_t *work, int status)
     }
 }
 
-void submit_check_start(struct submit_transfers *s, struct submit_transfer *t)
+static void check_next(struct submit_transfers *s);
+
+static void on_checked(uv_work_t *work, int status)
+{
+    struct submit_transfer *t = work->data;
+    struct submit_transfers *all = submit_lanes_leave(t->lanes, submit_lanes_of(t));
+    if (status != 0) {
+        t->sound = false;
+        error_set(&t->why, ERROR_INTERRUPTED, "the check was broken off");
+    }
+    go_on(t);
+    if (all != NULL) check_next(all);
+}
+
+static void begin(struct submit_transfers *s, struct submit_transfer *t)
 {
     t->state = TRANSFER_CHECKING;
+    t->models = models_list(s->models);
+    t->book = memory_book_ref(s->book);
+    t->lanes = s->lanes;
+    t->work.data = t;
+    submit_lanes_enter(s->lanes, t);
+    uv_queue_work(s->loop, &t->work, check, on_checked);
+}
+
+static void check_next(struct submit_transfers *s)
+{
+    for (int lane = 0; lane < SUBMIT_LANES; lane++) {
+        struct submit_transfer *t = submit_lanes_next(s->lanes, lane);
+        if (t != NULL) begin(s, t);
+    }
+}
+
+void submit_check_start(struct submit_transfers *s, struct submit_transfer *t)
+{
+    t->state = TRANSFER_WHOLE;
     if (t->fd >= 0) close(t->fd);
     t->fd = -1;
     do {
@@ -163,12 +192,15 @@ void submit_check_start(struct submit_transfers *s, struct submit_transfer *t)
     } while (!s->callbacks.id_is_free(s->callbacks.context, t->batch));
     publish_folder_name(t->batch, t->request.name, t->folder);
     t->submitted_ms = clock_wall_ms();
-    t->models = models_list(s->models);
-    t->book = memory_book_ref(s->book);
     t->prompts_path = xasprintf("%s/%s.prompts", s->prompts, t->batch);
     t->renders = xstrdup(s->renders);
-    t->work.data = t;
-    uv_queue_work(s->loop, &t->work, check, on_checked);
+    check_next(s);
+}
+
+void submit_check_abandon(struct submit_transfer *t)
+{
+    t->all = NULL;
+    atomic_store(&t->stop, true);
 }
 
 void submit_transfer_warn(struct submit_transfer *t, const char *text)

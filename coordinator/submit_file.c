@@ -34,7 +34,7 @@ struct parse {
     int64_t *seeds; /* of the present line */
     uint32_t seed_count;
     uint32_t seed_capacity;
-    bool broken; /* the prompts file cannot be written */
+    bool broken; /* the prompts file cannot be written, or nobody waits for it */
     struct error broken_why;
 };
 
@@ -274,8 +274,10 @@ static void take_line(struct parse *p, const char *text, size_t size)
         text_line(p, text, size);
 }
 
-static bool is_hopeless(const struct parse *p)
+static bool is_hopeless(struct parse *p)
 {
+    if (p->input->stop != NULL && atomic_load(p->input->stop) && !p->broken)
+        p->broken = !error_set(&p->broken_why, ERROR_INTERRUPTED, "nobody waits for it any more");
     return p->broken || p->result->problems_total >= 2 * LIMIT_INPUT_PROBLEMS;
 }
 

@@ -15,6 +15,7 @@
 #define ZOE_COORDINATOR_SUBMIT_FILE_H
 
 #include <jansson.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -91,6 +92,7 @@ struct submit_input {
     const char *options;       /* JSON object text; NULL or "" = {} */
     const char *default_model; /* for lines and options that name none; NULL = the list decides */
     const struct model_list *models;
+    const atomic_bool *stop;  /* set by another thread: ends with ERROR_INTERRUPTED; NULL = never */
     const char *prompts_path; /* written when all is well; NULL = check only (dry run) */
 };
 

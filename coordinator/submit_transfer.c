@@ -305,7 +305,7 @@ static void abandon(struct submit_transfers *s, struct submit_transfer *t)
 {
     struct submit_crowd crowd = take_out(s, t);
     if (t->state == TRANSFER_CHECKING)
-        t->all = NULL;
+        submit_check_abandon(t);
     else
         submit_transfer_free(t);
     open_waiting(s, &crowd);
@@ -378,6 +378,7 @@ struct submit_transfers *submit_transfers_create(uv_loop_t *loop,
     s->loop = loop;
     s->models = models;
     s->book = memory_book_create();
+    s->lanes = submit_lanes_create(s);
     s->callbacks = *callbacks;
     s->incoming = xstrdup(options->incoming);
     s->prompts = xstrdup(options->prompts);
@@ -392,7 +393,7 @@ void submit_transfers_destroy(struct submit_transfers *s)
         struct submit_transfer *t = s->first;
         s->first = t->next;
         if (t->state == TRANSFER_CHECKING) {
-            t->all = NULL; /* its check frees it */
+            submit_check_abandon(t);
             continue;
         }
         if (t->state == TRANSFER_READY) submit_check_drop(t);
@@ -402,6 +403,8 @@ void submit_transfers_destroy(struct submit_transfers *s)
     free(s->prompts);
     free(s->renders);
     memory_book_unref(s->book);
+    s->lanes->owner = NULL;
+    submit_lanes_unref(s->lanes);
     free(s);
 }
 

@@ -1,16 +1,20 @@
 /* submit_transfer_state: a submission on its way in, as the files of submit_transfer.h share it. A
- * transfer is receiving (submit_transfer.c), being checked on a pool thread, or checked and waiting
- * for the commit (submit_check.c). Room-internal. Loop thread. */
+ * transfer is receiving (submit_transfer.c), here as a whole and waiting for its check
+ * (submit_lanes.c), being checked on a pool thread, or checked and waiting for the commit
+ * (submit_check.c). Room-internal. Loop thread. */
 #ifndef ZOE_COORDINATOR_SUBMIT_TRANSFER_STATE_H
 #define ZOE_COORDINATOR_SUBMIT_TRANSFER_STATE_H
 
+#include <stdatomic.h>
+
 #include "coordinator/credit_window.h"
 #include "coordinator/submit_crowd.h"
+#include "coordinator/submit_lanes.h"
 
 struct memory_book;
 struct model_list;
 
-enum transfer_state { TRANSFER_RECEIVING, TRANSFER_CHECKING, TRANSFER_READY };
+enum transfer_state { TRANSFER_RECEIVING, TRANSFER_WHOLE, TRANSFER_CHECKING, TRANSFER_READY };
 
 struct submit_transfer {
     struct submit_transfers *all; /* NULL: it was given up while its check was on its way */
@@ -29,6 +33,8 @@ struct submit_transfer {
     int64_t submitted_ms;
     /* for the pool thread */
     uv_work_t work;
+    struct submit_lanes *lanes; /* a reference while it is being checked */
+    atomic_bool stop;           /* nobody wants it any more */
     char *prompts_path;
     char *renders;
     struct model_list *models;
@@ -44,14 +50,18 @@ struct submit_transfers {
     struct models *models;
     struct memory_book *book;
     struct submit_callbacks callbacks;
+    struct submit_lanes *lanes;
     char *incoming, *prompts, *renders;
     struct submit_transfer *first;
     int count;
     uint64_t files; /* names of temporaries */
 };
 
-/* The file is whole: checks it on a pool thread and goes on from there. */
+/* The file is whole: it is checked on a pool thread when its turn has come, and goes on from there.
+ */
 void submit_check_start(struct submit_transfers *s, struct submit_transfer *t);
+/* Ends a check that is on its way: it frees the transfer. */
+void submit_check_abandon(struct submit_transfer *t);
 /* Removes what a good check has prepared. */
 void submit_check_drop(struct submit_transfer *t);
 

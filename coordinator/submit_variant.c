@@ -94,6 +94,7 @@ static json_t *complete(struct submit_variants *v, json_t *recipe, const struct 
 struct line {
     const struct model *model;
     json_t *recipe; /* complete */
+    struct digest loras;
     struct submit_plan plan;
     enum output_kind output;
 };
@@ -114,8 +115,7 @@ static bool same_plan(const struct submit_group *g, const struct submit_plan *p)
 
 static bool same_shape(const struct submit_group *g, const struct line *l)
 {
-    const struct digest loras = submit_loras_digest(l->recipe);
-    return digest_equal(&g->loras, &loras) && strcmp(g->model, l->model->name) == 0 &&
+    return digest_equal(&g->loras, &l->loras) && strcmp(g->model, l->model->name) == 0 &&
            g->width == number(l->recipe, "width") && g->height == number(l->recipe, "height") &&
            g->frames == number(l->recipe, "num_frames") &&
            g->steps == number(l->recipe, "num_inference_steps") &&
@@ -129,7 +129,7 @@ static void add_group(struct submit_result *r, const struct line *l)
     struct submit_group *g = &r->groups[r->group_count++];
     *g = (struct submit_group){.model = xstrdup(l->model->name),
                                .model_digest = l->model->digest,
-                               .loras = submit_loras_digest(l->recipe),
+                               .loras = l->loras,
                                .width = number(l->recipe, "width"),
                                .height = number(l->recipe, "height"),
                                .frames = number(l->recipe, "num_frames"),
@@ -207,6 +207,7 @@ static void forget_variants(struct submit_variants *v)
 void submit_variants_finish(struct submit_variants *v)
 {
     forget_variants(v);
+    json_decref(v->facts);
     submit_loras_finish(&v->loras);
 }
 
@@ -230,27 +231,37 @@ static struct submit_variant *new_variant(const struct submit_variants *v, const
     return variant;
 }
 
+/* Parsed once for the lines of one model that follow one another. NULL with err. */
+static const json_t *facts_of(struct submit_variants *v, const struct model *model,
+                              struct error *err)
+{
+    if (v->described == model) return v->facts;
+    json_decref(v->facts);
+    v->facts = json_parse(model->description, strlen(model->description), "description", err);
+    v->described = v->facts != NULL ? model : NULL;
+    return v->facts;
+}
+
 static struct submit_variant *make(struct submit_variants *v, const json_t *fields, char *field,
                                    struct error *err)
 {
-    json_t *recipe = json_deep_copy(v->options), *own = json_deep_copy(fields), *facts = NULL;
+    json_t *recipe = json_deep_copy(v->options), *own = json_deep_copy(fields);
+    const json_t *facts = NULL;
     forget_length(recipe, own);
     json_object_update(recipe, own);
     json_decref(own);
     struct submit_variant *variant = NULL;
     uint32_t group = 0;
     struct line line = {.model = find_model(v, recipe, field, err)};
-    if (line.model != NULL)
-        facts = json_parse(line.model->description, strlen(line.model->description), "description",
-                           err);
+    if (line.model != NULL) facts = facts_of(v, line.model, err);
     if (facts != NULL) line.recipe = complete(v, recipe, line.model, facts, &line.plan, field, err);
     line.output = output_of(facts, line.recipe);
+    if (line.recipe != NULL) line.loras = submit_loras_digest(line.recipe);
     if (line.recipe != NULL && group_of(v->result, &line, &group, err)) {
         submit_inputs_want(v->result, line.recipe, &line.plan.plan);
         variant = new_variant(v, &line, group);
     }
     json_decref(line.recipe);
-    json_decref(facts);
     json_decref(recipe);
     return variant;
 }

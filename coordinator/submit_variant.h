@@ -26,7 +26,9 @@ struct submit_variants {
     struct submit_result *result; /* groups are added there */
     json_t *options;              /* recipe fields of the options, canonical names */
     struct submit_loras loras;
-    struct table known; /* canonical text of a line's fields -> struct submit_variant */
+    const struct model *described; /* the last one; NULL = none yet */
+    json_t *facts;                 /* its description */
+    struct table known;            /* canonical text of a line's fields -> struct submit_variant */
 };
 
 void submit_variants_init(struct submit_variants *v, const struct submit_input *input,

@@ -235,6 +235,48 @@ class People(unittest.TestCase):
             zoe(ann, "submit", "-", *FLAGS, stdin="9\n")
             farm.submit(["as many as it likes"] * 9, *FLAGS)  # of another owner
 
+    def test_a_retry_counts_in_a_quota(self):
+        with Farm().start() as farm:
+            ann, _ = person(farm, "ann")
+            bad = json.dumps({"prompt": "bad", "pattern": {"fail_step": 1}}) + "\n"
+            failed = zoe(ann, "submit", "-", *FLAGS, stdin=bad * 3)["batch"]
+            farm.wait(failed, code=1)
+            farm.kill_worker("w1")
+            farm.zoe("owner", "set", "ann", "--max-batches", "1")
+            other = zoe(ann, "submit", "-", *FLAGS, stdin="1\n")["batch"]
+            self.assertIn("1 unfinished batches, 1 are allowed", zoe(ann, "batch", "retry", failed, code=6)["message"])
+            zoe(ann, "batch", "cancel", other)
+            farm.zoe("owner", "set", "ann", "--max-tasks", "2")
+            self.assertIn("3 more are too many", zoe(ann, "batch", "retry", failed, code=6)["message"])
+            farm.zoe("batch", "retry", failed)  # who steers the farm may
+            self.assertIn(farm.batch(failed)["state"], ("queued", "running"))
+
+    def test_long_submissions_hold_up_nobody_else(self):
+        """Eight whose lines all differ: they wait for one another, not everybody in one queue, and end with their key."""
+        with Farm() as farm:
+            farm.start_coordinator()
+            ann, _ = person(farm, "ann")
+            lines = [json.dumps({"prompt": "a", "num_inference_steps": 1 + n % 999, "guidance_scale": 1 + n * 1e-6}) for n in range(100000)]
+            processes, sizes = [], []
+            try:
+                for n in range(8):
+                    file = farm.folder / f"{n}.jsonl"
+                    file.write_text("\n".join([*lines, json.dumps({"prompt": str(n)})]) + "\n")
+                    sizes.append(file.stat().st_size)
+                    processes.append(subprocess.Popen([BIN / "zoe", "submit", file, *FLAGS, "--dry-run"], env=ann, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+                here = lambda: [p.stat().st_size for p in (farm.state / "incoming").iterdir()]
+                eventually(lambda: sum(size in sizes for size in here()) >= 6, seconds=60, what="six are there as a whole")
+                left = [p for p in processes if p.poll() is None]
+                self.assertGreaterEqual(len(left), 6)
+                self.assertEqual(farm.run("submit", "-", *FLAGS, "--dry-run", stdin="a fox\n").returncode, 0)
+                self.assertLessEqual(sum(p.poll() is not None for p in left), 1, "it waited for them")
+                farm.zoe("key", "revoke", "ann")
+                eventually(lambda: here() == [], seconds=5, what="nothing of them is left")
+            finally:
+                for process in processes:
+                    process.kill()
+                    process.wait()
+
     def test_published_bytes_count_while_they_are_here(self):
         with Farm().start(workers=1) as farm:
             ann, _ = person(farm, "ann")

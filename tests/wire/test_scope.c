@@ -106,6 +106,39 @@ static void stored_parts_are_inputs_of_their_owners_only(void **state)
     peer_expect_problem(&ann, "refused");
 }
 
+/* What ann was refused, as far as it is about the admin's batch. */
+static int refusals(void)
+{
+    int count = 0;
+    Farm__AuditWanted wanted = FARM__AUDIT_WANTED__INIT;
+    wanted.limit = LIMIT_PAGE;
+    PEER_SAY(&cast.admin, AUDIT_WANTED, audit_wanted, &wanted);
+    struct message *m = peer_expect(&cast.admin, FARM__ENVELOPE__BODY_AUDIT);
+    for (size_t i = 0; i < m->envelope->audit->n_entries; i++) {
+        const Farm__AuditEntry *e = m->envelope->audit->entries[i];
+        count += !e->allowed && strcmp(e->by, "ann") == 0 && strcmp(e->subject, cast.batch) == 0;
+    }
+    message_free(m);
+    return count;
+}
+
+static void who_asks_for_what_is_of_others_is_written_down(void **state)
+{
+    (void)state;
+    char path[] = "batch.json";
+    Farm__FileWanted file = FARM__FILE_WANTED__INIT;
+    Farm__BatchesWanted list = FARM__BATCHES_WANTED__INIT;
+    file.batch = list.before = cast.batch;
+    file.path = path;
+    file.size_bytes = CHUNK;
+    PEER_SAY(&ann, FILE_WANTED, file_wanted, &file);
+    peer_expect_problem(&ann, "not_found");
+    assert_int_equal(refusals(), 1);
+    PEER_SAY(&ann, BATCHES_WANTED, batches_wanted, &list);
+    peer_expect_problem(&ann, "not_found");
+    assert_int_equal(refusals(), 2);
+}
+
 #define SCOPE_TEST(test) cmocka_unit_test_setup_teardown(test, open_scope, close_scope)
 
 int main(void)
@@ -114,6 +147,7 @@ int main(void)
         SCOPE_TEST(what_a_worker_made_is_told_to_whose_it_is),
         SCOPE_TEST(a_digest_is_not_the_file),
         SCOPE_TEST(stored_parts_are_inputs_of_their_owners_only),
+        SCOPE_TEST(who_asks_for_what_is_of_others_is_written_down),
     };
     return cmocka_run_group_tests(tests, NULL, free_made);
 }

@@ -58,6 +58,21 @@ static bool parse(const char *text, enum submit_format format, const char *optio
     return submit_file_parse(&input, result, err);
 }
 
+/* A check may be of millions of lines when its key is revoked. */
+static void who_is_gone_is_not_read_to_the_end(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct submit_result result;
+    const atomic_bool stop = true;
+    struct submit_input input = {
+        .data = "a\nb\n", .size_bytes = 4, .format = SUBMIT_TEXT, .models = &models, .stop = &stop};
+    assert_false(submit_file_parse(&input, &result, &err));
+    assert_int_equal(err.code, ERROR_INTERRUPTED);
+    assert_int_equal(result.prompts, 0);
+    submit_result_finish(&result);
+}
+
 static void test_text(void **state)
 {
     (void)state;
@@ -451,6 +466,7 @@ static void test_as_many_inputs_as_may_be(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_is_gone_is_not_read_to_the_end),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_what_no_worker_could_render),
         cmocka_unit_test(test_every_bad_prompt_is_named),

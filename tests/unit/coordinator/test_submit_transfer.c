@@ -23,6 +23,7 @@ struct world {
     char key[128];     /* of the last credit */
     uint64_t sender;   /* who got it */
     uint64_t told;     /* who got the last answer */
+    char order[64];    /* who got answers, as text */
 };
 
 static bool on_known(void *context, const char *owner, const char *key, bool default_key,
@@ -84,6 +85,8 @@ static void on_answer(void *context, const struct submit_answer *answer)
     struct world *w = context;
     w->answers++;
     w->told = answer->client;
+    const size_t used = strlen(w->order);
+    (void)snprintf(w->order + used, sizeof w->order - used, "%d ", (int)answer->client);
     w->refused = answer->err != NULL ? answer->err->code : ERROR_NONE;
     w->existed = answer->existed;
 }
@@ -387,13 +390,19 @@ static void test_who_waits_for_a_key_that_is_gone_is_next(void **state)
     close_world(w);
 }
 
+static void send_as(struct world *w, uint64_t client, const char *owner, const char *key,
+                    const char *text)
+{
+    struct error err = {0};
+    assert_true(submit_transfers_chunk(w->transfers, client, owner, key, 0, text, strlen(text),
+                                       NS_PER_S, &err));
+    assert_int_equal(w->lent, 0);
+}
+
 /* All of it is here, and a pool thread looks at it; there is no model for it. */
 static void send_all(struct world *w, uint64_t client)
 {
-    struct error err = {0};
-    assert_true(submit_transfers_chunk(w->transfers, client, "ann", "k", 0, TEXT, strlen(TEXT),
-                                       NS_PER_S, &err));
-    assert_int_equal(w->lent, 0);
+    send_as(w, client, "ann", "k", TEXT);
 }
 
 static void test_a_check_for_a_key_that_is_gone_ends_in_silence(void **state)
@@ -408,6 +417,40 @@ static void test_a_check_for_a_key_that_is_gone_ends_in_silence(void **state)
     assert_int_equal(w->answers, 0);
     assert_int_equal(submit_transfers_count(w->transfers), 1);
     assert_files(w, 1);
+    close_world(w);
+}
+
+/* Whoever has many that take long waits for himself. */
+static void test_owners_are_checked_in_turn(void **state)
+{
+    struct world *w = open_world(state);
+    static const char *const keys[] = {"k0", "k1", "k2"};
+    for (uint64_t i = 0; i < 3; i++) {
+        open_for(w, 10 + i, "ann", keys[i], TEXT);
+        send_as(w, 10 + i, "ann", keys[i], TEXT);
+    }
+    open_for(w, 20, "bob", "k", TEXT);
+    send_as(w, 20, "bob", "k", TEXT);
+    (void)uv_run(&w->loop, UV_RUN_DEFAULT);
+    assert_string_equal(w->order, "10 20 11 12 ");
+    close_world(w);
+}
+
+/* What has not begun when its key goes is forgotten, and the next one has its turn. */
+static void test_what_waits_for_its_check_goes_with_its_key(void **state)
+{
+    struct world *w = open_world(state);
+    open_for(w, 10, "ann", "k0", TEXT);
+    send_as(w, 10, "ann", "k0", TEXT);
+    open_for(w, 11, "ann", "k1", TEXT);
+    send_as(w, 11, "ann", "k1", TEXT);
+    open_for(w, 20, "bob", "k", TEXT);
+    send_as(w, 20, "bob", "k", TEXT);
+    expel(w, 1);
+    assert_int_equal(submit_transfers_count(w->transfers), 1);
+    (void)uv_run(&w->loop, UV_RUN_DEFAULT);
+    assert_string_equal(w->order, "20 ");
+    assert_files(w, 0);
     close_world(w);
 }
 
@@ -429,6 +472,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ground_test(test_known_keys),
+        ground_test(test_owners_are_checked_in_turn),
+        ground_test(test_what_waits_for_its_check_goes_with_its_key),
         ground_test(test_a_failed_lookup_accepts_nothing),
         ground_test(test_no_credit_while_the_disk_is_low),
         ground_test(test_unused_credit_goes_back),
