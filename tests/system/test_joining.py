@@ -48,6 +48,14 @@ def command_line(process):
         return words.read()
 
 
+def size_of(path):
+    """-1: it has just gone."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1
+
+
 def states(farm):
     return {w["name"]: w["state"] for w in farm.zoe("worker", "list", json_out=True)["workers"]}
 
@@ -264,14 +272,15 @@ class People(unittest.TestCase):
                     file.write_text("\n".join([*lines, json.dumps({"prompt": str(n)})]) + "\n")
                     sizes.append(file.stat().st_size)
                     processes.append(subprocess.Popen([BIN / "zoe", "submit", file, *FLAGS, "--dry-run"], env=ann, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-                here = lambda: [p.stat().st_size for p in (farm.state / "incoming").iterdir()]
+                names = lambda: list((farm.state / "incoming").iterdir())
+                here = lambda: [size_of(path) for path in names()]
                 eventually(lambda: sum(size in sizes for size in here()) >= 6, seconds=60, what="six are there as a whole")
                 left = [p for p in processes if p.poll() is None]
                 self.assertGreaterEqual(len(left), 6)
                 self.assertEqual(farm.run("submit", "-", *FLAGS, "--dry-run", stdin="a fox\n").returncode, 0)
                 self.assertLessEqual(sum(p.poll() is not None for p in left), 1, "it waited for them")
                 farm.zoe("key", "revoke", "ann")
-                eventually(lambda: here() == [], seconds=5, what="nothing of them is left")
+                eventually(lambda: names() == [], seconds=5, what="nothing of them is left")
             finally:
                 for process in processes:
                     process.kill()
