@@ -46,6 +46,7 @@ static void add_excuse(struct outbound *o, bool to_client, zsock_peer peer,
     log_error("%s: %s", message_name(envelope), why->message);
     if (envelope->request == 0 || envelope->body_case == FARM__ENVELOPE__BODY_PROBLEM) return;
     (void)error_wrap(why, "the answer");
+    why->code = ERROR_INTERNAL;
     (void)outbound_problem(o, to_client, peer, envelope->request, why, when);
 }
 

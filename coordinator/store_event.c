@@ -115,13 +115,15 @@ bool store_events_prune(struct store *s, int64_t before_ms, uint32_t limit)
     return store_db_changes(s) == (int)limit;
 }
 
-/* Numbers grow by one, but for a rare gap (store_events_after): the newest `keep` are those above a
- * number. */
+/* Numbers may leave a gap (store_events_after), so rows are counted: only when there can be too
+ * many. */
 bool store_events_cap(struct store *s, uint64_t keep, uint32_t limit)
 {
     static const char sql[] =
         "DELETE FROM event WHERE sequence IN (SELECT sequence FROM event WHERE sequence <="
-        " (SELECT max(sequence) FROM event) - ?1 ORDER BY sequence LIMIT ?2)";
+        " (SELECT sequence FROM event WHERE (SELECT max(sequence) FROM event)"
+        " - (SELECT min(sequence) FROM event) >= ?1 ORDER BY sequence DESC LIMIT 1 OFFSET ?1)"
+        " ORDER BY sequence LIMIT ?2)";
     STORE_WRITE(s, sql, store_u64(keep), store_int(limit));
     return store_db_changes(s) == (int)limit;
 }

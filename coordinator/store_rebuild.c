@@ -205,6 +205,7 @@ size_t store_salvage(struct store *s, const char *damaged,
     for (size_t i = 0; i < KEPT; i++)
         if (copy_table(from, s->db, kept[i], NULL, &out[count])) count++;
     (void)sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
+    store_event_begin(s); /* the events among them have their old numbers */
     sqlite3_close(from);
     return count;
 }

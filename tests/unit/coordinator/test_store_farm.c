@@ -112,6 +112,18 @@ static void events_are_numbered_for_ever(void **state)
     struct event_record e = {.kind = "clip.published", .batch = "", .worker = "", .message = "m"};
     assert_int_equal(store_last_event(s), 6);
     assert_int_equal(store_event_add(s, &e), 7);
+    store_events_after(s, 1000);
+    assert_int_equal(store_event_add(s, &e), 1001);
+    assert_int_equal(store_event_add(s, &e), 1002);
+    store_events_cap(s, 3, 100); /* what is missing in between is no event */
+    left = (struct seen_events){.count = 0};
+    assert_ok(store_each_event(s, 0, NULL, 100, see_event, &left, &err), err);
+    assert_int_equal(left.count, 3);
+    store_events_cap(s, 2, 100);
+    left = (struct seen_events){.count = 0};
+    assert_ok(store_each_event(s, 0, NULL, 100, see_event, &left, &err), err);
+    assert_int_equal(left.count, 2);
+    assert_int_equal(left.numbers[0], 1001);
     store_close(s);
 }
 

@@ -6,6 +6,7 @@
 #include "coordinator/store_rebuild.h"
 
 #define KEYS 500
+#define EVENTS 5
 
 static void allow(struct store *s, uint32_t i)
 {
@@ -33,7 +34,11 @@ static char *old_database(void **state)
                                          .reason = "",
                                          .by = "",
                                          .finished = 11};
+    const struct event_record event = {
+        .kind = "farm.started", .batch = "", .worker = "", .message = "", .at_ms = 1000};
     store_worker_save(s, &worker);
+    for (int i = 0; i < EVENTS; i++)
+        store_event_add(s, &event);
     assert_ok(store_commit(s, &err), err);
     store_close(s);
     return path;
@@ -89,6 +94,7 @@ static int salvage(void **state, const char *old, bool *damaged)
     struct error err;
     struct store_salvaged list[STORE_SALVAGE_MAX];
     int keys = 0;
+    bool events_damaged = false;
     char *path = ground_path(state, "new.db");
     struct store *s = store_open(path, NULL, &err);
     assert_non_null(s);
@@ -97,6 +103,7 @@ static int salvage(void **state, const char *old, bool *damaged)
         uint64_t rows = rows_of(list, count, "key", damaged);
         assert_ok(store_each_key(s, count_key, &keys, &err), err);
         assert_int_equal(keys, rows);
+        assert_int_equal(store_last_event(s), rows_of(list, count, "event", &events_damaged));
     }
     store_close(s);
     assert_ok(store_check_copy(path, &err), err);
