@@ -35,11 +35,16 @@ static void *folder_open(const char *place, struct error *err)
     return NULL;
 }
 
-static char *final_path(const struct folder *f, const struct digest *digest)
+char *artifacts_place(const char *folder, const struct digest *digest)
 {
     char hex[DIGEST_TEXT_SIZE];
     digest_text(digest, hex);
-    return xasprintf("%s/%.2s/%s", f->root, hex, hex);
+    return xasprintf("%s/%.2s/%s", folder, hex, hex);
+}
+
+static char *final_path(const struct folder *f, const struct digest *digest)
+{
+    return artifacts_place(f->root, digest);
 }
 
 static bool folder_size(void *self, const char *upload, uint64_t *size_out, struct error *err)

@@ -101,6 +101,8 @@ void artifacts_discard(struct artifacts *a, const char *name);
  * `anew`: uses were dropped since the last one. */
 bool artifacts_sweep(struct artifacts *a, bool anew);
 
+/* Where the folder store keeps a file below its `folder`, there or not; caller frees. */
+char *artifacts_place(const char *folder, const struct digest *digest);
 /* Local path; caller frees; NULL when the file is not there. */
 char *artifacts_path(struct artifacts *a, const struct digest *digest);
 /* Whether a whole file is there: its size is looked at, not its bytes. */

@@ -14,15 +14,27 @@ static uint64_t unfinished(const struct clip_counts *counts)
     return n[CLIP_WAITING] + n[CLIP_RETRY] + n[CLIP_LEASED];
 }
 
-static void add_batch(struct coordinator *c, const struct batch_info *info, struct quota_use *out)
+static uint64_t failed(const struct clip_counts *counts)
+{
+    return counts->by_state[CLIP_FAILED];
+}
+
+/* Tasks of the clips that `which` counts. */
+static uint64_t tasks_in(struct coordinator *c, const struct batch_info *info,
+                         uint64_t (*which)(const struct clip_counts *counts))
 {
     struct group_info group;
-    const uint32_t groups = info->groups;
-    const char *id = info->id;
+    uint64_t tasks = 0;
+    for (uint32_t i = 0; i < info->groups && farm_group_info(c->farm, info->id, i, &group); i++)
+        tasks += which(&group.counts) * plan_task_count(&group.shape.plan);
+    return tasks;
+}
+
+static void add_batch(struct coordinator *c, const struct batch_info *info, struct quota_use *out)
+{
     out->batches++;
     out->running += (uint32_t)info->counts.by_state[CLIP_LEASED];
-    for (uint32_t i = 0; i < groups && farm_group_info(c->farm, id, i, &group); i++)
-        out->tasks += unfinished(&group.counts) * plan_task_count(&group.shape.plan);
+    out->tasks += tasks_in(c, info, unfinished);
 }
 
 void quota_used(struct coordinator *c, const char *owner, struct quota_use *out)
@@ -86,13 +98,9 @@ bool quota_allows(struct coordinator *c, const char *owner, const struct submit_
 bool quota_allows_retry(struct coordinator *c, const char *batch, struct error *err)
 {
     struct batch_info info;
-    struct group_info group;
-    uint64_t tasks = 0;
     if (!farm_batch_info(c->farm, batch, &info)) return true;
-    for (uint32_t i = 0; i < info.groups && farm_group_info(c->farm, batch, i, &group); i++)
-        tasks += group.counts.by_state[CLIP_FAILED] * plan_task_count(&group.shape.plan);
     return has_room(c, owners_get(&c->owners, info.owner), batch_state_is_terminal(info.state),
-                    tasks, err);
+                    tasks_in(c, &info, failed), err);
 }
 
 bool quota_pace(struct coordinator *c, const char *owner, struct error *err)

@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "base/table.h"
 #include "base/xalloc.h"
+#include "coordinator/artifacts.h"
 #include "coordinator/prompts.h"
 #include "coordinator/publish.h"
 #include "coordinator/publish_sidecar.h"
@@ -82,10 +83,10 @@ struct doubts {
 static void doubt_artifact(void *context, const struct digest *digest, uint64_t size, uint64_t uses)
 {
     struct doubts *d = context;
-    char hex[DIGEST_TEXT_SIZE];
     if (uses == 0) return;
-    digest_text(digest, hex);
-    char *path = xasprintf("%s/artifacts/%.2s/%s", d->l->options->state, hex, hex);
+    char *folder = path_join(d->l->options->state, "artifacts");
+    char *path = artifacts_place(folder, digest);
+    free(folder);
     const char *wrong = judge(d->l, path, size, digest);
     d->l->files++;
     d->l->bytes += size;

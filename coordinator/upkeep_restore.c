@@ -6,10 +6,10 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
-#include "base/digest.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "base/xalloc.h"
+#include "coordinator/artifacts.h"
 #include "coordinator/reconcile.h"
 #include "coordinator/store_access.h"
 #include "coordinator/store_check.h"
@@ -239,11 +239,10 @@ static bool reconcile(struct upkeep *u, struct store *s, struct table *hints, co
 /* As the farm stores it; with another size it counts as missing. */
 static bool stands(void *context, const struct digest *sha256, uint64_t size_bytes)
 {
-    const struct upkeep *u = context;
     struct stat info;
-    char hex[DIGEST_TEXT_SIZE];
-    digest_text(sha256, hex);
-    char *path = xasprintf("%s/artifacts/%.2s/%s", u->state, hex, hex);
+    char *folder = upkeep_path(context, "artifacts");
+    char *path = artifacts_place(folder, sha256);
+    free(folder);
     const bool there = lstat(path, &info) == 0 && S_ISREG(info.st_mode);
     free(path);
     return there && (uint64_t)info.st_size == size_bytes;

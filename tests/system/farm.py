@@ -3,6 +3,7 @@
 A Farm owns one coordinator and any number of workers, all started by it and all ended by it, by process id. Nothing here sleeps for a result: `eventually`
 polls a condition until its deadline.
 """
+import contextlib
 import hashlib
 import json
 import os
@@ -136,6 +137,17 @@ class Farm:
             arguments += ["--models", model]
         self.workers[name] = self.spawn(f"worker-{name}", arguments, env)
         return self.workers[name]
+
+    @contextlib.contextmanager
+    def small_disk(self, folder, options):
+        """A tmpfs at `folder` until the end, before which the farm stops. Needs root."""
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+        try:
+            yield
+        finally:
+            self.stop()
+            subprocess.run(["umount", str(folder)], check=True)
 
     def start(self, workers=1):
         self.start_coordinator()

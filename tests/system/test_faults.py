@@ -294,9 +294,7 @@ class Faults(unittest.TestCase):
     def test_full_artifact_disk(self):
         with Farm() as farm:
             disk = farm.state / "artifacts"
-            disk.mkdir(parents=True)
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], check=True)
-            try:
+            with farm.small_disk(disk, "size=4m"):
                 farm.start(workers=2)
                 ballast = disk / "tmp" / "ballast"
                 accepted = farm.submit(LINES, *SMALL)
@@ -308,17 +306,12 @@ class Faults(unittest.TestCase):
                 self.assertEqual(refused.returncode, 6, refused.stderr)
                 ballast.unlink()
                 self.finish(farm, accepted)
-            finally:
-                farm.stop()
-                subprocess.run(["umount", str(disk)], check=True)
 
     @unittest.skipUnless(os.geteuid() == 0, "mounting a small tmpfs needs root")
     def test_full_state_disk(self):
         """Not even the database can be written."""
         with Farm() as farm:
-            farm.state.mkdir(parents=True)
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(farm.state)], check=True)
-            try:
+            with farm.small_disk(farm.state, "size=24m"):
                 farm.start(workers=2)
                 ballast = farm.state / "ballast"
                 accepted = farm.submit(LINES, *SMALL)
@@ -329,9 +322,6 @@ class Faults(unittest.TestCase):
                 self.assertEqual(refused.returncode, 6, refused.stderr)
                 ballast.unlink()
                 self.finish(farm, accepted)
-            finally:
-                farm.stop()
-                subprocess.run(["umount", str(farm.state)], check=True)
 
     @unittest.skipUnless(os.geteuid() == 0, "mounting a small tmpfs needs root")
     def test_full_worker_disk(self):
@@ -341,8 +331,7 @@ class Faults(unittest.TestCase):
             farm.start_coordinator()
             disk = farm.worker_key("w1")
             key = (disk / "worker.key").read_bytes()
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m,mode=700", "tmpfs", str(disk)], check=True)
-            try:
+            with farm.small_disk(disk, "size=40m,mode=700"):
                 (disk / "worker.key").write_bytes(key)
                 (disk / "worker.key").chmod(0o600)
                 farm.start_worker("w1")
@@ -357,18 +346,13 @@ class Faults(unittest.TestCase):
                 self.assertEqual(farm.zoe("explain", f"{batch}/0", json_out=True)["code"], "worker_disk")
                 ballast.unlink()
                 farm.wait(batch)
-            finally:
-                farm.stop()
-                subprocess.run(["umount", str(disk)], check=True)
 
     @unittest.skipUnless(os.geteuid() == 0, "mounting a small tmpfs needs root")
     def test_fetched_models_make_room_for_others(self):
         """56 MiB are free; 13 of a model, 16 for results and 64 that are always left do not fit beside one that nobody uses."""
         with Farm() as farm:
             disk = farm.folder / "workers" / "w1"
-            disk.mkdir(parents=True)
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m,mode=755", "tmpfs", str(disk)], check=True)
-            try:
+            with farm.small_disk(disk, "size=128m,mode=755"):
                 farm.start_coordinator()
                 farm.models = [disk / "of-the-user"]
                 models = {farm.models[0] / "large": 300, disk / "models" / ("a" * 64): 200, disk / "models" / ("b" * 64): 100}
@@ -379,9 +363,6 @@ class Faults(unittest.TestCase):
                 farm.start_worker("w1", "--threads", "1")
                 farm.wait(farm.submit("a cat\n", "--model", "shapes", "--steps", "1", "--frames", "1")["batch"])
                 self.assertEqual([folder.exists() for folder in models], [True, False, False])
-            finally:
-                farm.stop()
-                subprocess.run(["umount", str(disk)], check=True)
 
 
 if __name__ == "__main__":

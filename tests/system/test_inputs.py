@@ -139,9 +139,7 @@ class Inputs(unittest.TestCase):
         """Of 64 MiB 3.2 are low: four times that are kept."""
         with Farm() as farm:
             disk = farm.state / "artifacts"
-            disk.mkdir(parents=True)
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)], check=True)
-            try:
+            with farm.small_disk(disk, "size=64m"):
                 farm.start()
                 wide = png(farm.folder / "wide.png", 64, 64, noise=52 << 20)
                 refused = farm.run("submit", "-", *START, "--init-image", wide, stdin="a red circle\n")
@@ -150,9 +148,6 @@ class Inputs(unittest.TestCase):
                 self.assertEqual(self.artifacts(farm), [])
                 image = png(farm.folder / "a.png", 64, 64, noise=20 << 20)
                 farm.wait(farm.submit("a red circle", *START, "--init-image", image)["batch"])
-            finally:
-                farm.stop()
-                subprocess.run(["umount", str(disk)], check=True)
 
     def test_inputs_go_with_the_last_batch(self):
         with Farm().start() as farm:
