@@ -288,6 +288,11 @@ void artifacts_release(struct artifacts *a, const struct digest *digest)
         log_warn("an unused artifact stays: %s", err.message);
 }
 
+bool artifacts_remove_damaged(struct artifacts *a, const struct digest *digest, struct error *err)
+{
+    return holds(a, digest) > 0 || a->backend->remove(a->self, digest, err);
+}
+
 char *artifacts_path(struct artifacts *a, const struct digest *digest)
 {
     return a->backend->path(a->self, digest);

@@ -92,6 +92,9 @@ void artifact_upload_close(struct artifact_upload *u, bool keep);
 /* Ends one hold, once the use is committed or given up; the last one removes a file without uses.
  */
 void artifacts_release(struct artifacts *a, const struct digest *digest);
+/* Removes a file that holds other bytes than its name says; its uses stay, and may be stored again.
+ * One that is held was hashed a moment ago: it stays, and that is fine. */
+bool artifacts_remove_damaged(struct artifacts *a, const struct digest *digest, struct error *err);
 /* Removes a temporary that nobody has open. */
 void artifacts_discard(struct artifacts *a, const char *name);
 

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "coordinator/input_doubts.h"
 #include "coordinator/shell.h"
 
 static const char *const kinds[] = {[PLAN_SEGMENT] = "segment", [PLAN_LATENTS] = "latents"};
@@ -140,6 +142,16 @@ static void check_input(struct coordinator *c, const struct task_key *maker, con
     farm_output_missing(c->farm, maker, false, shell_now(c));
 }
 
+static void check_recipe(struct coordinator *c, const struct task_place *place)
+{
+    struct error err = {0};
+    const char *text = place->recipe.text;
+    json_t *recipe = json_parse(text, strlen(text), "a recipe", &err);
+    if (recipe == NULL) log_error("%s", err.message);
+    input_doubts_look(c, recipe);
+    json_decref(recipe);
+}
+
 /* Small files, on the loop's thread: it is rare that a worker cannot have one. */
 void assign_inputs_check(struct coordinator *c, const struct task_key *task)
 {
@@ -151,6 +163,7 @@ void assign_inputs_check(struct coordinator *c, const struct task_key *task)
             maker.task = place.task.inputs[i].task;
             check_input(c, &maker, kinds[place.task.inputs[i].output]);
         }
+        check_recipe(c, &place);
     }
     task_place_finish(&place);
 }

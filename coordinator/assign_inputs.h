@@ -34,7 +34,8 @@ void assign_inputs_note_unmade(struct coordinator *c, const struct effect_messag
                                const char *why);
 /* After the turn's messages, when the list of effects is free again. */
 void assign_inputs_report(struct coordinator *c);
-/* A worker could not have them: those that are damaged here are made again. Reads the files. */
+/* A worker could not have them: those that are damaged here are made again. Reads the files. What
+ * the recipe starts from is looked at as well (input_doubts.h). */
 void assign_inputs_check(struct coordinator *c, const struct task_key *task);
 void assign_inputs_finish(struct missing_inputs *list);
 

@@ -127,6 +127,7 @@ static void close_parts(struct coordinator *c)
     backup_finish(c);
     intake_destroy(c->intake);
     checks_destroy(c->checks);
+    input_doubts_cancel(&c->doubts);
     publisher_destroy(c->publisher);
     uploads_destroy(c->uploads);
     checkpoint_uploads_destroy(c->checkpoints);

@@ -312,7 +312,7 @@ void farm_not_sent(struct farm *f, uint64_t session, const struct attempt_key *k
 {
     struct attempt *a = attempt_of(f, session, key, now_ns);
     if (a == NULL || a->upload != NULL) return;
-    const int64_t wait_ns = wait_after_return(a->task, lacks_inputs(a), message);
+    const int64_t wait_ns = wait_after_return(a->task, true, message); /* nobody could begin it */
     give_back(f, a, END_HANDED_BACK, wait_ns, message, now_ns);
 }
 

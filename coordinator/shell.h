@@ -20,6 +20,7 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/farm.h"
 #include "coordinator/feed.h"
+#include "coordinator/input_doubts.h"
 #include "coordinator/joiners.h"
 #include "coordinator/keyring.h"
 #include "coordinator/media_child.h"
@@ -87,6 +88,7 @@ struct coordinator {
     struct feed feed;
     struct outbound outbound;
     struct missing_inputs missing;
+    struct input_doubts doubts;
     struct reports reports;
     struct uploads *uploads;
     struct checkpoint_uploads *checkpoints;

@@ -18,6 +18,8 @@
 #define LOT 1000 /* clips in memory at once */
 #define PROMPTS_BYTES (1024 * 1024)
 #define RENDERED_AGAIN "start the coordinator: its task is rendered again"
+#define INPUT_FIX                                                                                  \
+    "a file that clips start from: remove what is left of it, and submit the same files again"
 #define TREE_FIX                                                                                   \
     "put it back from a copy; or remove the batch (`zoe batch remove`) and submit it again"
 #define PROMPTS_GONE_FIX                                                                           \
@@ -60,6 +62,14 @@ static const char *judge(const struct look *l, const char *path, uint64_t size,
 }
 
 /* ---- artifacts ---- */
+
+/* Nobody here can make an input again; one that looks whole would not be asked for. */
+static const char *artifact_fix(struct look *l, const struct digest *digest)
+{
+    struct error err = {0};
+    struct input_record input;
+    return store_input(l->s, digest, &input, &err) ? INPUT_FIX : RENDERED_AGAIN;
+}
 
 static bool is_still_used(struct look *l, const struct digest *digest)
 {
@@ -110,8 +120,8 @@ static void check_artifacts(struct look *l)
         findings_add(l->f, FINDING_FAIL, "artifacts", "", NULL, "%s", err.message);
     for (size_t i = 0; i < d.count; i++) {
         if (is_still_used(l, &d.items[i].digest) && findings_many_next(&l->artifacts))
-            findings_add(l->f, FINDING_FAIL, "artifacts", d.items[i].path, RENDERED_AGAIN, "%s",
-                         d.items[i].wrong);
+            findings_add(l->f, FINDING_FAIL, "artifacts", d.items[i].path,
+                         artifact_fix(l, &d.items[i].digest), "%s", d.items[i].wrong);
         free(d.items[i].path);
     }
     free(d.items);

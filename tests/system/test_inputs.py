@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import signal
 import struct
 import subprocess
 import unittest
@@ -133,6 +134,30 @@ class Inputs(unittest.TestCase):
             self.assertTrue(farm.submit("a red circle", *again)["existed"])
             self.assertEqual(sha256(stored), sha256(image))
             farm.wait(batch)
+
+    def test_a_file_that_was_changed_is_mended_by_sending_it_again(self):
+        with Farm() as farm:
+            farm.start_coordinator()
+            image = png(farm.folder / "a.png", 64, 64)
+            again = ("--key", "k", *START, "--init-image", image)
+            batch = farm.submit("a red circle", *again)["batch"]
+            stored = next((farm.state / "artifacts").rglob(sha256(image)))
+            farm.kill_coordinator(signal.SIGTERM)
+            data = bytearray(stored.read_bytes())
+            data[len(data) // 2] ^= 1
+            stored.write_bytes(data)
+            check = farm.run("coordinator", "check", "--deep", "--state", farm.state)
+            self.assertEqual(check.returncode, 1)
+            self.assertIn("submit the same files again", check.stdout)
+            self.assertNotIn("rendered again", check.stdout)
+            farm.start_coordinator()
+            farm.start_worker("w1")
+            eventually(lambda: not stored.exists(), 30, "it is found damaged")
+            self.assertTrue(farm.submit("a red circle", *again)["existed"])
+            self.assertEqual(sha256(stored), sha256(image))
+            farm.wait(batch)
+            worker = farm.zoe("worker", "list", json_out=True)["workers"][0]
+            self.assertEqual((worker["failed"], worker["lost"]), (0, 0))
 
     @unittest.skipUnless(os.geteuid() == 0, "mounting a small tmpfs needs root")
     def test_files_leave_room_for_results(self):

@@ -260,6 +260,29 @@ static void what_comes_back_again_and_again_waits(void **state)
     field_end(s);
 }
 
+/* Its prompt cannot be read, by whomever it is asked for; nobody is to blame. */
+static void what_cannot_be_assigned_waits_at_once(void **state)
+{
+    (void)state;
+    static const int64_t waits_s[] = {2, 10, 60};
+    struct hand *w;
+    struct attempt_key key;
+    struct worker_info info;
+    struct field *s = with_one_running(&w, &key);
+    for (size_t i = 0; i < sizeof(waits_s) / sizeof(waits_s[0]); i++) {
+        field_forget(s);
+        farm_not_sent(s->f, w->session, &key, "its prompts are damaged", s->now_ns);
+        field_turn(s);
+        field_run(s, waits_s[i] * NS_PER_S - 1);
+        assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+        field_run(s, 1);
+        key = field_assigned(s, w);
+    }
+    assert_true(farm_worker_info(s->f, w->name, s->now_ns, &info));
+    assert_int_equal(info.failed + info.lost, 0);
+    field_end(s);
+}
+
 static void without_room_on_disk_a_worker_waits_for_its_next_heartbeat(void **state)
 {
     (void)state;
@@ -693,6 +716,7 @@ int main(void)
         cmocka_unit_test(a_refused_model_is_offered_again_later),
         cmocka_unit_test(what_cannot_be_fetched_waits_longer_each_time),
         cmocka_unit_test(what_comes_back_again_and_again_waits),
+        cmocka_unit_test(what_cannot_be_assigned_waits_at_once),
         cmocka_unit_test(without_room_on_disk_a_worker_waits_for_its_next_heartbeat),
         cmocka_unit_test(work_that_found_no_room_is_not_sent_there_again_soon),
         cmocka_unit_test(three_distinct_workers_fail_it_for_good),

@@ -1,0 +1,24 @@
+/* input_doubts: files that recipes start from, and that a worker could not have, read again on a
+ * pool thread. One that holds other bytes than its name says is removed: while it stands nobody is
+ * asked for its bytes, so that sending it again would mend nothing. What cannot be read now stays:
+ * it may be sound. Loop thread. */
+#ifndef ZOE_COORDINATOR_INPUT_DOUBTS_H
+#define ZOE_COORDINATOR_INPUT_DOUBTS_H
+
+#include "base/json.h"
+
+struct coordinator;
+struct input_doubt;
+
+struct input_doubts { /* zero: none */
+    struct input_doubt *first;
+    int count;
+};
+
+/* Each file that the recipe names. One that is being read is not read twice, and few are at once:
+ * the next try of a task that still cannot begin asks for the others. */
+void input_doubts_look(struct coordinator *c, json_t *recipe);
+/* What is being read is left as it is. Before the loop ends. */
+void input_doubts_cancel(struct input_doubts *d);
+
+#endif
