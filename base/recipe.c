@@ -245,12 +245,14 @@ bool recipe_fill(json_t *recipe, const char *model_name, const json_t *defaults,
     return set_frames(recipe, seconds, err);
 }
 
+static const char *const file_fields[] = {"init_video",   "init_image",     "mask",
+                                          "extend_video", "extend_latents", "audio"};
+_Static_assert(sizeof(file_fields) / sizeof(file_fields[0]) == RECIPE_FILES_MAX, "each has room");
+
 bool recipe_is_file(const char *name)
 {
-    static const char *const names[] = {"init_video",   "init_image",     "mask",
-                                        "extend_video", "extend_latents", "audio"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(names[i], name) == 0) return true;
+    for (size_t i = 0; i < RECIPE_FILES_MAX; i++) {
+        if (strcmp(file_fields[i], name) == 0) return true;
     }
     return false;
 }
@@ -263,6 +265,16 @@ bool recipe_file_digest(const char *text, struct digest *out)
     if (!digest_parse(text + prefix, out)) return false;
     digest_text(out, again); /* one file, one name: no capitals */
     return strcmp(again, text + prefix) == 0;
+}
+
+uint32_t recipe_files(json_t *recipe, struct digest out[RECIPE_FILES_MAX])
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < RECIPE_FILES_MAX; i++) {
+        const char *text = json_string_value(json_object_get(recipe, file_fields[i]));
+        if (recipe_file_digest(text, &out[count])) count++;
+    }
+    return count;
 }
 
 char *recipe_canonical(const json_t *recipe)

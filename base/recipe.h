@@ -90,8 +90,11 @@ bool recipe_fill(json_t *recipe, const char *model_name, const json_t *defaults,
 
 /* Fields that name a file: init_video, init_image, mask, extend_video, extend_latents, audio. In a
  * stored recipe and on the wire the file is "sha256:" and 64 lower-case digits. */
+#define RECIPE_FILES_MAX 6
 bool recipe_is_file(const char *name);
 bool recipe_file_digest(const char *text, struct digest *out);
+/* Those that a stored recipe names; how many. */
+uint32_t recipe_files(json_t *recipe, struct digest out[RECIPE_FILES_MAX]);
 #define RECIPE_FILE_PREFIX "sha256:"
 
 /* Canonical text (json_canonical) and its SHA-256. Caller frees. */

@@ -383,7 +383,10 @@ const struct command command_batch_cancel = {
     "batch", "cancel", "BATCH",    1,    1, "end what waits and runs; published clips stay",
     NULL,    NULL,     run_cancel, false};
 const struct command command_batch_retry = {
-    "batch", "retry", "BATCH", 1, 1, "try its failed clips again", NULL, NULL, run_retry, false};
+    "batch", "retry", "BATCH",
+    1,       1,       "try its failed clips again, and what waits for lost files now",
+    NULL,    NULL,    run_retry,
+    false};
 const struct command command_batch_priority = {
     "batch",
     "priority",

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "coordinator/input_doubts.h"
+#include "coordinator/inputs.h"
 #include "coordinator/shell.h"
 
 static const char *const kinds[] = {[PLAN_SEGMENT] = "segment", [PLAN_LATENTS] = "latents"};
@@ -84,12 +84,28 @@ static bool take(struct coordinator *c, const struct effect_message *message, ui
     return error_set(err, ERROR_NOT_FOUND, "the %s of task %u is missing", kind, maker);
 }
 
+/* What begins a clip needs them; that a later task lacks one shows where it is needed. */
+static bool has_files(struct coordinator *c, const struct task_place *place, struct error *err)
+{
+    struct input_record input;
+    char hex[DIGEST_TEXT_SIZE];
+    for (uint32_t i = 0; i < place->recipe.file_count && place->task.stage == 0; i++) {
+        if (inputs_find(c, &place->recipe.files[i], &input)) continue;
+        digest_text(&place->recipe.files[i], hex);
+        return error_set(err, ERROR_NOT_FOUND,
+                         "the file sha256:%.12s... that it starts from is lost or damaged: submit "
+                         "the same files again",
+                         hex);
+    }
+    return true;
+}
+
 bool assign_inputs_fill(struct coordinator *c, const struct effect_message *message,
                         const struct task_place *place, struct reply *memory, Farm__Assign *m,
                         struct error *err)
 {
     const struct plan_task *task = &place->task;
-    bool ok = true;
+    bool ok = has_files(c, place, err);
     m->inputs = reply_alloc(memory, LIMIT_TASK_INPUTS, sizeof(*m->inputs));
     for (uint32_t i = 0; i < task->input_count;
          i++) /* all of them: each that is missing is noted */
@@ -105,12 +121,13 @@ void assign_inputs_report(struct coordinator *c)
     struct missing_inputs *list = &c->missing;
     for (size_t i = 0; i < list->count; i++) {
         const struct missing_input *missing = &list->items[i];
-        const char *why = missing->why;
-        if (why == NULL) {
+        const bool is_made_again = missing->why == NULL;
+        const char *why =
+            is_made_again ? "something that it goes on from is missing" : missing->why;
+        if (is_made_again)
             farm_output_missing(c->farm, &missing->maker, missing->checkpoint, shell_now(c));
-            why = "something that it goes on from is missing";
-        }
-        farm_not_sent(c->farm, missing->session, &missing->attempt, why, shell_now(c));
+        farm_not_sent(c->farm, missing->session, &missing->attempt, is_made_again, why,
+                      shell_now(c));
         free(missing->why);
     }
     list->count = 0;
@@ -142,16 +159,6 @@ static void check_input(struct coordinator *c, const struct task_key *maker, con
     farm_output_missing(c->farm, maker, false, shell_now(c));
 }
 
-static void check_recipe(struct coordinator *c, const struct task_place *place)
-{
-    struct error err = {0};
-    const char *text = place->recipe.text;
-    json_t *recipe = json_parse(text, strlen(text), "a recipe", &err);
-    if (recipe == NULL) log_error("%s", err.message);
-    input_doubts_look(c, recipe);
-    json_decref(recipe);
-}
-
 /* Small files, on the loop's thread: it is rare that a worker cannot have one. */
 void assign_inputs_check(struct coordinator *c, const struct task_key *task)
 {
@@ -163,7 +170,7 @@ void assign_inputs_check(struct coordinator *c, const struct task_key *task)
             maker.task = place.task.inputs[i].task;
             check_input(c, &maker, kinds[place.task.inputs[i].output]);
         }
-        check_recipe(c, &place);
+        input_doubts_look(c, place.recipe.files, place.recipe.file_count);
     }
     task_place_finish(&place);
 }

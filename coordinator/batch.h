@@ -70,6 +70,7 @@ struct batch {
     uint64_t dirty_turn;
     struct clip_counts counts;
     struct table works; /* clip -> struct work: clips begun and not over */
+    uint32_t lacking;   /* tasks that lack what they begin with (returns.h) */
     struct table tasks; /* clip << 16 | number -> struct task */
     struct page *pages;
     uint32_t page_count;

@@ -5,6 +5,7 @@
 
 #include "coordinator/attempt.h"
 #include "coordinator/clip.h"
+#include "coordinator/returns.h"
 #include "coordinator/work.h"
 #include "coordinator/worker_core.h"
 
@@ -131,11 +132,8 @@ static void want_again(struct farm *f, struct batch *b, uint32_t clip)
         clip_set(f, b, clip, CLIP_WAITING);
 }
 
-bool batch_retry(struct farm *f, struct batch *b, struct error *err)
+static bool want_all_again(struct farm *f, struct batch *b, struct error *err)
 {
-    if (b->state == BATCH_CANCELED || b->state == BATCH_DONE)
-        return refuse_ended(b, "retried", err);
-    if (b->counts.by_state[CLIP_FAILED] == 0) return true;
     if (b->round >= BATCH_ROUNDS_MAX)
         return error_set(err, ERROR_STATE, "batch %s was retried too often", b->id);
     b->round++;
@@ -145,7 +143,17 @@ bool batch_retry(struct farm *f, struct batch *b, struct error *err)
     batch_settle(f, b);
     batch_dirty(f, b);
     batch_refresh(f, b);
-    farm_event(f, "batch.retried", b->id, -1, NULL, NULL);
+    return true;
+}
+
+bool batch_retry(struct farm *f, struct batch *b, struct error *err)
+{
+    const bool has_failed_ones = b->counts.by_state[CLIP_FAILED] > 0;
+    if (b->state == BATCH_CANCELED || b->state == BATCH_DONE)
+        return refuse_ended(b, "retried", err);
+    if (has_failed_ones && !want_all_again(f, b, err)) return false;
+    const bool woken = returns_wake(f, b);
+    if (has_failed_ones || woken) farm_event(f, "batch.retried", b->id, -1, NULL, NULL);
     return true;
 }
 

@@ -15,6 +15,7 @@
 #include "coordinator/proof.h"
 #include "coordinator/refusal.h"
 #include "coordinator/retry.h"
+#include "coordinator/returns.h"
 #include "coordinator/scheduler.h"
 #include "coordinator/shortage.h"
 #include "coordinator/standing.h"
@@ -253,19 +254,6 @@ static bool lacks_inputs(const struct attempt *a)
     return plan.input_count > 0 || a->phase == PHASE_FETCHING;
 }
 
-/* Somebody else may be able to begin it at once, but hardly so when its inputs are lacking: they
- * may be damaged, or out of everybody's reach for a while. Many tasks may start from one file. */
-static int64_t wait_after_return(struct task *t, bool lacks, const char *message)
-{
-    static const int64_t waits_ns[] = {0, 2 * NS_PER_S, 10 * NS_PER_S, 60 * NS_PER_S,
-                                       300 * NS_PER_S};
-    const uint32_t last = sizeof(waits_ns) / sizeof(waits_ns[0]) - 1, at = t->returns + lacks;
-    t->returns++;
-    free(t->return_message);
-    t->return_message = xstrdup(message);
-    return waits_ns[at < last ? at : last];
-}
-
 static void wait_a_while(struct farm *f, struct task *t, int64_t wait_ns, int64_t now_ns)
 {
     chain_remove(&t->in_stand);
@@ -287,7 +275,7 @@ static int64_t note_return(struct attempt *a, const char *message)
 {
     const bool lacks = lacks_inputs(a);
     if (!lacks) a->worker->crowded = true;
-    return wait_after_return(a->task, lacks, message);
+    return returns_wait(a->task, lacks ? RETURN_LACKED : RETURN_UNASKED, message);
 }
 
 void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key *key,
@@ -308,11 +296,12 @@ void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key
 }
 
 void farm_not_sent(struct farm *f, uint64_t session, const struct attempt_key *key,
-                   const char *message, int64_t now_ns)
+                   bool is_made_again, const char *message, int64_t now_ns)
 {
     struct attempt *a = attempt_of(f, session, key, now_ns);
     if (a == NULL || a->upload != NULL) return;
-    const int64_t wait_ns = wait_after_return(a->task, true, message); /* nobody could begin it */
+    const int64_t wait_ns =
+        returns_wait(a->task, is_made_again ? RETURN_LACKED : RETURN_UNMADE, message);
     give_back(f, a, END_HANDED_BACK, wait_ns, message, now_ns);
 }
 
@@ -448,6 +437,12 @@ bool farm_batch_retry(struct farm *f, const char *batch, struct error *err)
 {
     struct batch *b = need_batch(f, batch, err);
     return b != NULL && batch_retry(f, b, err);
+}
+
+void farm_inputs_came(struct farm *f, const char *batch)
+{
+    struct batch *b = batch_find(f, batch);
+    if (b != NULL) (void)returns_wake(f, b);
 }
 
 bool farm_batch_remove(struct farm *f, const char *batch, struct error *err)

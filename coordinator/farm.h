@@ -129,10 +129,10 @@ enum hand_back_reason { /* the same numbers as farm.proto's HandBackReason */
 
 void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key *key,
                       enum hand_back_reason reason, const char *message, int64_t now_ns);
-/* Its Assign could not be made: something that it goes on from is missing. Its worker knows nothing
- * of it. */
+/* Its Assign could not be made: something that it begins with is missing, and is made again by the
+ * farm or not. Its worker knows nothing of it. */
 void farm_not_sent(struct farm *f, uint64_t session, const struct attempt_key *key,
-                   const char *message, int64_t now_ns);
+                   bool is_made_again, const char *message, int64_t now_ns);
 /* It is live, and nobody asked for it back: when it is, what it goes on from could not be had. */
 bool farm_is_wanted(const struct farm *f, const char *worker, const struct attempt_key *key);
 
@@ -268,6 +268,8 @@ bool farm_batch_pause(struct farm *f, const char *batch, struct error *err);
 bool farm_batch_resume(struct farm *f, const char *batch, struct error *err);
 bool farm_batch_cancel(struct farm *f, const char *batch, int64_t now_ns, struct error *err);
 bool farm_batch_retry(struct farm *f, const char *batch, struct error *err);
+/* Files that its recipes start from were sent again. */
+void farm_inputs_came(struct farm *f, const char *batch);
 bool farm_batch_remove(struct farm *f, const char *batch, struct error *err);
 /* S2, from the next pick on. */
 bool farm_batch_priority(struct farm *f, const char *batch, int32_t priority, struct error *err);

@@ -44,13 +44,22 @@ static bool check_batch_counts(const struct batch *b, struct error *err)
     return same(&seen, &b->counts) || broken(err, "I3", "counters differ from clips", b->id);
 }
 
+static bool check_lacking(const struct batch *b, struct error *err)
+{
+    const struct task *t = NULL;
+    uint32_t lacking = 0;
+    for (size_t i = 0; (t = table_next(&b->tasks, &i, NULL, NULL)) != NULL;)
+        lacking += t->lacks;
+    return lacking == b->lacking || broken(err, "I3", "tasks that lack something", b->id);
+}
+
 static bool check_counts(const struct farm *f, struct error *err)
 {
     struct clip_counts all = {0};
     uint64_t unfinished = 0;
     for (size_t i = 0; i < f->batches.count; i++) {
         const struct batch *b = f->order[i];
-        if (!check_batch_counts(b, err)) return false;
+        if (!check_batch_counts(b, err) || !check_lacking(b, err)) return false;
         add(&all, &b->counts);
         unfinished += !batch_state_is_terminal(b->state);
     }

@@ -7,7 +7,6 @@
 
 #include "base/digest.h"
 #include "base/log.h"
-#include "base/recipe.h"
 #include "base/xalloc.h"
 #include "coordinator/shell.h"
 #include "coordinator/store.h"
@@ -107,16 +106,10 @@ static void look_at(struct coordinator *c, const struct digest *digest)
     ZOE_ASSERT(code == 0); /* it fails for a missing callback only */
 }
 
-void input_doubts_look(struct coordinator *c, json_t *recipe)
+void input_doubts_look(struct coordinator *c, const struct digest *files, uint32_t count)
 {
-    const char *name;
-    json_t *value;
-    struct digest digest;
-    json_object_foreach(recipe, name, value)
-    {
-        const char *text = json_string_value(value);
-        if (recipe_is_file(name) && recipe_file_digest(text, &digest)) look_at(c, &digest);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        look_at(c, &files[i]);
 }
 
 void input_doubts_cancel(struct input_doubts *d)

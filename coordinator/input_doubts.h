@@ -5,7 +5,7 @@
 #ifndef ZOE_COORDINATOR_INPUT_DOUBTS_H
 #define ZOE_COORDINATOR_INPUT_DOUBTS_H
 
-#include "base/json.h"
+#include "base/digest.h"
 
 struct coordinator;
 struct input_doubt;
@@ -15,9 +15,9 @@ struct input_doubts { /* zero: none */
     int count;
 };
 
-/* Each file that the recipe names. One that is being read is not read twice, and few are at once:
+/* Files that a recipe names. One that is being read is not read twice, and few are at once:
  * the next try of a task that still cannot begin asks for the others. */
-void input_doubts_look(struct coordinator *c, json_t *recipe);
+void input_doubts_look(struct coordinator *c, const struct digest *files, uint32_t count);
 /* What is being read is left as it is. Before the loop ends. */
 void input_doubts_cancel(struct input_doubts *d);
 

@@ -143,6 +143,19 @@ static void fail(struct transfer *t, const struct error *err)
 
 /* ---- is it what it should be? ---- */
 
+/* It may have been lost, and clips wait for it. */
+static void wake(void *context, const char *batch)
+{
+    const struct coordinator *c = context;
+    farm_inputs_came(c->farm, batch);
+}
+
+static void wake_batches(struct coordinator *c, const struct digest *sha256)
+{
+    struct error err = {0};
+    if (!store_each_batch_of_input(c->store, sha256, wake, c, &err)) log_error("%s", err.message);
+}
+
 static bool keep(struct transfer *t, const json_t *report, struct error *err)
 {
     struct coordinator *c = t->all->c;
@@ -154,6 +167,7 @@ static bool keep(struct transfer *t, const json_t *report, struct error *err)
     fault_point("input.checked");
     store_input_add(c->store, &r);
     possessions_add(&c->possessions, t->owner, &t->sha256);
+    wake_batches(c, &t->sha256);
     for (const struct listener *l = t->listeners; l != NULL; l = l->next)
         inputs_say_stored(c, l->peer, l->request, &r, false);
     return true;

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "coordinator/credit.h"
+#include "coordinator/returns.h"
 
 /* Until a worker has shown its pace, a step may take five times what a slow machine needs for so
  * many pixels, and never less than a minute. */
@@ -134,6 +135,7 @@ void lease_progress(struct farm *f, struct attempt *a, const struct farm_held *a
     a->news_ns = now_ns;
     if (at->phase == PHASE_RENDERING) learn_pace(a, at->step, now_ns);
     a->phase = at->phase;
+    if (a->phase >= PHASE_RENDERING) returns_forget(a->task);
     if (at->step > a->step) a->step = at->step;
     if (at->steps > 0) a->steps = at->steps;
     a->amount = at->amount;

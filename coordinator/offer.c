@@ -12,6 +12,7 @@
 #include "coordinator/credit.h"
 #include "coordinator/lease.h"
 #include "coordinator/pin.h"
+#include "coordinator/returns.h"
 #include "coordinator/standing.h"
 
 #define RECHECK_NS (5 * NS_PER_S)
@@ -148,6 +149,7 @@ static void take_upload(struct farm *f, struct attempt *a, const struct farm_off
     fill(u, offer);
     start_over(u);
     a->phase = PHASE_UPLOADING;
+    returns_forget(a->task);
     if (is_complete(u)) {
         complete(f, a);
     } else {

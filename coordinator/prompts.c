@@ -368,14 +368,20 @@ json_t *prompts_recipe(struct prompts *p, const char *batch, uint64_t clip, stru
     return prompts_recipe_of(p, batch, &found, err);
 }
 
+static void take_extras(struct prompts_text *out, json_t *recipe)
+{
+    out->loras = json_incref(json_object_get(recipe, "loras"));
+    out->fps = json_number_value(json_object_get(recipe, "fps"));
+    out->file_count = recipe_files(recipe, out->files);
+}
+
 static bool text_of_json(struct prompts *p, const char *batch, const struct prompts_clip *clip,
                          struct prompts_text *out, struct error *err)
 {
     json_t *recipe = prompts_recipe_of(p, batch, clip, err);
     if (recipe == NULL) return false;
     out->text = json_canonical(recipe);
-    out->loras = json_incref(json_object_get(recipe, "loras"));
-    out->fps = json_number_value(json_object_get(recipe, "fps"));
+    take_extras(out, recipe);
     json_decref(recipe);
     return true;
 }
@@ -386,15 +392,14 @@ bool prompts_recipe_text(struct prompts *p, const char *batch, const struct prom
 {
     struct prompts_file *f = find_file(p, batch, err);
     if (f == NULL) return false;
-    const json_t *base = json_array_get(f->groups, clip->group);
+    json_t *base = json_array_get(f->groups, clip->group);
     *out = (struct prompts_text){.text = NULL};
     if (clip->differs != NULL || base == NULL) return text_of_json(p, batch, clip, out, err);
     struct recipe_mould *mould = &f->moulds[clip->group];
     if (mould->text == NULL) recipe_mould_make(mould, base);
     if (!mould->usable) return text_of_json(p, batch, clip, out, err);
     out->text = recipe_mould_fill(mould, clip->text, clip->text_size, clip->seed);
-    out->loras = json_incref(json_object_get(base, "loras"));
-    out->fps = json_number_value(json_object_get(base, "fps"));
+    take_extras(out, base);
     return true;
 }
 

@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/id.h"
+#include "base/recipe.h"
 
 #define PROMPTS_BLOCK_LINES 1024
 
@@ -73,8 +74,10 @@ json_t *prompts_recipe(struct prompts *p, const char *batch, uint64_t clip, stru
 /* Its canonical text, without building the recipe where that can be helped. */
 struct prompts_text {
     char *text;
-    json_t *loras; /* of the recipe, or NULL */
-    double fps;    /* 0: the recipe has none */
+    json_t *loras;                         /* of the recipe, or NULL */
+    double fps;                            /* 0: the recipe has none */
+    struct digest files[RECIPE_FILES_MAX]; /* that the recipe names */
+    uint32_t file_count;
 };
 bool prompts_recipe_text(struct prompts *p, const char *batch, const struct prompts_clip *clip,
                          struct prompts_text *out, struct error *err);

@@ -283,6 +283,9 @@ bool store_input(struct store *s, const struct digest *sha256, struct input_reco
                  struct error *err);
 /* Whether any batch names it. */
 bool store_input_is_named(struct store *s, const struct digest *sha256);
+bool store_each_batch_of_input(struct store *s, const struct digest *sha256,
+                               void (*each)(void *context, const char *batch), void *context,
+                               struct error *err);
 /* The batch names it. The row of an input goes with the last batch that named it. */
 void store_batch_input_add(struct store *s, const char *batch, const struct digest *sha256);
 /* Drops those that no batch names and nobody had ready since; true when there were some. */

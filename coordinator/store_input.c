@@ -52,6 +52,19 @@ bool store_input_is_named(struct store *s, const struct digest *sha256)
     return row != 0; /* when it cannot be told, it may well be */
 }
 
+bool store_each_batch_of_input(struct store *s, const struct digest *sha256,
+                               void (*each)(void *context, const char *batch), void *context,
+                               struct error *err)
+{
+    static const char sql[] = "SELECT b.id FROM batch_input i JOIN batch b ON b.sequence = i.batch"
+                              " WHERE i.sha256 = ?1";
+    sqlite3_stmt *stmt = STORE_QUERY(s, err, sql, store_digest(sha256));
+    int row = -1;
+    while (stmt != NULL && (row = store_db_next(s, stmt, err)) == 1)
+        each(context, store_db_text(stmt, 0));
+    return row == 0;
+}
+
 void store_batch_input_add(struct store *s, const char *batch, const struct digest *sha256)
 {
     static const char sql[] =

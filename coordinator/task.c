@@ -9,6 +9,7 @@
 #include "coordinator/clip.h"
 #include "coordinator/hazard.h"
 #include "coordinator/opinion.h"
+#include "coordinator/returns.h"
 #include "coordinator/work.h"
 #include "coordinator/worker_core.h"
 
@@ -146,6 +147,7 @@ void task_free(struct farm *f, struct task *t)
     CHAIN_EACH(link, &t->live)
     attempt_unlink(f, CHAIN_OWNER(link, struct attempt, of_task));
     leave_lists(f, t);
+    returns_forget(t);
     opinion_close(f, t);
     free(t->checkpoint.fingerprint);
     free(t->last_message);

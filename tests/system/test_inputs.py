@@ -29,6 +29,10 @@ def png(path, width, height, rgb=(200, 30, 30), noise=0):
     return path
 
 
+def explained(farm, batch):
+    return farm.run("explain", f"{batch}/0").stdout
+
+
 class Inputs(unittest.TestCase):
     def artifacts(self, farm):
         return sorted(p.name for p in (farm.state / "artifacts").rglob("*") if p.is_file())
@@ -153,6 +157,7 @@ class Inputs(unittest.TestCase):
             farm.start_coordinator()
             farm.start_worker("w1")
             eventually(lambda: not stored.exists(), 30, "it is found damaged")
+            eventually(lambda: "submit the same files again" in explained(farm, batch), 60, "it says what to do")
             self.assertTrue(farm.submit("a red circle", *again)["existed"])
             self.assertEqual(sha256(stored), sha256(image))
             farm.wait(batch)

@@ -3,6 +3,7 @@
 #include "field.h"
 
 #define BATCH "b000000001"
+#define OTHER "b000000002"
 
 static struct task_record record_of(const struct field *s, const char *batch)
 {
@@ -271,7 +272,7 @@ static void what_cannot_be_assigned_waits_at_once(void **state)
     struct field *s = with_one_running(&w, &key);
     for (size_t i = 0; i < sizeof(waits_s) / sizeof(waits_s[0]); i++) {
         field_forget(s);
-        farm_not_sent(s->f, w->session, &key, "its prompts are damaged", s->now_ns);
+        farm_not_sent(s->f, w->session, &key, false, "its prompts are damaged", s->now_ns);
         field_turn(s);
         field_run(s, waits_s[i] * NS_PER_S - 1);
         assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
@@ -280,6 +281,55 @@ static void what_cannot_be_assigned_waits_at_once(void **state)
     }
     assert_true(farm_worker_info(s->f, w->name, s->now_ns, &info));
     assert_int_equal(info.failed + info.lost, 0);
+    field_end(s);
+}
+
+#define LACKING 1000
+
+static void refuse_noted(struct field *s, const struct hand *w)
+{
+    const size_t count = s->note_count;
+    for (size_t i = 0; i < count; i++) {
+        const struct effect *e = &s->notes[i].e;
+        if (e->kind != EFFECT_ASSIGN) continue;
+        farm_not_sent(s->f, w->session, &e->message.attempt, false, "its picture is lost",
+                      s->now_ns);
+    }
+}
+
+/* All that is assigned, until nothing more is; how many. */
+static size_t refuse_all(struct field *s, const struct hand *w)
+{
+    size_t tries = 0, now;
+    while ((now = field_count(s, EFFECT_ASSIGN)) > 0) {
+        refuse_noted(s, w);
+        field_forget(s);
+        field_turn(s);
+        tries += now;
+    }
+    return tries;
+}
+
+/* Each waits for 60 s already, or will. */
+static void many_that_lack_the_same_are_tried_in_turn(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    farm_batch_cancel(s->f, BATCH, s->now_ns, NULL);
+    field_batch(s, OTHER, LACKING);
+    field_turn(s);
+    assert_int_equal(refuse_all(s, w), LACKING);
+    size_t tries = 0;
+    for (int second = 0; second < 100; second++) {
+        field_run(s, NS_PER_S);
+        tries += refuse_all(s, w);
+    }
+    assert_in_range(tries, 300, 340); /* one each 300 ms; each task alone would have had three */
+    farm_inputs_came(s->f, OTHER);
+    field_turn(s);
+    assert_int_equal(refuse_all(s, w), LACKING); /* at once */
     field_end(s);
 }
 
@@ -717,6 +767,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_fetched_waits_longer_each_time),
         cmocka_unit_test(what_comes_back_again_and_again_waits),
         cmocka_unit_test(what_cannot_be_assigned_waits_at_once),
+        cmocka_unit_test(many_that_lack_the_same_are_tried_in_turn),
         cmocka_unit_test(without_room_on_disk_a_worker_waits_for_its_next_heartbeat),
         cmocka_unit_test(work_that_found_no_room_is_not_sent_there_again_soon),
         cmocka_unit_test(three_distinct_workers_fail_it_for_good),
