@@ -223,7 +223,8 @@ static const struct option OWNER_OPTIONS[] = {
     {"share", 0, "N", "weight against other owners (default 1)"},
     {"max-batches", 0, "N", "unfinished batches (default 0 = as many as there are)"},
     {"max-tasks", 0, "N", "unfinished tasks (default 0 = the same)"},
-    {"max-bytes", 0, "N", "published and still here (default 0 = the same)"},
+    {"max-bytes", 0, "N",
+     "published and still here, and files to start from (default 0 = the same)"},
     {0}};
 static const struct option AUDIT_OPTIONS[] = {
     {"after", 0, "NUMBER", "what came after this entry"},

@@ -230,6 +230,14 @@ void client_requests_batches(struct dispatch *d)
 /* ---- actions
  * ------------------------------------------------------------------------------------------ */
 
+static bool prioritize(struct dispatch *d, const char *id, int32_t priority, struct error *err)
+{
+    struct batch_info info = {.priority = 0};
+    (void)farm_batch_info(d->c->farm, id, &info);
+    return (scope_sees_all(d) || quota_allows_priority(priority, info.priority, err)) &&
+           farm_batch_priority(d->c->farm, id, priority, err);
+}
+
 static bool steer(struct dispatch *d, const char *id, const Farm__BatchAction *m, struct error *err)
 {
     struct farm *farm = d->c->farm;
@@ -244,7 +252,7 @@ static bool steer(struct dispatch *d, const char *id, const Farm__BatchAction *m
         return (scope_sees_all(d) || quota_allows_retry(d->c, id, err)) &&
                farm_batch_retry(farm, id, err);
     case FARM__BATCH_VERB__BATCH_PRIORITY:
-        return farm_batch_priority(farm, id, m->priority, err);
+        return prioritize(d, id, m->priority, err);
     default:
         return error_set(err, ERROR_INVALID, "unknown action");
     }

@@ -15,6 +15,7 @@
 #include "base/xalloc.h"
 #include "coordinator/credit_window.h"
 #include "coordinator/intake.h"
+#include "coordinator/quota.h"
 #include "coordinator/releases.h"
 #include "coordinator/reply.h"
 #include "coordinator/shell.h"
@@ -339,8 +340,16 @@ static uint64_t on_their_way(const struct inputs *in)
     return bytes;
 }
 
-/* Files count in no limit of their owner: they must not be able to bring the disk so low that
- * nobody's work goes on (D1). */
+static bool owner_may(const struct inputs *in, const char *owner, uint64_t size_bytes,
+                      struct error *err)
+{
+    for (const struct transfer *t = in->first; t != NULL; t = t->next)
+        if (strcmp(t->owner, owner) == 0) size_bytes += t->window.size_bytes;
+    return quota_allows_file(in->c, owner, size_bytes, err);
+}
+
+/* All owners' files together must not be able to bring the disk so low that nobody's work goes on
+ * (D1). */
 static bool leaves_room(struct inputs *in, uint64_t size_bytes, struct error *err)
 {
     uint64_t available = 0, total = 0;
@@ -361,7 +370,9 @@ static bool begin(struct inputs *in, const struct listener *asker, const char *o
                   const struct input_record *wanted, struct error *err)
 {
     struct coordinator *c = in->c;
-    if (!has_place(in, owner, err) || !leaves_room(in, wanted->size_bytes, err)) return false;
+    if (!has_place(in, owner, err) || !owner_may(in, owner, wanted->size_bytes, err) ||
+        !leaves_room(in, wanted->size_bytes, err))
+        return false;
     struct transfer *t = xcalloc(1, sizeof(*t));
     *t = (struct transfer){.all = in,
                            .owner = xstrdup(owner),

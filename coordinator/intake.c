@@ -335,8 +335,9 @@ void intake_open(struct intake *in, zsock_peer peer, uint64_t request,
 {
     struct error err = {0};
     enum submit_format format = SUBMIT_TEXT;
-    if (!may_submit(in->c, open, &format, &err) || !quota_pace(in->c, sender->name, &err) ||
-        !has_place(in, sender->name, &err)) {
+    if (!may_submit(in->c, open, &format, &err) ||
+        !(sees_all || quota_allows_priority(open->priority, 0, &err)) ||
+        !quota_pace(in->c, sender->name, &err) || !has_place(in, sender->name, &err)) {
         send_problem(in->c, peer, request, &err);
         return;
     }

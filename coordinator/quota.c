@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "coordinator/shell.h"
 
@@ -37,10 +38,34 @@ static void add_batch(struct coordinator *c, const struct batch_info *info, stru
     out->tasks += tasks_in(c, info, unfinished);
 }
 
+struct files { /* that an owner keeps here */
+    const struct coordinator *c;
+    const char *owner;
+    uint64_t bytes;
+};
+
+static void add_sent(void *context, const struct digest *sha256, uint64_t size_bytes)
+{
+    struct files *f = context;
+    if (possessions_has(&f->c->possessions, f->owner, sha256)) f->bytes += size_bytes;
+}
+
+/* What a batch of his names, and what he has sent and nobody names yet. */
+static uint64_t bytes_of_files(struct coordinator *c, const char *owner)
+{
+    struct error err = {0};
+    struct files f = {.c = c, .owner = owner};
+    if (!store_owner_input_bytes(c->store, owner, &f.bytes, &err) ||
+        !store_each_unnamed_input(c->store, add_sent, &f, &err))
+        log_error("files of %s: %s", owner, err.message);
+    return f.bytes;
+}
+
 void quota_used(struct coordinator *c, const char *owner, struct quota_use *out)
 {
     struct batch_info info;
-    *out = (struct quota_use){.bytes = owners_get(&c->owners, owner)->bytes};
+    *out = (struct quota_use){.bytes =
+                                  owners_get(&c->owners, owner)->bytes + bytes_of_files(c, owner)};
     for (uint64_t i = 0; farm_batch_at(c->farm, i, &info); i++) {
         if (batch_state_is_terminal(info.state) || strcmp(info.owner, owner) != 0) continue;
         add_batch(c, &info, out);
@@ -55,16 +80,19 @@ static uint64_t tasks_of(const struct submit_result *wanted)
     return tasks;
 }
 
-static bool check_bytes(const struct owner_entry *o, struct error *err)
+static bool has_bytes(struct coordinator *c, const struct owner_entry *o, uint64_t more,
+                      struct error *err)
 {
-    char used[32], allowed[32];
-    if (o->max_bytes == 0 || o->bytes < o->max_bytes) return true;
-    text_size(o->bytes, used, sizeof(used));
+    char have[32], allowed[32];
+    if (o->max_bytes == 0) return true;
+    const uint64_t used = o->bytes + bytes_of_files(c, o->name);
+    if (used < o->max_bytes && more <= o->max_bytes - used) return true;
+    text_size(used, have, sizeof(have));
     text_size(o->max_bytes, allowed, sizeof(allowed));
     return error_set(err, ERROR_REFUSED,
-                     "%s has %s of published videos here, %s are allowed: fetch and remove some "
-                     "(`zoe batch remove`)",
-                     o->name, used, allowed);
+                     "%s has %s of published videos and files to start from here, %s are allowed: "
+                     "fetch and remove some (`zoe batch remove`)",
+                     o->name, have, allowed);
 }
 
 /* So many more. */
@@ -92,7 +120,22 @@ bool quota_allows(struct coordinator *c, const char *owner, const struct submit_
                   struct error *err)
 {
     const struct owner_entry *o = owners_get(&c->owners, owner);
-    return check_bytes(o, err) && has_room(c, o, 1, tasks_of(wanted), err);
+    return has_bytes(c, o, 0, err) && has_room(c, o, 1, tasks_of(wanted), err);
+}
+
+bool quota_allows_file(struct coordinator *c, const char *owner, uint64_t size_bytes,
+                       struct error *err)
+{
+    return has_bytes(c, owners_get(&c->owners, owner), size_bytes, err);
+}
+
+bool quota_allows_priority(int32_t wanted, int32_t now, struct error *err)
+{
+    if (wanted <= 0 || wanted <= now) return true;
+    return error_set(err, ERROR_REFUSED,
+                     "priority %d goes before everybody's: an operator gives it (`zoe batch "
+                     "priority`); yours are 0 and below",
+                     (int)wanted);
 }
 
 bool quota_allows_retry(struct coordinator *c, const char *batch, struct error *err)

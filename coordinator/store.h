@@ -288,6 +288,13 @@ bool store_each_batch_of_input(struct store *s, const struct digest *sha256,
                                struct error *err);
 /* The batch names it. The row of an input goes with the last batch that named it. */
 void store_batch_input_add(struct store *s, const char *batch, const struct digest *sha256);
+/* Bytes of those that batches of `owner` name, each counted once. */
+bool store_owner_input_bytes(struct store *s, const char *owner, uint64_t *out, struct error *err);
+/* Those that no batch names. */
+bool store_each_unnamed_input(struct store *s,
+                              void (*each)(void *context, const struct digest *sha256,
+                                           uint64_t size_bytes),
+                              void *context, struct error *err);
 /* Drops those that no batch names and nobody had ready since; true when there were some. */
 bool store_inputs_prune(struct store *s, int64_t before_ms);
 

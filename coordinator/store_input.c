@@ -65,6 +65,36 @@ bool store_each_batch_of_input(struct store *s, const struct digest *sha256,
     return row == 0;
 }
 
+bool store_owner_input_bytes(struct store *s, const char *owner, uint64_t *out, struct error *err)
+{
+    static const char sql[] =
+        "SELECT ifnull(sum(size), 0) FROM input WHERE sha256 IN (SELECT i.sha256 FROM batch_input i"
+        " JOIN batch b ON b.sequence = i.batch WHERE b.owner = ?1)";
+    sqlite3_stmt *stmt = STORE_QUERY(s, err, sql, store_text(owner));
+    const int row = stmt != NULL ? store_db_next(s, stmt, err) : -1;
+    *out = row == 1 ? store_db_u64(stmt, 0) : 0;
+    if (row == 1) store_db_done(stmt);
+    return row == 1;
+}
+
+bool store_each_unnamed_input(struct store *s,
+                              void (*each)(void *context, const struct digest *sha256,
+                                           uint64_t size_bytes),
+                              void *context, struct error *err)
+{
+    static const char sql[] =
+        "SELECT sha256, size FROM input"
+        " WHERE NOT EXISTS(SELECT 1 FROM batch_input b WHERE b.sha256 = input.sha256)";
+    struct digest sha256;
+    int row = -1;
+    sqlite3_stmt *stmt = store_db_query(s, sql, NULL, 0, err);
+    while (stmt != NULL && (row = store_db_next(s, stmt, err)) == 1) {
+        store_db_digest(stmt, 0, &sha256);
+        each(context, &sha256, store_db_u64(stmt, 1));
+    }
+    return row == 0;
+}
+
 void store_batch_input_add(struct store *s, const char *batch, const struct digest *sha256)
 {
     static const char sql[] =

@@ -6,6 +6,7 @@ import subprocess
 import unittest
 
 from farm import BIN, Farm, Failed, eventually
+from test_inputs import START, png
 
 FLAGS = ("--model", "pattern", "--frames", "4", "--steps", "2")
 
@@ -295,13 +296,43 @@ class People(unittest.TestCase):
             used = lambda: farm.zoe("owner", "list", "ann", json_out=True)["owners"][0]["bytes"]
             self.assertEqual(used(), sizes)
             farm.zoe("owner", "set", "ann", "--max-bytes", str(sizes))
-            self.assertIn("of published videos here", zoe(ann, "submit", "-", *FLAGS, stdin="3\n", code=6)["message"])
+            self.assertIn("of published videos and files to start from here", zoe(ann, "submit", "-", *FLAGS, stdin="3\n", code=6)["message"])
             farm.kill_coordinator()
             farm.start_coordinator()
             self.assertEqual(used(), sizes)
             zoe(ann, "batch", "remove", batch)
             self.assertEqual(used(), 0)
             zoe(ann, "submit", "-", *FLAGS, stdin="3\n")
+
+
+    def test_only_an_operator_puts_somebody_first(self):
+        with Farm().start(workers=0) as farm:
+            ann, _ = person(farm, "ann")
+            submit = lambda priority, code=0: zoe(ann, "submit", "-", "--priority", priority, *FLAGS, stdin="1\n", code=code)
+            self.assertIn("an operator gives it", submit(1, code=6)["message"])
+            batch = submit(-2)["batch"]
+            change = lambda priority, code=0: zoe(ann, "batch", "priority", batch, priority, code=code)
+            self.assertEqual(change(0)["priority"], 0)
+            change(1, code=6)
+            farm.zoe("batch", "priority", batch, "7")
+            self.assertEqual(change(3)["priority"], 3)
+            self.assertIn("an operator gives it", change(4, code=6)["message"])
+
+    def test_files_to_start_from_count_in_the_bytes_of_their_owner(self):
+        with Farm().start(workers=0) as farm:
+            ann, _ = person(farm, "ann")
+            small, large = (png(farm.folder / f"{n}.png", 64, 64, noise=n) for n in (20_000, 40_000))
+            submit = lambda image, code=0: zoe(ann, "submit", "-", "--init-image", image, *START, stdin="1\n", code=code)
+            used = lambda: farm.zoe("owner", "list", "ann", json_out=True)["owners"][0]["bytes"]
+            farm.zoe("owner", "set", "ann", "--max-bytes", "50000")
+            batch = submit(small)["batch"]
+            self.assertEqual(used(), small.stat().st_size)
+            self.assertIn("files to start from", submit(large, code=6)["message"])
+            self.assertEqual(used(), small.stat().st_size)
+            zoe(ann, "batch", "cancel", batch)
+            zoe(ann, "batch", "remove", batch)
+            self.assertEqual(used(), 0)
+            submit(large)
 
 
 class Files(unittest.TestCase):

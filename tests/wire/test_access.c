@@ -363,7 +363,7 @@ static void each_change_is_listed_once(void **state)
     peer_submit(&p, "a fox\n", "{\"model\":\"shapes\"}", batch);
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         for (int again = 0; again < 3; again++)
-            act(&p, batch, verbs[i], 5);
+            act(&p, batch, verbs[i], -5);
     assert_int_equal(audit_entries("insistent", true, &left_out), sizeof(verbs) / sizeof(verbs[0]));
     peer_close(&p);
 }
