@@ -50,10 +50,10 @@ static void print_status(const struct call *call, const Farm__Envelope *e)
     if (s->attempts_lost || s->offers_dropped)
         printf("             %llu attempts lost, %llu late results dropped\n",
                (ull)s->attempts_lost, (ull)s->offers_dropped);
-    if (s->refused_keys || s->bad_messages)
-        printf("%sRefused%s      %llu unknown keys, %llu bad messages\n",
+    if (s->refused_keys || s->bad_messages || s->cut_connections)
+        printf("%sRefused%s      %llu unknown keys, %llu bad messages, %llu connections cut off\n",
                output_colour(1, COLOUR_BOLD), output_colour(1, COLOUR_NONE), (ull)s->refused_keys,
-               (ull)s->bad_messages);
+               (ull)s->bad_messages, (ull)s->cut_connections);
 }
 
 static int run_status(struct call *call)

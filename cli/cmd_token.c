@@ -74,6 +74,20 @@ static void print_ready(const char *text, bool worker)
     token_wipe(&token);
 }
 
+/* As the token says them: they are not asked for again when it has gone to a machine. */
+static void print_created(const Farm__TokenCreated *m)
+{
+    struct token token;
+    json_t *object = output_json(&m->base), *where = json_array();
+    if (token_parse(m->token, &token, NULL)) {
+        for (size_t i = 0; i < token.endpoint_count; i++)
+            json_array_append_new(where, json_string(token.endpoints[i]));
+        token_wipe(&token);
+    }
+    json_object_set_new(object, "endpoints", where);
+    output_print(object, "zoe.token_created.v1");
+}
+
 static int run_create(struct call *call)
 {
     struct error err = {0};
@@ -91,7 +105,7 @@ static int run_create(struct call *call)
     struct message *answer = client ? ask_create(call, client, ttl_ns, uses, &err) : NULL;
     const Farm__TokenCreated *m = answer ? answer->envelope->token_created : NULL;
     if (m && call->json)
-        output_print_message(&m->base, "zoe.token_created.v1");
+        print_created(m);
     else if (m)
         puts(m->token);
     if (m && !call->json && !call->quiet) print_ready(m->token, is_worker(call));

@@ -97,6 +97,7 @@ void client_requests_status(struct dispatch *d)
     m.clients = audience_count(&c->audience);
     m.refused_keys = zap_refused(c->zap);
     m.bad_messages = refused_messages(c);
+    m.cut_connections = zsock_counts(c->workers).cut + zsock_counts(c->clients).cut;
     m.at_ms = (uint64_t)clock_wall_ms();
     m.store_state = reply_name(&r, store_state_name(store_health(c->store)), LIMIT_BACKEND_BYTES);
     dispatch_reply(d, FARM__ENVELOPE__BODY_STATUS, &m.base);

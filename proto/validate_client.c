@@ -71,7 +71,7 @@ static const struct validate_rule status[] = {
     ANY(offers_dropped), ANY(clients), ANY(refused_keys), ANY(bad_messages),
     WORD(store_state, 0),
     ANY(at_ms), ANY(workers_joining), ANY(workers_quarantined), ANY(workers_draining),
-    ANY(workers_drained),
+    ANY(workers_drained), ANY(cut_connections),
 };
 static const struct validate_rule batches_wanted[] = {
     WORD(state, 0),

@@ -336,6 +336,36 @@ static void refusals_are_listed_at_a_bounded_pace(void **state)
     peer_close(&p);
 }
 
+static uint64_t cut_connections(struct peer *p)
+{
+    Farm__StatusWanted wanted = FARM__STATUS_WANTED__INIT;
+    PEER_SAY(p, STATUS_WANTED, status_wanted, &wanted);
+    struct message *m = peer_expect(p, FARM__ENVELOPE__BODY_STATUS);
+    const uint64_t cut = m->envelope->status->cut_connections;
+    message_free(m);
+    return cut;
+}
+
+/* Its second connection comes with a routing id of its own. */
+static void connections_that_are_cut_off_are_counted(void **state)
+{
+    (void)state;
+    struct key_pair keys = keys_for("submit", "bold");
+    struct peer bold = peer_client(&farm, &keys), watch = peer_client(&farm, &farm.admin);
+    Farm__StatusWanted wanted = FARM__STATUS_WANTED__INIT;
+    const int64_t until_ns = clock_now_ns() + 60 * NS_PER_S;
+    assert_int_equal(cut_connections(&watch), 0);
+    assert_int_equal(zmq_setsockopt(bold.socket, ZMQ_ROUTING_ID, "bold", 4), 0);
+    assert_int_equal(zmq_disconnect(bold.socket, farm.clients_url), 0);
+    assert_int_equal(zmq_connect(bold.socket, farm.clients_url), 0);
+    do
+        PEER_SAY(&bold, STATUS_WANTED, status_wanted, &wanted);
+    while (cut_connections(&watch) == 0 && clock_now_ns() < until_ns);
+    assert_true(clock_now_ns() < until_ns);
+    peer_close(&bold);
+    peer_close(&watch);
+}
+
 static void act(struct peer *p, char *batch, Farm__BatchVerb verb, int priority)
 {
     Farm__BatchAction action = FARM__BATCH_ACTION__INIT;
@@ -371,6 +401,7 @@ static void each_change_is_listed_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(connections_that_are_cut_off_are_counted),
         cmocka_unit_test(a_revoked_key_is_out_at_once),
         cmocka_unit_test(what_a_revoked_key_was_submitting_is_not_accepted),
         cmocka_unit_test(refusals_are_listed_at_a_bounded_pace),
