@@ -122,6 +122,14 @@ static bool commit(struct work *w)
     return w->ok;
 }
 
+static const char *published_as(void *context, uint32_t clip)
+{
+    struct work *w = context;
+    struct clip_record row;
+    if ((w->states[clip] & CLIP_STATE_MASK) != CLIP_PUBLISHED) return NULL;
+    return store_clip(w->r->s, w->facts.id, clip, &row, NULL) ? row.file : NULL;
+}
+
 static void found(void *context, const struct clip_record *clip, uint64_t computed, uint64_t wasted,
                   int64_t published_ms)
 {
@@ -356,6 +364,7 @@ static bool fill(struct all *all, struct work *w, const char *path, char *name, 
                              .findings = w->r->findings,
                              .context = w,
                              .output = output_of,
+                             .published = published_as,
                              .found = found};
     if (!tree_clips(&look, err)) return false;
     if (look.unread > 0) pause_batch(w); /* what is there is not rendered again */

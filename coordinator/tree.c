@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/path.h"
+#include "base/text.h"
 #include "base/xalloc.h"
 #include "coordinator/publish.h"
 #include "coordinator/publish_files.h"
@@ -45,11 +46,42 @@ bool tree_batches(const char *renders, char ***names_out, size_t *count_out, str
 
 /* ---- sidecars ---- */
 
-static void damaged(struct tree_look *l, const char *path, const char *words)
+/* Without ".json", or the extension of what it tells of. */
+static size_t stem_length(const char *name)
 {
-    if (findings_many_next(&l->damaged))
-        findings_add(l->findings, FINDING_WARN, "clips", path,
-                     "its clip is rendered again; what stands there is left alone", "%s", words);
+    const char *dot = strrchr(name, '.');
+    return dot != NULL ? (size_t)(dot - name) : strlen(name);
+}
+
+/* By the name, which begins with the clip's number: a damaged sidecar need not say it. */
+static bool is_published(const struct tree_look *l, const char *name)
+{
+    int64_t clip = 0;
+    char number[16] = "";
+    const char *own = path_basename(name);
+    const size_t digits = strspn(own, "0123456789");
+    if (digits >= sizeof number) return false;
+    memcpy(number, own, digits);
+    if (!text_parse_i64(number, 0, (int64_t)l->clips - 1, &clip)) return false;
+    const char *file = l->published(l->context, (uint32_t)clip);
+    return file != NULL && stem_length(file) == stem_length(name) &&
+           strncmp(file, name, stem_length(name)) == 0;
+}
+
+static const struct {
+    enum finding_level level;
+    const char *fix;
+} damage[] = {
+    {FINDING_WARN, "its clip is rendered again, unless it stands there whole under another name; "
+                   "what stands here is left alone"},
+    {FINDING_FAIL, "put it back from a copy: its clip is published and not rendered again"},
+};
+
+static void damaged(struct tree_look *l, const char *path, const char *name, const char *words)
+{
+    const bool lost = is_published(l, name);
+    if (findings_many_next(lost ? &l->lost : &l->damaged))
+        findings_add(l->findings, damage[lost].level, "clips", path, damage[lost].fix, "%s", words);
 }
 
 static bool read_suspect(const json_t *o, enum suspect *out)
@@ -158,7 +190,7 @@ static void look_at(struct tree_look *l, const char *path, const char *name)
             (int64_t)info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000;
         l->found(l->context, &clip, steps(o, "computed"), steps(o, "wasted"), published_ms);
     } else {
-        damaged(l, path, err.message);
+        damaged(l, path, name, err.message);
     }
     free(place);
     free(file);
@@ -211,13 +243,20 @@ static bool walk(struct tree_look *l, const char *inside, struct error *err)
     return ok;
 }
 
+static void tell_rest(const struct tree_look *l, enum finding_level level,
+                      const struct findings_many *many)
+{
+    if (many->seen > many->most)
+        findings_add(l->findings, level, "clips", l->batch, NULL, "and %zu more",
+                     many->seen - many->most);
+}
+
 bool tree_clips(struct tree_look *look, struct error *err)
 {
-    look->damaged = (struct findings_many){20, 0};
+    look->damaged = look->lost = (struct findings_many){20, 0};
     look->unread = 0;
     if (!walk(look, "", err)) return false;
-    if (look->damaged.seen > look->damaged.most)
-        findings_add(look->findings, FINDING_WARN, "clips", look->batch, NULL, "and %zu more",
-                     look->damaged.seen - look->damaged.most);
+    tell_rest(look, FINDING_WARN, &look->damaged);
+    tell_rest(look, FINDING_FAIL, &look->lost);
     return true;
 }

@@ -20,18 +20,22 @@ struct tree_look {
     uint64_t clips;     /* of the batch */
     bool fast;          /* sizes only, no digests */
     struct findings *findings;
-    struct findings_many damaged;
+    struct findings_many damaged, lost; /* of clips to be rendered again; of published ones */
     uint32_t unread; /* sub-folders that could not be read: what is in them is not known */
     void *context;
     /* What a clip of the batch is published as: its extension decides. */
     enum output_kind (*output)(void *context, uint32_t clip);
+    /* The file that a clip is published as already, relative to the batch's folder; NULL when it is
+     * not. It lives until the next call. */
+    const char *(*published)(void *context, uint32_t clip);
     /* A clip whose sidecar and file are whole; `clip->file` is relative to the batch's folder. The
      * texts live for the call. Called once a pair: twice for a clip that was published twice. */
     void (*found)(void *context, const struct clip_record *clip, uint64_t steps_computed,
                   uint64_t steps_wasted, int64_t published_ms);
 };
-/* Every sidecar in the folder and its sub-folders; what is not whole, and a sub-folder that cannot
- * be read, is a finding. False: the folder itself cannot be read, and nothing was found. */
+/* Every sidecar in the folder and its sub-folders. What is not whole is a finding (FINDING_FAIL
+ * when its clip is published as just that), and so is a sub-folder that cannot be read. False: the
+ * folder itself cannot be read, and nothing was found. */
 bool tree_clips(struct tree_look *look, struct error *err);
 
 #endif

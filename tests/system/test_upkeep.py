@@ -215,6 +215,27 @@ class Upkeep(unittest.TestCase):
             self.untouched(before, after)
             self.assertEqual(len(clips_of(after)), 10)
 
+    def test_a_published_file_that_is_damaged_is_to_be_put_back(self):
+        """The backup knows its clip as published: nobody renders it again. Without the backup it is rendered again."""
+        with Farm() as farm:
+            (batch,) = self.ended(farm, "mine")
+            copy = farm.folder / "copy.db"
+            farm.zoe("coordinator", "backup", copy)
+            farm.kill_worker("w1")
+            farm.kill_coordinator(signal.SIGTERM)
+            video = min((farm.state / "renders" / f"{batch}-mine").glob("*.mp4"))
+            whole = video.read_bytes()
+            video.write_bytes(whole[:-10])
+            for verb, code, level, words in ((("coordinator", "restore", copy), 1, "fail", "put it back"), (("recover",), 0, "warn", "is rendered again")):
+                said = json.loads(farm.zoe(*verb, "--state", farm.state, "--json", code=code))
+                found = [f for f in said["findings"] if f["topic"] == "clips"]
+                self.assertEqual([(f["level"], f["where"]) for f in found], [(level, str(video.with_suffix(".json")))])
+                self.assertIn(words, found[0]["fix"])
+                self.assertEqual(said["clips_waiting"], 1 - code)
+            video.write_bytes(whole)
+            said = farm.zoe("coordinator", "restore", copy, "--state", farm.state, json_out=True)
+            self.assertEqual([f for f in said["findings"] if f["level"] != "ok"], [])
+
     def test_a_removed_batch_stays_removed(self):
         with Farm() as farm:
             farm.start(1)
