@@ -114,9 +114,14 @@ static bool check_after_crash(struct store *s, struct error *err)
 
 #define OLDER_KEPT_S (7 * 24 * 3600)
 
-static char *older_path(const struct store *s, int version)
+static char *older_path(const char *path, int version)
 {
-    return xasprintf("%s.v%d", s->path, version);
+    return xasprintf("%s.v%d", path, version);
+}
+
+static char *older_part(const char *path, int version)
+{
+    return xasprintf("%s.v%d.part", path, version);
 }
 
 static bool copy_all(struct store *s, const char *path, struct error *err)
@@ -133,7 +138,7 @@ static bool copy_all(struct store *s, const char *path, struct error *err)
 /* A copy of the file as it was before it is raised: FILE.vN. */
 static bool keep_older(struct store *s, int version, struct error *err)
 {
-    char *path = older_path(s, version), *part = xasprintf("%s.part", path);
+    char *path = older_path(s->path, version), *part = older_part(s->path, version);
     bool ok = copy_all(s, part, err) && path_rename_durable(part, path, err);
     if (!ok) error_wrap(err, "no copy of the database could be made before it is raised");
     free(path);
@@ -145,10 +150,23 @@ static void drop_older(const struct store *s, int version)
 {
     struct stat info;
     for (int v = 1; v < version; v++) {
-        char *path = older_path(s, v);
+        char *path = older_path(s->path, v);
         if (stat(path, &info) == 0 && clock_wall_ms() / 1000 - info.st_mtime > OLDER_KEPT_S)
             (void)unlink(path);
         free(path);
+    }
+}
+
+void store_older_drop(const char *path)
+{
+    int count;
+    (void)migrate_steps(&count);
+    for (int v = 1; v < count; v++) {
+        char *older = older_path(path, v), *part = older_part(path, v);
+        (void)unlink(older);
+        (void)unlink(part);
+        free(older);
+        free(part);
     }
 }
 

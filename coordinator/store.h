@@ -45,6 +45,8 @@ struct store_hooks {
  * build. ERROR_CORRUPT: damaged, or not ours. ERROR_STATE: another process has it open. `hooks` may
  * be NULL and is copied. */
 struct store *store_open(const char *path, const struct store_hooks *hooks, struct error *err);
+/* Those copies, finished or not, of a file that is not kept. */
+void store_older_drop(const char *path);
 /* Only to look at it: nothing is written, migrated or marked, and a coordinator may have it open.
  * ERROR_VERSION when its schema is not the one this build reads. */
 struct store *store_open_reading(const char *path, struct error *err);

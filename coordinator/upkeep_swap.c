@@ -8,6 +8,7 @@
 #include "base/fault.h"
 #include "base/path.h"
 #include "base/xalloc.h"
+#include "coordinator/store.h"
 #include "coordinator/upkeep_verbs.h"
 
 static bool move_if_there(const struct upkeep *u, const char *name, const char *suffix,
@@ -41,6 +42,9 @@ void upkeep_swap_drop(const struct upkeep *u)
         (void)unlink(path);
         free(path);
     }
+    char *path = upkeep_path(u, UPKEEP_NEW);
+    store_older_drop(path); /* an older build goes back to the backup itself */
+    free(path);
 }
 
 static bool stands(const struct upkeep *u, const char *name)
@@ -100,7 +104,7 @@ bool upkeep_swap_in(const struct upkeep *u, char old[UPKEEP_OLD_SIZE], struct er
     free(ready);
     if (!ok) return false;
     fault_point("swap.ready");
-    upkeep_swap_drop(u); /* an empty log */
+    upkeep_swap_drop(u); /* an empty log, and copies of an older schema */
     return place_ready(u, old, err);
 }
 

@@ -42,7 +42,8 @@ void upkeep_report(const struct upkeep *u, const char *schema, json_t *about, co
 bool upkeep_swap_in(const struct upkeep *u, char old[UPKEEP_OLD_SIZE], struct error *err);
 /* One that was broken off; a finding when there was one. */
 bool upkeep_swap_finish(struct upkeep *u, struct error *err);
-void upkeep_swap_drop(const struct upkeep *u); /* UPKEEP_NEW, if there is one */
+/* UPKEEP_NEW, if there is one, with what was made beside it. */
+void upkeep_swap_drop(const struct upkeep *u);
 
 bool upkeep_about(struct upkeep *u, struct error *err);
 bool upkeep_check(struct upkeep *u, struct error *err);

@@ -57,6 +57,35 @@ static void the_new_one_takes_the_place(void **state)
     assert_made_as(state, old, UPKEEP_DATABASE);
 }
 
+/* What is left of an older backup that was raised to this schema, whole or broken off. */
+static void copies_of_an_older_schema_go(void **state)
+{
+    static const char *const copies[] = {UPKEEP_NEW ".v1", UPKEEP_NEW ".v1.part", UPKEEP_NEW ".v6",
+                                         UPKEEP_NEW ".v6.part"};
+    const size_t count = sizeof copies / sizeof copies[0];
+    struct error err;
+    char old[UPKEEP_OLD_SIZE];
+    const struct upkeep u = {.state = *state};
+    char *own = ground_path(state, UPKEEP_DATABASE ".v1");
+    ground_write_text(own, "for an older build");
+    for (int swap = 0; swap < 2; swap++) {
+        make(state, UPKEEP_NEW);
+        for (size_t i = 0; i < count; i++) {
+            char *path = ground_path(state, copies[i]);
+            ground_write_text(path, "older");
+            free(path);
+        }
+        if (swap)
+            assert_ok(upkeep_swap_in(&u, old, &err), err);
+        else
+            upkeep_swap_drop(&u);
+        for (size_t i = 0; i < count; i++)
+            assert_false(stands(state, copies[i]));
+    }
+    assert_true(stands(state, UPKEEP_DATABASE ".v1"));
+    free(own);
+}
+
 /* The last connection's close could not empty it. */
 static void a_new_one_with_a_log_is_refused(void **state)
 {
@@ -177,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ground_test(the_new_one_takes_the_place),
+        ground_test(copies_of_an_older_schema_go),
         ground_test(a_new_one_with_a_log_is_refused),
         ground_test(one_broken_off_before_the_old_moved_is_finished),
         ground_test(one_broken_off_behind_the_log_is_finished),
