@@ -19,8 +19,11 @@
 
 #define GENERATION "farm.generation"
 #define GENERATION_MAX 32767
-/* So many events may have come since a copy was made, when the other database cannot say. */
-#define EVENTS_UNKNOWN 500000
+/* When the other database cannot say how many events have come since a copy was made, the
+ * generation is the high part of their numbers, as of fences: they are above all that were given
+ * out before, whichever copy it is. The highest is below 2^53, whole wherever JSON is read. */
+#define EVENTS_GENERATION_SHIFT 36
+#define EVENTS_UNKNOWN 500000           /* of a copy whose numbers are above that already */
 #define EVENTS_LAST (UINT64_C(1) << 60) /* above it a number is damaged */
 
 static bool must_be_alone(const struct upkeep *u, const char *verb, struct error *err)
@@ -121,13 +124,22 @@ static void tell_work(const struct upkeep *u, const char *schema, const struct r
     upkeep_report(u, schema, about_work(r, old), words);
 }
 
+static uint64_t last_unknown_event(struct store *s)
+{
+    char *generation = store_meta(s, "generation");
+    const uint64_t before = (uint64_t)parse_generation(generation) << EVENTS_GENERATION_SHIFT;
+    const uint64_t own = store_last_event(s) + EVENTS_UNKNOWN;
+    free(generation);
+    return own > before ? own : before;
+}
+
 /* Who follows the events goes on after the last one that it saw: that number comes once. */
 static void number_events(const struct upkeep *u, struct store *s)
 {
     char *old = upkeep_path(u, UPKEEP_DATABASE);
     const uint64_t own = store_last_event(s);
     uint64_t last = path_exists(old) ? store_salvage_last_event(old) : 0;
-    if (last == 0 || last > EVENTS_LAST) last = own + EVENTS_UNKNOWN;
+    if (last == 0 || last > EVENTS_LAST) last = last_unknown_event(s);
     if (last > own) store_events_after(s, last);
     free(old);
 }

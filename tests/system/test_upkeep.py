@@ -434,6 +434,25 @@ class Upkeep(unittest.TestCase):
                 self.assertIn(("batch.submitted", new), [(e["kind"], e.get("batch")) for e in heard])
                 self.assertGreater(len(farm.zoe("events", json_out=True)["events"]), len(heard))  # the older ones stay
 
+    def test_numbers_of_events_differ_each_time_one_backup_is_restored(self):
+        """Where the replaced database is gone, only the generation tells one restore from the next."""
+        with Farm() as farm:
+            farm.start_coordinator()
+            copies, last = [farm.folder / "first.db"], 0
+            farm.zoe("coordinator", "backup", copies[0])
+            for restored in (0, 0, 1, 0):  # the third time a backup that was made after the first
+                farm.kill_coordinator(signal.SIGTERM)
+                (farm.state / "farm.db").unlink()
+                farm.zoe("coordinator", "restore", copies[restored], "--state", farm.state)
+                farm.start_coordinator()
+                farm.submit(PROMPTS[:1], *FAST, "--again")
+                heard = farm.zoe("events", "--after", last, json_out=True)
+                self.assertIn("batch.submitted", [e["kind"] for e in heard["events"]])
+                self.assertLess(heard["last"], 2 ** 53)  # whole in JSON
+                last = heard["last"]
+                copies.append(farm.folder / f"{len(copies)}.db")
+                farm.zoe("coordinator", "backup", copies[-1])
+
     def test_a_copy_of_a_folder_is_passed_over(self):
         """A person's copies, and what a crash between two renames leaves, beside the folder that the farm made."""
         with Farm() as farm:
