@@ -7,7 +7,6 @@
 #include "coordinator/lane.h"
 
 #define BATCH_PRIORITY_MAX 1000
-#define BATCH_ROUNDS_MAX 65535
 
 struct page {
     uint8_t *states;     /* NULL: all are `fill` */

@@ -43,6 +43,7 @@ struct work { /* one batch */
     struct batch_record record;
     struct clip_counts *counts;
     bool is_new;
+    bool revived; /* a clip that had failed is published */
     uint64_t changes;
     int64_t last_ms;
     bool ok;
@@ -79,6 +80,11 @@ static void finish_known(struct all *all)
         free(k);
     }
     table_finish(&all->known);
+}
+
+static const struct reconcile_hint *hint_of(const struct work *w)
+{
+    return table_get_text(w->r->hints, w->facts.id);
 }
 
 /* ---- groups of clips ---- */
@@ -137,6 +143,7 @@ static void found(void *context, const struct clip_record *clip, uint64_t comput
     uint8_t *state = &w->states[clip->clip];
     if (published_ms > w->last_ms) w->last_ms = published_ms;
     if ((*state & CLIP_STATE_MASK) == CLIP_PUBLISHED || !w->ok) return;
+    if ((*state & CLIP_STATE_MASK) == CLIP_FAILED) w->revived = true;
     if (!w->is_new) store_rebuild_clip(w->r->s, clip->batch, clip->clip);
     store_clip_save(w->r->s, clip);
     *state = (uint8_t)(CLIP_PUBLISHED | (clip->suspect != SUSPECT_NONE ? CLIP_SUSPECT_BIT : 0));
@@ -168,6 +175,16 @@ static uint64_t in_state(const struct work *w, enum clip_state state)
     return sum;
 }
 
+/* It may have been tried again since the backup, and ended later. */
+static int64_t end_of(const struct work *w)
+{
+    const struct reconcile_hint *hint = hint_of(w);
+    int64_t end_ms = w->record.finished_ms;
+    if (w->last_ms > end_ms) end_ms = w->last_ms;
+    if (hint != NULL && hint->said.finished_ms > end_ms) end_ms = hint->said.finished_ms;
+    return end_ms > 0 ? end_ms : clock_wall_ms();
+}
+
 /* What can still run runs; a batch that had ended stays as it was, unless all of it is there. */
 static void decide_state(struct work *w)
 {
@@ -184,12 +201,7 @@ static void decide_state(struct work *w)
         w->record.state = w->r->paused || w->record.state == BATCH_PAUSED ? BATCH_PAUSED
                           : w->record.started                             ? BATCH_RUNNING
                                                                           : BATCH_QUEUED;
-    if (!batch_state_is_terminal(w->record.state))
-        w->record.finished_ms = 0;
-    else if (w->last_ms > w->record.finished_ms) /* it was tried again since, and ended later */
-        w->record.finished_ms = w->last_ms;
-    else if (w->record.finished_ms == 0)
-        w->record.finished_ms = clock_wall_ms();
+    w->record.finished_ms = batch_state_is_terminal(w->record.state) ? end_of(w) : 0;
 }
 
 static void save(struct work *w)
@@ -205,6 +217,55 @@ static void save(struct work *w)
     w->record.group_counts = w->counts;
     store_batch_save(w->r->s, w->facts.id, &w->record, w->facts.groups);
     store_rebuild_bytes(w->r->s, w->facts.id);
+}
+
+/* ---- a retry since the backup ---- */
+
+/* The database that is replaced knows of it, and whether it is over, too; else what was published
+ * since tells. */
+static bool was_retried(const struct work *w)
+{
+    const struct reconcile_hint *hint = hint_of(w);
+    if (w->record.state != BATCH_FAILED) return false;
+    if (hint == NULL || hint->said.round <= w->record.round) return w->revived;
+    return !batch_state_is_terminal(hint->said.state) || hint->said.state == BATCH_DONE;
+}
+
+/* What is stored of it is not rendered again. */
+static enum clip_state state_again(struct work *w, uint32_t clip)
+{
+    const struct plan *plan = &w->facts.shapes[group_of(w, clip)].plan;
+    uint32_t stored = 0;
+    if (w->ok) w->ok = store_open_tasks(w->r->s, w->facts.id, clip, &stored, &w->err);
+    if (stored == 0) return CLIP_WAITING;
+    const uint32_t tasks = plan->frames == 0 ? 1 : plan_task_count(plan);
+    return stored == tasks ? CLIP_STITCHING : CLIP_RETRY;
+}
+
+static uint32_t want_again(struct work *w)
+{
+    uint32_t count = 0;
+    for (uint32_t clip = 0; clip < w->facts.clips; clip++) {
+        if ((w->states[clip] & CLIP_STATE_MASK) != CLIP_FAILED) continue;
+        w->states[clip] = (uint8_t)state_again(w, clip);
+        count++;
+    }
+    return count;
+}
+
+static void reopen(struct work *w)
+{
+    const struct reconcile_hint *hint = hint_of(w);
+    if (!was_retried(w)) return;
+    w->record.state = BATCH_RUNNING;
+    if (hint != NULL && hint->said.state == BATCH_PAUSED) w->record.state = BATCH_PAUSED;
+    if (hint != NULL && hint->said.round > w->record.round) w->record.round = hint->said.round;
+    const uint32_t again = want_again(w);
+    if (again > 0)
+        findings_add(w->r->findings, FINDING_OK, "batches", w->facts.id, NULL,
+                     "was retried after the backup was made: %u clips that had failed are tried"
+                     " again",
+                     (unsigned)again);
 }
 
 /* ---- a batch ---- */
@@ -246,17 +307,22 @@ static void take_page(void *context, uint32_t index, const uint8_t *states, size
     memcpy(w->states + first, states, size < left ? size : left);
 }
 
+static bool is_held(const struct reconcile_hint *hint)
+{
+    return hint->said.state == BATCH_PAUSED || hint->said.state == BATCH_CANCELED;
+}
+
 static void take_hint(struct work *w)
 {
-    const struct reconcile_hint *hint = table_get_text(w->r->hints, w->facts.id);
+    const struct reconcile_hint *hint = hint_of(w);
     if (hint == NULL) return;
-    w->record.round = hint->round;
-    if (hint->state == BATCH_PAUSED || hint->state == BATCH_CANCELED) w->record.state = hint->state;
+    w->record.round = hint->said.round;
+    if (is_held(hint)) w->record.state = hint->said.state;
 }
 
 static void take_keep(const struct work *w)
 {
-    const struct reconcile_hint *hint = table_get_text(w->r->hints, w->facts.id);
+    const struct reconcile_hint *hint = hint_of(w);
     if (hint != NULL && hint->has_keep) store_keep_save(w->r->s, w->facts.id, hint->keep_s);
 }
 
@@ -269,12 +335,12 @@ static void pause_batch(struct work *w)
  * has tasks in that database that were not, which only the farm can end. */
 static void take_later_words(struct work *w)
 {
-    const struct reconcile_hint *hint = table_get_text(w->r->hints, w->facts.id);
+    const struct reconcile_hint *hint = hint_of(w);
     const bool was_over = batch_state_is_terminal(w->record.state);
     take_keep(w);
     if (hint == NULL || was_over) return;
-    if (hint->state == BATCH_PAUSED || hint->state == BATCH_CANCELED) pause_batch(w);
-    if (hint->state != BATCH_CANCELED) return;
+    if (is_held(hint)) pause_batch(w);
+    if (hint->said.state != BATCH_CANCELED) return;
     findings_add(w->r->findings, FINDING_WARN, "batches", w->facts.id,
                  "`zoe batch cancel` it once more, or `zoe batch resume`",
                  "was canceled after the backup was made: it is paused");
@@ -367,6 +433,7 @@ static bool fill(struct all *all, struct work *w, const char *path, char *name, 
                              .published = published_as,
                              .found = found};
     if (!tree_clips(&look, err)) return false;
+    reopen(w);
     if (look.unread > 0) pause_batch(w); /* what is there is not rendered again */
     save(w);
     if (commit(w)) return true;

@@ -7,7 +7,7 @@
 
 #include "base/finding.h"
 #include "base/table.h"
-#include "coordinator/store.h"
+#include "coordinator/store_rebuild.h"
 
 struct reconcile {
     const char *state; /* the state folder */
@@ -21,8 +21,7 @@ struct reconcile {
 };
 
 struct reconcile_hint {
-    enum batch_state state;
-    uint32_t round;
+    struct store_said said;
     bool has_keep;
     int64_t keep_s; /* 0 = for ever */
 };

@@ -171,6 +171,8 @@ struct batch_spec {
     uint32_t run_count;
 };
 
+#define BATCH_ROUNDS_MAX 65535
+
 /* What changes. group_counts has one entry a group. */
 struct batch_record {
     enum batch_state state;

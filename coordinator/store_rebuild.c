@@ -21,6 +21,18 @@ void store_rebuild_clip(struct store *s, const char *batch, uint32_t clip)
     STORE_WRITE(s, outputs, store_text(batch), store_int(clip));
 }
 
+bool store_open_tasks(struct store *s, const char *batch, uint32_t clip, uint32_t *count_out,
+                      struct error *err)
+{
+    static const char sql[] =
+        "SELECT count(*) FROM task WHERE open = 1 AND batch = " BATCH_NUMBER " AND clip = ?2";
+    sqlite3_stmt *stmt = STORE_QUERY(s, err, sql, store_text(batch), store_int(clip));
+    if (stmt == NULL || store_db_next(s, stmt, err) != 1) return false;
+    *count_out = store_db_u32(stmt, 0);
+    store_db_done(stmt);
+    return true;
+}
+
 void store_rebuild_bytes(struct store *s, const char *batch)
 {
     static const char sql[] =
@@ -236,23 +248,31 @@ uint64_t store_salvage_last_event(const char *damaged)
     return last;
 }
 
+static bool read_said(sqlite3_stmt *stmt, struct store_said *out)
+{
+    const int state = sqlite3_column_int(stmt, 1);
+    *out = (struct store_said){.state = (enum batch_state)state,
+                               .round = store_db_u32(stmt, 2),
+                               .finished_ms = sqlite3_column_int64(stmt, 3)};
+    return state >= 0 && state < BATCH_STATE_COUNT && out->round <= BATCH_ROUNDS_MAX &&
+           out->finished_ms >= 0 && id_is_batch(store_db_text(stmt, 0));
+}
+
 void store_salvage_batches(const char *damaged,
-                           void (*each)(void *context, const char *batch, enum batch_state state,
-                                        uint32_t round),
+                           void (*each)(void *context, const char *batch,
+                                        const struct store_said *said),
                            void *context)
 {
-    static const char *const sql[] = {"SELECT id, state, round FROM batch",
-                                      "SELECT id, state, round FROM batch ORDER BY sequence DESC"};
+    static const char *const sql[] = {"SELECT id, state, round, finished_ms FROM batch",
+                                      "SELECT id, state, round, finished_ms FROM batch"
+                                      " ORDER BY sequence DESC"};
+    struct store_said said;
     sqlite3 *from = open_damaged(damaged);
     for (size_t i = 0; from != NULL && i < sizeof sql / sizeof sql[0]; i++) {
         sqlite3_stmt *stmt = NULL;
         if (sqlite3_prepare_v2(from, sql[i], -1, &stmt, NULL) != SQLITE_OK) stmt = NULL;
-        while (stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW) {
-            const int state = sqlite3_column_int(stmt, 1);
-            if (state >= 0 && state < BATCH_STATE_COUNT && id_is_batch(store_db_text(stmt, 0)))
-                each(context, store_db_text(stmt, 0), (enum batch_state)state,
-                     store_db_u32(stmt, 2));
-        }
+        while (stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW)
+            if (read_said(stmt, &said)) each(context, store_db_text(stmt, 0), &said);
         sqlite3_finalize(stmt);
     }
     sqlite3_close(from);

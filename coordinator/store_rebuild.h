@@ -9,6 +9,10 @@
  * its stored files dropped. */
 void store_rebuild_clip(struct store *s, const char *batch, uint32_t clip);
 
+/* How many tasks of a clip are open; of a clip that failed they are stored, for `retry`. */
+bool store_open_tasks(struct store *s, const char *batch, uint32_t clip, uint32_t *count_out,
+                      struct error *err);
+
 /* After all its clips: the bytes that count for its owner's quota. */
 void store_rebuild_bytes(struct store *s, const char *batch);
 
@@ -31,10 +35,15 @@ struct store_wanted {
 void store_salvage_inputs(struct store *s, const char *old, const struct store_wanted *wanted);
 /* The number of its last event; 0 when that cannot be told. */
 uint64_t store_salvage_last_event(const char *damaged);
-/* What it says of a batch: `each` gets its id, state and round. */
+struct store_said { /* of a batch */
+    enum batch_state state;
+    uint32_t round;
+    int64_t finished_ms; /* 0 = it is not over */
+};
+/* A row that makes no sense is passed over; `each` may get a batch twice. */
 void store_salvage_batches(const char *damaged,
-                           void (*each)(void *context, const char *batch, enum batch_state state,
-                                        uint32_t round),
+                           void (*each)(void *context, const char *batch,
+                                        const struct store_said *said),
                            void *context);
 /* How long its batches stay, of those with a time of their own; 0 = for ever. False when not all of
  * it could be read. */

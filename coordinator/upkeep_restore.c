@@ -172,20 +172,21 @@ static struct store *open_new(const struct upkeep *u, struct error *err)
     return s;
 }
 
-static void note_hint(void *context, const char *batch, enum batch_state state, uint32_t round)
+static void note_hint(void *context, const char *batch, const struct store_said *said)
 {
     struct table *hints = context;
     if (table_get_text(hints, batch) != NULL) return;
     struct reconcile_hint *hint = xcalloc(1, sizeof *hint);
-    *hint = (struct reconcile_hint){.state = state, .round = round};
+    hint->said = *said;
     table_set_text(hints, batch, hint);
 }
 
 /* After the others: a batch whose state could not be read has a time all the same. */
 static void note_keep(void *context, const char *batch, int64_t keep_s)
 {
+    const struct store_said nothing = {.state = BATCH_QUEUED};
     struct table *hints = context;
-    note_hint(hints, batch, BATCH_QUEUED, 0);
+    note_hint(hints, batch, &nothing);
     struct reconcile_hint *hint = table_get_text(hints, batch);
     hint->has_keep = true;
     hint->keep_s = keep_s;

@@ -10,6 +10,7 @@ import time
 import unittest
 
 from farm import BIN, Farm, eventually, sha256
+from test_faults import liar
 from test_inputs import png
 
 PROMPTS = [f"prompt number {i}" for i in range(20)]
@@ -388,6 +389,76 @@ class Upkeep(unittest.TestCase):
             farm.start_coordinator(extra=("--keep", "1s"))
             eventually(lambda: not any(other in p.name for p in (farm.state / "renders").iterdir()), 30, "the other goes")
             self.assertEqual([farm.batch(batch)["state"] for batch in (known, later)], ["done", "done"])
+
+    def restored(self, farm, copy):
+        """What a restore says of a farm that ends for it, in good order; it runs again."""
+        farm.kill_coordinator(signal.SIGTERM)
+        said = farm.zoe("coordinator", "restore", copy, "--state", farm.state, json_out=True)
+        farm.start_coordinator()
+        self.assertIn("all is well", farm.zoe("coordinator", "check", "--state", farm.state))
+        return said
+
+    def ends(self, farm, *batches):
+        """[(state, when it was over)]"""
+        return [(shown["state"], shown["finished"]) for shown in map(farm.batch, batches)]
+
+    def test_a_retry_since_the_backup_is_not_forgotten(self):
+        """The old database says that it came, and whether what it began is over."""
+        with Farm().start(2) as farm:
+            lines = [json.dumps({"prompt": "good"}), json.dumps({"prompt": "bad", "pattern": {"fail_step": 1}})]
+            going, held, other = (farm.submit(lines, *FAST, "--name", name)["batch"] for name in ("going", "held", "other"))
+            for batch in (going, held, other):
+                farm.wait(batch, code=1)
+            before, copy = self.ends(farm, other), farm.folder / "copy.db"
+            farm.zoe("coordinator", "backup", copy)
+            for name in list(farm.workers):
+                farm.kill_worker(name)
+            for batch in (going, held):
+                farm.zoe("batch", "retry", batch)
+            farm.zoe("batch", "pause", held)
+            said = self.restored(farm, copy)
+            self.assertEqual(said["clips_waiting"], 2)
+            self.assertEqual(self.ends(farm, going, held), [("running", None), ("paused", None)])
+            self.assertEqual(self.ends(farm, other), before)
+            for name in ("w1", "w2"):
+                farm.start_worker(name)
+            farm.wait(going, code=1)
+            after = self.ends(farm, going)
+            said = self.restored(farm, copy)  # now that retry is over, too
+            self.assertEqual(said["clips_waiting"], 1)
+            self.assertEqual(self.ends(farm, going), after)
+            self.assertEqual(self.ends(farm, held), [("paused", None)])
+
+    def test_a_retry_since_the_backup_goes_on_with_what_is_stored(self):
+        """Both clips fail in stitching, in the backup; then they do not. Without the old database their files say that there was a retry."""
+        moody = """case "$*" in *" stitch "*)
+            [ -e "$HERE/well" ] || kill -9 $$
+            while [ ! -e "$HERE/go" ]; do sleep 0.02; done;; esac
+            exec "$REAL" "$@" """
+        with Farm() as farm:
+            farm.programs["zoe-coordinator"] = programs = liar(farm, "moody", moody)
+            farm.start(1)
+            batch = farm.submit(PROMPTS[:2], *FAST, "--name", "mine")["batch"]
+            farm.wait(batch, code=1)
+            copy = farm.folder / "copy.db"
+            farm.zoe("coordinator", "backup", copy)
+            farm.kill_worker("w1")
+            (programs / "well").touch()
+            farm.zoe("batch", "retry", batch)
+            said = self.restored(farm, copy)
+            self.assertEqual((said["clips_found"], said["clips_waiting"]), (0, 2))
+            self.assertEqual(self.ends(farm, batch), [("running", None)])
+            (programs / "go").touch()
+            farm.wait(batch)  # there is no worker: nothing is rendered again
+            farm.kill_coordinator(signal.SIGTERM)
+            (farm.state / "farm.db").unlink()
+            max((farm.state / "renders" / f"{batch}-mine").glob("*.mp4")).unlink()
+            said = self.restored(farm, copy)
+            self.assertEqual((said["clips_found"], said["clips_waiting"]), (1, 1))
+            self.assertEqual(self.ends(farm, batch), [("running", None)])
+            farm.start_worker("w1")
+            farm.wait(batch)
+            self.assertEqual(len(clips_of(published(farm))), 2)
 
     def test_a_restore_keeps_the_inputs_that_came_since(self):
         """What an accepted batch starts from is on the disk; only the old database knows what it is. One whose file is gone is told of."""

@@ -211,6 +211,54 @@ static void no_table_of_times_is_no_damage(void **state)
     free(old);
 }
 
+static void note_said(void *context, const char *batch, const struct store_said *said)
+{
+    assert_string_equal(batch, DRAWER_BATCH);
+    *(struct store_said *)context = *said;
+}
+
+/* A round that cannot be would reach into the generation of its fences. */
+static void what_is_said_of_a_batch_makes_sense(void **state)
+{
+    struct error err;
+    struct store_said said = {.state = BATCH_QUEUED};
+    struct batch_record record = {.state = BATCH_FAILED,
+                                  .round = BATCH_ROUNDS_MAX,
+                                  .finished_ms = 77,
+                                  .group_counts = drawer_counts};
+    char *old = keeping_database(state);
+    struct store *s = store_open(old, NULL, &err);
+    assert_non_null(s);
+    store_batch_save(s, DRAWER_BATCH, &record, 2);
+    record.round++;
+    store_batch_save(s, DRAWER_OTHER, &record, 2);
+    assert_ok(store_commit(s, &err), err);
+    store_close(s);
+    store_salvage_batches(old, note_said, &said);
+    assert_int_equal(said.state, BATCH_FAILED);
+    assert_int_equal(said.round, BATCH_ROUNDS_MAX);
+    assert_int_equal(said.finished_ms, 77);
+    free(old);
+}
+
+static void what_is_stored_of_a_clip_is_counted(void **state)
+{
+    struct error err;
+    uint32_t open = 9;
+    struct store *s = drawer_open(state);
+    struct task_record task = {.key = drawer_task_key(3), .state = TASK_DONE, .open = true};
+    drawer_add_batch(s, DRAWER_BATCH, 1, "k", true, BATCH_FAILED);
+    for (task.key.task = 0; task.key.task < 3; task.key.task++) {
+        task.open = task.key.task != 1;
+        store_task_save(s, &task);
+    }
+    assert_ok(store_open_tasks(s, DRAWER_BATCH, 3, &open, &err), err);
+    assert_int_equal(open, 2);
+    assert_ok(store_open_tasks(s, DRAWER_BATCH, 4, &open, &err), err);
+    assert_int_equal(open, 0);
+    store_close(s);
+}
+
 static void a_damaged_header_yields_nothing(void **state)
 {
     bool damaged = false;
@@ -232,6 +280,8 @@ int main(void)
         ground_test(rows_on_both_sides_are_had),
         ground_test(how_long_batches_stay_is_had),
         ground_test(no_table_of_times_is_no_damage),
+        ground_test(what_is_said_of_a_batch_makes_sense),
+        ground_test(what_is_stored_of_a_clip_is_counted),
         ground_test(a_damaged_header_yields_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
