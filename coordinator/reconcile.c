@@ -43,6 +43,7 @@ struct work { /* one batch */
     struct batch_record record;
     struct clip_counts *counts;
     bool is_new;
+    uint32_t inputs_missing;
     bool revived; /* a clip that had failed is published */
     uint64_t changes;
     int64_t last_ms;
@@ -349,18 +350,22 @@ static void take_later_words(struct work *w)
 static void bind_inputs(struct work *w)
 {
     struct input_record record;
-    uint32_t missing = 0;
     for (uint32_t i = 0; i < w->facts.input_count; i++) {
         store_batch_input_add(w->r->s, w->facts.id, &w->facts.inputs[i]);
-        if (!store_input(w->r->s, &w->facts.inputs[i], &record, NULL)) missing++;
+        if (!store_input(w->r->s, &w->facts.inputs[i], &record, NULL)) w->inputs_missing++;
     }
-    if (missing == 0) return;
-    pause_batch(w);
+    if (w->inputs_missing > 0) pause_batch(w);
+}
+
+/* One that is over needs none. */
+static void tell_inputs(const struct work *w)
+{
+    if (w->inputs_missing == 0 || batch_state_is_terminal(w->record.state)) return;
     findings_add(w->r->findings, FINDING_WARN, "inputs", w->facts.id,
                  "submit the same files once more with the same command (it finds the batch, and "
                  "sends what is missing), then `zoe batch resume`",
                  "%u files that its clips start from are not known any more: it is paused",
-                 (unsigned)missing);
+                 (unsigned)w->inputs_missing);
 }
 
 static void add_rows(struct all *all, struct work *w, const char *folder)
@@ -436,6 +441,7 @@ static bool fill(struct all *all, struct work *w, const char *path, char *name, 
     reopen(w);
     if (look.unread > 0) pause_batch(w); /* what is there is not rendered again */
     save(w);
+    tell_inputs(w);
     if (commit(w)) return true;
     *err = w->err;
     return false;

@@ -149,13 +149,16 @@ static bool copy_row(const struct copying *c, sqlite3_stmt *row)
 }
 
 /* False when the reading stopped before the end. */
-static bool copy_rows(const struct copying *c, const char *select, uint64_t *rows)
+static bool copy_rows(const struct copying *c, const char *select, struct store_salvaged *out)
 {
     sqlite3_stmt *stmt = NULL;
     int code = sqlite3_prepare_v2(c->from, select, -1, &stmt, NULL);
     while (code == SQLITE_OK && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
         code = SQLITE_OK;
-        if (is_wanted(c, stmt) && copy_row(c, stmt)) ++*rows;
+        if (!is_wanted(c, stmt))
+            out->left_out++;
+        else if (copy_row(c, stmt))
+            out->rows++;
     }
     sqlite3_finalize(stmt);
     return code == SQLITE_DONE;
@@ -183,9 +186,9 @@ static void copy_both_ways(const struct copying *c, const char *list, struct sto
     read_columns(c->to, out->table, &columns);
     char *forwards = xasprintf("SELECT %s FROM %s", list, out->table);
     char *backwards = xasprintf("%s%s", forwards, columns.backwards);
-    if (!copy_rows(c, forwards, &out->rows)) {
+    if (!copy_rows(c, forwards, out)) {
         out->damaged = true;
-        (void)copy_rows(c, backwards, &out->rows);
+        (void)copy_rows(c, backwards, out);
     }
     free(forwards);
     free(backwards);
@@ -207,7 +210,12 @@ static bool copy_table(sqlite3 *from, sqlite3 *to, const char *table,
     return ok;
 }
 
-size_t store_salvage(struct store *s, const char *damaged,
+static bool is_input(const char *table)
+{
+    return strcmp(table, "input") == 0;
+}
+
+size_t store_salvage(struct store *s, const char *damaged, const struct store_wanted *wanted,
                      struct store_salvaged out[STORE_SALVAGE_MAX])
 {
     size_t count = 0;
@@ -215,7 +223,8 @@ size_t store_salvage(struct store *s, const char *damaged,
     if (from == NULL) return 0;
     (void)sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     for (size_t i = 0; i < KEPT; i++)
-        if (copy_table(from, s->db, kept[i], NULL, &out[count])) count++;
+        if (copy_table(from, s->db, kept[i], is_input(kept[i]) ? wanted : NULL, &out[count]))
+            count++;
     (void)sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
     store_event_begin(s); /* the events among them have their old numbers */
     sqlite3_close(from);

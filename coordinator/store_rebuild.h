@@ -18,20 +18,21 @@ void store_rebuild_bytes(struct store *s, const char *batch);
 
 struct store_salvaged {
     const char *table;
-    uint64_t rows;
+    uint64_t rows, left_out;
     bool damaged; /* some of it could not be read */
 };
 #define STORE_SALVAGE_MAX 16
-/* Copies from a damaged file, row by row and from both ends, what the published tree does not know:
- * keys, workers, owners, tokens, the audit log, events, inputs. Returns how many tables there were;
- * 0 when nothing of the file can be read. */
-size_t store_salvage(struct store *s, const char *damaged,
-                     struct store_salvaged out[STORE_SALVAGE_MAX]);
+/* An input whose file does not stand is left out: it is asked for again. NULL: every one is had. */
 struct store_wanted {
     void *context;
     bool (*stands)(void *context, const struct digest *sha256, uint64_t size_bytes);
 };
-/* Of a sound one's inputs those that are not known yet and whose file stands. */
+/* Copies from a damaged file, row by row and from both ends, what the published tree does not know:
+ * keys, workers, owners, tokens, the audit log, events, inputs. Returns how many tables there were;
+ * 0 when nothing of the file can be read. */
+size_t store_salvage(struct store *s, const char *damaged, const struct store_wanted *wanted,
+                     struct store_salvaged out[STORE_SALVAGE_MAX]);
+/* Of a sound one's inputs those that are not known yet. */
 void store_salvage_inputs(struct store *s, const char *old, const struct store_wanted *wanted);
 /* The number of its last event; 0 when that cannot be told. */
 uint64_t store_salvage_last_event(const char *damaged);

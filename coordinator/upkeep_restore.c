@@ -217,18 +217,39 @@ static void tell_lost_keys(struct upkeep *u)
     free(admin);
 }
 
+/* As the farm stores it; with another size it counts as missing. */
+static bool stands(void *context, const struct digest *sha256, uint64_t size_bytes)
+{
+    struct stat info;
+    char *folder = upkeep_path(context, "artifacts");
+    char *path = artifacts_place(folder, sha256);
+    free(folder);
+    const bool there = lstat(path, &info) == 0 && S_ISREG(info.st_mode);
+    free(path);
+    return there && (uint64_t)info.st_size == size_bytes;
+}
+
+static void tell_salvaged(struct upkeep *u, const struct store_salvaged *t)
+{
+    char gone[64] = "";
+    if (t->left_out > 0)
+        (void)snprintf(gone, sizeof gone, "; %llu left out: their files are gone",
+                       (unsigned long long)t->left_out);
+    findings_add(&u->findings, t->damaged ? FINDING_WARN : FINDING_OK, "salvage", t->table, NULL,
+                 "%llu rows of the old database%s%s", (unsigned long long)t->rows, gone,
+                 t->damaged ? "; some could not be read" : "");
+}
+
 static void salvage(struct upkeep *u, struct store *s, struct table *hints)
 {
     struct store_salvaged tables[STORE_SALVAGE_MAX];
+    const struct store_wanted wanted = {u, stands};
     char *old = upkeep_path(u, UPKEEP_DATABASE);
-    const size_t count = path_exists(old) ? store_salvage(s, old, tables) : 0;
+    const size_t count = path_exists(old) ? store_salvage(s, old, &wanted, tables) : 0;
     uint64_t keys = 0;
     for (size_t i = 0; i < count; i++) {
         if (strcmp(tables[i].table, "key") == 0) keys = tables[i].rows;
-        findings_add(&u->findings, tables[i].damaged ? FINDING_WARN : FINDING_OK, "salvage",
-                     tables[i].table, NULL, "%llu rows of the old database%s",
-                     (unsigned long long)tables[i].rows,
-                     tables[i].damaged ? "; some could not be read" : "");
+        tell_salvaged(u, &tables[i]);
     }
     if (keys == 0) tell_lost_keys(u);
     salvage_words(u, old, hints);
@@ -247,18 +268,6 @@ static bool reconcile(struct upkeep *u, struct store *s, struct table *hints, co
     bool ok = finish(u, s, &r, schema, err);
     table_finish_all(hints);
     return ok;
-}
-
-/* As the farm stores it; with another size it counts as missing. */
-static bool stands(void *context, const struct digest *sha256, uint64_t size_bytes)
-{
-    struct stat info;
-    char *folder = upkeep_path(context, "artifacts");
-    char *path = artifacts_place(folder, sha256);
-    free(folder);
-    const bool there = lstat(path, &info) == 0 && S_ISREG(info.st_mode);
-    free(path);
-    return there && (uint64_t)info.st_size == size_bytes;
 }
 
 /* What was said since the copy was made, and what came since for batches to start from; there need

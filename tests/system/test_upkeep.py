@@ -483,6 +483,34 @@ class Upkeep(unittest.TestCase):
             farm.start_worker("w1")
             farm.wait(batch)
 
+    def test_a_recover_leaves_out_inputs_whose_files_are_gone(self):
+        """They are asked for again where somebody needs them: not of a batch that is over."""
+        with Farm().start(1) as farm:
+            images = {name: png(farm.folder / f"{name}.png", 64, 64, (shade,) * 3) for name, shade in (("over", 5), ("gone", 7), ("cut", 8), ("there", 9))}
+            batches = {}
+            for name, image in images.items():
+                batches[name] = farm.submit("a blue circle", *FROM_IMAGE, "--init-image", image, "--name", name)["batch"]
+                if name == "over":
+                    farm.wait(batches[name])
+                    farm.kill_worker("w1")
+            farm.kill_coordinator(signal.SIGTERM)
+            stored = {name: farm.state / "artifacts" / sha256(image)[:2] / sha256(image) for name, image in images.items()}
+            stored["over"].unlink()
+            stored["gone"].unlink()
+            os.truncate(stored["cut"], 9)
+            report = farm.zoe("recover", "--state", farm.state, json_out=True)
+            self.assertEqual(sorted(f["where"] for f in report["findings"] if f["topic"] == "inputs"), sorted((batches["gone"], batches["cut"])))
+            said, = (f["what"] for f in report["findings"] if (f["topic"], f["where"]) == ("salvage", "input"))
+            self.assertEqual(said, "1 rows of the old database; 3 left out: their files are gone")
+            farm.start_coordinator()
+            self.assertEqual([farm.batch(batches[name])["state"] for name in images], ["done", "paused", "paused", "queued"])
+            again = farm.submit("a blue circle", *FROM_IMAGE, "--init-image", images["gone"], "--name", "gone")
+            self.assertEqual((again["batch"], again["existed"]), (batches["gone"], True))
+            farm.zoe("batch", "resume", batches["gone"])
+            farm.start_worker("w1")
+            for name in ("gone", "there"):
+                farm.wait(batches[name])
+
     def test_numbers_of_events_are_not_given_twice(self):
         """One who follows goes on from the last event that it saw, which the backup does not know."""
         for place in ("beside the old database", "elsewhere", "over a damaged one"):

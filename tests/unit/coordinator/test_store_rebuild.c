@@ -98,7 +98,7 @@ static int salvage(void **state, const char *old, bool *damaged)
     char *path = ground_path(state, "new.db");
     struct store *s = store_open(path, NULL, &err);
     assert_non_null(s);
-    size_t count = store_salvage(s, old, list);
+    size_t count = store_salvage(s, old, NULL, list);
     if (count > 0) {
         uint64_t rows = rows_of(list, count, "key", damaged);
         assert_ok(store_each_key(s, count_key, &keys, &err), err);
