@@ -117,14 +117,14 @@ class Workers(unittest.TestCase):
                 done = farm.run("token", "create", "--endpoint", endpoint)
                 self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertIn("tcp://HOST:PORT", done.stderr)
-            where = ["tcp://farm.example:7000", "tcp://10.0.0.1:7000"]
-            told = farm.zoe("token", "create", "--endpoint", where[0], "--endpoint", where[1], json_out=True)
-            self.assertEqual(told["endpoints"], where)
             done = farm.run("token", "create", "--role", "submit", "--ephemeral")
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn("--ephemeral is for workers", done.stderr)
             farm.zoe("token", "revoke", listed[0]["id"])
             self.assertEqual(farm.zoe("token", "list", json_out=True)["tokens"], [])
+            where = ["tcp://farm.example:7000", "tcp://10.0.0.1:7000"]
+            told = farm.zoe("token", "create", "--endpoint", where[0], "--endpoint", where[1], json_out=True)
+            self.assertEqual(told["endpoints"], where)
 
     def test_a_token_from_a_file(self):
         with Farm() as farm:
