@@ -420,19 +420,36 @@ static void test_a_check_for_a_key_that_is_gone_ends_in_silence(void **state)
     close_world(w);
 }
 
+/* They are all here as a whole; the clients are `client` and those after it. */
+static void send_many(struct world *w, uint64_t client, const char *owner, int count)
+{
+    static const char *const keys[] = {"k0", "k1", "k2"};
+    for (int i = 0; i < count; i++) {
+        open_for(w, client + (uint64_t)i, owner, keys[i], TEXT);
+        send_as(w, client + (uint64_t)i, owner, keys[i], TEXT);
+    }
+}
+
 /* Whoever has many that take long waits for himself. */
 static void test_owners_are_checked_in_turn(void **state)
 {
     struct world *w = open_world(state);
-    static const char *const keys[] = {"k0", "k1", "k2"};
-    for (uint64_t i = 0; i < 3; i++) {
-        open_for(w, 10 + i, "ann", keys[i], TEXT);
-        send_as(w, 10 + i, "ann", keys[i], TEXT);
-    }
-    open_for(w, 20, "bob", "k", TEXT);
-    send_as(w, 20, "bob", "k", TEXT);
+    send_many(w, 10, "ann", 3);
+    send_many(w, 20, "bob", 1);
     (void)uv_run(&w->loop, UV_RUN_DEFAULT);
     assert_string_equal(w->order, "10 20 11 12 ");
+    close_world(w);
+}
+
+/* Two who have many do not take turns with each other alone. */
+static void test_a_third_owner_has_a_turn(void **state)
+{
+    struct world *w = open_world(state);
+    send_many(w, 10, "ann", 3);
+    send_many(w, 20, "bob", 3);
+    send_many(w, 30, "cid", 1);
+    (void)uv_run(&w->loop, UV_RUN_DEFAULT);
+    assert_string_equal(w->order, "10 20 30 11 21 12 22 ");
     close_world(w);
 }
 
@@ -473,6 +490,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ground_test(test_known_keys),
         ground_test(test_owners_are_checked_in_turn),
+        ground_test(test_a_third_owner_has_a_turn),
         ground_test(test_what_waits_for_its_check_goes_with_its_key),
         ground_test(test_a_failed_lookup_accepts_nothing),
         ground_test(test_no_credit_while_the_disk_is_low),
