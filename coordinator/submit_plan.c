@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/json.h"
 #include "base/recipe.h"
 #include "base/recipe_rules.h"
 
@@ -156,8 +155,8 @@ static bool check_report(const struct submit_plan *p, const json_t *recipe, char
 }
 
 bool submit_plan_make(struct submit_plan *out, json_t *recipe, const json_t *facts,
-                      bool noise_given, const struct model_list *models, char *field,
-                      struct error *err)
+                      bool noise_given, const struct model_list *models, struct submit_facts *known,
+                      char *field, struct error *err)
 {
     *out = (struct submit_plan){.second = NULL};
     if (!check_output(recipe, facts, field, err)) return false;
@@ -166,8 +165,7 @@ bool submit_plan_make(struct submit_plan *out, json_t *recipe, const json_t *fac
                check_report(out, recipe, field, err);
     fault(field, "upscale_model");
     if (!find_second(out, recipe, models, err)) return false;
-    const char *text = out->second->description;
-    json_t *second = json_parse(text, strlen(text), "description", err);
+    json_t *second = submit_facts_of(known, out->second, err);
     const bool ok = with_second(out, recipe, facts, second, noise_given, field, err) &&
                     check_report(out, recipe, field, err);
     json_decref(second);

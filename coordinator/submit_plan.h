@@ -8,6 +8,7 @@
 
 #include "base/plan.h"
 #include "coordinator/models.h"
+#include "coordinator/submit_facts.h"
 
 struct submit_plan {
     struct plan plan;
@@ -15,11 +16,11 @@ struct submit_plan {
     int64_t width, height, steps; /* of stage 1; 0 without */
 };
 
-/* `recipe` is filled (recipe_fill) but for what a plan needs; `facts` are those of its model;
- * `noise_given`: a person asked for its noise. False with the field at fault in `field` (64 bytes)
- * and err. */
+/* `recipe` is filled (recipe_fill) but for what a plan needs; `facts` are those of its model, and
+ * `known` has those of the second; `noise_given`: a person asked for its noise. False with the
+ * field at fault in `field` (64 bytes) and err. */
 bool submit_plan_make(struct submit_plan *out, json_t *recipe, const json_t *facts,
-                      bool noise_given, const struct model_list *models, char *field,
-                      struct error *err);
+                      bool noise_given, const struct model_list *models, struct submit_facts *known,
+                      char *field, struct error *err);
 
 #endif

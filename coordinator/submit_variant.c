@@ -1,4 +1,3 @@
-/* submit_variant: see the header. The model's facts are those of `zoe-engine describe`. */
 #include "coordinator/submit_variant.h"
 
 #include <stdlib.h>
@@ -81,7 +80,8 @@ static json_t *complete(struct submit_variants *v, json_t *recipe, const struct 
     json_object_set_new(recipe, "seed", json_integer(0));
     fault(field, "");
     bool ok = recipe_fill(recipe, model->name, json_object_get(facts, "defaults"), err) &&
-              submit_plan_make(plan, recipe, facts, noise_given, v->input->models, field, err) &&
+              submit_plan_make(plan, recipe, facts, noise_given, v->input->models, &v->facts, field,
+                               err) &&
               follows_rules(facts, recipe, field, err) &&
               pin_loras(v, recipe, model, facts, field, err);
     json_object_del(recipe, "prompt");
@@ -207,7 +207,7 @@ static void forget_variants(struct submit_variants *v)
 void submit_variants_finish(struct submit_variants *v)
 {
     forget_variants(v);
-    json_decref(v->facts);
+    submit_facts_finish(&v->facts);
     submit_loras_finish(&v->loras);
 }
 
@@ -231,29 +231,18 @@ static struct submit_variant *new_variant(const struct submit_variants *v, const
     return variant;
 }
 
-/* Parsed once for the lines of one model that follow one another. NULL with err. */
-static const json_t *facts_of(struct submit_variants *v, const struct model *model,
-                              struct error *err)
-{
-    if (v->described == model) return v->facts;
-    json_decref(v->facts);
-    v->facts = json_parse(model->description, strlen(model->description), "description", err);
-    v->described = v->facts != NULL ? model : NULL;
-    return v->facts;
-}
-
 static struct submit_variant *make(struct submit_variants *v, const json_t *fields, char *field,
                                    struct error *err)
 {
     json_t *recipe = json_deep_copy(v->options), *own = json_deep_copy(fields);
-    const json_t *facts = NULL;
+    json_t *facts = NULL;
     forget_length(recipe, own);
     json_object_update(recipe, own);
     json_decref(own);
     struct submit_variant *variant = NULL;
     uint32_t group = 0;
     struct line line = {.model = find_model(v, recipe, field, err)};
-    if (line.model != NULL) facts = facts_of(v, line.model, err);
+    if (line.model != NULL) facts = submit_facts_of(&v->facts, line.model, err);
     if (facts != NULL) line.recipe = complete(v, recipe, line.model, facts, &line.plan, field, err);
     line.output = output_of(facts, line.recipe);
     if (line.recipe != NULL) line.loras = submit_loras_digest(line.recipe);
@@ -261,6 +250,7 @@ static struct submit_variant *make(struct submit_variants *v, const json_t *fiel
         submit_inputs_want(v->result, line.recipe, &line.plan.plan);
         variant = new_variant(v, &line, group);
     }
+    json_decref(facts);
     json_decref(line.recipe);
     json_decref(recipe);
     return variant;

@@ -9,6 +9,7 @@
 #include "base/prompt.h"
 #include "base/table.h"
 #include "coordinator/models.h"
+#include "coordinator/submit_facts.h"
 #include "coordinator/submit_file.h"
 #include "coordinator/submit_loras.h"
 
@@ -26,9 +27,8 @@ struct submit_variants {
     struct submit_result *result; /* groups are added there */
     json_t *options;              /* recipe fields of the options, canonical names */
     struct submit_loras loras;
-    const struct model *described; /* the last one; NULL = none yet */
-    json_t *facts;                 /* its description */
-    struct table known;            /* canonical text of a line's fields -> struct submit_variant */
+    struct submit_facts facts;
+    struct table known; /* canonical text of a line's fields -> struct submit_variant */
 };
 
 void submit_variants_init(struct submit_variants *v, const struct submit_input *input,

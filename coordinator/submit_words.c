@@ -15,39 +15,55 @@
 void submit_words_init(struct submit_words *w)
 {
     *w = (struct submit_words){0};
-    table_init(&w->known);
+    table_init(&w->lists);
+}
+
+static void forget_lists(struct submit_words *w)
+{
+    struct table *words;
+    for (size_t i = 0; (words = table_next(&w->lists, &i, NULL, NULL)) != NULL;)
+        table_finish(words);
+    table_finish_all(&w->lists);
 }
 
 void submit_words_finish(struct submit_words *w)
 {
-    table_finish(&w->known);
+    forget_lists(w);
     for (uint32_t i = 0; i < w->stranger_count; i++)
         free(w->strangers[i]);
     free(w->model_name);
 }
 
-static void load(struct submit_words *w, const struct model *model)
+static struct table *load(const struct model *model)
 {
     static char present; /* a value that is not NULL */
-    w->model = model;
-    table_finish(&w->known);
-    table_init(&w->known);
+    struct table *known = xcalloc(1, sizeof *known);
     json_t *facts = json_parse(model->description, strlen(model->description), "facts", NULL);
     const json_t *words = json_object_get(facts, "words");
-    w->has_list = json_array_size(words) > 0;
     for (size_t i = 0; i < json_array_size(words); i++) {
         const char *word = json_string_value(json_array_get(words, i));
-        if (word != NULL) table_set_text(&w->known, word, &present);
+        if (word != NULL) table_set_text(known, word, &present);
     }
     json_decref(facts);
+    return known;
 }
 
-static void note(struct submit_words *w, const char *word, size_t size)
+static const struct table *list_of(struct submit_words *w, const struct model *model)
+{
+    struct table *known = table_get_text(&w->lists, model->name);
+    if (known != NULL) return known;
+    if (w->lists.count == SUBMIT_WORDS_KEPT) forget_lists(w);
+    known = load(model);
+    (void)table_set_text(&w->lists, model->name, known);
+    return known;
+}
+
+static void note(struct submit_words *w, const struct model *model, const char *word, size_t size)
 {
     for (uint32_t i = 0; i < w->stranger_count; i++)
         if (strlen(w->strangers[i]) == size && memcmp(w->strangers[i], word, size) == 0) return;
     if (w->stranger_count == SUBMIT_WORDS_NAMED) return;
-    if (w->model_name == NULL) w->model_name = xstrdup(w->model->name);
+    if (w->model_name == NULL) w->model_name = xstrdup(model->name);
     w->strangers[w->stranger_count++] = xstrndup(word, size);
 }
 
@@ -59,8 +75,8 @@ static bool is_letter(unsigned char c)
 void submit_words_look(struct submit_words *w, const struct model *model, const char *prompt,
                        size_t size)
 {
-    if (w->model != model) load(w, model);
-    if (!w->has_list || w->stranger_count == SUBMIT_WORDS_NAMED) return;
+    const struct table *known = list_of(w, model);
+    if (known->count == 0 || w->stranger_count == SUBMIT_WORDS_NAMED) return;
     for (size_t at = 0; at < size;) {
         char word[WORD_MAX];
         size_t n = 0;
@@ -70,7 +86,7 @@ void submit_words_look(struct submit_words *w, const struct model *model, const 
             char c = prompt[at];
             if (n < sizeof word) word[n++] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
         }
-        if (n > 0 && table_get(&w->known, word, n) == NULL) note(w, word, n);
+        if (n > 0 && table_get(known, word, n) == NULL) note(w, model, word, n);
     }
 }
 

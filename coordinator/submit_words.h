@@ -1,5 +1,5 @@
-/* submit_words: words of prompts that a model's own list does not have. Room-internal:
- * submit_file.c. */
+/* submit_words: words of prompts that a model's own list does not have. A list is read once a
+ * model, in whatever order the models come. Room-internal: submit_file.c. */
 #ifndef ZOE_COORDINATOR_SUBMIT_WORDS_H
 #define ZOE_COORDINATOR_SUBMIT_WORDS_H
 
@@ -7,11 +7,10 @@
 #include "coordinator/models.h"
 
 #define SUBMIT_WORDS_NAMED 5
+#define SUBMIT_WORDS_KEPT 256 /* lists; beyond, all are read anew */
 
 struct submit_words {
-    const struct model *model; /* whose list is loaded */
-    struct table known;        /* word -> itself; empty when the model has no list */
-    bool has_list;
+    struct table lists; /* name of a model -> struct table, owned: its words; empty: it has none */
     char *strangers[SUBMIT_WORDS_NAMED];
     uint32_t stranger_count; /* named ones */
     char *model_name;        /* of the first stranger's model */

@@ -317,6 +317,22 @@ static void test_unknown_words_warn_once(void **state)
     submit_result_finish(&r);
 }
 
+/* One of them has no list. */
+static void test_words_of_models_in_turn(void **state)
+{
+    (void)state;
+    struct submit_result r;
+    struct error err;
+    assert_true(parse("{\"prompt\":\"gnu\",\"model\":\"pattern\"}\n"
+                      "{\"prompt\":\"red\",\"model\":\"shapes\"}\n"
+                      "{\"prompt\":\"gnu\",\"model\":\"pattern\"}\n"
+                      "{\"prompt\":\"red zebra\",\"model\":\"shapes\"}\n",
+                      SUBMIT_JSONL, NULL, NULL, &r, &err));
+    assert_int_equal(r.warning_count, 1);
+    assert_non_null(strstr(r.warnings[0], "the model 'shapes' does not know the word 'zebra';"));
+    submit_result_finish(&r);
+}
+
 static int make_folder(void **state)
 {
     char folder[] = "/tmp/zoe-submit-XXXXXX";
@@ -482,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_goes_on_to_twenty_problems),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_unknown_words_warn_once),
+        cmocka_unit_test(test_words_of_models_in_turn),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }
