@@ -108,6 +108,7 @@ static bool ask(const char *engine, const char *folder, const struct wanted *w, 
 struct probing {
     struct memory_book *book;
     const struct model_list *models;
+    const atomic_bool *stop;
     uint32_t left;
 };
 
@@ -116,7 +117,8 @@ static uint64_t memory_of(struct probing *p, const char *model, const struct wan
     uint64_t bytes = 0;
     struct error err = {0};
     const struct model *m = model_list_find(p->models, model);
-    if (look_up(p->book, w, &bytes) || m == NULL || p->left == 0) return bytes;
+    if (look_up(p->book, w, &bytes) || m == NULL || p->left == 0 || atomic_load(p->stop))
+        return bytes;
     p->left--;
     if (!ask(p->models->engine, m->folder, w, &bytes, &err))
         log_debug("no estimate of %s: %s", model, err.message);
@@ -125,9 +127,9 @@ static uint64_t memory_of(struct probing *p, const char *model, const struct wan
 }
 
 void memory_book_fill(struct memory_book *book, const struct model_list *models,
-                      struct submit_result *result)
+                      const atomic_bool *stop, struct submit_result *result)
 {
-    struct probing p = {book, models, PROBES_MAX};
+    struct probing p = {book, models, stop, PROBES_MAX};
     if (models == NULL || models->engine == NULL) return;
     for (uint32_t i = 0; i < result->group_count; i++) {
         struct submit_group *g = &result->groups[i];

@@ -5,6 +5,8 @@
 #ifndef ZOE_COORDINATOR_MEMORY_PROBE_H
 #define ZOE_COORDINATOR_MEMORY_PROBE_H
 
+#include <stdatomic.h>
+
 #include "coordinator/models.h"
 #include "coordinator/submit_file.h"
 
@@ -14,8 +16,9 @@ struct memory_book *memory_book_ref(struct memory_book *book);
 void memory_book_unref(struct memory_book *book); /* any thread; NULL is fine */
 
 /* Fills memory_bytes of the groups and of their second stages, the first 16 shapes that nobody has
- * asked for yet; what cannot be known stays 0. Never fails: memory is a hint. */
+ * asked for yet; what cannot be known stays 0. Never fails: memory is a hint. `stop` is set by
+ * another thread: nothing more is asked. */
 void memory_book_fill(struct memory_book *book, const struct model_list *models,
-                      struct submit_result *result);
+                      const atomic_bool *stop, struct submit_result *result);
 
 #endif

@@ -74,6 +74,21 @@ static bool check_digest(struct submit_transfer *t, struct error *err)
            error_set(err, ERROR_INVALID, "the file arrived with another SHA-256: send it again");
 }
 
+static bool is_wanted(struct submit_transfer *t, struct error *err)
+{
+    return !atomic_load(&t->stop) ||
+           error_set(err, ERROR_INTERRUPTED, "nobody waits for it any more");
+}
+
+/* The lines are right: what the commit needs. */
+static bool prepare(struct submit_transfer *t, struct error *err)
+{
+    memory_book_fill(t->book, t->models, &t->stop, &t->result);
+    if (is_wanted(t, err) && prepare_folder(t, err)) return true;
+    unlink(t->prompts_path);
+    return false;
+}
+
 static void check(uv_work_t *work)
 {
     struct submit_transfer *t = work->data;
@@ -86,10 +101,7 @@ static void check(uv_work_t *work)
     if (!t->sound) return;
     t->parsed = true;
     t->sound = submit_file_parse_path(t->path, &input, &t->result, &t->why);
-    if (!t->sound || t->request.dry_run) return;
-    memory_book_fill(t->book, t->models, &t->result);
-    t->sound = prepare_folder(t, &t->why);
-    if (!t->sound) unlink(t->prompts_path);
+    if (t->sound && !t->request.dry_run) t->sound = prepare(t, &t->why);
 }
 
 /* ---- after the check ---- */
