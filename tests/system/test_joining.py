@@ -49,14 +49,6 @@ def command_line(process):
         return words.read()
 
 
-def size_of(path):
-    """-1: it has just gone."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return -1
-
-
 def states(farm):
     return {w["name"]: w["state"] for w in farm.zoe("worker", "list", json_out=True)["workers"]}
 
@@ -262,33 +254,6 @@ class People(unittest.TestCase):
             self.assertIn("3 more are too many", zoe(ann, "batch", "retry", failed, code=6)["message"])
             farm.zoe("batch", "retry", failed)  # who steers the farm may
             self.assertIn(farm.batch(failed)["state"], ("queued", "running"))
-
-    def test_long_submissions_hold_up_nobody_else(self):
-        """Eight whose lines all differ: they wait for one another, not everybody in one queue, and end with their key."""
-        with Farm() as farm:
-            farm.start_coordinator()
-            ann, _ = person(farm, "ann")
-            lines = [json.dumps({"prompt": "a", "num_inference_steps": 1 + n % 999, "guidance_scale": 1 + n * 1e-6}) for n in range(100000)]
-            processes, sizes = [], []
-            try:
-                for n in range(8):
-                    file = farm.folder / f"{n}.jsonl"
-                    file.write_text("\n".join([*lines, json.dumps({"prompt": str(n)})]) + "\n")
-                    sizes.append(file.stat().st_size)
-                    processes.append(subprocess.Popen([BIN / "zoe", "submit", file, *FLAGS, "--dry-run"], env=ann, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-                names = lambda: list((farm.state / "incoming").iterdir())
-                here = lambda: [size_of(path) for path in names()]
-                eventually(lambda: sum(size in sizes for size in here()) >= 6, seconds=60, what="six are there as a whole")
-                left = [p for p in processes if p.poll() is None]
-                self.assertGreaterEqual(len(left), 6)
-                self.assertEqual(farm.run("submit", "-", *FLAGS, "--dry-run", stdin="a fox\n").returncode, 0)
-                self.assertLessEqual(sum(p.poll() is not None for p in left), 1, "it waited for them")
-                farm.zoe("key", "revoke", "ann")
-                eventually(lambda: names() == [], seconds=5, what="nothing of them is left")
-            finally:
-                for process in processes:
-                    process.kill()
-                    process.wait()
 
     def test_published_bytes_count_while_they_are_here(self):
         with Farm().start(workers=1) as farm:

@@ -17,6 +17,7 @@ struct world {
     bool full;              /* no room on the disk */
     uint64_t lent;          /* of the farm's pool */
     int answers, credits;
+    int interrupted;         /* of the answers */
     enum error_code refused; /* of the last answer; ERROR_NONE = accepted */
     bool existed;
     uint64_t credited; /* end of the last credit */
@@ -88,6 +89,7 @@ static void on_answer(void *context, const struct submit_answer *answer)
     const size_t used = strlen(w->order);
     (void)snprintf(w->order + used, sizeof w->order - used, "%d ", (int)answer->client);
     w->refused = answer->err != NULL ? answer->err->code : ERROR_NONE;
+    w->interrupted += w->refused == ERROR_INTERRUPTED;
     w->existed = answer->existed;
 }
 
@@ -485,8 +487,62 @@ static void test_a_check_goes_on_for_another_key(void **state)
     close_world(w);
 }
 
+/* ---- the one thread of the pool is busy ---- */
+
+struct gate {
+    uv_work_t work;
+    uv_sem_t open;
+};
+
+static void wait_at_the_gate(uv_work_t *work)
+{
+    struct gate *gate = work->data;
+    uv_sem_wait(&gate->open);
+}
+
+static void on_through(uv_work_t *work, int status)
+{
+    (void)work;
+    assert_int_equal(status, 0);
+}
+
+static void gate_close(struct gate *gate, uv_loop_t *loop)
+{
+    gate->work.data = gate;
+    assert_int_equal(uv_sem_init(&gate->open, 0), 0);
+    assert_int_equal(uv_queue_work(loop, &gate->work, wait_at_the_gate, on_through), 0);
+}
+
+static void gate_open(struct gate *gate, uv_loop_t *loop)
+{
+    uv_sem_post(&gate->open);
+    (void)uv_run(loop, UV_RUN_DEFAULT);
+    uv_sem_destroy(&gate->open);
+}
+
+/* Who waits for a verdict has nothing to say: silence is no end. */
+static void test_a_check_goes_on_for_who_has_gone(void **state)
+{
+    struct world *w = open_world(state);
+    struct gate gate;
+    gate_close(&gate, &w->loop);
+    open_one(w, 10, "k", TEXT);
+    send_all(w, 10);
+    open_one(w, 11, "another", TEXT);
+    send_as(w, 11, "ann", "another", TEXT);
+    submit_transfers_gone(w->transfers, 10);
+    submit_transfers_gone(w->transfers, 11);
+    submit_transfers_tick(w->transfers, 2 * NS_PER_S + SUBMIT_RESUME_NS);
+    assert_int_equal(w->answers, 0);
+    gate_open(&gate, &w->loop);
+    assert_string_equal(w->order, "10 11 ");
+    assert_int_equal(w->interrupted, 0);
+    close_world(w);
+}
+
 int main(void)
 {
+    (void)setenv("UV_THREADPOOL_SIZE", "1", 1);
     const struct CMUnitTest tests[] = {
         ground_test(test_known_keys),
         ground_test(test_owners_are_checked_in_turn),
@@ -506,6 +562,7 @@ int main(void)
         ground_test(test_who_waits_for_a_key_that_is_gone_is_next),
         ground_test(test_a_check_for_a_key_that_is_gone_ends_in_silence),
         ground_test(test_a_check_goes_on_for_another_key),
+        ground_test(test_a_check_goes_on_for_who_has_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
