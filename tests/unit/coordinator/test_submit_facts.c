@@ -52,7 +52,7 @@ static void what_is_kept_is_bounded(void **state)
     (void)state;
     struct submit_facts f = {0};
     struct error err = {0};
-    char name[16];
+    char name[24];
     json_t *facts = submit_facts_of(&f, &first, &err);
     for (int i = 0; i < 3 * SUBMIT_FACTS_KEPT; i++) {
         (void)snprintf(name, sizeof name, "model%d", i);

@@ -57,7 +57,7 @@ static void each_lane_has_its_turns(void **state)
 /* owner0, owner1, and so on. */
 static void serve_many(struct submit_lanes *l, int count)
 {
-    char name[16];
+    char name[24];
     for (int i = 0; i < count; i++) {
         (void)snprintf(name, sizeof name, "owner%d", i);
         serve(l, name, 1);
