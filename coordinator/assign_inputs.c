@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/log_pace.h"
 #include "base/xalloc.h"
 #include "coordinator/input_doubts.h"
 #include "coordinator/inputs.h"
@@ -154,8 +154,9 @@ static void check_input(struct coordinator *c, const struct task_key *maker, con
         return;
     }
     if (!s.is_found || is_sound(c, &s.found)) return;
-    log_warn("the stored %s of %s/%u.%u is damaged: it is made again", kind, maker->batch,
-             maker->clip, maker->task);
+    log_paced(&c->paces.damaged, shell_now(c), LOG_WARN,
+              "the stored %s of %s/%u.%u is damaged: it is made again", kind, maker->batch,
+              maker->clip, maker->task);
     farm_output_missing(c->farm, maker, false, shell_now(c));
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/log_pace.h"
 #include "base/table.h"
 #include "base/xalloc.h"
 #include "coordinator/checks.h"
@@ -30,6 +30,7 @@ struct checkpoint_uploads {
     struct coordinator *c;
     struct table entries;     /* name -> struct arrival */
     struct releases released; /* held until the turn that gave them up is committed */
+    struct log_pace untaken, unwritten, unsealed;
 };
 
 #define FILE_NAME_SIZE (UPLOADS_NAME_SIZE + 24)
@@ -123,7 +124,9 @@ static void on_sealed(void *context, const struct error *err)
     a->file = NULL;
     a->sealing = false;
     a->sealed = err == NULL;
-    if (err != NULL) log_warn("a checkpoint is given up name=%s: %s", a->name, err->message);
+    if (err != NULL)
+        log_paced(&a->owner->unsealed, shell_now(a->owner->c), LOG_WARN,
+                  "a checkpoint is given up name=%s: %s", a->name, err->message);
     tell(a, a->sealed);
 }
 
@@ -158,7 +161,8 @@ static struct arrival *begin(struct checkpoint_uploads *u, const char *worker,
     a->step = k->step;
     uploads_name(worker, &k->attempt, a->name);
     if (!open_file(a, &err)) {
-        log_warn("a checkpoint cannot be taken name=%s: %s", a->name, err.message);
+        log_paced(&u->untaken, shell_now(u->c), LOG_WARN,
+                  "a checkpoint cannot be taken name=%s: %s", a->name, err.message);
         free_arrival(a);
         return NULL;
     }
@@ -219,7 +223,8 @@ void checkpoint_uploads_chunk(struct checkpoint_uploads *u, uint64_t session, co
     uint64_t chunk_end = offset + payload.size;
     if (offset > from || chunk_end <= from || chunk_end > end) return;
     if (!artifact_upload_write(a->file, offset, payload.data, payload.size, &err)) {
-        log_warn("a checkpoint is given up name=%s: %s", a->name, err.message);
+        log_paced(&u->unwritten, shell_now(c), LOG_WARN, "a checkpoint is given up name=%s: %s",
+                  a->name, err.message);
         tell(a, false);
         return;
     }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/log_pace.h"
 #include "base/mutation.h"
 #include "base/table.h"
 #include "base/xalloc.h"
@@ -39,6 +39,7 @@ struct checks {
     struct coordinator *c;
     struct table running; /* name -> struct check */
     int64_t told_ns;
+    struct log_pace put_off[VERDICT_DEFERRED + 1];
 };
 
 struct checks *checks_create(struct coordinator *c)
@@ -88,7 +89,8 @@ static void tell_put_off(struct check *check, enum verdict_kind kind, const char
     if (kind == VERDICT_SOUND || kind == VERDICT_REJECTED) return;
     if (kind == VERDICT_DEFERRED && k->told_ns != 0 && now_ns - k->told_ns < TELL_NS) return;
     if (kind == VERDICT_DEFERRED) k->told_ns = now_ns;
-    log_warn("a result could not be checked name=%s: %s", check->name, message);
+    log_paced(&k->put_off[kind], now_ns, LOG_WARN, "a result could not be checked name=%s: %s",
+              check->name, message);
 }
 
 static void conclude(struct check *check, enum verdict_kind kind, const char *message)

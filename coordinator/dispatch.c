@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/log.h"
+#include "base/log_pace.h"
 #include "coordinator/audit.h"
 #include "coordinator/joining.h"
 #include "coordinator/mail.h"
@@ -14,17 +13,11 @@
 #include "proto/codec.h"
 #include "proto/limits.h"
 
-#define BAD_LOG_NS (5 * NS_PER_S)
-
-/* A peer may send as much nonsense as it likes: counted, and now and then logged. */
 static void count_bad(struct coordinator *c, const char *who, const struct error *err)
 {
-    int64_t now_ns = shell_now(c);
     c->bad_messages++;
-    if (c->bad_logged_ns != 0 && now_ns - c->bad_logged_ns < BAD_LOG_NS) return;
-    c->bad_logged_ns = now_ns;
-    log_warn("a bad message from=%s so_far=%llu: %s", who, (unsigned long long)c->bad_messages,
-             err->message);
+    log_paced(&c->paces.bad_message, shell_now(c), LOG_WARN, "a bad message from=%s: %s", who,
+              err->message);
 }
 
 /* A key that was revoked after its handshake. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/log_pace.h"
 #include "base/xalloc.h"
 #include "coordinator/assign_inputs.h"
 #include "coordinator/canaries.h"
@@ -55,7 +55,8 @@ static struct farm_held *held_of(Farm__Held *const *list, size_t count)
 
 static void refuse(struct dispatch *d, const struct error *err)
 {
-    log_warn("refused worker=%s: %s", d->sender->name, err->message);
+    log_paced(&d->c->paces.hello, d->now_ns, LOG_WARN, "refused worker=%s: %s", d->sender->name,
+              err->message);
     mail_bye(d->c, false, d->peer, d->envelope->request, err);
 }
 
@@ -258,7 +259,8 @@ static void offer(struct dispatch *d)
     (void)codec_digest_get(&m->recipe_digest, &claim.recipe);
     (void)codec_digest_get(&m->model_digest, &claim.model);
     if (!offer_judge(d->c, &claim, &o, &err)) { /* the worker offers again at its next hello */
-        log_error("an offer of worker=%s cannot be judged: %s", d->sender->name, err.message);
+        log_paced(&d->c->paces.offer, d->now_ns, LOG_ERROR,
+                  "an offer of worker=%s cannot be judged: %s", d->sender->name, err.message);
         return;
     }
     if (reports_is_one(m))
@@ -281,7 +283,8 @@ static void checkpoint(struct dispatch *d)
     (void)codec_digest_get(&m->sha256, &k.output.sha256);
     (void)codec_digest_get(&m->recipe_digest, &claim.recipe);
     if (!offer_judge_checkpoint(d->c, &claim, &k, &err)) {
-        log_error("a checkpoint of worker=%s cannot be judged: %s", d->sender->name, err.message);
+        log_paced(&d->c->paces.checkpoint, d->now_ns, LOG_ERROR,
+                  "a checkpoint of worker=%s cannot be judged: %s", d->sender->name, err.message);
         return;
     }
     checkpoint_uploads_offer(d->c->checkpoints, d->session->epoch, d->sender->name, &k);

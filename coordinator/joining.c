@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
-#include "base/log.h"
+#include "base/log_pace.h"
 #include "coordinator/audit.h"
 #include "coordinator/dispatch.h"
 #include "coordinator/mail.h"
@@ -151,7 +151,8 @@ static void refuse(struct coordinator *c, const struct zsock_received *m, bool t
                    uint64_t request, const struct error *why)
 {
     mail_bye(c, to_client, m->peer, request, why);
-    log_warn("refused to let %s join from=%s: %s", m->user, m->address, why->message);
+    log_paced(&c->paces.join, shell_now(c), LOG_WARN, "refused to let %s join from=%s: %s", m->user,
+              m->address, why->message);
     audit_note(c, &(struct audit_note){.by = m->user,
                                        .role = "",
                                        .action = "key.join",

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/log.h"
+#include "base/log_pace.h"
 #include "coordinator/assign_inputs.h"
 #include "coordinator/checkpoint_uploads.h"
 #include "coordinator/reply.h"
@@ -122,7 +122,8 @@ static uint32_t in_ms(int64_t limit_ns)
 static void not_made(struct letter *l, bool noted, const struct error *err)
 {
     const struct task_key *task = &l->message->attempt.task;
-    log_error("cannot assign %s/%u.%u: %s", task->batch, task->clip, task->task, err->message);
+    log_paced(&l->c->paces.unassigned, shell_now(l->c), LOG_ERROR, "cannot assign %s/%u.%u: %s",
+              task->batch, task->clip, task->task, err->message);
     if (!noted && !l->message->canary) assign_inputs_note_unmade(l->c, l->message, err->message);
 }
 

@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-#include "base/log.h"
+#include "base/clock.h"
+#include "base/log_pace.h"
 #include "base/xalloc.h"
 #include "coordinator/reply.h"
 #include "proto/codec.h"
@@ -43,7 +44,8 @@ static struct outbound_item *add_item(struct outbound *o)
 static void add_excuse(struct outbound *o, bool to_client, zsock_peer peer,
                        const Farm__Envelope *envelope, struct error *why, enum outbound_when when)
 {
-    log_error("%s: %s", message_name(envelope), why->message);
+    log_paced(&o->unpacked, clock_now_ns(), LOG_ERROR, "%s: %s", message_name(envelope),
+              why->message);
     if (envelope->request == 0 || envelope->body_case == FARM__ENVELOPE__BODY_PROBLEM) return;
     (void)error_wrap(why, "the answer");
     why->code = ERROR_INTERNAL;
@@ -101,7 +103,7 @@ bool outbound_problem(struct outbound *o, bool to_client, zsock_peer peer, uint6
 void outbound_fail(struct outbound *o, const struct error *why)
 {
     struct outbound failed = *o;
-    *o = (struct outbound){.unsent = failed.unsent};
+    *o = (struct outbound){.unsent = failed.unsent, .unpacked = failed.unpacked};
     for (size_t i = 0; i < failed.count; i++) {
         struct outbound_item *item = &failed.items[i];
         if (item->when == OUTBOUND_ALWAYS) {

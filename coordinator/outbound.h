@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/log_pace.h"
 #include "proto/message.h"
 #include "proto/zsock.h"
 
@@ -31,6 +32,7 @@ struct outbound {
     size_t count;
     size_t capacity;
     uint64_t unsent; /* messages that no longer had a receiver, ever */
+    struct log_pace unpacked;
 };
 
 void outbound_init(struct outbound *o);

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "base/error.h"
+#include "base/log_pace.h"
 #include "coordinator/artifacts.h"
 #include "coordinator/assign_inputs.h"
 #include "coordinator/audience.h"
@@ -46,6 +47,16 @@ struct publisher;
 struct intake;
 struct models_question;
 struct backup;
+
+struct shell_paces { /* of lines that a peer can cause at will */
+    struct log_pace bad_message;
+    struct log_pace hello;      /* refused */
+    struct log_pace join;       /* refused */
+    struct log_pace offer;      /* cannot be judged */
+    struct log_pace checkpoint; /* cannot be judged */
+    struct log_pace unassigned;
+    struct log_pace damaged; /* what a worker could not have */
+};
 
 struct coordinator {
     struct coordinator_options options; /* borrowed texts */
@@ -125,7 +136,7 @@ struct coordinator {
     bool late_check;     /* the database is checked table by table */
     int64_t late_check_ns;
     uint64_t bad_messages;
-    int64_t bad_logged_ns;
+    struct shell_paces paces;
 };
 
 /* The time of this turn: the same for everything that happens in it. */

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
-#include "base/log.h"
+#include "base/log_pace.h"
 #include "base/table.h"
 #include "base/xalloc.h"
 #include "coordinator/checks.h"
@@ -42,6 +42,7 @@ struct uploads {
     struct coordinator *c;
     struct table entries;     /* name -> struct upload */
     struct releases released; /* held until the turn that gave them up is committed */
+    struct log_pace held_up;
 };
 
 void uploads_name(const char *worker, const struct attempt_key *key, char out[UPLOADS_NAME_SIZE])
@@ -154,7 +155,8 @@ static bool is_complete(const struct upload *e)
 static void disk_refused(struct upload *e, const struct error *err)
 {
     struct coordinator *c = e->owner->c;
-    log_warn("an upload is held up name=%s: %s", e->name, err->message);
+    log_paced(&e->owner->held_up, shell_now(c), LOG_WARN, "an upload is held up name=%s: %s",
+              e->name, err->message);
     e->retry_at_ns = shell_now(c) + RETRY_NS;
     c->disk_seen_ns = 0;
     shell_stir(c);

@@ -9,7 +9,7 @@
 #include <zmq.h>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/log_pace.h"
 #include "base/xalloc.h"
 #include "proto/throttle.h"
 #include "proto/zparts.h"
@@ -19,8 +19,6 @@
 
 #define ENDPOINT "inproc://zeromq.zap.01"
 #define REQUEST_PARTS 7
-#define LOGS_PER_WINDOW 10
-#define LOG_WINDOW_NS (10 * NS_PER_S)
 #define METADATA_SIZE (5 + sizeof(ZAP_KEY_PROPERTY) + KEY_TEXT_SIZE)
 
 enum part {
@@ -40,31 +38,15 @@ struct zap {
     void *context;
     uint64_t refused;
     struct throttle throttle;
-    int64_t window_end_ns; /* of the log's rate limit */
-    int logged;
-    uint64_t unlogged;
+    struct log_pace refusals;
     void (*on_closed)(void *context);
     void *closed_context;
 };
 
-/* A stranger may dial as often as he likes: a few lines a window, then a count. */
 static void log_refusal(struct zap *z, const char *domain, const char *address, const char *why)
 {
-    int64_t now_ns = clock_now_ns();
-    if (now_ns >= z->window_end_ns) {
-        if (z->unlogged > 0) {
-            log_warn("refused %llu more connections", (unsigned long long)z->unlogged);
-        }
-        z->window_end_ns = now_ns + LOG_WINDOW_NS;
-        z->logged = 0;
-        z->unlogged = 0;
-    }
-    if (z->logged >= LOGS_PER_WINDOW) {
-        z->unlogged++;
-        return;
-    }
-    z->logged++;
-    log_warn("refused a connection to the %s socket from=%s key=%s", domain, address, why);
+    log_paced(&z->refusals, clock_now_ns(), LOG_WARN,
+              "refused a connection to the %s socket from=%s key=%s", domain, address, why);
 }
 
 static bool part_is(struct zparts *p, int index, const char *text)

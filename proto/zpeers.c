@@ -8,7 +8,7 @@
 #include <zmq.h>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/log_pace.h"
 #include "base/table.h"
 #include "base/xalloc.h"
 #include "proto/limits.h"
@@ -63,8 +63,7 @@ struct zpeers {
     bool behind; /* messages waited for the owner when we last looked */
     int64_t looked_ns;
     int64_t silence_ns; /* the clock of silence */
-    int64_t logged_ns;
-    uint64_t unlogged;
+    struct log_pace cuts;
     void (*on_closed)(void *context);
     void *closed_context;
 };
@@ -152,20 +151,12 @@ static void on_monitor_ready(void *context)
 /* ---- cutting off
  * ------------------------------------------------------------------------------- */
 
-/* A peer may come back as often as it likes: a line a second. */
 static void log_cut(struct zpeers *p, int fd, const char *why)
 {
     char address[64];
-    int64_t now_ns = clock_now_ns();
-    if (p->logged_ns != 0 && now_ns - p->logged_ns < NS_PER_S) {
-        p->unlogged++;
-        return;
-    }
     tcp_facts_peer(fd, address, sizeof(address));
-    log_warn("cut off a connection that %s from=%s unsaid=%llu", why, address,
-             (unsigned long long)p->unlogged);
-    p->logged_ns = now_ns;
-    p->unlogged = 0;
+    log_paced(&p->cuts, clock_now_ns(), LOG_WARN, "cut off a connection that %s from=%s", why,
+              address);
 }
 
 /* ZeroMQ reads the end of the stream, and tells of it by its monitor. */

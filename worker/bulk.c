@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/id.h"
-#include "base/log.h"
+#include "base/log_pace.h"
 #include "base/xalloc.h"
 #include "proto/codec.h"
 #include "proto/limits.h"
@@ -13,6 +13,7 @@
 
 struct bulk {
     struct bulk_options options;
+    struct log_pace bad_message;
     uv_loop_t *loop;
     uv_timer_t timer;
     struct zsock *sock; /* NULL = closed */
@@ -135,7 +136,8 @@ static void on_receive(void *context, const struct zsock_received *r)
     if (!b->sock) return;
     struct message *m = codec_decode(r->envelope, payload, MESSAGE_TO_WORKER, &err);
     if (!m) {
-        log_error("from the coordinator: %s", err.message);
+        log_paced(&b->bad_message, clock_now_ns(), LOG_ERROR, "from the coordinator: %s",
+                  err.message);
         return;
     }
     b->used_ns = clock_now_ns();

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/id.h"
-#include "base/log.h"
+#include "base/log_pace.h"
 #include "base/xalloc.h"
 #include "proto/backoff.h"
 #include "proto/codec.h"
@@ -23,6 +23,7 @@ struct report {
 
 struct link {
     struct link_host host;
+    struct log_pace bad_message;
     char *machine_id;
     char *host_name;
     uint8_t boot_id[ID_BOOT_BYTES];
@@ -336,7 +337,7 @@ static void on_receive(void *context, const struct zsock_received *r)
     struct message *m = codec_decode(r->envelope, payload, MESSAGE_TO_WORKER, &err);
     l->heard_ns = clock_now_ns();
     if (!m) {
-        log_error("from the coordinator: %s", err.message);
+        log_paced(&l->bad_message, l->heard_ns, LOG_ERROR, "from the coordinator: %s", err.message);
         return;
     }
     dispatch(l, m);

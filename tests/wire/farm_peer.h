@@ -119,6 +119,21 @@ static inline void farm_close(struct farm_process *f)
     free(f->folder);
 }
 
+/* How often its log has these words. */
+static inline unsigned farm_log_lines(const struct farm_process *f, const char *words)
+{
+    struct error err = {0};
+    struct buf log = BUF_INIT;
+    unsigned count = 0;
+    char *path = path_join(f->folder, "log");
+    if (!path_read(path, 1 << 24, &log, &err)) fail_msg("%s", err.message);
+    for (const char *at = buf_text(&log); (at = strstr(at, words)) != NULL; at++)
+        count++;
+    buf_finish(&log);
+    free(path);
+    return count;
+}
+
 /* ---- peers ---- */
 
 static inline struct peer peer_open(struct farm_process *f, bool client,

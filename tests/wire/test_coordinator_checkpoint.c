@@ -3,6 +3,8 @@
 
 #include <glob.h>
 
+#include "base/log_pace.h"
+
 /* As an engine leaves it: the state, then the latents, 64 values of each channel and frame in rows
  * of `width`. */
 static struct buf make_checkpoint_of(const struct labour *w, uint32_t step, uint32_t width)
@@ -115,6 +117,32 @@ static void checkpoints_of_something_else_are_not_kept(void **state)
     buf_finish(&noise);
 }
 
+/* They are as long as was said, and other bytes. */
+static void wrong_bytes_have_few_lines_in_the_log(void **state)
+{
+    (void)state;
+    struct labour w = take_task(0);
+    struct buf said = make_checkpoint(&w, 2), sent = make_checkpoint(&w, 3);
+    const struct buf *files[] = {&sent};
+    const unsigned times = 40;
+    const int64_t began_ns = clock_now_ns();
+    assert_int_equal(said.size, sent.size);
+    for (unsigned i = 0; i < times; i++) {
+        say_checkpoint(&w, 2, &said);
+        struct message *m =
+            upload(&w, files, CHECKPOINT_OUTPUT, FARM__ENVELOPE__BODY_CHECKPOINT_SEEN,
+                   FARM__ENVELOPE__BODY_CHECKPOINT_SEEN);
+        assert_false(m->envelope->checkpoint_seen->kept);
+        message_free(m);
+    }
+    const int64_t more = (clock_now_ns() - began_ns) / LOG_PACE_EVERY_NS + 1;
+    const unsigned lines = farm_log_lines(&cast.farm, "a checkpoint is given up");
+    assert_in_range(lines, 1, LOG_PACE_BURST + more);
+    assert_true(lines < times);
+    buf_finish(&said);
+    buf_finish(&sent);
+}
+
 static void a_checkpoint_that_is_gone_is_forgotten(void **state)
 {
     (void)state;
@@ -168,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FARM_TEST(a_lost_attempt_goes_on_from_its_checkpoint),
         FARM_TEST(checkpoints_of_something_else_are_not_kept),
+        FARM_TEST(wrong_bytes_have_few_lines_in_the_log),
         FARM_TEST(a_checkpoint_that_is_gone_is_forgotten),
         FARM_TEST(a_late_result_leaves_the_steps_of_its_checkpoint_as_waste),
     };
