@@ -186,7 +186,8 @@ void backup_wanted(struct dispatch *d)
     struct coordinator *c = d->c;
     struct error err = {0};
     const char *path = d->envelope->backup_wanted->path;
-    if (c->backup == NULL || strcmp(c->backup->path, path) != 0) {
+    d->unchanged = c->backup != NULL && strcmp(c->backup->path, path) == 0;
+    if (!d->unchanged) {
         struct backup *b = may_be_made(c, path, &err) ? begin(c, path, &err) : NULL;
         if (b == NULL) {
             dispatch_problem(d, &err);

@@ -124,17 +124,22 @@ static bool quarantine(struct dispatch *d, const Farm__WorkerAction *asked, stru
     return ok;
 }
 
+static bool drain(struct dispatch *d, const Farm__WorkerAction *asked, struct error *err)
+{
+    const int64_t grace_ns = (int64_t)asked->grace_ms * NS_PER_MS;
+    d->unchanged = !farm_drain_is_news(d->c->farm, asked->name, grace_ns);
+    return farm_drain(d->c->farm, asked->name, grace_ns, d->sender->name, d->now_ns, err);
+}
+
 static bool act(struct dispatch *d, const Farm__WorkerAction *asked, struct error *err)
 {
-    struct farm *f = d->c->farm;
-    const char *by = d->sender->name;
     switch (asked->verb) {
     case FARM__WORKER_VERB__WORKER_DRAIN:
-        return farm_drain(f, asked->name, (int64_t)asked->grace_ms * NS_PER_MS, by, d->now_ns, err);
+        return drain(d, asked, err);
     case FARM__WORKER_VERB__WORKER_QUARANTINE:
         return quarantine(d, asked, err);
     case FARM__WORKER_VERB__WORKER_READMIT:
-        return farm_readmit(f, asked->name, by, err);
+        return farm_readmit(d->c->farm, asked->name, d->sender->name, err);
     default:
         return error_set(err, ERROR_INVALID, "a worker's key is revoked with KeyRevoke");
     }

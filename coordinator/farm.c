@@ -383,6 +383,12 @@ bool farm_readmit(struct farm *f, const char *worker, const char *by, struct err
     return true;
 }
 
+bool farm_drain_is_news(const struct farm *f, const char *worker, int64_t grace_ns)
+{
+    const struct worker *w = worker_find(f, worker);
+    return w != NULL && worker_drain_is_news(w, grace_ns);
+}
+
 bool farm_drain(struct farm *f, const char *worker, int64_t grace_ns, const char *by,
                 int64_t now_ns, struct error *err)
 {

@@ -148,10 +148,17 @@ void worker_leaving(struct farm *f, struct worker *w, const char *reason, bool d
         worker_settle(f, w, reason, w->name);
 }
 
+/* It leaves by the earliest time that it was told. */
+bool worker_drain_is_news(const struct worker *w, int64_t grace_ns)
+{
+    const int64_t before_ns = w->drain_grace_ns;
+    return !w->draining || (grace_ns > 0 && (before_ns == 0 || grace_ns < before_ns));
+}
+
 void worker_drain(struct farm *f, struct worker *w, int64_t grace_ns, const char *by)
 {
+    if (worker_drain_is_news(w, grace_ns)) w->drain_grace_ns = grace_ns;
     w->draining = true;
-    w->drain_grace_ns = grace_ns;
     if (w->session != 0) worker_message(f, w, EFFECT_DRAIN)->grace_ns = grace_ns;
     worker_settle(f, w, "drained by an operator", by);
 }
@@ -202,6 +209,7 @@ static void start_anew(struct farm *f, struct worker *w, const struct farm_hello
     memcpy(w->boot_id, hello->boot_id, ID_BOOT_BYTES);
     w->admitted = false;
     w->draining = false;
+    w->drain_grace_ns = 0;
     refusal_forget(w);
     shortage_forget(w);
     w->pace_count = 0;

@@ -398,6 +398,53 @@ static void each_change_is_listed_once(void **state)
     peer_close(&p);
 }
 
+static void drain(struct peer *p, const char *worker, uint64_t grace_ms)
+{
+    char name[32];
+    Farm__WorkerAction action = FARM__WORKER_ACTION__INIT;
+    (void)snprintf(name, sizeof(name), "%s", worker);
+    action.name = name;
+    action.verb = FARM__WORKER_VERB__WORKER_DRAIN;
+    action.grace_ms = grace_ms;
+    PEER_SAY(p, WORKER_ACTION, worker_action, &action);
+    peer_skip(p, FARM__ENVELOPE__BODY_WORKER);
+}
+
+/* Of those that say less than what was said before nothing comes. */
+static void a_drain_is_listed_when_it_changes_something(void **state)
+{
+    (void)state;
+    static const uint64_t grace_ms[] = {0, 0, 60000, 60000, 0, 90000, 30000, 30000};
+    struct key_pair keys = keys_for("operate", "drainer"), worker_keys = keys_for("worker", "slow");
+    struct peer p = peer_client(&farm, &keys), worker = peer_open(&farm, false, &worker_keys);
+    uint64_t left_out = 0;
+    (void)peer_join(&worker);
+    for (size_t i = 0; i < sizeof(grace_ms) / sizeof(grace_ms[0]); i++)
+        drain(&p, "slow", grace_ms[i]);
+    assert_int_equal(audit_entries("drainer", true, &left_out), 3);
+    peer_close(&worker);
+    peer_close(&p);
+}
+
+/* Who asks for one that is under way waits for it. */
+static void a_backup_is_listed_once(void **state)
+{
+    (void)state;
+    struct key_pair keys = keys_for("admin", "careful");
+    struct peer p = peer_client(&farm, &keys);
+    char *path = path_join(farm.folder, "backup");
+    Farm__BackupWanted wanted = FARM__BACKUP_WANTED__INIT;
+    uint64_t left_out = 0;
+    wanted.path = path;
+    for (int i = 0; i < 20; i++)
+        PEER_SAY(&p, BACKUP_WANTED, backup_wanted, &wanted);
+    peer_skip(&p, FARM__ENVELOPE__BODY_BACKUP_MADE);
+    (void)peer_bad_messages(&p); /* all are handled */
+    assert_int_equal(audit_entries("careful", true, &left_out), 1);
+    peer_close(&p);
+    free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +455,8 @@ int main(void)
         cmocka_unit_test(an_owner_submits_at_a_bounded_pace),
         cmocka_unit_test(an_owner_changes_at_a_bounded_pace),
         cmocka_unit_test(each_change_is_listed_once),
+        cmocka_unit_test(a_drain_is_listed_when_it_changes_something),
+        cmocka_unit_test(a_backup_is_listed_once),
         cmocka_unit_test(each_message_is_for_its_roles),
         cmocka_unit_test(a_worker_says_what_workers_say),
     };

@@ -575,6 +575,36 @@ static void a_drained_worker_gets_nothing_more(void **state)
     field_end(s);
 }
 
+static void the_shortest_grace_of_several_drains_counts(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct attempt_key key;
+    struct field *s = with_one_running(&w, &key);
+    assert_false(farm_drain_is_news(s->f, "nobody", 0));
+    assert_true(farm_drain_is_news(s->f, "w1", 0));
+    assert_true(farm_drain(s->f, "w1", 0, "ada", s->now_ns, NULL));
+    assert_false(farm_drain_is_news(s->f, "w1", 0));
+    assert_true(farm_drain_is_news(s->f, "w1", 9 * NS_PER_S));
+    assert_true(farm_drain(s->f, "w1", 7 * NS_PER_S, "ada", s->now_ns, NULL));
+    assert_false(farm_drain_is_news(s->f, "w1", 0));
+    assert_false(farm_drain_is_news(s->f, "w1", 9 * NS_PER_S));
+    assert_false(farm_drain_is_news(s->f, "w1", 7 * NS_PER_S));
+    assert_true(farm_drain_is_news(s->f, "w1", 6 * NS_PER_S));
+    assert_true(farm_drain(s->f, "w1", 9 * NS_PER_S, "ada", s->now_ns, NULL));
+    struct farm_held held = held_at(&key, PHASE_RENDERING);
+    field_turn(s);
+    field_forget(s);
+    field_hello(s, w, &held, 1);
+    field_turn(s);
+    assert_true(field_last(s, EFFECT_DRAIN)->e.message.grace_ns == 7 * NS_PER_S);
+    w->boot++; /* another process was told nothing */
+    field_hello(s, w, NULL, 0);
+    farm_leaving(s->f, w->session, "SIGTERM", false, s->now_ns);
+    assert_true(farm_drain_is_news(s->f, "w1", 9 * NS_PER_S));
+    field_end(s);
+}
+
 static void a_drain_is_said_again_to_a_new_session(void **state)
 {
     (void)state;
@@ -710,6 +740,7 @@ int main(void)
         cmocka_unit_test(a_heartbeat_tells_what_began),
         cmocka_unit_test(a_canary_in_a_list_is_no_stranger),
         cmocka_unit_test(a_drained_worker_gets_nothing_more),
+        cmocka_unit_test(the_shortest_grace_of_several_drains_counts),
         cmocka_unit_test(a_drain_is_said_again_to_a_new_session),
         cmocka_unit_test(a_draining_worker_may_come_back_as_a_new_process),
         cmocka_unit_test(prefetched_work_of_a_draining_worker_goes_elsewhere),
