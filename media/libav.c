@@ -6,6 +6,8 @@
 #include <libavutil/error.h>
 #include <libavutil/log.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,10 +56,19 @@ bool libav_error(struct error *err, int code, const char *format, ...)
     return error_set(err, ours_of(code), "%s: %s", text, reason);
 }
 
+/* As process-wide as the callback, which threads of the libraries call, too. */
+static bool is_one_too_many(void)
+{
+    static _Atomic uint64_t lines;
+    const uint64_t before = atomic_fetch_add(&lines, 1);
+    if (before == LIBAV_LOG_LINES) log_warn("what else is wrong with it is left out");
+    return before >= LIBAV_LOG_LINES;
+}
+
 __attribute__((format(printf, 3, 0))) static void to_our_log(void *context, int level,
                                                              const char *format, va_list args)
 {
-    if (level > AV_LOG_WARNING) return;
+    if (level > AV_LOG_WARNING || is_one_too_many()) return;
     char line[1024];
     int prefix = 1;
     av_log_format_line2(context, level, format, args, line, sizeof(line), &prefix);

@@ -12,8 +12,11 @@
 bool libav_error(struct error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Warnings and errors of the libraries go to log.h as warnings, everything else nowhere.
- * Process-wide; call it first thing. */
+#define LIBAV_LOG_LINES 20
+
+/* Warnings and errors of the libraries go to log.h as warnings, LIBAV_LOG_LINES of a process: a
+ * file may be damaged in each packet. Everything else goes nowhere. Process-wide; call it first
+ * thing. */
 void libav_route_log(void);
 
 /* Between the two, what is opened uses no vector instructions, which round sound differently from
