@@ -7,6 +7,7 @@
 #include "base/xalloc.h"
 #include "coordinator/input_doubts.h"
 #include "coordinator/inputs.h"
+#include "coordinator/returns.h"
 #include "coordinator/shell.h"
 
 static const char *const kinds[] = {[PLAN_SEGMENT] = "segment", [PLAN_LATENTS] = "latents"};
@@ -51,8 +52,10 @@ static void note_missing(struct coordinator *c, const struct effect_message *mes
 void assign_inputs_note_unmade(struct coordinator *c, const struct effect_message *message,
                                const char *why)
 {
-    note(c, &(struct missing_input){
-                .session = message->session, .attempt = message->attempt, .why = xstrdup(why)});
+    note(c, &(struct missing_input){.session = message->session,
+                                    .attempt = message->attempt,
+                                    .lacks = RETURNS_PROMPT,
+                                    .why = xstrdup(why)});
 }
 
 static void add(struct reply *memory, Farm__Assign *m, const struct output_record *row)
@@ -85,17 +88,23 @@ static bool take(struct coordinator *c, const struct effect_message *message, ui
 }
 
 /* What begins a clip needs them; that a later task lacks one shows where it is needed. */
-static bool has_files(struct coordinator *c, const struct task_place *place, struct error *err)
+static bool has_files(struct coordinator *c, const struct effect_message *message,
+                      const struct task_place *place, struct error *err)
 {
     struct input_record input;
     char hex[DIGEST_TEXT_SIZE];
     for (uint32_t i = 0; i < place->recipe.file_count && place->task.stage == 0; i++) {
         if (inputs_find(c, &place->recipe.files[i], &input)) continue;
         digest_text(&place->recipe.files[i], hex);
-        return error_set(err, ERROR_NOT_FOUND,
-                         "the file sha256:%.12s... that it starts from is lost or damaged: submit "
-                         "the same files again",
-                         hex);
+        error_set(err, ERROR_NOT_FOUND,
+                  "the file sha256:%.12s... that it starts from is lost or damaged: submit the "
+                  "same files again",
+                  hex);
+        note(c, &(struct missing_input){.session = message->session,
+                                        .attempt = message->attempt,
+                                        .lacks = returns_file(&place->recipe.files[i]),
+                                        .why = xstrdup(err->message)});
+        return false;
     }
     return true;
 }
@@ -105,7 +114,8 @@ bool assign_inputs_fill(struct coordinator *c, const struct effect_message *mess
                         struct error *err)
 {
     const struct plan_task *task = &place->task;
-    bool ok = has_files(c, place, err);
+    bool ok = true;
+    if (!has_files(c, message, place, err)) return false;
     m->inputs = reply_alloc(memory, LIMIT_TASK_INPUTS, sizeof(*m->inputs));
     for (uint32_t i = 0; i < task->input_count;
          i++) /* all of them: each that is missing is noted */
@@ -126,7 +136,7 @@ void assign_inputs_report(struct coordinator *c)
             is_made_again ? "something that it goes on from is missing" : missing->why;
         if (is_made_again)
             farm_output_missing(c->farm, &missing->maker, missing->checkpoint, shell_now(c));
-        farm_not_sent(c->farm, missing->session, &missing->attempt, is_made_again, why,
+        farm_not_sent(c->farm, missing->session, &missing->attempt, missing->lacks, why,
                       shell_now(c));
         free(missing->why);
     }

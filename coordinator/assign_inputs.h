@@ -16,7 +16,8 @@ struct missing_input { /* noted while messages are made, told to the core after 
     struct attempt_key attempt; /* that cannot begin */
     struct task_key maker;      /* of what is missing */
     bool checkpoint;
-    char *why; /* its Assign cannot be made for another reason: there is no maker. Owned */
+    uint64_t lacks; /* nobody makes it (returns.h): there is no maker, but ... */
+    char *why;      /* ... words, owned */
 };
 
 struct missing_inputs {

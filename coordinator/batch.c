@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "coordinator/returns.h"
 #include "coordinator/work.h"
 
 #define SEQUENCE_BITS 48
@@ -152,6 +153,7 @@ struct batch *batch_new(struct farm *f, const struct batch_spec *spec, struct er
     make_runs(b, spec);
     make_pages(b);
     batch_rewind(b);
+    returns_init(b);
     b->counts.by_state[CLIP_WAITING] = b->clips;
     f->counts.by_state[CLIP_WAITING] += b->clips;
     f->batches_unfinished++;
@@ -193,6 +195,7 @@ static void leave_lanes(struct group *g)
 void batch_free(struct farm *f, struct batch *b)
 {
     forget(f, b);
+    returns_finish(f, b);
     struct work *w = NULL;
     for (size_t i = 0; (w = table_next(&b->works, &i, NULL, NULL)) != NULL;)
         work_free(f, w);
@@ -295,7 +298,8 @@ bool batch_is_open(const struct batch *b)
 static bool has_work(const struct stand *s)
 {
     if (!chain_is_empty(&s->tasks)) return true;
-    return s == &s->group->stands[0] && s->group->counts.by_state[CLIP_WAITING] > 0;
+    return s == &s->group->stands[0] && s->group->counts.by_state[CLIP_WAITING] > 0 &&
+           !returns_hold(s->group->batch);
 }
 
 static void refresh_stand(struct farm *f, struct stand *s)

@@ -68,9 +68,11 @@ struct batch {
     uint64_t steps_wasted;
     uint64_t dirty_turn;
     struct clip_counts counts;
-    struct table works; /* clip -> struct work: clips begun and not over */
-    uint32_t lacking;   /* tasks that lack what they begin with (returns.h) */
-    struct table tasks; /* clip << 16 | number -> struct task */
+    struct table works;   /* clip -> struct work: clips begun and not over */
+    uint32_t lacking;     /* tasks that lack what they begin with (returns.h) */
+    uint32_t misses;      /* of such in a row, none began since */
+    struct deadline held; /* until then no clip that was never tried is given out */
+    struct table tasks;   /* clip << 16 | number -> struct task */
     struct page *pages;
     uint32_t page_count;
     struct run *runs;

@@ -152,7 +152,7 @@ bool batch_retry(struct farm *f, struct batch *b, struct error *err)
     if (b->state == BATCH_CANCELED || b->state == BATCH_DONE)
         return refuse_ended(b, "retried", err);
     if (has_failed_ones && !want_all_again(f, b, err)) return false;
-    const bool woken = returns_wake(f, b);
+    const bool woken = returns_wake(f, b, RETURNS_NOTHING);
     if (has_failed_ones || woken) farm_event(f, "batch.retried", b->id, -1, NULL, NULL);
     return true;
 }

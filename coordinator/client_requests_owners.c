@@ -25,7 +25,7 @@ static Farm__Owner *owner_message(struct dispatch *d, struct reply *r, const cha
     m->max_bytes = o->max_bytes;
     m->batches = use.batches;
     m->tasks = use.tasks;
-    m->bytes = use.bytes;
+    m->bytes = quota_bytes(d->c, name);
     m->running = use.running;
     return m;
 }

@@ -127,7 +127,7 @@ static bool quarantine(struct dispatch *d, const Farm__WorkerAction *asked, stru
 static bool drain(struct dispatch *d, const Farm__WorkerAction *asked, struct error *err)
 {
     const int64_t grace_ns = (int64_t)asked->grace_ms * NS_PER_MS;
-    d->unchanged = !farm_drain_is_news(d->c->farm, asked->name, grace_ns);
+    d->unchanged = !farm_drain_is_news(d->c->farm, asked->name, grace_ns, d->now_ns);
     return farm_drain(d->c->farm, asked->name, grace_ns, d->sender->name, d->now_ns, err);
 }
 

@@ -271,11 +271,12 @@ static void give_back(struct farm *f, struct attempt *a, enum attempt_end end, i
 }
 
 /* Nobody asked for it back. What was canceled is still there: at once it would be so again. */
-static int64_t note_return(struct attempt *a, const char *message)
+static int64_t note_return(struct farm *f, struct attempt *a, const char *message, int64_t now_ns)
 {
     const bool lacks = lacks_inputs(a);
     if (!lacks) a->worker->crowded = true;
-    return returns_wait(a->task, lacks ? RETURN_LACKED : RETURN_UNASKED, message);
+    return returns_wait(f, a->task, lacks ? RETURN_LACKED : RETURN_UNASKED, RETURNS_NOTHING,
+                        message, now_ns);
 }
 
 void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key *key,
@@ -290,18 +291,19 @@ void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key
     struct attempt *a = attempt_find(f, w, key);
     if (a == NULL || a->upload != NULL) return;
     const bool is_unasked = reason == HAND_BACK_RECALLED && !a->recalled;
-    const int64_t wait_ns = is_unasked ? note_return(a, message) : 0;
+    const int64_t wait_ns = is_unasked ? note_return(f, a, message, now_ns) : 0;
     note_refusal(f, a, reason, now_ns);
     give_back(f, a, end_of_refusal(reason), wait_ns, message, now_ns);
 }
 
-void farm_not_sent(struct farm *f, uint64_t session, const struct attempt_key *key,
-                   bool is_made_again, const char *message, int64_t now_ns)
+void farm_not_sent(struct farm *f, uint64_t session, const struct attempt_key *key, uint64_t lacks,
+                   const char *message, int64_t now_ns)
 {
     struct attempt *a = attempt_of(f, session, key, now_ns);
     if (a == NULL || a->upload != NULL) return;
     const int64_t wait_ns =
-        returns_wait(a->task, is_made_again ? RETURN_LACKED : RETURN_UNMADE, message);
+        returns_wait(f, a->task, lacks == RETURNS_NOTHING ? RETURN_LACKED : RETURN_UNMADE, lacks,
+                     message, now_ns);
     give_back(f, a, END_HANDED_BACK, wait_ns, message, now_ns);
 }
 
@@ -383,10 +385,10 @@ bool farm_readmit(struct farm *f, const char *worker, const char *by, struct err
     return true;
 }
 
-bool farm_drain_is_news(const struct farm *f, const char *worker, int64_t grace_ns)
+bool farm_drain_is_news(const struct farm *f, const char *worker, int64_t grace_ns, int64_t now_ns)
 {
     const struct worker *w = worker_find(f, worker);
-    return w != NULL && worker_drain_is_news(w, grace_ns);
+    return w != NULL && worker_drain_is_news(w, grace_ns, now_ns);
 }
 
 bool farm_drain(struct farm *f, const char *worker, int64_t grace_ns, const char *by,
@@ -397,7 +399,7 @@ bool farm_drain(struct farm *f, const char *worker, int64_t grace_ns, const char
     if (w == NULL) return false;
     if (w->presence == WORKER_AWAY)
         return error_set(err, ERROR_STATE, "worker %s is %s", worker, worker_state_name(w->state));
-    worker_drain(f, w, grace_ns, by);
+    worker_drain(f, w, grace_ns, by, now_ns);
     return true;
 }
 
@@ -445,10 +447,10 @@ bool farm_batch_retry(struct farm *f, const char *batch, struct error *err)
     return b != NULL && batch_retry(f, b, err);
 }
 
-void farm_inputs_came(struct farm *f, const char *batch)
+void farm_input_came(struct farm *f, const char *batch, const struct digest *sha256)
 {
     struct batch *b = batch_find(f, batch);
-    if (b != NULL) (void)returns_wake(f, b);
+    if (b != NULL) (void)returns_wake(f, b, returns_file(sha256));
 }
 
 bool farm_batch_remove(struct farm *f, const char *batch, struct error *err)

@@ -129,10 +129,10 @@ enum hand_back_reason { /* the same numbers as farm.proto's HandBackReason */
 
 void farm_handed_back(struct farm *f, uint64_t session, const struct attempt_key *key,
                       enum hand_back_reason reason, const char *message, int64_t now_ns);
-/* Its Assign could not be made: something that it begins with is missing, and is made again by the
- * farm or not. Its worker knows nothing of it. */
-void farm_not_sent(struct farm *f, uint64_t session, const struct attempt_key *key,
-                   bool is_made_again, const char *message, int64_t now_ns);
+/* Its Assign could not be made, for what it begins with is not here: `lacks` as in returns.h,
+ * RETURNS_NOTHING when the farm makes it again. Its worker knows nothing of it. */
+void farm_not_sent(struct farm *f, uint64_t session, const struct attempt_key *key, uint64_t lacks,
+                   const char *message, int64_t now_ns);
 /* It is live, and nobody asked for it back: when it is, what it goes on from could not be had. */
 bool farm_is_wanted(const struct farm *f, const char *worker, const struct attempt_key *key);
 
@@ -152,7 +152,7 @@ void farm_canary_done(struct farm *f, uint64_t session, uint64_t number,
 void farm_leaving(struct farm *f, uint64_t session, const char *reason, bool drained,
                   int64_t now_ns);
 /* Whether a drain would change anything; false for a worker that nobody knows. */
-bool farm_drain_is_news(const struct farm *f, const char *worker, int64_t grace_ns);
+bool farm_drain_is_news(const struct farm *f, const char *worker, int64_t grace_ns, int64_t now_ns);
 /* An operator drains a worker; grace 0: without a limit. Idempotent; of several the shortest grace
  * counts. */
 bool farm_drain(struct farm *f, const char *worker, int64_t grace_ns, const char *by,
@@ -271,8 +271,8 @@ bool farm_batch_pause(struct farm *f, const char *batch, struct error *err);
 bool farm_batch_resume(struct farm *f, const char *batch, struct error *err);
 bool farm_batch_cancel(struct farm *f, const char *batch, int64_t now_ns, struct error *err);
 bool farm_batch_retry(struct farm *f, const char *batch, struct error *err);
-/* Files that its recipes start from were sent again. */
-void farm_inputs_came(struct farm *f, const char *batch);
+/* A file that its recipes start from is here, perhaps again. */
+void farm_input_came(struct farm *f, const char *batch, const struct digest *sha256);
 bool farm_batch_remove(struct farm *f, const char *batch, struct error *err);
 /* S2, from the next pick on. */
 bool farm_batch_priority(struct farm *f, const char *batch, int32_t priority, struct error *err);
@@ -348,7 +348,7 @@ struct reason_info {  /* why clips of a batch wait (S6) */
     uint64_t count;
     char message[160];
 };
-#define REASONS_MAX 11 /* as many as there are */
+#define REASONS_MAX 12 /* as many as there are */
 
 struct worker_info {
     const char *name;

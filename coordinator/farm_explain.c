@@ -209,8 +209,7 @@ static void explain_fresh(struct explanation *out, const struct farm *f, struct 
                           uint32_t clip)
 {
     struct reason_info held;
-    if (!reason_of_batch(f, b, &held))
-        held = reason_of_lane(f, clip_group(b, clip)->stands[0].lane);
+    if (!reason_of_batch(f, b, &held)) held = reason_of_fresh(f, clip_group(b, clip));
     out->state = task_state_name(TASK_WAITING);
     say_reason(out, &held);
 }

@@ -9,6 +9,7 @@
 #include "coordinator/pin.h"
 #include "coordinator/proof.h"
 #include "coordinator/reasons.h"
+#include "coordinator/returns.h"
 #include "coordinator/shortage.h"
 
 enum why {
@@ -21,6 +22,7 @@ enum why {
     WHY_RETRY,
     WHY_PINNED,
     WHY_HAZARD,
+    WHY_LACKS,
     WHY_BUSY,
     WHY_INPUTS,
     WHY_COUNT
@@ -44,6 +46,9 @@ static const struct reason_info words[WHY_COUNT] = {
     [WHY_HAZARD] = {"hazard", 0,
                     "were lost three times at once, and wait for a worker with nothing else to "
                     "lose"},
+    [WHY_LACKS] = {"retry_wait", 0,
+                   "few are tried, for what those before them begin with is lost; see zoe explain "
+                   "of one that was tried"},
     [WHY_BUSY] = {"busy", 0, "all slots are busy"},
     [WHY_INPUTS] = {"inputs", 0, "are being rendered; what is left waits for the segment before"},
 };
@@ -152,9 +157,16 @@ static enum why why_waits(const struct farm *f, const struct work *w, enum why g
     return somebody_fits(f, w) ? WHY_BUSY : WHY_PINNED;
 }
 
-struct reason_info reason_of_lane(const struct farm *f, const struct lane *lane)
+/* Of clips that were never tried. */
+static enum why why_fresh(const struct batch *b, enum why group)
 {
-    return reason_of(f, who_can(f, lane), lane);
+    return group == WHY_BUSY && b->misses >= RETURNS_MISSES ? WHY_LACKS : group;
+}
+
+struct reason_info reason_of_fresh(const struct farm *f, const struct group *g)
+{
+    const struct lane *lane = g->stands[0].lane;
+    return reason_of(f, why_fresh(g->batch, who_can(f, lane)), lane);
 }
 
 struct reason_info reason_of_work(const struct farm *f, const struct work *w)
@@ -198,7 +210,7 @@ static const struct lane *count_all(const struct farm *f, const struct batch *b,
         const struct lane *lane = b->groups[i].stands[0].lane;
         groups[i] = who_can(f, lane);
         if (lane->memory_bytes > largest->memory_bytes) largest = lane;
-        clips[groups[i]] += b->groups[i].counts.by_state[CLIP_WAITING];
+        clips[why_fresh(b, groups[i])] += b->groups[i].counts.by_state[CLIP_WAITING];
     }
     count_begun(f, b, groups, clips);
     free(groups);

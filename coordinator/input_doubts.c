@@ -11,7 +11,8 @@
 #include "coordinator/shell.h"
 #include "coordinator/store.h"
 
-#define READ_AT_ONCE 2 /* of the pool's four threads: results are hashed there, too */
+#define READ_AT_ONCE                                                                               \
+    1 /* of the pool's four threads: submissions take two, results are hashed there, too */
 
 struct input_doubt {
     uv_work_t work;

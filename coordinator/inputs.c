@@ -145,16 +145,23 @@ static void fail(struct transfer *t, const struct error *err)
 /* ---- is it what it should be? ---- */
 
 /* It may have been lost, and clips wait for it. */
+struct arrived {
+    struct coordinator *c;
+    const struct digest *sha256;
+};
+
 static void wake(void *context, const char *batch)
 {
-    const struct coordinator *c = context;
-    farm_inputs_came(c->farm, batch);
+    const struct arrived *a = context;
+    farm_input_came(a->c->farm, batch, a->sha256);
 }
 
 static void wake_batches(struct coordinator *c, const struct digest *sha256)
 {
     struct error err = {0};
-    if (!store_each_batch_of_input(c->store, sha256, wake, c, &err)) log_error("%s", err.message);
+    struct arrived arrived = {.c = c, .sha256 = sha256};
+    if (!store_each_batch_of_input(c->store, sha256, wake, &arrived, &err))
+        log_error("%s", err.message);
 }
 
 static bool keep(struct transfer *t, const json_t *report, struct error *err)
@@ -340,12 +347,22 @@ static uint64_t on_their_way(const struct inputs *in)
     return bytes;
 }
 
-static bool owner_may(const struct inputs *in, const char *owner, uint64_t size_bytes,
+/* Its bytes were lost, its row was not. */
+static bool is_counted(const struct inputs *in, const char *owner, const struct digest *sha256)
+{
+    struct input_record row;
+    return store_input(in->c->store, sha256, &row, NULL) && inputs_has(in->c, owner, sha256);
+}
+
+static bool owner_may(const struct inputs *in, const char *owner, const struct input_record *wanted,
                       struct error *err)
 {
+    uint64_t more = wanted->size_bytes;
+    if (is_counted(in, owner, &wanted->sha256)) return true;
     for (const struct transfer *t = in->first; t != NULL; t = t->next)
-        if (strcmp(t->owner, owner) == 0) size_bytes += t->window.size_bytes;
-    return quota_allows_file(in->c, owner, size_bytes, err);
+        if (strcmp(t->owner, owner) == 0 && !is_counted(in, owner, &t->sha256))
+            more += t->window.size_bytes;
+    return quota_allows_file(in->c, owner, more, err);
 }
 
 /* All owners' files together must not be able to bring the disk so low that nobody's work goes on
@@ -370,7 +387,7 @@ static bool begin(struct inputs *in, const struct listener *asker, const char *o
                   const struct input_record *wanted, struct error *err)
 {
     struct coordinator *c = in->c;
-    if (!has_place(in, owner, err) || !owner_may(in, owner, wanted->size_bytes, err) ||
+    if (!has_place(in, owner, err) || !owner_may(in, owner, wanted, err) ||
         !leaves_room(in, wanted->size_bytes, err))
         return false;
     struct transfer *t = xcalloc(1, sizeof(*t));
@@ -430,6 +447,7 @@ void inputs_open(struct inputs *in, zsock_peer peer, uint64_t request,
         ok = join(t, &asker, &wanted, &err);
     } else if (ok && (sees_all || inputs_has(in->c, owner, &wanted.sha256)) &&
                is_here(in, &wanted, &known)) {
+        wake_batches(in->c, &wanted.sha256);
         inputs_say_stored(in->c, peer, request, &known, true);
     } else if (ok) {
         ok = begin(in, &asker, owner, &wanted, &err);

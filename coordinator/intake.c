@@ -216,7 +216,9 @@ static void on_accept(void *context, const struct submit_ready *ready)
     struct coordinator *c = in->c;
     struct arrays arrays = {0};
     struct error err = {0};
-    bool ok = shell_is_well(c, &err) && quota_allows(c, ready->owner, ready->result, &err) &&
+    bool ok = shell_is_well(c, &err) &&
+              (ready->sees_all || quota_allows_priority(ready->priority, 0, &err)) &&
+              quota_allows(c, ready->owner, ready->result, &err) &&
               inputs_check(c, ready->sees_all ? "" : ready->owner, ready->result, &err) &&
               make_arrays(c, ready, &arrays, &err) && add_batch(c, ready, &arrays, &err);
     if (ok) inputs_bind(c, ready->batch, ready->result);
@@ -335,9 +337,8 @@ void intake_open(struct intake *in, zsock_peer peer, uint64_t request,
 {
     struct error err = {0};
     enum submit_format format = SUBMIT_TEXT;
-    if (!may_submit(in->c, open, &format, &err) ||
-        !(sees_all || quota_allows_priority(open->priority, 0, &err)) ||
-        !quota_pace(in->c, sender->name, &err) || !has_place(in, sender->name, &err)) {
+    if (!may_submit(in->c, open, &format, &err) || !quota_pace(in->c, sender->name, &err) ||
+        !has_place(in, sender->name, &err)) {
         send_problem(in->c, peer, request, &err);
         return;
     }

@@ -135,7 +135,7 @@ void lease_progress(struct farm *f, struct attempt *a, const struct farm_held *a
     a->news_ns = now_ns;
     if (at->phase == PHASE_RENDERING) learn_pace(a, at->step, now_ns);
     a->phase = at->phase;
-    if (a->phase >= PHASE_RENDERING) returns_forget(a->task);
+    if (a->phase >= PHASE_RENDERING) returns_began(f, a->task);
     if (at->step > a->step) a->step = at->step;
     if (at->steps > 0) a->steps = at->steps;
     a->amount = at->amount;

@@ -149,7 +149,7 @@ static void take_upload(struct farm *f, struct attempt *a, const struct farm_off
     fill(u, offer);
     start_over(u);
     a->phase = PHASE_UPLOADING;
-    returns_forget(a->task);
+    returns_began(f, a->task);
     if (is_complete(u)) {
         complete(f, a);
     } else {

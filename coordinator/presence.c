@@ -149,15 +149,17 @@ void worker_leaving(struct farm *f, struct worker *w, const char *reason, bool d
 }
 
 /* It leaves by the earliest time that it was told. */
-bool worker_drain_is_news(const struct worker *w, int64_t grace_ns)
+bool worker_drain_is_news(const struct worker *w, int64_t grace_ns, int64_t now_ns)
 {
-    const int64_t before_ns = w->drain_grace_ns;
-    return !w->draining || (grace_ns > 0 && (before_ns == 0 || grace_ns < before_ns));
+    const bool is_limited = w->drain_by_ns != 0;
+    return !w->draining || (grace_ns > 0 && (!is_limited || now_ns + grace_ns < w->drain_by_ns));
 }
 
-void worker_drain(struct farm *f, struct worker *w, int64_t grace_ns, const char *by)
+void worker_drain(struct farm *f, struct worker *w, int64_t grace_ns, const char *by,
+                  int64_t now_ns)
 {
-    if (worker_drain_is_news(w, grace_ns)) w->drain_grace_ns = grace_ns;
+    if (worker_drain_is_news(w, grace_ns, now_ns))
+        w->drain_by_ns = grace_ns > 0 ? now_ns + grace_ns : 0;
     w->draining = true;
     if (w->session != 0) worker_message(f, w, EFFECT_DRAIN)->grace_ns = grace_ns;
     worker_settle(f, w, "drained by an operator", by);
@@ -209,7 +211,7 @@ static void start_anew(struct farm *f, struct worker *w, const struct farm_hello
     memcpy(w->boot_id, hello->boot_id, ID_BOOT_BYTES);
     w->admitted = false;
     w->draining = false;
-    w->drain_grace_ns = 0;
+    w->drain_by_ns = 0;
     refusal_forget(w);
     shortage_forget(w);
     w->pace_count = 0;
@@ -237,18 +239,25 @@ static void open_session(struct farm *f, struct worker *w, int64_t now_ns)
     worker_answer(f, w, EFFECT_WELCOME, NULL)->heartbeat_ms = w->heartbeat_ms;
 }
 
+static int64_t grace_left(const struct worker *w, int64_t now_ns)
+{
+    if (w->drain_by_ns == 0) return 0; /* no limit */
+    return w->drain_by_ns - now_ns > NS_PER_MS ? w->drain_by_ns - now_ns : NS_PER_MS;
+}
+
 /* The drain of an operator may not have reached it. */
-static void agree_on_draining(struct farm *f, struct worker *w, const struct farm_hello *hello)
+static void agree_on_draining(struct farm *f, struct worker *w, const struct farm_hello *hello,
+                              int64_t now_ns)
 {
     if (w->draining && !hello->draining)
-        worker_message(f, w, EFFECT_DRAIN)->grace_ns = w->drain_grace_ns;
+        worker_message(f, w, EFFECT_DRAIN)->grace_ns = grace_left(w, now_ns);
     w->draining = w->draining || hello->draining;
 }
 
 static void settle_in(struct farm *f, struct worker *w, const struct farm_hello *hello, bool same,
                       int64_t now_ns)
 {
-    agree_on_draining(f, w, hello);
+    agree_on_draining(f, w, hello, now_ns);
     if (same)
         held_rebind(f, w, hello, now_ns);
     else

@@ -15,8 +15,9 @@ void worker_beat(struct farm *f, struct worker *w, const struct farm_heartbeat *
 void worker_leaving(struct farm *f, struct worker *w, const char *reason, bool drained,
                     int64_t now_ns);
 /* Whether such a drain changes anything: 0 = it may take as long as it likes. */
-bool worker_drain_is_news(const struct worker *w, int64_t grace_ns);
-void worker_drain(struct farm *f, struct worker *w, int64_t grace_ns, const char *by);
+bool worker_drain_is_news(const struct worker *w, int64_t grace_ns, int64_t now_ns);
+void worker_drain(struct farm *f, struct worker *w, int64_t grace_ns, const char *by,
+                  int64_t now_ns);
 /* Session and attempts end now. */
 void worker_gone(struct farm *f, struct worker *w, const char *why, bool revoked, int64_t now_ns);
 /* It would not be heard for `grace_ns` more before its attempts are lost (L2, L3). */

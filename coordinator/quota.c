@@ -61,11 +61,17 @@ static uint64_t bytes_of_files(struct coordinator *c, const char *owner)
     return f.bytes;
 }
 
+/* Files are counted where they are limited. */
+uint64_t quota_bytes(struct coordinator *c, const char *owner)
+{
+    const struct owner_entry *o = owners_get(&c->owners, owner);
+    return o->max_bytes == 0 ? o->bytes : o->bytes + bytes_of_files(c, owner);
+}
+
 void quota_used(struct coordinator *c, const char *owner, struct quota_use *out)
 {
     struct batch_info info;
-    *out = (struct quota_use){.bytes =
-                                  owners_get(&c->owners, owner)->bytes + bytes_of_files(c, owner)};
+    *out = (struct quota_use){.batches = 0};
     for (uint64_t i = 0; farm_batch_at(c->farm, i, &info); i++) {
         if (batch_state_is_terminal(info.state) || strcmp(info.owner, owner) != 0) continue;
         add_batch(c, &info, out);
@@ -85,8 +91,8 @@ static bool has_bytes(struct coordinator *c, const struct owner_entry *o, uint64
 {
     char have[32], allowed[32];
     if (o->max_bytes == 0) return true;
-    const uint64_t used = o->bytes + bytes_of_files(c, o->name);
-    if (used < o->max_bytes && more <= o->max_bytes - used) return true;
+    const uint64_t used = quota_bytes(c, o->name);
+    if (used < o->max_bytes && more < o->max_bytes - used) return true; /* a video wants some too */
     text_size(used, have, sizeof(have));
     text_size(o->max_bytes, allowed, sizeof(allowed));
     return error_set(err, ERROR_REFUSED,

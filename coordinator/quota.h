@@ -10,12 +10,13 @@ struct coordinator;
 struct quota_use {
     uint64_t batches; /* unfinished */
     uint64_t tasks;   /* of their unfinished clips */
-    uint64_t bytes;   /* published and still here, and files to start from */
     uint32_t running; /* clips that a worker has */
 };
 
 /* Walks the batches: for people, and for owners with limits. */
 void quota_used(struct coordinator *c, const char *owner, struct quota_use *out);
+/* Published and still here; with a limit also files to start from. */
+uint64_t quota_bytes(struct coordinator *c, const char *owner);
 /* ERROR_REFUSED says what is used and allowed. */
 bool quota_allows(struct coordinator *c, const char *owner, const struct submit_result *wanted,
                   struct error *err);

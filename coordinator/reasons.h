@@ -6,7 +6,8 @@
 #include "coordinator/work.h"
 
 /* Why fresh work of this kind waits: nobody is here, nobody may, or all are busy. */
-struct reason_info reason_of_lane(const struct farm *f, const struct lane *lane);
+/* Of clips of `g` that were never tried. */
+struct reason_info reason_of_fresh(const struct farm *f, const struct group *g);
 /* Why a clip that was begun waits while nothing of it runs. */
 struct reason_info reason_of_work(const struct farm *f, const struct work *w);
 /* What holds the whole batch back; false: nothing does. */

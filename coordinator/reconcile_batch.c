@@ -173,8 +173,9 @@ static void save(struct work *w)
 static bool was_retried(const struct work *w)
 {
     const struct reconcile_hint *hint = hint_of(w);
-    if (w->record.state != BATCH_FAILED) return false;
-    if (hint == NULL || hint->said.round <= w->record.round) return w->revived;
+    if (w->record.state == BATCH_DONE || w->record.state == BATCH_CANCELED) return false;
+    if (hint == NULL || hint->said.round <= w->record.round)
+        return w->record.state == BATCH_FAILED && w->revived;
     return !batch_state_is_terminal(hint->said.state) || hint->said.state == BATCH_DONE;
 }
 
@@ -204,7 +205,7 @@ static void reopen(struct work *w)
 {
     const struct reconcile_hint *hint = hint_of(w);
     if (!was_retried(w)) return;
-    w->record.state = BATCH_RUNNING;
+    if (batch_state_is_terminal(w->record.state)) w->record.state = BATCH_RUNNING;
     if (hint != NULL && hint->said.state == BATCH_PAUSED) w->record.state = BATCH_PAUSED;
     if (hint != NULL && hint->said.round > w->record.round) w->record.round = hint->said.round;
     const uint32_t again = want_again(w);

@@ -8,6 +8,7 @@
 #include "coordinator/pin.h"
 #include "coordinator/proof.h"
 #include "coordinator/retry.h"
+#include "coordinator/returns.h"
 #include "coordinator/shortage.h"
 #include "coordinator/straggler.h"
 
@@ -43,7 +44,7 @@ static bool pick_in_stand(const struct farm *f, struct stand *s, const struct wo
         *out = (struct pick){.stand = s, .task = t, .clip = t->clip};
         return true;
     }
-    bool first = s == &s->group->stands[0];
+    bool first = s == &s->group->stands[0] && !returns_hold(s->group->batch);
     uint32_t clip = first ? clip_next_waiting(s->group) : CLIP_NONE;
     *out = (struct pick){.stand = s, .clip = clip};
     return clip != CLIP_NONE;
@@ -135,11 +136,12 @@ struct pick scheduler_pick(struct farm *f, const struct worker *w, uint32_t slot
 
 /* ---- give ---- */
 
-static struct task *begin_clip(struct farm *f, const struct pick *pick)
+static struct task *begin_clip(struct farm *f, const struct pick *pick, int64_t now_ns)
 {
     struct work *w = work_of(pick->stand->group->batch, pick->clip);
     bool wanted = f->dispatch_wanted;
     work_begin(f, w);
+    returns_note_fresh(f, w->batch, now_ns);
     if (w->group->tasks == 1) f->dispatch_wanted = wanted; /* nobody else could take it */
     return CHAIN_OWNER(w->tasks.next, struct task, of_work);
 }
@@ -160,7 +162,7 @@ static bool give(struct farm *f, struct slot *s, bool prefetch, int64_t now_ns)
         return true;
     }
     note_passing(&pick, now_ns);
-    struct task *t = pick.task != NULL ? pick.task : begin_clip(f, &pick);
+    struct task *t = pick.task != NULL ? pick.task : begin_clip(f, &pick, now_ns);
     attempt_begin(f, t, w, s->index, prefetch, now_ns);
     worker_settle(f, w, NULL, NULL);
     roster_place(f, s);

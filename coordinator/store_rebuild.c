@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/xalloc.h"
 #include "coordinator/store_db.h"
 
@@ -263,6 +264,8 @@ static bool read_said(sqlite3_stmt *stmt, struct store_said *out)
     *out = (struct store_said){.state = (enum batch_state)state,
                                .round = store_db_u32(stmt, 2),
                                .finished_ms = sqlite3_column_int64(stmt, 3)};
+    if (out->finished_ms > clock_wall_ms())
+        out->finished_ms = 0; /* damaged: it would be kept for ever */
     return state >= 0 && state < BATCH_STATE_COUNT && out->round <= BATCH_ROUNDS_MAX &&
            out->finished_ms >= 0 && id_is_batch(store_db_text(stmt, 0));
 }

@@ -38,7 +38,7 @@ struct task {
     uint32_t losses;
     uint32_t returns; /* times that it came back unasked: it could not begin where it was, ... */
     char *return_message; /* ... and what the last said; NULL = none. In memory only */
-    bool lacks;           /* what it begins with is not here (returns.h) */
+    uint64_t lacks;       /* what it begins with and could not have (returns.h); 0 = nothing */
     struct blame blamed[RETRY_DISTINCT_WORKERS];
     uint32_t blamed_count;
     enum attempt_end last_end; /* the last one that counted, END_LIVE = none, ... */

@@ -94,8 +94,8 @@ struct worker {
     bool draining;
     bool drained;
     bool disk_low;
-    bool crowded;           /* it holds what is over here, and said so: until its next heartbeat */
-    int64_t drain_grace_ns; /* of the operator's drain, said again to a new session */
+    bool crowded;        /* it holds what is over here, and said so: until its next heartbeat */
+    int64_t drain_by_ns; /* of the operator's drain, said again to a new session; 0 = no limit */
 
     uint64_t session; /* 0 = none */
     uint64_t last_number;

@@ -5,7 +5,7 @@ import stat
 import subprocess
 import unittest
 
-from farm import BIN, Farm, Failed, eventually
+from farm import BIN, Farm, Failed, eventually, sha256
 from test_inputs import START, png
 
 FLAGS = ("--model", "pattern", "--frames", "4", "--steps", "2")
@@ -290,13 +290,18 @@ class People(unittest.TestCase):
         with Farm().start(workers=0) as farm:
             ann, _ = person(farm, "ann")
             small, large = (png(farm.folder / f"{n}.png", 64, 64, noise=n) for n in (20_000, 40_000))
-            submit = lambda image, code=0: zoe(ann, "submit", "-", "--init-image", image, *START, stdin="1\n", code=code)
+            submit = lambda image, code=0, again=False: zoe(ann, "submit", "-", "--init-image", image, *START, *(["--again"] if again else []), stdin="1\n", code=code)
             used = lambda: farm.zoe("owner", "list", "ann", json_out=True)["owners"][0]["bytes"]
             farm.zoe("owner", "set", "ann", "--max-bytes", "50000")
             batch = submit(small)["batch"]
             self.assertEqual(used(), small.stat().st_size)
             self.assertIn("files to start from", submit(large, code=6)["message"])
             self.assertEqual(used(), small.stat().st_size)
+            next((farm.state / "artifacts").rglob(sha256(small))).unlink()  # it was lost: counted already
+            farm.zoe("owner", "set", "ann", "--max-bytes", str(small.stat().st_size))
+            self.assertIn("files to start from", submit(small, code=6, again=True)["message"])  # a batch more is refused, ...
+            self.assertEqual(len(list((farm.state / "artifacts").rglob(sha256(small)))), 1)  # ... the file came
+            farm.zoe("owner", "set", "ann", "--max-bytes", "50000")
             zoe(ann, "batch", "cancel", batch)
             zoe(ann, "batch", "remove", batch)
             self.assertEqual(used(), 0)

@@ -98,11 +98,11 @@ class Beside(unittest.TestCase):
         with Farm() as farm:
             farm.start_coordinator()
             ann, _ = person(farm, "ann")
-            farm.worker_key("w1")
-            batch = farm.submit(["a fox"], *QUICK)["batch"]
+            farm.start_worker("w1")
+            farm.wait(farm.submit(["a cat"], *QUICK)["batch"])  # it is admitted, its model warm
             with sending(farm, ann, 8, "--dry-run") as clients:
                 eventually(lambda: whole(farm) == 8, what="all are here as a whole")
-                farm.start_worker("w1")
+                batch = farm.submit(["a fox"], *QUICK)["batch"]
                 eventually(lambda: farm.batch(batch)["clips"]["published"] or ended(clients), seconds=300, what="a video")
                 self.assertEqual(ended(clients), [], "it waited for them")
 

@@ -581,16 +581,16 @@ static void the_shortest_grace_of_several_drains_counts(void **state)
     struct hand *w;
     struct attempt_key key;
     struct field *s = with_one_running(&w, &key);
-    assert_false(farm_drain_is_news(s->f, "nobody", 0));
-    assert_true(farm_drain_is_news(s->f, "w1", 0));
+    assert_false(farm_drain_is_news(s->f, "nobody", 0, s->now_ns));
+    assert_true(farm_drain_is_news(s->f, "w1", 0, s->now_ns));
     assert_true(farm_drain(s->f, "w1", 0, "ada", s->now_ns, NULL));
-    assert_false(farm_drain_is_news(s->f, "w1", 0));
-    assert_true(farm_drain_is_news(s->f, "w1", 9 * NS_PER_S));
+    assert_false(farm_drain_is_news(s->f, "w1", 0, s->now_ns));
+    assert_true(farm_drain_is_news(s->f, "w1", 9 * NS_PER_S, s->now_ns));
     assert_true(farm_drain(s->f, "w1", 7 * NS_PER_S, "ada", s->now_ns, NULL));
-    assert_false(farm_drain_is_news(s->f, "w1", 0));
-    assert_false(farm_drain_is_news(s->f, "w1", 9 * NS_PER_S));
-    assert_false(farm_drain_is_news(s->f, "w1", 7 * NS_PER_S));
-    assert_true(farm_drain_is_news(s->f, "w1", 6 * NS_PER_S));
+    assert_false(farm_drain_is_news(s->f, "w1", 0, s->now_ns));
+    assert_false(farm_drain_is_news(s->f, "w1", 9 * NS_PER_S, s->now_ns));
+    assert_false(farm_drain_is_news(s->f, "w1", 7 * NS_PER_S, s->now_ns));
+    assert_true(farm_drain_is_news(s->f, "w1", 6 * NS_PER_S, s->now_ns));
     assert_true(farm_drain(s->f, "w1", 9 * NS_PER_S, "ada", s->now_ns, NULL));
     struct farm_held held = held_at(&key, PHASE_RENDERING);
     field_turn(s);
@@ -601,7 +601,7 @@ static void the_shortest_grace_of_several_drains_counts(void **state)
     w->boot++; /* another process was told nothing */
     field_hello(s, w, NULL, 0);
     farm_leaving(s->f, w->session, "SIGTERM", false, s->now_ns);
-    assert_true(farm_drain_is_news(s->f, "w1", 9 * NS_PER_S));
+    assert_true(farm_drain_is_news(s->f, "w1", 9 * NS_PER_S, s->now_ns));
     field_end(s);
 }
 

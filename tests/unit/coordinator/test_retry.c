@@ -1,5 +1,6 @@
 /* What an attempt's end means: T3, T4, T7. */
 #include "coordinator/farm_explain.h"
+#include "coordinator/returns.h"
 #include "field.h"
 
 #define BATCH "b000000001"
@@ -272,7 +273,7 @@ static void what_cannot_be_assigned_waits_at_once(void **state)
     struct field *s = with_one_running(&w, &key);
     for (size_t i = 0; i < sizeof(waits_s) / sizeof(waits_s[0]); i++) {
         field_forget(s);
-        farm_not_sent(s->f, w->session, &key, false, "its prompts are damaged", s->now_ns);
+        farm_not_sent(s->f, w->session, &key, RETURNS_PROMPT, "its prompts are damaged", s->now_ns);
         field_turn(s);
         field_run(s, waits_s[i] * NS_PER_S - 1);
         assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
@@ -286,14 +287,16 @@ static void what_cannot_be_assigned_waits_at_once(void **state)
 
 #define LACKING 1000
 
+static const struct digest lost_file = {{7}};
+
 static void refuse_noted(struct field *s, const struct hand *w)
 {
     const size_t count = s->note_count;
     for (size_t i = 0; i < count; i++) {
         const struct effect *e = &s->notes[i].e;
         if (e->kind != EFFECT_ASSIGN) continue;
-        farm_not_sent(s->f, w->session, &e->message.attempt, false, "its picture is lost",
-                      s->now_ns);
+        farm_not_sent(s->f, w->session, &e->message.attempt, returns_file(&lost_file),
+                      "its picture is lost", s->now_ns);
     }
 }
 
@@ -310,26 +313,71 @@ static size_t refuse_all(struct field *s, const struct hand *w)
     return tries;
 }
 
-/* Each waits for 60 s already, or will. */
+static struct field *with_a_lost_file(struct hand **w)
+{
+    struct attempt_key key;
+    struct field *s = with_one_running(w, &key);
+    assert_true(farm_batch_cancel(s->f, BATCH, s->now_ns, NULL));
+    field_forget(s);
+    field_batch(s, OTHER, LACKING);
+    field_turn(s);
+    return s;
+}
+
 static void many_that_lack_the_same_are_tried_in_turn(void **state)
 {
     (void)state;
     struct hand *w;
-    struct attempt_key key;
-    struct field *s = with_one_running(&w, &key);
-    farm_batch_cancel(s->f, BATCH, s->now_ns, NULL);
-    field_batch(s, OTHER, LACKING);
-    field_turn(s);
-    assert_int_equal(refuse_all(s, w), LACKING);
+    struct field *s = with_a_lost_file(&w);
+    struct explanation why;
+    assert_in_range(refuse_all(s, w), RETURNS_MISSES, RETURNS_MISSES + 2);
+    assert_true(farm_explain_clip(s->f, OTHER, LACKING - 1, s->now_ns, &why));
+    assert_string_equal(why.code, "retry_wait");
+    if (strstr(why.line, "is lost") == NULL) fail_msg("%s", why.line);
     size_t tries = 0;
     for (int second = 0; second < 100; second++) {
         field_run(s, NS_PER_S);
         tries += refuse_all(s, w);
     }
-    assert_in_range(tries, 300, 340); /* one each 300 ms; each task alone would have had three */
-    farm_inputs_came(s->f, OTHER);
+    /* In 300 ms one that is new, and one again. */
+    assert_in_range(tries, 300, 2 * 340);
+    field_end(s);
+}
+
+static void what_they_lacked_is_here_again(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct field *s = with_a_lost_file(&w);
+    const struct digest other_file = {{8}};
+    (void)refuse_all(s, w);
+    for (int second = 0; second < 10; second++) {
+        field_run(s, NS_PER_S);
+        (void)refuse_all(s, w);
+    }
+    farm_input_came(s->f, OTHER, &other_file);
     field_turn(s);
-    assert_int_equal(refuse_all(s, w), LACKING); /* at once */
+    assert_int_equal(field_count(s, EFFECT_ASSIGN), 0);
+    farm_input_came(s->f, OTHER, &lost_file);
+    field_turn(s);
+    const struct attempt_key first = field_assigned(s, w);
+    field_forget(s);
+    field_progress(s, w, &first, 1); /* it begins: all others may */
+    const struct hand *other = field_worker(s, "w2", 1);
+    assert_in_range(refuse_all(s, other), RETURNS_MISSES + 40, LACKING);
+    field_end(s);
+}
+
+/* Somebody else's batch goes on beside it. */
+static void who_lacks_nothing_does_not_wait_for_who_does(void **state)
+{
+    (void)state;
+    struct hand *w;
+    struct field *s = with_a_lost_file(&w);
+    (void)refuse_all(s, w);
+    field_batch(s, "b000000003", 1);
+    field_turn(s);
+    assert_string_equal(field_assigned(s, w).task.batch, "b000000003");
     field_end(s);
 }
 
@@ -768,6 +816,8 @@ int main(void)
         cmocka_unit_test(what_comes_back_again_and_again_waits),
         cmocka_unit_test(what_cannot_be_assigned_waits_at_once),
         cmocka_unit_test(many_that_lack_the_same_are_tried_in_turn),
+        cmocka_unit_test(what_they_lacked_is_here_again),
+        cmocka_unit_test(who_lacks_nothing_does_not_wait_for_who_does),
         cmocka_unit_test(without_room_on_disk_a_worker_waits_for_its_next_heartbeat),
         cmocka_unit_test(work_that_found_no_room_is_not_sent_there_again_soon),
         cmocka_unit_test(three_distinct_workers_fail_it_for_good),
