@@ -128,6 +128,7 @@ static uint32_t wake(struct farm *f, struct batch *b, uint64_t lacks, uint32_t m
     for (size_t i = 0; woken < most && (t = table_next(&b->tasks, &i, NULL, NULL)) != NULL;) {
         if (!may_go_on(t, lacks)) continue;
         t->returns = 0;
+        if (most > PROBES) set_lacks(t, RETURNS_NOTHING); /* it is here: they are no probes */
         deadline_clear(&f->timers, &t->again);
         task_ready(f, t);
         woken++;

@@ -364,7 +364,7 @@ static void what_they_lacked_is_here_again(void **state)
     field_forget(s);
     field_progress(s, w, &first, 1); /* it begins: all others may */
     const struct hand *other = field_worker(s, "w2", 1);
-    assert_in_range(refuse_all(s, other), RETURNS_MISSES + 40, LACKING);
+    assert_in_range(refuse_all(s, other), RETURNS_MISSES + 8, LACKING);
     field_end(s);
 }
 
