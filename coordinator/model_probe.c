@@ -145,19 +145,19 @@ void model_probe_free(struct model *m)
 /* ---- canary ---- */
 
 /* A canary.json that cannot be used says nothing: what is rendered is judged by agreement. */
-static void find_canary(struct model *m, const json_t *facts)
+static void find_canary(struct model *m, const json_t *facts, bool tells)
 {
     struct error err = {0};
     if (canary_file_read(&m->canary, m->folder, &m->digest, &err)) return;
-    if (err.code != ERROR_NOT_FOUND) log_warn("%s", err.message);
-    if (!canary_file_derive(&m->canary, facts, &err))
+    if (err.code != ERROR_NOT_FOUND && tells) log_warn("%s", err.message);
+    if (!canary_file_derive(&m->canary, facts, &err) && tells)
         log_warn("model %s has no canary: %s", m->name, err.message);
 }
 
-void model_probe_canary(struct model *m)
+void model_probe_canary(struct model *m, bool tells)
 {
     json_t *facts = json_parse(m->description, strlen(m->description), "description", NULL);
-    if (facts != NULL && canary_recipe_is_for(facts)) find_canary(m, facts);
+    if (facts != NULL && canary_recipe_is_for(facts)) find_canary(m, facts, tells);
     json_decref(facts);
 }
 

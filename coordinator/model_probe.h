@@ -15,8 +15,9 @@ bool model_probe_signature(const char *folder, const char *engine, struct digest
 /* Describes and hashes. Never NULL: a folder that cannot be used has a `problem`. Free with
  * model_probe_free. */
 struct model *model_probe(const char *folder, const char *engine, int64_t limit_ms);
-/* Reads or derives its canary, anew at each scan: canary.json is no part of the model. */
-void model_probe_canary(struct model *model);
+/* Reads or derives its canary, anew at each scan: canary.json is no part of the model. `tells`: why
+ * it has none stands in the log. */
+void model_probe_canary(struct model *model, bool tells);
 void model_probe_free(struct model *model);
 
 /* A model as it stands in the cache file, and back (NULL when the entry is not usable). */

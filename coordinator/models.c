@@ -7,8 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json.h"
-#include "base/log.h"
+#include "base/log_pace.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "base/xalloc.h"
@@ -30,6 +31,7 @@ struct scan { /* belongs to the pool thread until it is done */
     char *engine;
     char *cache_file;
     int64_t limit_ms;
+    bool tells;        /* in the log, of what cannot be used */
     json_t *cache;     /* as read */
     json_t *new_cache; /* as found */
     struct model_list *list;
@@ -44,6 +46,7 @@ struct models {
     int64_t limit_ms;
     struct model_list *list;
     struct scan *scan;
+    struct log_pace told;
     struct scan_waiter *waiters; /* of the running scan */
     size_t waiter_count;
     struct scan_waiter *later; /* of the next one */
@@ -144,10 +147,10 @@ static void scan_model(struct scan *s, const char *folder)
     json_t *entry = json_object_get(s->cache, folder);
     struct model *m = known && entry ? model_probe_unpack(entry, folder, &signature) : NULL;
     if (m == NULL) m = model_probe(folder, s->engine, s->limit_ms);
-    if (m->problem == NULL) model_probe_canary(m);
-    if (m->problem != NULL)
+    if (m->problem == NULL) model_probe_canary(m, s->tells);
+    if (m->problem != NULL && s->tells)
         log_warn("model folder %s cannot be used: %s", folder, m->problem);
-    else if (known)
+    if (m->problem == NULL && known)
         json_object_set_new(s->new_cache, folder, model_probe_pack(m, &signature));
     add_model(s->list, m);
 }
@@ -181,7 +184,7 @@ static void write_cache(struct scan *s)
     if (s->cache_file == NULL || json_equal(s->cache, s->new_cache)) return;
     json_t *file = json_pack("{si sO}", "schema", SCHEMA, "models", s->new_cache);
     char *text = json_pretty(file);
-    if (!path_write_atomic(s->cache_file, text, strlen(text), 0600, &err))
+    if (!path_write_atomic(s->cache_file, text, strlen(text), 0600, &err) && s->tells)
         log_warn("%s: %s", s->cache_file, err.message);
     free(text);
     json_decref(file);
@@ -259,8 +262,10 @@ static char **copy_texts(char *const *texts, size_t count)
     return copies;
 }
 
+/* Clients have them made as fast as they like: of a second's scans the first one tells. */
 static void start_scan(struct models *m)
 {
+    uint64_t untold;
     struct scan *s = xcalloc(1, sizeof *s);
     s->work.data = s;
     s->models = m;
@@ -269,6 +274,7 @@ static void start_scan(struct models *m)
     s->engine = xstrdup(m->engine);
     s->cache_file = m->cache_file ? xstrdup(m->cache_file) : NULL;
     s->limit_ms = m->limit_ms;
+    s->tells = log_pace_take(&m->told, clock_now_ns(), &untold);
     m->scan = s;
     uv_queue_work(m->loop, &s->work, run_scan, on_scanned);
 }

@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include "base/clock.h"
+#include "base/log_pace.h"
 #include "coordinator/models.h"
 
 #define TEXT "weights"
@@ -76,11 +78,55 @@ static void a_link_that_came_later_is_not_followed(void **state)
     shelf_close(s);
 }
 
+/* ---- the log ---- */
+
+static void hear(void *context, enum log_level level, const char *line)
+{
+    (void)level;
+    if (strstr(line, "cannot be used") != NULL) ++*(unsigned *)context;
+}
+
+static void count(void *context)
+{
+    ++*(unsigned *)context;
+}
+
+/* Whoever may ask for the models may ask again and again. */
+static void what_cannot_be_used_is_not_told_at_each_scan(void **state)
+{
+    enum { SCANS = 30 };
+    unsigned lines = 0, done = 0;
+    uv_loop_t loop;
+    char *folder = ground_path(state, "models"), *bad = path_join(folder, "bad");
+    const struct models_options options = {.folders = (const char *const[]){folder},
+                                           .folder_count = 1,
+                                           .engine = "/bin/false",
+                                           .describe_limit_ms = 10000};
+    assert_int_equal(mkdir(folder, 0700) | mkdir(bad, 0700), 0);
+    assert_int_equal(uv_loop_init(&loop), 0);
+    struct models *models = models_create(&loop, &options);
+    const int64_t began_ns = clock_now_ns();
+    log_set_sink(hear, &lines);
+    for (unsigned i = 0; i < SCANS; i++) {
+        models_scan(models, count, &done);
+        assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+        assert_int_equal(done, i + 1);
+    }
+    log_set_sink(NULL, NULL);
+    assert_true(lines >= 1);
+    assert_true(lines <= LOG_PACE_BURST + (clock_now_ns() - began_ns) / LOG_PACE_EVERY_NS + 1);
+    models_destroy(models);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    free(bad);
+    free(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ground_test(what_is_listed_is_read),
         ground_test(a_link_that_came_later_is_not_followed),
+        ground_test(what_cannot_be_used_is_not_told_at_each_scan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
