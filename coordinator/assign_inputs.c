@@ -49,13 +49,19 @@ static void note_missing(struct coordinator *c, const struct effect_message *mes
                                     .checkpoint = checkpoint});
 }
 
-void assign_inputs_note_unmade(struct coordinator *c, const struct effect_message *message,
-                               const char *why)
+static void note_unmade(struct coordinator *c, const struct effect_message *message, uint64_t lacks,
+                        const char *why)
 {
     note(c, &(struct missing_input){.session = message->session,
                                     .attempt = message->attempt,
-                                    .lacks = RETURNS_PROMPT,
+                                    .lacks = lacks,
                                     .why = xstrdup(why)});
+}
+
+void assign_inputs_note_unmade(struct coordinator *c, const struct effect_message *message,
+                               const char *why)
+{
+    note_unmade(c, message, RETURNS_PROMPT, why);
 }
 
 static void add(struct reply *memory, Farm__Assign *m, const struct output_record *row)
@@ -100,10 +106,7 @@ static bool has_files(struct coordinator *c, const struct effect_message *messag
                   "the file sha256:%.12s... that it starts from is lost or damaged: submit the "
                   "same files again",
                   hex);
-        note(c, &(struct missing_input){.session = message->session,
-                                        .attempt = message->attempt,
-                                        .lacks = returns_file(&place->recipe.files[i]),
-                                        .why = xstrdup(err->message)});
+        note_unmade(c, message, returns_file(&place->recipe.files[i]), err->message);
         return false;
     }
     return true;
@@ -131,11 +134,11 @@ void assign_inputs_report(struct coordinator *c)
     struct missing_inputs *list = &c->missing;
     for (size_t i = 0; i < list->count; i++) {
         const struct missing_input *missing = &list->items[i];
-        const bool is_made_again = missing->why == NULL;
-        const char *why =
-            is_made_again ? "something that it goes on from is missing" : missing->why;
-        if (is_made_again)
+        const char *why = missing->why;
+        if (missing->lacks == RETURNS_NOTHING) {
             farm_output_missing(c->farm, &missing->maker, missing->checkpoint, shell_now(c));
+            why = "something that it goes on from is missing";
+        }
         farm_not_sent(c->farm, missing->session, &missing->attempt, missing->lacks, why,
                       shell_now(c));
         free(missing->why);

@@ -295,11 +295,15 @@ bool batch_is_open(const struct batch *b)
     return b->state == BATCH_QUEUED || b->state == BATCH_RUNNING;
 }
 
-static bool has_work(const struct stand *s)
+bool batch_gives_fresh(const struct stand *s)
 {
-    if (!chain_is_empty(&s->tasks)) return true;
     return s == &s->group->stands[0] && s->group->counts.by_state[CLIP_WAITING] > 0 &&
            !returns_hold(s->group->batch);
+}
+
+static bool has_work(const struct stand *s)
+{
+    return !chain_is_empty(&s->tasks) || batch_gives_fresh(s);
 }
 
 static void refresh_stand(struct farm *f, struct stand *s)

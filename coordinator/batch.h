@@ -69,10 +69,10 @@ struct batch {
     uint64_t dirty_turn;
     struct clip_counts counts;
     struct table works;   /* clip -> struct work: clips begun and not over */
-    uint32_t lacking;     /* tasks that lack what they begin with (returns.h) */
+    struct table tasks;   /* clip << 16 | number -> struct task */
+    uint32_t lacking;     /* of these lack what they begin with (returns.h) */
     uint32_t misses;      /* of such in a row, none began since */
     struct deadline held; /* until then no clip that was never tried is given out */
-    struct table tasks;   /* clip << 16 | number -> struct task */
     struct page *pages;
     uint32_t page_count;
     struct run *runs;
@@ -95,6 +95,8 @@ bool batch_is_open(const struct batch *b);
 /* The places of its groups in their lanes agree with what they can give. */
 void batch_refresh(struct farm *f, struct batch *b);
 void batch_refresh_group(struct farm *f, struct group *g);
+/* Clips that were never tried may be picked there. */
+bool batch_gives_fresh(const struct stand *s);
 /* B's places in its lanes are those of its new priority. */
 void batch_set_priority(struct farm *f, struct batch *b, int32_t priority);
 /* S2: an attempt of it pays for time on a slot. */

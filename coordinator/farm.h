@@ -153,8 +153,8 @@ void farm_leaving(struct farm *f, uint64_t session, const char *reason, bool dra
                   int64_t now_ns);
 /* Whether a drain would change anything; false for a worker that nobody knows. */
 bool farm_drain_is_news(const struct farm *f, const char *worker, int64_t grace_ns, int64_t now_ns);
-/* An operator drains a worker; grace 0: without a limit. Idempotent; of several the shortest grace
- * counts. */
+/* An operator drains a worker; grace 0: without a limit. Idempotent; of several the one that ends
+ * first counts. */
 bool farm_drain(struct farm *f, const char *worker, int64_t grace_ns, const char *by,
                 int64_t now_ns, struct error *err);
 /* W3, by an operator: the last reason stands. Out of it leads farm_readmit (else ERROR_STATE). */

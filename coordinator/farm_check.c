@@ -50,7 +50,7 @@ static bool check_lacking(const struct batch *b, struct error *err)
     const struct task *t = NULL;
     uint32_t lacking = 0;
     for (size_t i = 0; (t = table_next(&b->tasks, &i, NULL, NULL)) != NULL;)
-        lacking += t->lacks != RETURNS_NOTHING && t->lacks != RETURNS_UNKNOWN;
+        lacking += returns_is_certain(t->lacks);
     return lacking == b->lacking || broken(err, "I3", "tasks that lack something", b->id);
 }
 

@@ -11,8 +11,8 @@
 #include "coordinator/shell.h"
 #include "coordinator/store.h"
 
-#define READ_AT_ONCE                                                                               \
-    1 /* of the pool's four threads: submissions take two, results are hashed there, too */
+/* Of the pool's four threads: submissions take two, and results are hashed there, too. */
+#define READ_AT_ONCE 1
 
 struct input_doubt {
     uv_work_t work;

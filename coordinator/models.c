@@ -262,7 +262,7 @@ static char **copy_texts(char *const *texts, size_t count)
     return copies;
 }
 
-/* Clients have them made as fast as they like: of a second's scans the first one tells. */
+/* Clients have them made as fast as they like: some of them tell, each of all that it found. */
 static void start_scan(struct models *m)
 {
     uint64_t untold;

@@ -83,15 +83,15 @@ static int64_t turn_in_batch(const struct batch *b)
     return wait_ns < LONGEST_NS ? wait_ns : LONGEST_NS;
 }
 
-static bool is_counted(uint64_t lacks)
+bool returns_is_certain(uint64_t lacks)
 {
     return lacks != RETURNS_NOTHING && lacks != RETURNS_UNKNOWN;
 }
 
 static void set_lacks(struct task *t, uint64_t lacks)
 {
-    t->batch->lacking += is_counted(lacks);
-    t->batch->lacking -= is_counted(t->lacks);
+    t->batch->lacking += returns_is_certain(lacks);
+    t->batch->lacking -= returns_is_certain(t->lacks);
     t->lacks = lacks;
 }
 
@@ -121,24 +121,26 @@ static bool may_go_on(const struct task *t, uint64_t lacks)
     return lacks == RETURNS_NOTHING || t->lacks == lacks || t->lacks == RETURNS_UNKNOWN;
 }
 
-static uint32_t wake(struct farm *f, struct batch *b, uint64_t lacks, uint32_t most)
+/* A few: they are to show that it is here. All: it is, and they lack nothing. */
+static bool wake(struct farm *f, struct batch *b, uint64_t lacks, bool all)
 {
     struct task *t = NULL;
     uint32_t woken = 0;
+    const uint32_t most = all ? UINT32_MAX : PROBES;
     for (size_t i = 0; woken < most && (t = table_next(&b->tasks, &i, NULL, NULL)) != NULL;) {
         if (!may_go_on(t, lacks)) continue;
+        if (all) returns_forget(t);
         t->returns = 0;
-        if (most > PROBES) set_lacks(t, RETURNS_NOTHING); /* it is here: they are no probes */
         deadline_clear(&f->timers, &t->again);
         task_ready(f, t);
         woken++;
     }
-    return woken;
+    return woken > 0;
 }
 
 bool returns_wake(struct farm *f, struct batch *b, uint64_t lacks)
 {
-    return wake(f, b, lacks, PROBES) > 0;
+    return wake(f, b, lacks, false);
 }
 
 void returns_began(struct farm *f, struct task *t)
@@ -147,5 +149,5 @@ void returns_began(struct farm *f, struct task *t)
     if (t->batch->misses > 0) end_misses(f, t->batch);
     if (lacked == RETURNS_NOTHING) return;
     returns_forget(t);
-    if (is_counted(lacked)) (void)wake(f, t->batch, lacked, UINT32_MAX);
+    if (returns_is_certain(lacked)) (void)wake(f, t->batch, lacked, true);
 }

@@ -24,6 +24,8 @@ enum return_why {
 #define RETURNS_PROMPT UINT64_C(1)
 #define RETURNS_UNKNOWN UINT64_C(2) /* RETURN_LACKED: a worker's word */
 uint64_t returns_file(const struct digest *sha256);
+/* It is not at the coordinator: struct batch counts the tasks (lacking). */
+bool returns_is_certain(uint64_t lacks);
 
 void returns_init(struct batch *b);
 void returns_finish(struct farm *f, struct batch *b);

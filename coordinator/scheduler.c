@@ -44,8 +44,7 @@ static bool pick_in_stand(const struct farm *f, struct stand *s, const struct wo
         *out = (struct pick){.stand = s, .task = t, .clip = t->clip};
         return true;
     }
-    bool first = s == &s->group->stands[0] && !returns_hold(s->group->batch);
-    uint32_t clip = first ? clip_next_waiting(s->group) : CLIP_NONE;
+    uint32_t clip = batch_gives_fresh(s) ? clip_next_waiting(s->group) : CLIP_NONE;
     *out = (struct pick){.stand = s, .clip = clip};
     return clip != CLIP_NONE;
 }

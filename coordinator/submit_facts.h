@@ -1,6 +1,6 @@
 /* submit_facts: what the models that a submission names say of themselves (`zoe-engine describe`),
  * parsed once a model for all its lines, in whatever order these come. For a pool thread.
- * Room-internal: submit_variant.c, submit_plan.c. */
+ * Room-internal: submit_variant.c, submit_plan.c, submit_words.c. */
 #ifndef ZOE_COORDINATOR_SUBMIT_FACTS_H
 #define ZOE_COORDINATOR_SUBMIT_FACTS_H
 

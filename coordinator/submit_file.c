@@ -169,10 +169,12 @@ static void look_at_words(struct parse *p, const struct submit_variant *v, const
 {
     const char *frame;
     json_t *text;
-    if (v->texts == NULL) submit_words_look(&p->words, v->model, prompt, size);
+    struct submit_facts *facts = &p->variants.facts;
+    if (v->texts == NULL) submit_words_look(&p->words, facts, v->model, prompt, size);
     json_object_foreach(v->texts, frame, text)
     {
-        submit_words_look(&p->words, v->model, json_string_value(text), json_string_length(text));
+        submit_words_look(&p->words, facts, v->model, json_string_value(text),
+                          json_string_length(text));
     }
 }
 

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/json.h"
 #include "base/xalloc.h"
 
 #define WORD_MAX 48
@@ -34,11 +33,11 @@ void submit_words_finish(struct submit_words *w)
     free(w->model_name);
 }
 
-static struct table *load(const struct model *model)
+static struct table *load(struct submit_facts *known_facts, const struct model *model)
 {
     static char present; /* a value that is not NULL */
     struct table *known = xcalloc(1, sizeof *known);
-    json_t *facts = json_parse(model->description, strlen(model->description), "facts", NULL);
+    json_t *facts = submit_facts_of(known_facts, model, NULL);
     const json_t *words = json_object_get(facts, "words");
     for (size_t i = 0; i < json_array_size(words); i++) {
         const char *word = json_string_value(json_array_get(words, i));
@@ -48,12 +47,13 @@ static struct table *load(const struct model *model)
     return known;
 }
 
-static const struct table *list_of(struct submit_words *w, const struct model *model)
+static const struct table *list_of(struct submit_words *w, struct submit_facts *facts,
+                                   const struct model *model)
 {
     struct table *known = table_get_text(&w->lists, model->name);
     if (known != NULL) return known;
     if (w->lists.count == SUBMIT_WORDS_KEPT) forget_lists(w);
-    known = load(model);
+    known = load(facts, model);
     (void)table_set_text(&w->lists, model->name, known);
     return known;
 }
@@ -72,10 +72,10 @@ static bool is_letter(unsigned char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 128;
 }
 
-void submit_words_look(struct submit_words *w, const struct model *model, const char *prompt,
-                       size_t size)
+void submit_words_look(struct submit_words *w, struct submit_facts *facts,
+                       const struct model *model, const char *prompt, size_t size)
 {
-    const struct table *known = list_of(w, model);
+    const struct table *known = list_of(w, facts, model);
     if (known->count == 0 || w->stranger_count == SUBMIT_WORDS_NAMED) return;
     for (size_t at = 0; at < size;) {
         char word[WORD_MAX];

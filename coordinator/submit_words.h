@@ -5,6 +5,7 @@
 
 #include "base/table.h"
 #include "coordinator/models.h"
+#include "coordinator/submit_facts.h"
 
 #define SUBMIT_WORDS_NAMED 5
 #define SUBMIT_WORDS_KEPT 256 /* lists; beyond, all are read anew */
@@ -18,8 +19,9 @@ struct submit_words {
 
 void submit_words_init(struct submit_words *w);
 void submit_words_finish(struct submit_words *w);
-void submit_words_look(struct submit_words *w, const struct model *model, const char *prompt,
-                       size_t size);
+/* `facts` of the same submission. */
+void submit_words_look(struct submit_words *w, struct submit_facts *facts,
+                       const struct model *model, const char *prompt, size_t size);
 /* The one warning, or NULL. Caller frees. */
 char *submit_words_warning(const struct submit_words *w);
 

@@ -107,25 +107,28 @@ class Beside(unittest.TestCase):
                 self.assertEqual(ended(clients), [], "it waited for them")
 
 
+@contextlib.contextmanager
+def one_being_checked():
+    """A farm in which one of two is, and the other waits for it."""
+    with Farm() as farm:
+        farm.start_coordinator()
+        ann, _ = person(farm, "ann")
+        with sending(farm, ann, 2):
+            eventually(lambda: whole(farm) == 2 and lines_are_checked(farm), what="one is being checked")
+            yield farm
+
+
 class Ends(unittest.TestCase):
     def test_a_revoked_key_ends_its_check(self):
-        with Farm() as farm:
-            farm.start_coordinator()
-            ann, _ = person(farm, "ann")
-            with sending(farm, ann, 2):
-                eventually(lambda: whole(farm) == 2 and lines_are_checked(farm), what="one is being checked")
-                farm.zoe("key", "revoke", "ann")
-                eventually(lambda: not left_of_it(farm), seconds=5, what="nothing of them is left")
+        with one_being_checked() as farm:
+            farm.zoe("key", "revoke", "ann")
+            eventually(lambda: not left_of_it(farm), seconds=5, what="nothing of them is left")
             self.assertEqual(farm.zoe("batch", "list", json_out=True)["batches"], [])
 
     def test_the_coordinators_end_ends_a_check(self):
-        with Farm() as farm:
-            farm.start_coordinator()
-            ann, _ = person(farm, "ann")
-            with sending(farm, ann, 2):
-                eventually(lambda: whole(farm) == 2 and lines_are_checked(farm), what="one is being checked")
-                farm.coordinator.terminate()
-                self.assertEqual(farm.coordinator.wait(10 * SLOW), 0)
+        with one_being_checked() as farm:
+            farm.coordinator.terminate()
+            self.assertEqual(farm.coordinator.wait(10 * SLOW), 0)
             self.assertEqual(left_of_it(farm), [])
 
 

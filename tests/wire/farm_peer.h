@@ -272,8 +272,8 @@ static inline void peer_allow(struct peer *admin, const struct key_pair *keys, c
 }
 
 /* An operator's word about a worker. */
-static inline void peer_steer(struct peer *admin, Farm__WorkerVerb verb, const char *worker,
-                              const char *reason)
+static inline void peer_steer_within(struct peer *admin, Farm__WorkerVerb verb, const char *worker,
+                                     const char *reason, uint64_t grace_ms)
 {
     char name[32], why[64];
     Farm__WorkerAction action = FARM__WORKER_ACTION__INIT;
@@ -282,8 +282,15 @@ static inline void peer_steer(struct peer *admin, Farm__WorkerVerb verb, const c
     action.name = name;
     action.reason = why;
     action.verb = verb;
+    action.grace_ms = grace_ms;
     PEER_SAY(admin, WORKER_ACTION, worker_action, &action);
     peer_skip(admin, FARM__ENVELOPE__BODY_WORKER);
+}
+
+static inline void peer_steer(struct peer *admin, Farm__WorkerVerb verb, const char *worker,
+                              const char *reason)
+{
+    peer_steer_within(admin, verb, worker, reason, 0);
 }
 
 /* Submits lines of text as one batch, with the key "the-batch". */
@@ -328,23 +335,29 @@ static inline uint64_t peer_bad_messages(struct peer *client)
 
 /* ---- workers ---- */
 
-/* Says Hello and is welcomed; its session. */
-static inline uint64_t peer_join(struct peer *p)
+static inline void peer_hello(struct peer *p, const char *machine)
 {
     uint8_t boot[ID_BOOT_BYTES];
-    char machine[] = "machine", backend[] = "cpu", fingerprint[] = "a test";
+    char host[32], backend[] = "cpu", fingerprint[] = "a test";
     Farm__Slot slot = FARM__SLOT__INIT, *slots[] = {&slot};
     Farm__Hello hello = FARM__HELLO__INIT;
     id_random(boot, sizeof(boot));
+    (void)snprintf(host, sizeof(host), "%s", machine);
     slot.backend = backend;
     slot.fingerprint = fingerprint;
     hello.version_min = hello.version_max = PROTOCOL_MAX;
     hello.connection = FARM__CONNECTION__CONNECTION_CONTROL;
     hello.boot_id = (ProtobufCBinaryData){sizeof(boot), boot};
-    hello.machine_id = machine;
+    hello.machine_id = host;
     hello.slots = slots;
     hello.n_slots = 1;
     PEER_SAY(p, HELLO, hello, &hello);
+}
+
+/* Says Hello and is welcomed; its session. */
+static inline uint64_t peer_join(struct peer *p)
+{
+    peer_hello(p, "machine");
     struct message *m = peer_expect(p, FARM__ENVELOPE__BODY_WELCOME);
     uint64_t session = m->envelope->welcome->session;
     message_free(m);

@@ -398,18 +398,6 @@ static void each_change_is_listed_once(void **state)
     peer_close(&p);
 }
 
-static void drain(struct peer *p, const char *worker, uint64_t grace_ms)
-{
-    char name[32];
-    Farm__WorkerAction action = FARM__WORKER_ACTION__INIT;
-    (void)snprintf(name, sizeof(name), "%s", worker);
-    action.name = name;
-    action.verb = FARM__WORKER_VERB__WORKER_DRAIN;
-    action.grace_ms = grace_ms;
-    PEER_SAY(p, WORKER_ACTION, worker_action, &action);
-    peer_skip(p, FARM__ENVELOPE__BODY_WORKER);
-}
-
 /* Of those that say less than what was said before nothing comes. */
 static void a_drain_is_listed_when_it_changes_something(void **state)
 {
@@ -420,7 +408,7 @@ static void a_drain_is_listed_when_it_changes_something(void **state)
     uint64_t left_out = 0;
     (void)peer_join(&worker);
     for (size_t i = 0; i < sizeof(grace_ms) / sizeof(grace_ms[0]); i++)
-        drain(&p, "slow", grace_ms[i]);
+        peer_steer_within(&p, FARM__WORKER_VERB__WORKER_DRAIN, "slow", "", grace_ms[i]);
     assert_int_equal(audit_entries("drainer", true, &left_out), 3);
     peer_close(&worker);
     peer_close(&p);

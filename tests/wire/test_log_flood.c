@@ -15,24 +15,6 @@ static void expect_few_lines(const char *words, int64_t since_ns, unsigned of)
     assert_true(lines < of);
 }
 
-/* On another machine than the worker that is there. */
-static void say_hello_elsewhere(struct peer *p)
-{
-    uint8_t boot[ID_BOOT_BYTES] = {1};
-    char machine[] = "elsewhere", backend[] = "cpu", fingerprint[] = "a test";
-    Farm__Slot slot = FARM__SLOT__INIT, *slots[] = {&slot};
-    Farm__Hello hello = FARM__HELLO__INIT;
-    slot.backend = backend;
-    slot.fingerprint = fingerprint;
-    hello.version_min = hello.version_max = PROTOCOL_MAX;
-    hello.connection = FARM__CONNECTION__CONNECTION_CONTROL;
-    hello.boot_id = (ProtobufCBinaryData){sizeof(boot), boot};
-    hello.machine_id = machine;
-    hello.slots = slots;
-    hello.n_slots = 1;
-    PEER_SAY(p, HELLO, hello, &hello);
-}
-
 static void a_hello_that_is_refused_again_and_again(void **state)
 {
     (void)state;
@@ -44,7 +26,7 @@ static void a_hello_that_is_refused_again_and_again(void **state)
     const uint64_t session = peer_join(&worker);
     const int64_t began_ns = clock_now_ns();
     for (int i = 0; i < HELLOS; i++) {
-        say_hello_elsewhere(&thief);
+        peer_hello(&thief, "elsewhere");
         peer_skip(&thief, FARM__ENVELOPE__BODY_BYE);
         if (i % 50 == 0) peer_beat(&worker, session); /* it is here all the time */
     }

@@ -575,6 +575,18 @@ static void a_drained_worker_gets_nothing_more(void **state)
     field_end(s);
 }
 
+/* By a new session. */
+static void is_told_again(struct field *s, struct hand *w, const struct attempt_key *key,
+                          int64_t grace_ns)
+{
+    struct farm_held held = held_at(key, PHASE_RENDERING);
+    field_turn(s);
+    field_forget(s);
+    field_hello(s, w, &held, 1);
+    field_turn(s);
+    assert_true(field_last(s, EFFECT_DRAIN)->e.message.grace_ns == grace_ns);
+}
+
 static void the_shortest_grace_of_several_drains_counts(void **state)
 {
     (void)state;
@@ -592,12 +604,7 @@ static void the_shortest_grace_of_several_drains_counts(void **state)
     assert_false(farm_drain_is_news(s->f, "w1", 7 * NS_PER_S, s->now_ns));
     assert_true(farm_drain_is_news(s->f, "w1", 6 * NS_PER_S, s->now_ns));
     assert_true(farm_drain(s->f, "w1", 9 * NS_PER_S, "ada", s->now_ns, NULL));
-    struct farm_held held = held_at(&key, PHASE_RENDERING);
-    field_turn(s);
-    field_forget(s);
-    field_hello(s, w, &held, 1);
-    field_turn(s);
-    assert_true(field_last(s, EFFECT_DRAIN)->e.message.grace_ns == 7 * NS_PER_S);
+    is_told_again(s, w, &key, 7 * NS_PER_S);
     w->boot++; /* another process was told nothing */
     field_hello(s, w, NULL, 0);
     farm_leaving(s->f, w->session, "SIGTERM", false, s->now_ns);
@@ -613,12 +620,7 @@ static void a_drain_is_said_again_to_a_new_session(void **state)
     struct error err = {0};
     struct field *s = with_one_running(&w, &key);
     assert_true(farm_drain(s->f, "w1", 7 * NS_PER_S, "ada", s->now_ns, &err));
-    struct farm_held held = held_at(&key, PHASE_RENDERING);
-    field_turn(s);
-    field_forget(s);
-    field_hello(s, w, &held, 1);
-    field_turn(s);
-    assert_true(field_last(s, EFFECT_DRAIN)->e.message.grace_ns == 7 * NS_PER_S);
+    is_told_again(s, w, &key, 7 * NS_PER_S);
     assert_int_equal(field_worker_state(s, w), WORKER_DRAINING);
     field_end(s);
 }
